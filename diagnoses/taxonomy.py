@@ -1,0 +1,131 @@
+"""Own the vocabulary: the eight ISIC 2019 diagnoses in their one order, and the ISIC metadata words.
+
+The order MEL NV BCC AK BKL DF VASC SCC is the column order of the ISIC 2019 ground truth and the
+output order of every network in this application. It is not alphabetical: a network decoded with
+alphabetical labels reads index 5 as NV where it means DF. Whoever needs an index takes
+`Diagnosis.position`, whoever needs the order takes `CODES`; nobody sorts.
+
+Nothing here imports Django, so workers, training and bare interpreters share it; texts are plain
+English strings which the Django side hands to gettext.
+
+Source: ISIC 2019 challenge (Tschandl 2018, Codella 2018, Combalia 2019), https://challenge.isic-archive.com/data/
+"""
+
+import enum
+from typing import Final, Self
+
+
+class Diagnosis(enum.StrEnum):
+    """One of the eight ISIC 2019 diagnoses; iteration gives the ISIC order.
+
+    A member is its code as a string (`Diagnosis.MEL == "MEL"`, `Diagnosis("MEL")`), and carries
+
+    - `full_name`: English medical name, sentence case;
+    - `plain_words`: one sentence for a patient saying what it is, never what to do;
+    - `malignant`: a cancer (MEL, BCC, SCC);
+    - `precursor`: not a cancer, but can become one (AK).
+    """
+
+    full_name: str
+    plain_words: str
+    malignant: bool
+    precursor: bool
+
+    def __new__(
+        cls,
+        code: str,
+        full_name: str,
+        plain_words: str,
+        malignant: bool = False,
+        precursor: bool = False,
+    ) -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.full_name = full_name
+        member.plain_words = plain_words
+        member.malignant = malignant
+        member.precursor = precursor
+        return member
+
+    MEL = (
+        "MEL",
+        "Melanoma",
+        "A cancer that starts in the cells that give skin its colour; found early, it can usually be cured.",
+        True,
+    )
+    NV = (
+        "NV",
+        "Melanocytic nevus",
+        "An ordinary mole: a harmless cluster of the cells that give skin its colour.",
+    )
+    BCC = (
+        "BCC",
+        "Basal cell carcinoma",
+        "The most common skin cancer; it grows slowly and rarely spreads, but it needs treatment.",
+        True,
+    )
+    AK = (
+        "AK",
+        "Actinic keratosis",
+        "A rough patch caused by years of sun; it is not cancer, but it can turn into one.",
+        False,
+        True,
+    )
+    BKL = (
+        "BKL",
+        "Benign keratosis",
+        "A harmless growth of the skin's outer layer, such as an age spot or a seborrhoeic keratosis.",
+    )
+    DF = (
+        "DF",
+        "Dermatofibroma",
+        "A small, firm, harmless bump, often left behind by an insect bite or a scratch.",
+    )
+    VASC = (
+        "VASC",
+        "Vascular lesion",
+        "A usually harmless mark made of small blood vessels, such as a cherry angioma, or a little bleeding under the skin.",
+    )
+    SCC = (
+        "SCC",
+        "Squamous cell carcinoma",
+        "A skin cancer of the outer layer; treated early, it can usually be cured, but it can spread if left alone.",
+        True,
+    )
+
+    @property
+    def position(self) -> int:
+        """Place in the ISIC order, 0 to 7: the network's output and the CSV column."""
+        return CODES.index(self.value)
+
+
+CODES: Final[tuple[str, ...]] = tuple(diagnosis.value for diagnosis in Diagnosis)
+"""The eight codes in ISIC order."""
+
+MALIGNANT: Final[tuple[Diagnosis, ...]] = tuple(d for d in Diagnosis if d.malignant)
+"""The cancers; their probabilities add up to the malignant score."""
+
+UNKNOWN_CODE: Final = "UNK"
+"""Ninth column of the ISIC files: none of the eight. No network here answers it, no training row may carry it."""
+
+SITES: Final[tuple[str, ...]] = (
+    "anterior torso",
+    "posterior torso",
+    "lateral torso",
+    "head/neck",
+    "upper extremity",
+    "lower extremity",
+    "palms/soles",
+    "oral/genital",
+)
+"""`anatom_site_general` of the ISIC 2019 metadata; a missing value is an empty cell, not a word."""
+
+SEXES: Final[tuple[str, ...]] = ("male", "female")
+"""`sex` of the ISIC 2019 metadata; a missing value is an empty cell."""
+
+AGES_APPROX: Final[tuple[int, ...]] = tuple(range(0, 86, 5))
+"""`age_approx` as the ISIC files record it: years, 0 to 85 in steps of 5."""
+
+AGE_MIN: Final = 0
+AGE_MAX: Final = 120
+"""Any whole number of years in this range is accepted with an upload; more is a slip of the finger."""
