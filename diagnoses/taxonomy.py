@@ -84,7 +84,7 @@ class Diagnosis(enum.StrEnum):
     VASC = (
         "VASC",
         "Vascular lesion",
-        "A usually harmless mark made of small blood vessels, such as a cherry angioma, or a little bleeding under the skin.",
+        "A usually harmless mark of small blood vessels, such as a cherry angioma, or a small bleed under the skin.",
     )
     SCC = (
         "SCC",
