@@ -1,0 +1,23 @@
+"""What comes in from strangers: the policy, the cage, the clean picture, and nothing of Django.
+
+    accepted = accept_photo(upload.read())      # or PhotoRejected, with a sentence for the person
+    image = read_image(path.read_bytes())       # the operator's own files, in this process
+"""
+
+from diagnoses.intake.cage import AcceptedPhoto, accept_photo
+from diagnoses.intake.decode import read_image
+from diagnoses.intake.names import shown_name
+from diagnoses.intake.policy import REASONS, IntakeLimits, PhotoRejected
+from diagnoses.intake.recognition import content_hash, hash_distance
+
+__all__ = [
+    "REASONS",
+    "AcceptedPhoto",
+    "IntakeLimits",
+    "PhotoRejected",
+    "accept_photo",
+    "content_hash",
+    "hash_distance",
+    "read_image",
+    "shown_name",
+]
