@@ -1,7 +1,7 @@
 """What comes in from strangers: the policy, the cage, the clean picture, and nothing of Django.
 
-    accepted = accept_photo(upload.read())      # or PhotoRejected, with a sentence for the person
-    image = read_image(path.read_bytes())       # the operator's own files, in this process
+`accept_photo(upload.read())` gives the clean picture of a stranger's file, or raises PhotoRejected
+with a sentence for the person; `read_image` decodes the operator's own files in this process.
 """
 
 from diagnoses.intake.cage import AcceptedPhoto, accept_photo

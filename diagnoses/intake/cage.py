@@ -24,15 +24,15 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from diagnoses.intake import caged
+from diagnoses.intake.caged import LENGTH_BYTES, REPLY_MAGIC
 from diagnoses.intake.derivatives import is_clean_jpeg
 from diagnoses.intake.header import read_header
 from diagnoses.intake.policy import MIB, REASONS, REFERENCE_LIMITS, IntakeLimits, PhotoRejected
 from diagnoses.intake.recognition import HASH_BYTES
 
-_REPLY_MAGIC = b"TERI1"
-_LENGTH_BYTES = 4
 #: Appended to sys.path, so that nothing in the checkout can shadow the standard library.
-_START = "import sys; sys.path += sys.argv[1:3]; from diagnoses.intake.caged import main; main(sys.argv[3])"
+_START = f"import sys; sys.path += sys.argv[1:3]; from {caged.__name__} import main; main(sys.argv[3])"
 #: One malloc arena, or every thread reserves 64 MB of the address space that is limited; large blocks
 #: returned at once, or two rasters never fit where one was freed.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
@@ -211,10 +211,10 @@ def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None,
 
 def _split(reply: bytes) -> tuple[dict[str, object], bytes]:
     """Facts and the bytes behind them, or _BadReplyError."""
-    start = len(_REPLY_MAGIC) + _LENGTH_BYTES
-    if len(reply) < start or not reply.startswith(_REPLY_MAGIC):
+    start = len(REPLY_MAGIC) + LENGTH_BYTES
+    if len(reply) < start or not reply.startswith(REPLY_MAGIC):
         raise _BadReplyError
-    end = start + int.from_bytes(reply[len(_REPLY_MAGIC) : start], "big")
+    end = start + int.from_bytes(reply[len(REPLY_MAGIC) : start], "big")
     try:
         facts = json.loads(reply[start:end])
     except ValueError as error:

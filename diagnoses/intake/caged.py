@@ -2,7 +2,7 @@
 
 Owns the limits this process puts on itself before it looks at the first byte, and the reply it
 writes. Runs as `python -I -S -B` with nothing but Pillow and this package; started by
-`diagnoses.intake.cage`, never imported by the application.
+`diagnoses.intake.cage`, which takes from here only how a reply is laid out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from diagnoses.intake.policy import IntakeLimits, PhotoRejected
 
 REPLY_MAGIC = b"TERI1"
+#: Length of the JSON that follows the magic, big-endian; the two pictures follow the JSON.
 LENGTH_BYTES = 4
 
 _PR_SET_PDEATHSIG = 1

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageFile
 
-from diagnoses.intake.header import JPEG, check_size, read_header
+from diagnoses.intake.header import check_size, read_header
 from diagnoses.intake.policy import REFERENCE_LIMITS, IntakeLimits, PhotoRejected
 
 #: Longest side, in pixels, of an accepted picture. More shows nothing the classifier or a clinician's
@@ -86,10 +86,8 @@ def read_image(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Image
 def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> DecodedPhoto:
     """Like `read_image`, with the format and raster size (before orientation) of the file."""
     header = read_header(data, limits=limits)
-    # Pillow turns a JPEG that holds several pictures into "MPO"; its first frame is an ordinary JPEG.
-    formats = (JPEG, _MPO) if header.format == JPEG else (header.format,)
     try:
-        image, found = _open_and_load(data, formats, limits=limits)
+        image, found = _open_and_load(data, header.format, limits=limits)
         width, height = header.width, header.height
         orientation = _orientation(image)
         icc_profile = image.info.get("icc_profile")
@@ -110,17 +108,16 @@ def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Dec
     return DecodedPhoto(image, found, width, height)
 
 
-def _open_and_load(
-    data: bytes, formats: tuple[str, ...], *, limits: IntakeLimits
-) -> tuple[Image.Image, str]:
+def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[Image.Image, str]:
     """Open with the sniffed format only, apply the rules the plugin can answer, decode every pixel."""
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("error")
         # About Python and Pillow, not about the file.
         for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning):
             warnings.simplefilter("ignore", category)
-        image: ImageFile.ImageFile = Image.open(io.BytesIO(data), formats=formats)
-        found = image.format or formats[0]
+        image: ImageFile.ImageFile = Image.open(io.BytesIO(data), formats=(sniffed,))
+        # "MPO" where a JPEG holds several pictures: the first frame is an ordinary JPEG, and all we read.
+        found = image.format or sniffed
         check_size(*image.size, limits=limits)
         frames = int(getattr(image, "n_frames", 1))
         if frames > 1 and found != _MPO:
@@ -198,9 +195,7 @@ def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
                 image = image.convert("RGB")
             already_srgb = (profile.profile.profile_description or "").startswith("sRGB")
             if space == spaces[image.mode] and not already_srgb:
-                converted = ImageCms.profileToProfile(
-                    image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
-                )
+                converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
                 if converted is not None:
                     return converted
         except (ImageCms.PyCMSError, *_DECODE_ERRORS):

@@ -20,8 +20,13 @@ JPEG, PNG, WEBP = "JPEG", "PNG", "WEBP"
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-#: First bytes of what people upload by mistake, so that the answer can name it.
-_OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+_JPEG_SIGNATURE = b"\xff\xd8\xff"
+_PHOTO_SIGNATURES = (_JPEG_SIGNATURE, _PNG_SIGNATURE)
+
+#: First bytes of photos, and of what people upload by mistake, so that the answer can name it.
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (_JPEG_SIGNATURE, JPEG),
+    (_PNG_SIGNATURE, PNG),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
     (b"II*\x00", "TIFF"),
@@ -37,8 +42,10 @@ _OTHER_SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"\x00\x00\x00\x0cJXL ", "JPEG XL"),
     (b"\xff\x0a", "JPEG XL"),
 )
-_HEIF_BRANDS = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"})
-_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+#: Major brands of ISO media files that hold a still picture; every other brand is a video.
+_BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "HEIC") | dict.fromkeys(
+    (b"avif", b"avis"), "AVIF"
+)
 _DICOM_MAGIC_AT = 128
 
 _SOI, _EOI, _SOS, _TEM = 0xD8, 0xD9, 0xDA, 0x01
@@ -62,21 +69,13 @@ class PhotoHeader:
 
 def sniff(data: bytes) -> str | None:
     """The name of the file format of `data` as its first bytes tell it, or None if they tell nothing."""
-    if data.startswith(b"\xff\xd8\xff"):
-        return JPEG
-    if data.startswith(_PNG_SIGNATURE):
-        return PNG
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return WEBP
     if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        return "HEIC" if brand in _HEIF_BRANDS else "AVIF" if brand in _AVIF_BRANDS else "video"
-    if data[_DICOM_MAGIC_AT : _DICOM_MAGIC_AT + 4] == b"DICM":
+        return _BRANDS.get(data[8:12], "video")
+    if data[_DICOM_MAGIC_AT : _DICOM_MAGIC_AT + 4] == b"DICM" and not data.startswith(_PHOTO_SIGNATURES):
         return "DICOM"
-    for signature, name in _OTHER_SIGNATURES:
-        if data.startswith(signature):
-            return name
-    return None
+    return next((name for signature, name in _SIGNATURES if data.startswith(signature)), None)
 
 
 def read_header(data: bytes, *, limits: IntakeLimits) -> PhotoHeader:
@@ -111,9 +110,7 @@ def check_size(width: int, height: int, *, limits: IntakeLimits) -> None:
     if width <= 0 or height <= 0:
         raise PhotoRejected("broken")
     if width * height > limits.max_pixels:
-        raise PhotoRejected(
-            "too_many_pixels", width=width, height=height, megapixels=limits.max_pixels // 1_000_000
-        )
+        raise PhotoRejected("too_many_pixels", width=width, height=height, megapixels=limits.max_pixels // 1_000_000)
     short, long = sorted((width, height))
     if short < limits.min_side:
         raise PhotoRejected("too_small", width=width, height=height, min_side=limits.min_side)
