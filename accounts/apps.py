@@ -1,0 +1,8 @@
+"""Who uses the application: users, roles, the audit log."""
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "accounts"
+    verbose_name = "Accounts"

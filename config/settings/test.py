@@ -1,0 +1,22 @@
+"""What pytest runs under: as local, with quick password hashing and files in a folder of the test session."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from config.settings.base import *  # noqa: F403
+from config.settings.base import STORAGES
+
+SECRET_KEY = "only-for-tests-" + "0" * 40
+ALLOWED_HOSTS = ["*"]
+DEMO_ACCOUNTS = True
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+
+# Worker processes started by a test read the same folder through the environment.
+MEDIA_ROOT = Path(os.environ.get("MEDIA_ROOT") or tempfile.mkdtemp(prefix="teri-test-media-"))
+STORAGES = STORAGES | {
+    "default": {"BACKEND": "diagnoses.storage.PrivateDiskStorage", "OPTIONS": {"location": str(MEDIA_ROOT)}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+BUNDLE_CACHE_DIR = MEDIA_ROOT / "bundle-cache"

@@ -1,0 +1,18 @@
+"""Where every address leads."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.urls import include, path
+
+# The admin has no door of its own: its login is the site's, with the same rate limits and second factor (R11, R12).
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.site_header = "Teri"
+admin.site.site_title = "Teri"
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("accounts/", include("allauth.urls")),
+    path("api/v1/", include("diagnoses.api.urls")),
+    path("health/", include("diagnoses.health")),
+    path("", include("diagnoses.urls")),
+]

@@ -1,0 +1,25 @@
+"""What the database knows: photographs, what classifiers said of them, what clinicians found."""
+
+from diagnoses.models.classifier import Classifier
+from diagnoses.models.erased_file import ErasedFile
+from diagnoses.models.fields import ContentHashField, DiagnosisField
+from diagnoses.models.finding import Finding
+from diagnoses.models.known_image import KnownImage
+from diagnoses.models.lesion import Lesion
+from diagnoses.models.photo import GroundTruth, Photo
+from diagnoses.models.prediction import Prediction
+from diagnoses.models.worker import Worker
+
+__all__ = [
+    "Classifier",
+    "ContentHashField",
+    "DiagnosisField",
+    "ErasedFile",
+    "Finding",
+    "GroundTruth",
+    "KnownImage",
+    "Lesion",
+    "Photo",
+    "Prediction",
+    "Worker",
+]

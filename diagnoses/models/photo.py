@@ -1,0 +1,188 @@
+"""Own `Photo`: one accepted image of a lesion, and the state of its prediction."""
+
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DiagnosisField
+from diagnoses.taxonomy import AGE_MAX, AGE_MIN
+
+if TYPE_CHECKING:
+    from diagnoses.models.finding import Finding
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What a lesion is, as far as anybody knows, and how that is known.
+
+    `source` is "histopathology", "clinician" or "dataset"; `reference` names the data-set image, else it is empty.
+    """
+
+    diagnosis: str
+    source: str
+    reference: str = ""
+
+
+class PhotoQuerySet(models.QuerySet["Photo"]):
+    def visible_to(self, user: User | AnonymousUser) -> "PhotoQuerySet":
+        """The one visibility rule: one's own photos; everybody's for clinicians and administrators."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        return self if user.sees_all_patients else self.filter(owner=user)
+
+    def waiting(self) -> "PhotoQuerySet":
+        """Neither predicted nor failed yet."""
+        return self.filter(status__in=[Photo.Status.QUEUED, Photo.Status.PREDICTING])
+
+    def lease_expired(self) -> "PhotoQuerySet":
+        """Claimed by a worker that has not been heard from in time."""
+        return self.filter(status=Photo.Status.PREDICTING, lease_expires__lt=timezone.now())
+
+    def for_display(self) -> "PhotoQuerySet":
+        """With all that a list or a page shows, in a constant number of queries."""
+        return self.select_related("owner", "lesion", "prediction__classifier", "recognised_as").prefetch_related(
+            "findings__recorded_by"
+        )
+
+
+class Photo(models.Model):
+    """One accepted image. The row is written before anything is queued: it is the outbox (RELIABILITY R1, R2)."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        PREDICTING = "predicting", _("Being analysed")
+        PREDICTED = "predicted", _("Analysed")
+        FAILED = "failed", _("Failed")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="photos", verbose_name=_("owner")
+    )
+    lesion = models.ForeignKey(
+        "diagnoses.Lesion", on_delete=models.PROTECT, null=True, blank=True, related_name="photos"
+    )
+    created = models.DateTimeField(_("uploaded"), default=timezone.now, editable=False)
+
+    # The clean upright re-encode; the uploaded bytes themselves are never kept (R7).
+    image = models.FileField(_("image"), max_length=200)
+    thumbnail = models.FileField(_("thumbnail"), max_length=200)
+    width = models.PositiveIntegerField(_("width in pixels"))
+    height = models.PositiveIntegerField(_("height in pixels"))
+    sha256 = models.CharField(_("SHA-256 of the stored image"), max_length=64)
+    original_sha256 = models.CharField(_("SHA-256 of the upload"), max_length=64)
+    original_format = models.CharField(_("uploaded format"), max_length=10)
+    shown_name = models.CharField(_("file name"), max_length=100, blank=True)
+    content_hash = ContentHashField(_("content hash"))
+    recognised_as = models.ForeignKey(
+        "diagnoses.KnownImage", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    # ISIC metadata names, asked of the patient, all optional.
+    age_approx = models.PositiveSmallIntegerField(
+        _("age"), null=True, blank=True, validators=[MinValueValidator(AGE_MIN), MaxValueValidator(AGE_MAX)]
+    )
+    sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
+    anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+
+    # What the machine did.
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    queued = models.DateTimeField(_("queued"), default=timezone.now)
+    published = models.DateTimeField(_("handed to the broker"), null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    lease = models.UUIDField(_("lease"), null=True, blank=True)
+    lease_expires = models.DateTimeField(_("lease expires"), null=True, blank=True)
+    failure_code = models.CharField(_("failure"), max_length=40, blank=True)
+    # The newest prediction, and copies of what lists sort and filter by.
+    prediction = models.OneToOneField(
+        "diagnoses.Prediction", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
+    )
+    diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
+    confidence = models.FloatField(_("confidence"), null=True, blank=True)
+    malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
+
+    # A client's own key for this upload: a repeat returns this photo instead of making a second one.
+    idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
+
+    objects: ClassVar[PhotoQuerySet] = PhotoQuerySet.as_manager()  # type: ignore[assignment]  # same methods
+
+    class Meta:
+        verbose_name = _("photo")
+        verbose_name_plural = _("photos")
+        ordering = ["-created", "-id"]
+        indexes = [
+            models.Index(F("owner"), F("created").desc(), F("id").desc(), name="photo_history"),
+            models.Index(F("created").desc(), F("id").desc(), name="photo_newest"),
+            models.Index(F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_riskiest"),
+            models.Index(F("confidence").asc(nulls_last=True), F("id").desc(), name="photo_least_sure"),
+            models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["queued", "predicting", "predicted", "failed"]), name="photo_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="predicting", lease__isnull=False, lease_expires__isnull=False)
+                | (~Q(status="predicting") & Q(lease__isnull=True, lease_expires__isnull=True)),
+                name="photo_lease_while_predicting",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="failed") & ~Q(failure_code="") | ~Q(status="failed") & Q(failure_code=""),
+                name="photo_failed_with_reason",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="predicted")
+                | Q(confidence__isnull=False, malignant_score__isnull=False) & ~Q(diagnosis=""),
+                name="photo_predicted_has_result",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__isnull=True) | Q(confidence__gte=0, confidence__lte=1),
+                name="photo_confidence_is_share",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"], condition=~Q(idempotency_key=""), name="photo_idempotency"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.pk}"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.status in {self.Status.QUEUED, self.Status.PREDICTING}
+
+    @property
+    def waiting_seconds(self) -> int:
+        """How long ago this photo was queued, in whole seconds."""
+        return int((timezone.now() - self.queued).total_seconds())
+
+    def deciding_finding(self) -> "Finding | None":
+        """The finding that counts: the newest histopathology, else the newest clinician's."""
+        from diagnoses.models.finding import Finding
+
+        findings = sorted(self.findings.all(), key=lambda f: (f.created, f.pk), reverse=True)
+        for source in (Finding.Source.HISTOPATHOLOGY, Finding.Source.CLINICIAN):
+            for finding in findings:
+                if finding.source == source:
+                    return finding
+        return None
+
+    @property
+    def ground_truth(self) -> GroundTruth | None:
+        """What the lesion is known to be: a finding, else the data set this very image belongs to, else None."""
+        finding = self.deciding_finding()
+        if finding is not None:
+            return GroundTruth(diagnosis=finding.diagnosis, source=finding.source)
+        if self.recognised_as is not None:
+            return GroundTruth(
+                diagnosis=self.recognised_as.diagnosis, source="dataset", reference=str(self.recognised_as)
+            )
+        return None

@@ -1,0 +1,168 @@
+"""Writes to photos by people: submit, look, retry, delete."""
+
+import functools
+import uuid
+from dataclasses import dataclass
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.models import AuditEntry, User
+from diagnoses.intake import AcceptedPhoto, IntakeLimits, accept_photo, shown_name
+from diagnoses.models import KnownImage, Lesion, Photo
+from diagnoses.queue import publish_photos
+from diagnoses.services.erasure import erase_files
+
+
+class IdempotencyConflict(Exception):
+    """The client used one Idempotency-Key for two different uploads."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoMetadata:
+    """What the patient told us besides the picture, in ISIC words; validated by whoever asked."""
+
+    lesion: Lesion | None = None
+    age_approx: int | None = None
+    sex: str = ""
+    anatom_site_general: str = ""
+
+
+def submit_photo(
+    *,
+    owner: User,
+    data: bytes,
+    file_name: str = "",
+    metadata: PhotoMetadata = PhotoMetadata(),
+    idempotency_key: str = "",
+    limits: IntakeLimits = IntakeLimits(),  # noqa: B008 - frozen
+) -> Photo:
+    """Accept an upload: judge it, store it, queue it. When this returns, the photo cannot be lost any more.
+
+    Raises `PhotoRejected` (nothing stored) when intake refuses the file, `IdempotencyConflict` when the key was used
+    for another file, PermissionError when the owner may not upload or the lesion is somebody else's.
+    """
+    if not owner.is_active:
+        raise PermissionError("This account is switched off.")
+    if metadata.lesion is not None and metadata.lesion.owner_id != owner.pk:
+        raise PermissionError("This lesion belongs to somebody else.")
+
+    accepted = accept_photo(data, limits=limits)
+    if idempotency_key:
+        earlier = _earlier(owner, idempotency_key, accepted)
+        if earlier is not None:
+            return earlier
+
+    photo = Photo(
+        owner=owner,
+        lesion=metadata.lesion,
+        age_approx=metadata.age_approx,
+        sex=metadata.sex,
+        anatom_site_general=metadata.anatom_site_general,
+        width=accepted.width,
+        height=accepted.height,
+        sha256=accepted.sha256,
+        original_sha256=accepted.original_sha256,
+        original_format=accepted.original_format,
+        content_hash=accepted.content_hash,
+        shown_name=shown_name(file_name),
+        idempotency_key=idempotency_key,
+    )
+    written: list[str] = []
+    try:
+        photo.image.name = _store(photo, "photo.jpg", accepted.image, written)
+        photo.thumbnail.name = _store(photo, "thumbnail.jpg", accepted.thumbnail, written)
+        with transaction.atomic():
+            photo.recognised_as = recognise(photo)
+            photo.save(force_insert=True)
+            transaction.on_commit(functools.partial(_publish, photo.pk))
+    except IntegrityError:
+        _discard(written)
+        # Two requests with one key at the same moment: the other one won.
+        earlier = _earlier(owner, idempotency_key, accepted) if idempotency_key else None
+        if earlier is None:
+            raise
+        return earlier
+    except BaseException:
+        _discard(written)
+        raise
+    return photo
+
+
+def recognise(photo: Photo) -> KnownImage | None:
+    """The data-set image whose picture this is, if any."""
+    from diagnoses.intake import RECOGNITION_MAX_DISTANCE
+
+    return KnownImage.objects.recognise(
+        original_sha256=photo.original_sha256,
+        content_hash=photo.content_hash,
+        max_distance=RECOGNITION_MAX_DISTANCE,
+    )
+
+
+def view_photo(*, photo: Photo, by: User) -> None:
+    """Record that somebody other than the owner looked at a photo. Raises PermissionError where they may not."""
+    if photo.owner_id == by.pk:
+        return
+    if not by.sees_all_patients:
+        raise PermissionError("This photo belongs to somebody else.")
+    audit.record(actor=by, action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}")
+
+
+def retry_photo(*, photo: Photo, by: User) -> bool:
+    """Queue a failed photo again. False when it is not failed (any more).
+
+    Raises PermissionError for anybody but the owner, clinicians and administrators.
+    """
+    if photo.owner_id != by.pk and not by.sees_all_patients:
+        raise PermissionError("This photo belongs to somebody else.")
+    with transaction.atomic():
+        changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.FAILED).update(
+            status=Photo.Status.QUEUED, failure_code="", attempts=0, queued=timezone.now(), published=None
+        )
+        if changed:
+            transaction.on_commit(functools.partial(_publish, photo.pk))
+    return bool(changed)
+
+
+def delete_photo(*, photo: Photo, by: User) -> None:
+    """Delete a photo, its predictions, findings and files for good. Only its owner may (PermissionError)."""
+    if photo.owner_id != by.pk:
+        raise PermissionError("Only the owner deletes a photo.")
+    with transaction.atomic():
+        locked = Photo.objects.select_for_update().filter(pk=photo.pk).first()
+        if locked is None:
+            return
+        names = [locked.image.name, locked.thumbnail.name]
+        names += [p.heatmap.name for p in locked.predictions.all() if p.heatmap]
+        audit.record(actor=by, action=AuditEntry.Action.PHOTO_DELETED, subject=f"photo:{locked.pk}")
+        locked.delete()
+        erase_files([name for name in names if name])
+
+
+def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto) -> Photo | None:
+    earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
+    if earlier is not None and earlier.original_sha256 != accepted.original_sha256:
+        raise IdempotencyConflict
+    return earlier
+
+
+def _store(photo: Photo, name: str, content: bytes, written: list[str]) -> str:
+    """Write one file of a photo under a name made here; the client's file name plays no part (R22)."""
+    stored = default_storage.save(f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}/{name}", ContentFile(content))
+    written.append(stored)
+    return stored
+
+
+def _discard(written: list[str]) -> None:
+    for name in written:
+        default_storage.delete(name)
+
+
+def _publish(photo_id: uuid.UUID) -> None:
+    """After the commit: tell the broker, and remember that it was told."""
+    if publish_photos([photo_id]):
+        Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED).update(published=timezone.now())

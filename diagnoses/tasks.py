@@ -1,0 +1,61 @@
+"""Doors into the worker: a primary key comes in, one function is called.
+
+The worker's room is imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must
+not load what a worker loads.
+"""
+
+import logging
+import os
+import signal
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_process_init
+from django.conf import settings
+
+from diagnoses.queue import INFERENCE_QUEUE, PREDICT_TASK, forget_connections
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(
+    name=PREDICT_TASK,
+    queue=INFERENCE_QUEUE,
+    soft_time_limit=settings.PREDICTION_SOFT_TIME_LIMIT,
+    time_limit=settings.PREDICTION_TIME_LIMIT,
+)
+def predict_photo_task(photo_id: str) -> None:
+    """Predict one photo with the live classifier."""
+    from diagnoses import worker
+
+    try:
+        worker.predict_photo(UUID(photo_id))
+    except worker.NoLiveClassifier as error:
+        logger.critical("The inference worker stops: %s", error)
+        # The parent finishes what it is doing and leaves; whoever started it decides when to look again.
+        os.kill(os.getppid(), signal.SIGTERM)
+
+
+@shared_task(name="diagnoses.sweep", soft_time_limit=30, time_limit=40)
+def sweep_task() -> None:
+    """Heartbeat of this worker, and the periodic sweep."""
+    from diagnoses import worker
+
+    worker.heartbeat_and_sweep()
+
+
+@worker_process_init.connect
+def warm_up_child(**_: Any) -> None:
+    """In a fresh child of the inference worker: forget the parent's connections and warm the network up."""
+    forget_connections()
+    if os.environ.get("TERI_WORKER") != "inference":
+        return
+    from diagnoses import worker
+
+    try:
+        worker.warm_up()
+        worker.heartbeat_and_sweep()
+    except Exception:
+        # The first task meets the same fault and says what follows from it.
+        logger.exception("The network could not be warmed up.")

@@ -1,0 +1,64 @@
+"""Words for people: what statuses, failures and diagnoses are called on pages and in the API.
+
+Strings that live in modules without Django (taxonomy, intake) are repeated here inside `_()` where gettext must find
+them; a test holds the two in step.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from diagnoses.taxonomy import Diagnosis
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a photo could not be analysed. `retry` says whether trying again may help."""
+
+    detail: str | Promise
+    retry: bool
+
+
+FAILURES: Final[dict[str, Failure]] = {
+    "photo_missing": Failure(_("The stored photo could not be found. Please upload it again."), retry=False),
+    "photo_unreadable": Failure(_("The stored photo could not be read. Please upload it again."), retry=False),
+    "prediction_failed": Failure(
+        _("The analysis failed three times. Your photo is safe; you can try again."), retry=True
+    ),
+    "prediction_timeout": Failure(
+        _("The analysis took too long three times. Your photo is safe; you can try again."), retry=True
+    ),
+    "worker_lost": Failure(
+        _("The analysis was interrupted three times. Your photo is safe; you can try again."), retry=True
+    ),
+}
+UNKNOWN_FAILURE: Final = Failure(_("The analysis failed. Your photo is safe; you can try again."), retry=True)
+
+DIAGNOSIS_NAMES: Final[dict[str, str | Promise]] = {
+    "MEL": _("Melanoma"),
+    "NV": _("Melanocytic nevus"),
+    "BCC": _("Basal cell carcinoma"),
+    "AK": _("Actinic keratosis"),
+    "BKL": _("Benign keratosis"),
+    "DF": _("Dermatofibroma"),
+    "VASC": _("Vascular lesion"),
+    "SCC": _("Squamous cell carcinoma"),
+}
+
+GROUND_TRUTH_SOURCES: Final[dict[str, str | Promise]] = {
+    "histopathology": _("Histopathology"),
+    "clinician": _("Clinician's assessment"),
+    "dataset": _("Data set"),
+}
+
+
+def failure(code: str) -> Failure:
+    """The words for a failure code."""
+    return FAILURES.get(code, UNKNOWN_FAILURE)
+
+
+def plain_words(code: str) -> str | Promise:
+    """One sentence for a patient about a diagnosis, translated."""
+    return _(Diagnosis(code).plain_words)

@@ -1,0 +1,173 @@
+"""The inference worker's room: the live classifier kept warm, and one photo after another run through it.
+
+Only worker processes and `manage.py classify` import this. The network is loaded in the child process that predicts,
+never in the prefork parent, and exchanged when another classifier has gone live.
+"""
+
+import logging
+import os
+import socket
+import time
+from typing import Final
+from uuid import UUID
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+
+from diagnoses.faults import fault
+from diagnoses.inference.bundle import BundleError, read_bundle
+from diagnoses.inference.heatmap import render_overlay
+from diagnoses.inference.runtime import LoadedClassifier, load_classifier
+from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
+from diagnoses.models import Classifier, Photo, Worker
+from diagnoses.services import bundle_directory, claim_photo, fail_photo, fault_found, record_prediction, release_photo
+from diagnoses.services import sweep as sweep_photos
+
+logger = logging.getLogger(__name__)
+
+# Stored photos were re-encoded by our own intake: only its pixel limit still matters.
+STORED_LIMITS: Final = IntakeLimits()
+
+
+class NoLiveClassifier(Exception):
+    """Nothing can be predicted: no classifier is live, or its bundle is not whole. The message says which."""
+
+
+class _Engine:
+    """The live classifier, loaded once per process and exchanged when another one has gone live."""
+
+    def __init__(self) -> None:
+        self.classifier: Classifier | None = None
+        self.loaded: LoadedClassifier | None = None
+
+    def current(self) -> tuple[Classifier, LoadedClassifier]:
+        """The live classifier, warm. Raises NoLiveClassifier."""
+        live = Classifier.objects.live()
+        if live is None:
+            raise NoLiveClassifier("No classifier is live. Load one: manage.py load_default_classifier")
+        if self.loaded is None or self.classifier is None or self.classifier.sha256 != live.sha256:
+            self.loaded = None  # one network in memory at a time
+            started = time.monotonic()
+            self.loaded = load(live)
+            logger.info("Classifier %s is warm (%s, %.1f s).", live, self.loaded.runtime, time.monotonic() - started)
+        self.classifier = live
+        return live, self.loaded
+
+
+def load(classifier: Classifier) -> LoadedClassifier:
+    """Verify a classifier's bundle and load its network. Raises NoLiveClassifier, and notes the fault for the site."""
+    try:
+        bundle = read_bundle(bundle_directory(classifier))
+        if bundle.sha256 != classifier.sha256:
+            raise BundleError("altered", f"The bundle's manifest is not the one registered as {classifier}.")
+        loaded = load_classifier(bundle, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
+    except BundleError as error:
+        fault_found(classifier=classifier, fault=str(error))
+        raise NoLiveClassifier(f"Classifier {classifier} cannot be used: {error}") from error
+    fault_found(classifier=classifier, fault="")
+    return loaded
+
+
+_engine = _Engine()
+
+
+def check_live_bundle() -> Classifier:
+    """Verify the live classifier's files without loading the network. Raises NoLiveClassifier; notes the fault."""
+    live = Classifier.objects.live()
+    if live is None:
+        raise NoLiveClassifier("No classifier is live. Load one: manage.py load_default_classifier")
+    try:
+        bundle = read_bundle(bundle_directory(live))
+        if bundle.sha256 != live.sha256:
+            raise BundleError("altered", f"The bundle's manifest is not the one registered as {live}.")
+    except BundleError as error:
+        fault_found(classifier=live, fault=str(error))
+        raise NoLiveClassifier(f"Classifier {live} cannot be used: {error}") from error
+    fault_found(classifier=live, fault="")
+    return live
+
+
+def warm_up() -> None:
+    """Load the live classifier and run one made picture through it, so that the first patient does not wait."""
+    _, loaded = _engine.current()
+    loaded.classify([Image.new("RGB", (200, 150), (200, 160, 140))])
+
+
+def predict_photo(photo_id: UUID) -> None:
+    """Claim one photo, predict it, record the result.
+
+    A message for a photo that is not waiting changes nothing. Expected failures are recorded and the photo is FAILED;
+    a surprise gives the photo back for another attempt (three in all), and is raised for the log. NoLiveClassifier
+    gives it back without counting the attempt and is raised: the worker must stop.
+    """
+    claim = claim_photo(photo_id)
+    if claim is None:
+        return
+    started = time.monotonic()
+    try:
+        fault("after_claim", photo=photo_id)
+        classifier, loaded = _engine.current()
+        photo = Photo.objects.get(pk=photo_id)
+        image = _stored_image(photo)
+        fault("in_predict", photo=photo_id)
+        outcome = loaded.classify([image])[0]
+        overlay = None
+        if outcome.heatmap is not None:
+            overlay = render_overlay(outcome.heatmap, photo_size=image.size, preprocessing=loaded.preprocessing)
+        fault("before_commit", photo=photo_id)
+        record_prediction(
+            claim=claim,
+            classifier=classifier,
+            probabilities=[float(p) for p in outcome.probabilities],
+            heatmap_png=overlay,
+            runtime=loaded.runtime,
+            duration_ms=round((time.monotonic() - started) * 1000),
+        )
+        fault("after_commit", photo=photo_id)
+    except _ExpectedFailure as failure:
+        fail_photo(claim=claim, code=failure.code)
+        logger.warning("Photo %s failed: %s.", photo_id, failure.code)
+    except NoLiveClassifier:
+        release_photo(claim=claim, code="prediction_failed", counts=False)
+        raise
+    except SoftTimeLimitExceeded:
+        release_photo(claim=claim, code="prediction_timeout")
+        raise
+    except Exception:
+        release_photo(claim=claim, code="prediction_failed")
+        raise
+
+
+class _ExpectedFailure(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _stored_image(photo: Photo) -> Image.Image:
+    try:
+        with default_storage.open(photo.image.name) as file:
+            data = file.read()
+    except FileNotFoundError as error:
+        raise _ExpectedFailure("photo_missing") from error
+    try:
+        return read_image(data, limits=STORED_LIMITS)
+    except PhotoRejected as error:
+        raise _ExpectedFailure("photo_unreadable") from error
+
+
+def heartbeat_and_sweep() -> None:
+    """What the periodic task does in this process: say that it is alive and what it has loaded, then sweep."""
+    Worker.objects.update_or_create(
+        name=f"{socket.gethostname()}:{os.getppid()}",
+        defaults={
+            "runtime": _engine.loaded.runtime if _engine.loaded else "",
+            "classifier": _engine.classifier.version if _engine.classifier else "",
+            "last_seen": timezone.now(),
+        },
+    )
+    Worker.objects.filter(last_seen__lt=timezone.now() - 100 * settings.WORKER_SILENCE).delete()
+    sweep_photos()
