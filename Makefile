@@ -1,0 +1,58 @@
+# Everything a newcomer or a maintainer types. `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+# Any Python from 3.11 on; the locked packages are tried with 3.11.
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
+
+.PHONY: help run test check format lock clean
+
+help:  ## Say what can be done
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
+
+run: $(VENV)/.runtime  ## Start Teri on this machine (PORT=8000)
+	@PORT=$(PORT) exec $(BIN)/python -m config.launcher
+
+test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.development  ## Linters, types, migrations, templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The Django plugin reads the settings, which want addresses; nothing connects.
+	DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/djlint --check --lint --quiet templates
+
+format: $(VENV)/.development  ## Put code and templates into their form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djlint --reformat --quiet templates
+
+lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade takes newer versions)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+
+clean:  ## Remove the virtual environment and caches; the data in var/ stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A virtual environment, made once. The stamps below hold the time of the last successful install, so that a second
+# `make run` installs nothing.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Teri needs Python 3.11 or newer, and none was found. Install it, or name it: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Teri needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Name another: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making the virtual environment $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "The virtual environment could not be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/.runtime: requirements.txt | $(BIN)/python
+	@echo "Installing the packages of requirements.txt; the first time takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: requirements-dev.txt | $(BIN)/python
+	@echo "Installing the packages of requirements-dev.txt; the first time takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,38 @@
+"""How gunicorn serves the site, on a laptop and in a container: `gunicorn -c python:config.gunicorn`.
+
+Two processes and four threads each: a page takes milliseconds of CPU, an upload mostly waits for the network and the
+decoding child. The application is loaded before the fork, so the second process costs little memory.
+"""
+
+import os
+from pathlib import Path
+
+bind = f"{os.environ.get('BIND', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+workers = int(os.environ.get("WEB_WORKERS", "2"))
+threads = int(os.environ.get("WEB_THREADS", "4"))
+worker_class = "gthread"
+preload_app = True
+# Longer than any request may take, shorter than a person's patience.
+timeout = 60
+graceful_timeout = 5
+# gunicorn's workers touch a file to show they live; on a busy disk that alone can look like a hang.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a private file there
+# The control socket would lie in the home folder, the same for every checkout.
+control_socket_disable = True
+# A new process now and then, so that a slow leak never matters; spread, so that both do not go at once.
+max_requests = 5000
+max_requests_jitter = 500
+errorlog = "-"
+# Requests are not logged by default: addresses in them carry the ids of photos (RELIABILITY R28).
+accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)-7s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": os.environ.get("LOG_LEVEL", "INFO"), "handlers": ["console"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False},
+        "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": False},
+    },
+}
