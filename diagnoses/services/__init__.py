@@ -11,6 +11,7 @@ from diagnoses.services.classifiers import (
 )
 from diagnoses.services.findings import record_finding
 from diagnoses.services.known_images import recognise_photos, register_known_images
+from diagnoses.services.lesions import create_lesion
 from diagnoses.services.photos import (
     IdempotencyConflict,
     PhotoMetadata,
@@ -30,6 +31,7 @@ __all__ = [
     "SweepReport",
     "bundle_directory",
     "claim_photo",
+    "create_lesion",
     "delete_photo",
     "fail_photo",
     "fault_found",
