@@ -76,7 +76,7 @@ class _Publisher:
             transport_options={**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **SOCKET_TIMEOUTS}
         ) as connection:
             connection.connect()
-            return int(connection.default_channel._size(queue))
+            return int(connection.default_channel._size(queue))  # type: ignore[attr-defined]  # kombu's Redis channel has it
 
     def forget(self) -> None:
         """Drop thread, connection and rest period (after a fork, and between tests)."""

@@ -61,4 +61,4 @@ def failure(code: str) -> Failure:
 
 def plain_words(code: str) -> str | Promise:
     """One sentence for a patient about a diagnosis, translated."""
-    return _(Diagnosis(code).plain_words)
+    return _(Diagnosis[code].plain_words)

@@ -13,7 +13,6 @@ from uuid import UUID
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.core.files.storage import default_storage
 from django.utils import timezone
 from PIL import Image
 
@@ -149,7 +148,7 @@ class _ExpectedFailure(Exception):
 
 def _stored_image(photo: Photo) -> Image.Image:
     try:
-        with default_storage.open(photo.image.name) as file:
+        with photo.image.open() as file:
             data = file.read()
     except FileNotFoundError as error:
         raise _ExpectedFailure("photo_missing") from error

@@ -1,5 +1,6 @@
 """Writes to classifiers: register a sealed bundle, promote one, note a fault."""
 
+import json
 import logging
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-from diagnoses.inference.bundle import BundleError, read_bundle
+from diagnoses.inference.bundle import MANIFEST_NAME, SEALED_FILES, BundleError, read_bundle
 from diagnoses.models import Classifier
 
 logger = logging.getLogger(__name__)
@@ -31,12 +32,10 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
     """
     bundle = read_bundle(directory)
     existing = Classifier.objects.filter(sha256=bundle.sha256).first()
-    if existing is None and Classifier.objects.filter(version=bundle.manifest.version).exists():
-        raise ClassifierError(
-            f"Version {bundle.manifest.version} is another bundle already; seal this one under another name."
-        )
+    if existing is None and Classifier.objects.filter(version=bundle.version).exists():
+        raise ClassifierError(f"Version {bundle.version} is another bundle already; seal this one under another name.")
     folder = f"bundles/{bundle.sha256}"
-    for path in bundle.paths:
+    for path in (directory / name for name in (MANIFEST_NAME, *SEALED_FILES)):
         name = f"{folder}/{path.name}"
         if default_storage.exists(name) and default_storage.size(name) == path.stat().st_size:
             continue
@@ -47,7 +46,7 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
         return existing
     with transaction.atomic():
         classifier = Classifier.objects.create(
-            version=bundle.manifest.version, sha256=bundle.sha256, manifest=bundle.manifest.as_json()
+            version=bundle.version, sha256=bundle.sha256, manifest=json.loads(bundle.manifest.as_bytes())
         )
         audit.record(
             actor=by,

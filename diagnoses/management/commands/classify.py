@@ -1,0 +1,137 @@
+"""`manage.py classify`: files, folders or a zip through the live classifier, into the ISIC submission format."""
+
+import csv
+import io
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+from tqdm import tqdm
+
+from diagnoses.batch import Classified, SourceError, Unreadable, classify_sources, find_sources, image_names
+from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
+from diagnoses.inference.runtime import load_classifier
+from diagnoses.intake import IntakeLimits
+from diagnoses.models import Classifier
+from diagnoses.services import bundle_directory
+from diagnoses.taxonomy import CODES, UNKNOWN_CODE
+
+
+class Command(BaseCommand):
+    help = (
+        "Classify photos with the live classifier. Writes the ISIC submission format "
+        "(image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK; probabilities) or JSON; exit status 1 when a file could not be read."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Pictures, folders or zip files.")
+        parser.add_argument("--output", type=Path, help="File to write (default: standard output).")
+        parser.add_argument("--json", action="store_true", help="Write one JSON document instead of CSV.")
+        parser.add_argument("--bundle", type=Path, help="Use this sealed bundle instead of the live classifier.")
+
+    def handle(
+        self, *args: Any, paths: list[Path], output: Path | None, json: bool, bundle: Path | None, **options: Any
+    ) -> None:
+        limits = IntakeLimits()
+        try:
+            sources, passed_over = find_sources(paths, limits=limits)
+        except SourceError as error:
+            raise CommandError(str(error)) from error
+        if not sources:
+            raise CommandError("There are no pictures to classify.")
+        if output is not None and not output.absolute().parent.is_dir():
+            raise CommandError(f"There is no folder {output.absolute().parent} to write {output.name} into.")
+        sealed = self._bundle(bundle)
+        try:
+            loaded = load_classifier(sealed, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
+        except BundleError as error:
+            raise CommandError(f"The classifier cannot be used: {error}") from error
+
+        classified: list[Classified] = []
+        unreadable: list[Unreadable] = []
+        answers = classify_sources(sources, loaded=loaded, limits=limits)
+        interrupted = False
+        try:
+            for answer in tqdm(answers, total=len(sources), unit="photo", file=sys.stderr, disable=None):
+                (classified if isinstance(answer, Classified) else unreadable).append(answer)  # type: ignore[arg-type]  # the test decides
+        except KeyboardInterrupt:
+            interrupted = True  # what is done is written all the same
+
+        names = image_names([answer.name for answer in classified])
+        rows = list(zip(names, classified, strict=True))
+        if output is None:
+            text = io.StringIO()
+            _write(text, rows, unreadable, sealed, as_json=json)
+            self.stdout.write(text.getvalue(), ending="")
+        else:
+            temporary = output.with_name(f".{output.name}.writing")
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                _write(file, rows, unreadable, sealed, as_json=json)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(output)
+
+        if passed_over:
+            self.stderr.write(f"{passed_over} file(s) were passed over: not named like a picture.")
+        self.stderr.write(f"{len(classified)} of {len(sources)} photo(s) classified with {sealed.version}.")
+        for missing in unreadable:
+            self.stderr.write(f"Not read: {missing.name}: {missing.detail} [{missing.code}]")
+        if interrupted:
+            raise CommandError("Interrupted; what was done is written.", returncode=130)
+        if unreadable:
+            raise CommandError(f"{len(unreadable)} file(s) could not be read; everything else is written.")
+
+    def _bundle(self, directory: Path | None) -> Bundle:
+        """The bundle to use: the given one, the live one, or on a machine that has never been set up the default."""
+        try:
+            if directory is None:
+                directory = self._live_directory()
+            return read_bundle(directory)
+        except BundleError as error:
+            raise CommandError(f"The classifier cannot be used: {error}") from error
+
+    def _live_directory(self) -> Path:
+        try:
+            live = Classifier.objects.live()
+            if live is not None:
+                return bundle_directory(live)
+            if Classifier.objects.exists():
+                raise CommandError("No classifier is live. Promote one, or name a bundle with --bundle.")
+        except DatabaseError:
+            pass  # never migrated: as good as empty
+        self.stderr.write("No classifier is registered here yet; using the one that comes with the project.")
+        return Path(settings.DEFAULT_BUNDLE_DIR)
+
+
+def _write(
+    file: TextIO, rows: Iterable[tuple[str, Classified]], unreadable: list[Unreadable], bundle: Bundle, *, as_json: bool
+) -> None:
+    if as_json:
+        document = {
+            "classifier": {"version": bundle.version, "sha256": bundle.sha256},
+            "photos": [
+                {
+                    "image": name,
+                    "file": row.name,
+                    "diagnosis": row.outcome.diagnosis,
+                    "confidence": row.outcome.confidence,
+                    "malignant_score": row.outcome.malignant_score,
+                    "probabilities": dict(zip(CODES, map(float, row.outcome.probabilities), strict=True)),
+                }
+                for name, row in rows
+            ],
+            "unreadable": [{"file": u.name, "code": u.code, "detail": u.detail} for u in unreadable],
+        }
+        json.dump(document, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+        return
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", *CODES, UNKNOWN_CODE])
+    for name, row in rows:
+        writer.writerow([name, *(f"{float(p):.6f}" for p in row.outcome.probabilities), "0.0"])
