@@ -29,7 +29,8 @@ def die_with_parent(signum: signal.Signals, *, parent: int | None = None) -> Cal
         if libc is None:
             return
         # Between fork and exec the child still has the parent's handlers; one of those would swallow the signal.
-        signal.signal(signum, signal.SIG_DFL)
+        if signum != signal.SIGKILL:
+            signal.signal(signum, signal.SIG_DFL)
         libc.prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)
         if os.getppid() != expected:
             os.kill(os.getpid(), signum)

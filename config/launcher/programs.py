@@ -22,29 +22,30 @@ class Program:
     quick_stop: signal.Signals = signal.SIGQUIT
 
 
-def celery_worker(queue: str, *extra: str) -> tuple[str, ...]:
-    """Command of a worker for one queue: one process, prefork, because only prefork keeps time limits."""
-    return (
-        sys.executable, "-m", "celery", "-A", "config", "worker", "--queues", queue, "--hostname", f"{queue}@%h",
-        "--pool", "prefork", "--concurrency", "1", "--loglevel", "INFO",
-        "--without-gossip", "--without-mingle", *extra,
-    )  # fmt: skip
+CELERY = (sys.executable, "-m", "celery", "-A", "config")
 
 
 def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
     """Return the programs of the checkout at `base_dir`, the site at `bind:port`."""
+    schedule = base_dir / "var" / "celerybeat-schedule"
+    # Prefork, because only prefork keeps time limits.
+    training_worker = (
+        *CELERY, "worker", "--queues", "training", "--hostname", "training@%h", "--pool", "prefork",
+        "--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
+    )  # fmt: skip
     return [
         Program(
             "web",
             (sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn", "config.wsgi:application"),
             environment={"BIND": bind, "PORT": str(port)},
         ),
+        # Also runs the small periodic work (queue "maintenance"). Without a live classifier it ends, and comes back.
         Program("inference", (sys.executable, str(base_dir / "manage.py"), "inference_worker")),
         # Training takes what is left over: a patient who waits comes first (RELIABILITY R18).
-        Program("training", celery_worker("training"), niceness=10),
-        # On one machine the clock and the small periodic work share a process; never start two of these.
+        Program("training", training_worker, niceness=10),
+        # The clock. Never two of these: everything periodic would happen twice.
         Program(
             "scheduler",
-            celery_worker("maintenance", "--beat", "--schedule", str(base_dir / "var" / "celerybeat-schedule")),
+            (*CELERY, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "WARNING"),
         ),
     ]

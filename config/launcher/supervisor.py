@@ -154,9 +154,9 @@ class Supervisor:
             self.log.write("teri", f"{program.name} cannot be started: {error}")
             self._postpone(child)
             return
-        assert process.stdout is not None  # noqa: S101 - stdout=PIPE above
-        os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, child)
+        if process.stdout is not None:  # always so with PIPE; the type does not know
+            os.set_blocking(process.stdout.fileno(), False)
+            self._selector.register(process.stdout, selectors.EVENT_READ, child)
         child.process, child.started = process, time.monotonic()
 
     def _postpone(self, child: _Child) -> None:

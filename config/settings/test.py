@@ -4,8 +4,13 @@ import os
 import tempfile
 from pathlib import Path
 
-from config.settings.base import *  # noqa: F403
-from config.settings.base import STORAGES
+from config.local_services.for_tests import start_for_tests
+
+# pytest-django reads the settings before any conftest, and the base settings want the addresses of the servers.
+start_for_tests()
+
+from config.settings.base import *  # noqa: E402, F403
+from config.settings.base import STORAGES  # noqa: E402
 
 SECRET_KEY = "only-for-tests-" + "0" * 40
 ALLOWED_HOSTS = ["*"]
@@ -20,3 +25,7 @@ STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 BUNDLE_CACHE_DIR = MEDIA_ROOT / "bundle-cache"
+
+# Static files straight from their sources: nothing has been collected where tests run.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True
