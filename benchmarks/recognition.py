@@ -41,7 +41,8 @@ def pack(hashes: list[bytes]) -> Hashes:
 
 def distances(one: Hashes, many: Hashes) -> Distances:
     """Hamming distances of one hash (4,) to many (n, 4)."""
-    return np.bitwise_count(one ^ many).sum(axis=1).astype(np.int64)
+    found: Distances = np.bitwise_count(one ^ many).sum(axis=1, dtype=np.int64)
+    return found
 
 
 def copy_of(image: Image.Image, quality: int, scale: float) -> Image.Image:
@@ -96,9 +97,8 @@ def main(data: Path) -> None:
     report("every subset picture, nearest of another lesion", nearest)
     print("closest pairs of two lesion ids:")
     for index in np.argsort(nearest, kind="stable")[:12]:
-        print(
-            f"  {nearest[index]:3d} bits  {names[index]} {lesions[index]}  {names[whose[index]]} {lesions[whose[index]]}"
-        )
+        twin = whose[index]
+        print(f"  {nearest[index]:3d} bits  {names[index]} {lesions[index]}  {names[twin]} {lesions[twin]}")
 
     for quality, scale in COPIES:
         values = [

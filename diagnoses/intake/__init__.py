@@ -8,10 +8,11 @@ from diagnoses.intake.cage import AcceptedPhoto, accept_photo
 from diagnoses.intake.decode import read_image
 from diagnoses.intake.names import shown_name
 from diagnoses.intake.policy import REASONS, IntakeLimits, PhotoRejected
-from diagnoses.intake.recognition import content_hash, hash_distance
+from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE, content_hash, hash_distance
 
 __all__ = [
     "REASONS",
+    "SAME_PICTURE_DISTANCE",
     "AcceptedPhoto",
     "IntakeLimits",
     "PhotoRejected",

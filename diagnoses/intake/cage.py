@@ -149,7 +149,7 @@ def _start(limits: IntakeLimits) -> subprocess.Popen[bytes]:
 
 def _converse(child: subprocess.Popen[bytes], data: bytes, *, deadline: float) -> tuple[bytes, bool]:
     """Send `data`, read the reply to its end. True as the second value if time or size ran out."""
-    assert child.stdin is not None and child.stdout is not None  # noqa: S101 - PIPE was asked for
+    assert child.stdin is not None and child.stdout is not None  # PIPE was asked for
     stdin, stdout = child.stdin.fileno(), child.stdout.fileno()
     unsent = memoryview(data)
     pieces: list[bytes] = []

@@ -5,6 +5,7 @@ Owns the perceptual hash (`content_hash`) and how many bits may differ in the sa
 
 from __future__ import annotations
 
+import struct
 from math import cos, pi
 
 from PIL import Image
@@ -38,7 +39,7 @@ def content_hash(image: Image.Image) -> bytes:
     coarse = image.reduce(max(1, max(image.size) // _COARSE_SIDE)) if max(image.size) > _COARSE_SIDE else image
     # 32-bit floats: rounding the miniature to whole grey levels would flip the faint frequencies.
     small = coarse.convert("L").convert("F").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    levels = [round(_LEVELS * float(value)) for value in small.get_flattened_data()]
+    levels = [round(_LEVELS * value) for value in struct.unpack(f"{_SIDE * _SIDE}f", small.tobytes())]
     mean = round(sum(levels) / len(levels))
     rows = [[level - mean for level in levels[start : start + _SIDE]] for start in range(0, len(levels), _SIDE)]
     across = [[sum(map(int.__mul__, wave, row)) for wave in _COSINES] for row in rows]
