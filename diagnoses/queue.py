@@ -1,4 +1,4 @@
-"""Hands photos to the broker, and never waits for it.
+"""Hands work to the broker, and never waits for it.
 
 The row in PostgreSQL is the outbox; a message only says "look at this row now". So publishing may fail: the sweep
 sends again what was not sent. What it must not do is hang a request, and Celery's own `.delay()` does exactly that
@@ -36,34 +36,32 @@ class _Publisher:
         self._connection: Any = None
         self._resting_until = 0.0
 
-    def publish(self, photo_ids: list[UUID], *, patience: float) -> bool:
-        """Send one message per photo; True when the broker has taken all of them within `patience` seconds."""
+    def publish(self, task: str, keys: list[str], *, queue: str, patience: float) -> bool:
+        """Send one message per key; True when the broker has taken all of them within `patience` seconds."""
         with self._lock:
             if time.monotonic() < self._resting_until:
                 return False
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="publisher")
-            sending: Future[None] = self._executor.submit(self._send, [str(photo_id) for photo_id in photo_ids])
+            sending: Future[None] = self._executor.submit(self._send, task, keys, queue)
         try:
             sending.result(timeout=patience)
         except Exception as error:
-            logger.warning("The broker did not take %d message(s): %s.", len(photo_ids), type(error).__name__)
+            logger.warning("The broker did not take %d message(s): %s.", len(keys), type(error).__name__)
             with self._lock:
                 self._resting_until = time.monotonic() + REST
             return False
         return True
 
-    def _send(self, photo_ids: list[str]) -> None:
+    def _send(self, task: str, keys: list[str], queue: str) -> None:
         try:
             if self._connection is None:
                 self._connection = current_app.connection_for_write(
                     transport_options={**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **SOCKET_TIMEOUTS}
                 )
             with self._connection.Producer() as producer:
-                for photo_id in photo_ids:
-                    current_app.send_task(
-                        PREDICT_TASK, args=[photo_id], queue=INFERENCE_QUEUE, producer=producer, retry=False
-                    )
+                for key in keys:
+                    current_app.send_task(task, args=[key], queue=queue, producer=producer, retry=False)
         except Exception:
             connection, self._connection = self._connection, None
             if connection is not None:
@@ -86,12 +84,17 @@ class _Publisher:
 _publisher = _Publisher()
 
 
-def publish_photos(photo_ids: list[UUID], *, patience: float = PATIENCE) -> bool:
-    """Ask the inference workers to look at these photos now. Never raises, never takes longer than `patience`.
+def publish(task: str, keys: list[str], *, queue: str, patience: float = PATIENCE) -> bool:
+    """Send `task` once per primary key to `queue`. Never raises, never takes longer than `patience` seconds.
 
-    Returns whether the broker took the messages.
+    Returns whether the broker took the messages; where it did not, the sweep of whoever owns the rows sends again.
     """
-    return not photo_ids or _publisher.publish(photo_ids, patience=patience)
+    return not keys or _publisher.publish(task, keys, queue=queue, patience=patience)
+
+
+def publish_photos(photo_ids: list[UUID], *, patience: float = PATIENCE) -> bool:
+    """Ask the inference workers to look at these photos now; see `publish`."""
+    return publish(PREDICT_TASK, [str(photo_id) for photo_id in photo_ids], queue=INFERENCE_QUEUE, patience=patience)
 
 
 def queue_depth(queue: str = INFERENCE_QUEUE) -> int:

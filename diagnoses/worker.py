@@ -115,7 +115,9 @@ def predict_photo(photo_id: UUID) -> None:
         outcome = loaded.classify([image])[0]
         overlay = None
         if outcome.heatmap is not None:
-            overlay = render_overlay(outcome.heatmap, photo_size=image.size, preprocessing=loaded.preprocessing)
+            overlay = render_overlay(
+                outcome.heatmap, photo_size=image.size, preprocessing=loaded.bundle.manifest.preprocessing
+            )
         fault("before_commit", photo=photo_id)
         record_prediction(
             claim=claim,

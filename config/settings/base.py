@@ -211,6 +211,22 @@ REPUBLISH_AFTER = timedelta(seconds=env.int("REPUBLISH_AFTER_SECONDS", default=2
 # A worker not heard from for this long counts as down.
 WORKER_SILENCE = timedelta(seconds=env.int("WORKER_SILENCE_SECONDS", default=30))
 
+# --- Training ------------------------------------------------------------------------------------------------------
+
+# The only folder the admin may import from, and where the command line finds the data by default.
+TRAINING_DATA_DIR = Path(env.str("TRAINING_DATA_DIR", default=str(BASE_DIR.parent / "shared" / "data")))
+# The ImageNet weights of EfficientNetB4 without the top; Keras downloads its own where the file is missing.
+IMAGENET_WEIGHTS = Path(
+    env.str(
+        "IMAGENET_WEIGHTS",
+        default=str(BASE_DIR.parent / "shared/weights/efficientnetb4_notop_imagenet_block7b-identity.fp16.npz"),
+    )
+)
+# Checkpoints and cached features of runs; safe to delete when nothing is running.
+TRAINING_WORK_DIR = Path(env.str("TRAINING_WORK_DIR", default=str(VAR_DIR / "training")))
+# A run whose worker has not sent a heartbeat for this long is taken back and resumed from its checkpoint.
+TRAINING_LEASE = timedelta(seconds=env.int("TRAINING_LEASE_SECONDS", default=60))
+
 # --- Celery --------------------------------------------------------------------------------------------------------
 
 REDIS_URL = env.str("REDIS_URL")
@@ -236,7 +252,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
-CELERY_TASK_ROUTES = {"training.*": {"queue": "training"}, "diagnoses.predict_photo": {"queue": "inference"}}
+CELERY_TASK_ROUTES = {
+    "diagnoses.predict_photo": {"queue": "inference"},
+    "training.sweep": {"queue": "maintenance"},
+    "training.*": {"queue": "training"},
+}
 CELERY_TASK_SOFT_TIME_LIMIT = 60
 CELERY_TASK_TIME_LIMIT = 90
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -250,13 +270,18 @@ CELERY_BEAT_SCHEDULE = {
         # A sweep that waited longer than the next one is not worth running.
         "options": {"expires": SWEEP_INTERVAL.total_seconds()},
     },
+    "training-sweep": {
+        "task": "training.sweep",
+        "schedule": SWEEP_INTERVAL,
+        "options": {"expires": SWEEP_INTERVAL.total_seconds()},
+    },
 }
 
 # --- API -----------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "diagnoses.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -264,7 +289,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["rest_framework.throttling.UserRateThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "anon": "60/min"},
+    "DEFAULT_THROTTLE_RATES": {"user": "600/min", "anon": "60/min", "upload": "120/min"},
     "NUM_PROXIES": ALLAUTH_TRUSTED_PROXY_COUNT,
     "EXCEPTION_HANDLER": "diagnoses.api.problems.problem_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, User
 from diagnoses.intake import AcceptedPhoto, IntakeLimits, accept_photo, shown_name
+from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import KnownImage, Lesion, Photo
 from diagnoses.queue import publish_photos
 from diagnoses.services.erasure import erase_files
@@ -94,12 +95,10 @@ def submit_photo(
 
 def recognise(photo: Photo) -> KnownImage | None:
     """The data-set image whose picture this is, if any."""
-    from diagnoses.intake import RECOGNITION_MAX_DISTANCE
-
     return KnownImage.objects.recognise(
         original_sha256=photo.original_sha256,
         content_hash=photo.content_hash,
-        max_distance=RECOGNITION_MAX_DISTANCE,
+        max_distance=SAME_PICTURE_DISTANCE,
     )
 
 

@@ -1,0 +1,106 @@
+"""Own `Dataset` and its `Example`s: imported images with labels and the lesion-grouped split, sealed."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from diagnoses.models import ContentHashField, DiagnosisField
+from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
+
+
+class Dataset(models.Model):
+    """A sealed data set: rows only come into being together, by an import or as a new version, and never change."""
+
+    name = models.CharField(_("name"), max_length=100, unique=True)
+    previous = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="versions", verbose_name=_("made from")
+    )
+    # Names labels and pixels: sha256 over the sorted "image,diagnosis,sha256" lines.
+    fingerprint = models.CharField(_("fingerprint"), max_length=64)
+    # Names the split: sha256 over the sorted "image,split" lines. Empty where there are no images to train on.
+    split_fingerprint = models.CharField(_("split fingerprint"), max_length=64, blank=True)
+    # sha256 over the sorted lines of the test split alone: two classifiers are compared where theirs are equal.
+    test_fingerprint = models.CharField(_("test fingerprint"), max_length=64, blank=True)
+    split_seed = models.PositiveIntegerField(_("split seed"), null=True, blank=True)
+    has_images = models.BooleanField(_("has images"), default=False)
+    example_count = models.PositiveIntegerField(_("images"))
+    # What the import saw: duplicates, near duplicates, leakage of a random split, names, warnings.
+    report = models.JSONField(_("import report"), default=dict, blank=True)
+    # The tables behind every chart of the EDA page (training.eda); None until computed.
+    eda = models.JSONField(_("exploratory data analysis"), null=True, blank=True)
+    licence = models.CharField(_("licence"), max_length=200, blank=True)
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = _("data set")
+        verbose_name_plural = _("data sets")
+        ordering = ["-created", "-pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImageArchive(models.Model):
+    """A zip of images on the default storage, written once. Versions of a data set share archives."""
+
+    name = models.CharField(_("name on the storage"), max_length=200, unique=True)
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    size = models.PositiveBigIntegerField(_("size in bytes"))
+    created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    class Meta:
+        verbose_name = _("image archive")
+        verbose_name_plural = _("image archives")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Example(models.Model):
+    """One image of a data set with its label, metadata and split."""
+
+    class Split(models.TextChoices):
+        TRAIN = "train", _("Training")
+        VALIDATION = "validation", _("Validation")
+        CALIBRATION = "calibration", _("Calibration")
+        TEST = "test", _("Test")
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="examples")
+    image = models.CharField(_("image"), max_length=100)
+    diagnosis = DiagnosisField(_("diagnosis"))
+    lesion_id = models.CharField(_("lesion"), max_length=100, blank=True)
+    age_approx = models.FloatField(_("age"), null=True, blank=True)
+    sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
+    anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+    split = models.CharField(_("split"), max_length=12, choices=Split.choices, blank=True)
+    # Of the image file; all empty where the tables came without images.
+    archive = models.ForeignKey(ImageArchive, on_delete=models.PROTECT, null=True, blank=True, related_name="examples")
+    member = models.CharField(_("name in the archive"), max_length=300, blank=True)
+    sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
+    content_hash = ContentHashField(_("content hash"), null=True, blank=True)  # type: ignore[misc]  # None without images
+    width = models.PositiveIntegerField(_("width in pixels"), null=True, blank=True)
+    height = models.PositiveIntegerField(_("height in pixels"), null=True, blank=True)
+    # The patient's photo this example was made from (consented, confirmed); empty for imported images.
+    photo = models.UUIDField(_("photo"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("example")
+        verbose_name_plural = _("examples")
+        ordering = ["dataset", "image"]
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "image"], name="example_unique"),
+            models.CheckConstraint(
+                condition=Q(archive__isnull=True, member="", sha256="")
+                | (Q(archive__isnull=False) & ~Q(member="") & ~Q(sha256="")),
+                name="example_image_is_whole",
+            ),
+        ]
+        indexes = [models.Index(fields=["dataset", "split", "diagnosis"], name="example_split")]
+
+    def __str__(self) -> str:
+        return self.image

@@ -1,0 +1,175 @@
+"""The life of a job: requested, claimed, alive, finished or taken back. The same for imports and training runs.
+
+As with photos, the row is the outbox and the lease in the database decides who works on it; the broker only wakes a
+worker. Training acknowledges its message at once, so no visibility timeout ever starts a run a second time.
+"""
+
+import functools
+import socket
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Concat
+from django.utils import timezone
+
+from accounts.models import User
+from diagnoses.queue import publish
+from training.models import DatasetImport, Job, TrainingRun
+
+TRAINING_QUEUE: Final = "training"
+TASKS: Final[dict[type[Job], str]] = {DatasetImport: "training.import_dataset", TrainingRun: "training.train"}
+MAX_ATTEMPTS: Final = 5  # a run may be resumed this often; one that kills its worker each time is given up
+LOG_LIMIT: Final = 100_000  # characters of log kept in the row; the newest are worth most
+
+
+@dataclass(frozen=True)
+class JobClaim:
+    """A worker's right to work on one job."""
+
+    model: type[Job]
+    pk: Any
+    lease: uuid.UUID
+    attempt: int
+
+
+class LeaseLost(Exception):
+    """Somebody else works on this job now, or nobody may: stop and write nothing."""
+
+
+class CancelRequested(Exception):
+    """A person asked for this job to end: checkpoint and stop."""
+
+
+def require_administrator(by: User | None) -> None:
+    """Training belongs to administrators; None is the shell. Raises PermissionError."""
+    if by is not None and not (by.is_active and by.is_administrator):
+        raise PermissionError("Only an administrator may do this.")
+
+
+def announce(job: Job) -> None:
+    """After the commit of a queued row: wake a training worker."""
+    transaction.on_commit(functools.partial(_publish, type(job), job.pk))
+
+
+def claim(model: type[Job], pk: Any) -> JobClaim | None:
+    """QUEUED -> RUNNING by a guarded update; None for a message that has nothing to say (any more)."""
+    lease = uuid.uuid4()
+    now = timezone.now()
+    claimed = model._default_manager.filter(pk=pk, status=Job.Status.QUEUED).update(
+        status=Job.Status.RUNNING,
+        lease=lease,
+        lease_expires=now + settings.TRAINING_LEASE,
+        heartbeat=now,
+        started=now,
+        attempts=F("attempts") + 1,
+        worker=socket.gethostname(),
+    )
+    if not claimed:
+        return None
+    return JobClaim(model, pk, lease, model._default_manager.values_list("attempts", flat=True).get(pk=pk))
+
+
+def heartbeat(claim: JobClaim, **changes: Any) -> None:
+    """Renew the lease and write progress (or any other column). Raises LeaseLost, or CancelRequested after writing."""
+    now = timezone.now()
+    held = _held(claim)
+    if not held.update(heartbeat=now, lease_expires=now + settings.TRAINING_LEASE, **changes):
+        raise LeaseLost
+    if held.filter(cancel_requested__isnull=False).exists():
+        raise CancelRequested
+
+
+def append_log(claim: JobClaim, line: str) -> None:
+    """Add a line to the job's log. Raises LeaseLost."""
+    text = f"{timezone.now():%Y-%m-%d %H:%M:%S} {line}\n"
+    if not _held(claim).update(log=Concat(F("log"), Value(text))):
+        raise LeaseLost
+    job = _held(claim).only("log").first()
+    if job is not None and len(job.log) > LOG_LIMIT:
+        _held(claim).update(log=job.log[-LOG_LIMIT // 2 :])
+
+
+def finish(
+    claim: JobClaim,
+    status: Job.Status,
+    *,
+    failure_code: str = "",
+    failure_detail: str = "",
+    and_then: Callable[[Any], None] | None = None,
+) -> bool:
+    """End a job for good; False when the lease is gone. `and_then(job)` runs in the same transaction."""
+    with transaction.atomic():
+        job: Any = _held(claim).select_for_update().first()
+        if job is None:
+            return False
+        job.status = status
+        job.failure_code = failure_code
+        job.failure_detail = failure_detail
+        job.finished = timezone.now()
+        job.lease = job.lease_expires = None
+        if and_then is not None:
+            and_then(job)
+        job.save()
+    return True
+
+
+def give_back(claim: JobClaim) -> bool:
+    """A worker that is stopped hands its job back; the next one resumes at the checkpoint."""
+    return bool(
+        _held(claim).update(
+            status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None, attempts=F("attempts") - 1
+        )
+    )
+
+
+def request_cancel(job: Job, *, by: User | None) -> bool:
+    """Ask for a job to end: at once where it waits, within seconds where it runs. False where it had ended."""
+    require_administrator(by)
+    now = timezone.now()
+    rows = type(job)._default_manager.filter(pk=job.pk)
+    if rows.filter(status=Job.Status.QUEUED).update(status=Job.Status.CANCELLED, cancel_requested=now, finished=now):
+        return True
+    return bool(
+        rows.filter(status=Job.Status.RUNNING, cancel_requested__isnull=True).update(cancel_requested=now)
+        or rows.filter(status=Job.Status.RUNNING).exists()
+    )
+
+
+def sweep_jobs() -> int:
+    """Take back jobs whose worker fell silent, give up those that keep killing theirs, wake workers for the rest."""
+    now = timezone.now()
+    touched = 0
+    for model in TASKS:
+        rows = model._default_manager
+        expired = rows.filter(status=Job.Status.RUNNING, lease_expires__lt=now)
+        touched += expired.filter(cancel_requested__isnull=False).update(
+            status=Job.Status.CANCELLED, finished=now, lease=None, lease_expires=None
+        )
+        touched += expired.filter(attempts__gte=MAX_ATTEMPTS).update(
+            status=Job.Status.FAILED,
+            failure_code="worker_lost",
+            failure_detail=f"The worker was lost {MAX_ATTEMPTS} times.",
+            finished=now,
+            lease=None,
+            lease_expires=None,
+        )
+        touched += expired.update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None)
+        forgotten = rows.filter(status=Job.Status.QUEUED).exclude(published__gte=now - settings.TRAINING_LEASE)
+        for pk in forgotten.order_by("queued").values_list("pk", flat=True):
+            _publish(model, pk)
+            touched += 1
+    return touched
+
+
+def _held(claim: JobClaim) -> Any:
+    return claim.model._default_manager.filter(pk=claim.pk, status=Job.Status.RUNNING, lease=claim.lease)
+
+
+def _publish(model: type[Job], pk: Any) -> None:
+    if publish(TASKS[model], [str(pk)], queue=TRAINING_QUEUE):
+        model._default_manager.filter(pk=pk, status=Job.Status.QUEUED).update(published=timezone.now())
