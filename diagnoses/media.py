@@ -21,15 +21,16 @@ PRIVATE_HEADERS: Final = {
 }
 
 
-def stream(file_name: str, content_type: str, download_name: str) -> FileResponse:
+def stream(file_name: str | None, content_type: str, download_name: str) -> FileResponse:
     """Stream one file of the default storage to somebody who may see it; the caller has checked that.
 
     `content_type` and `download_name` are chosen by the server, never taken from an upload. Raises Http404 and logs
     when the storage does not have the file: the row says it should be there.
     """
     try:
-        file = default_storage.open(file_name)
-    except FileNotFoundError:
+        # Django calls the name of an empty file field None; no row here has one.
+        file = default_storage.open(file_name or "")
+    except (FileNotFoundError, IsADirectoryError):
         logger.error("A stored file is missing: %s", file_name)
         raise Http404 from None
     response = FileResponse(file, filename=download_name, content_type=content_type)

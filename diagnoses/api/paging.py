@@ -1,0 +1,34 @@
+"""Own how lists of the API are paged: newest first, by cursor, the same cost on every page."""
+
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from diagnoses.api.problems import Problem
+
+
+class NewestFirst(CursorPagination):
+    """`?cursor=` as given in `next` and `previous`; `?page_size=` up to 100."""
+
+    ordering = ("-created", "-id")
+    page_size = 25
+    page_size_query_param = "page_size"
+    max_page_size = 100
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        """The cursor of the request. A made-up one is a 400: DRF would hand it to the database."""
+        encoded = request.query_params.get(self.cursor_query_param)
+        if not encoded:
+            return None
+        try:
+            cursor = super().decode_cursor(request)
+            if cursor is None or cursor.position is None or parse_datetime(str(cursor.position)) is not None:
+                return cursor
+        except Exception as error:
+            raise _bad_cursor() from error
+        raise _bad_cursor()
+
+
+def _bad_cursor() -> Problem:
+    return Problem(400, "invalid_cursor", gettext("This cursor is not one of ours. Start again from the first page."))

@@ -1,0 +1,34 @@
+"""Own what all views of the API share."""
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+from rest_framework import generics
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from accounts.models import User
+
+
+class OneAnswer(DefaultContentNegotiation):
+    """There is one representation of everything, so `Accept` is not asked and nobody gets a 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        only = next(iter(renderers))
+        return only, str(only.media_type)
+
+
+class ApiView(generics.GenericAPIView[Any]):
+    """A view of the API. Authentication, permission (signed in) and throttle come from settings: deny by default."""
+
+    content_negotiation_class = OneAnswer
+    # OPTIONS would describe views to whoever asks; the schema does that better.
+    metadata_class = None
+
+    @property
+    def user(self) -> User:
+        """Who is asking. Only for views that require somebody to be signed in."""
+        return cast(User, self.request.user)
