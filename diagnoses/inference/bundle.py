@@ -1,0 +1,269 @@
+"""Own the sealed bundle on disk: what its three files are, its manifest, and refusing anything that is not whole.
+
+    manifest.json        what the classifier is, how it was made and measured, and the sha256 of the other two
+    weights.safetensors  every weight by name, once; large kernels as float16, everything else float32
+    graph.onnx           the exported graph; its initialisers are external data *inside* weights.safetensors
+
+The identity of a bundle is the sha256 of its manifest's bytes. Nothing in a bundle is code: no pickle, no Keras
+file; the architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither
+TensorFlow nor Keras nor ONNX.
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnoses.inference.network import Architecture
+from diagnoses.inference.preprocessing import Preprocessing
+from diagnoses.taxonomy import CODES
+
+MANIFEST_NAME: Final = "manifest.json"
+WEIGHTS_NAME: Final = "weights.safetensors"
+GRAPH_NAME: Final = "graph.onnx"
+SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
+
+FORMAT: Final = "teri-classifier"
+FORMAT_VERSION: Final = 1
+
+MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
+"""A manifest is some kilobytes; a larger file is not one, and is not parsed."""
+
+SAFETENSORS_DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+SAFETENSORS_HEADER_MAX_BYTES: Final = 16 * 1024 * 1024
+
+
+class BundleError(Exception):
+    """The bundle must not be used. `code` is for machines, the message for people.
+
+    Codes: missing, unreadable, altered, unknown_format, unknown_architecture, wrong_taxonomy.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold on the malignant score (the calibrated MEL + BCC + SCC, 0 to 1): at or above it, "malignant".
+
+    `sensitivity` and `specificity` are those of the calibration split, where the threshold was chosen.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """One file of the bundle: sha256 (hex) and size in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything the bundle says about itself; field by field what `manifest.json` holds.
+
+    - `version`: name for people; `created`: ISO 8601 with time zone;
+    - `diagnoses`: codes in the order of the outputs, always `taxonomy.CODES`;
+    - `temperature`: the logits are divided by it before the softmax, above 0;
+    - `dataset`, `split`: name and fingerprint, so that two classifiers can be compared on the same test pictures;
+    - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
+    - `parity`: differences between Keras and the exported graph, measured at sealing.
+    """
+
+    version: str
+    created: str
+    architecture: Architecture
+    preprocessing: Preprocessing
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    dataset: Mapping[str, Any]
+    split: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    parity: Mapping[str, float]
+    licence: str
+    files: Mapping[str, SealedFile]
+    diagnoses: tuple[str, ...] = CODES
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_bytes(self) -> bytes:
+        """The canonical bytes of manifest.json: sorted keys, two spaces, a newline at the end."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read the parsed manifest. Raises BundleError for another format, architecture or order of diagnoses."""
+        if values.get("format") != FORMAT or values.get("format_version") != FORMAT_VERSION:
+            raise BundleError(
+                "unknown_format",
+                f"The bundle's format is {values.get('format')!r} {values.get('format_version')!r}; "
+                f"this version reads {FORMAT!r} {FORMAT_VERSION}.",
+            )
+        if (order := tuple(values.get("diagnoses", ()))) != CODES:
+            raise BundleError(
+                "wrong_taxonomy",
+                f"The bundle's outputs are ordered {' '.join(map(str, order)) or '(not at all)'}; "
+                f"they must be {' '.join(CODES)}. With another order every answer would carry a wrong name.",
+            )
+        try:
+            architecture = Architecture.from_json(values["architecture"])
+            preprocessing = Preprocessing.from_json(values["preprocessing"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                "unknown_architecture", f"The bundle describes a network this version cannot build: {error}"
+            ) from error
+        try:
+            manifest = cls(
+                version=str(values["version"]),
+                created=datetime.fromisoformat(values["created"]).isoformat(),
+                architecture=architecture,
+                preprocessing=preprocessing,
+                temperature=float(values["temperature"]),
+                operating_points=tuple(OperatingPoint(**point) for point in values["operating_points"]),
+                dataset=dict(values["dataset"]),
+                split=dict(values["split"]),
+                recipe=dict(values["recipe"]),
+                metrics=dict(values["metrics"]),
+                parity=dict(values["parity"]),
+                licence=str(values["licence"]),
+                files={name: SealedFile(**described) for name, described in values["files"].items()},
+                provenance=dict(values["provenance"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError("unreadable", f"The bundle's manifest is incomplete or malformed: {error!r}.") from error
+        if not 0.0 < manifest.temperature < float("inf"):
+            raise BundleError("unreadable", f"The bundle's temperature is {manifest.temperature}; it must be above 0.")
+        if architecture.input_size != preprocessing.input_size:
+            raise BundleError("unreadable", "The bundle's network and preprocessing disagree about the input size.")
+        if set(manifest.files) != set(SEALED_FILES):
+            raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(SEALED_FILES)}.")
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. `sha256` (hex, of the manifest's bytes) is its identity."""
+
+    directory: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        """The classifier's name for people."""
+        return self.manifest.version
+
+    @property
+    def weights_path(self) -> Path:
+        """The verified safetensors file."""
+        return self.directory / WEIGHTS_NAME
+
+    @property
+    def graph_path(self) -> Path:
+        """The verified ONNX graph; it must stay beside the weights it refers to."""
+        return self.directory / GRAPH_NAME
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """The bundle in a directory, every byte of it verified. Raises BundleError, see there for the codes."""
+    content = _read(directory / MANIFEST_NAME)
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError("unreadable", f"The manifest of the bundle {directory.name} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise BundleError("unreadable", f"The manifest of the bundle {directory.name} is not a JSON object.")
+    manifest = Manifest.from_json(values)
+    for name, described in manifest.files.items():
+        path = directory / name
+        if not path.is_file():
+            raise BundleError("missing", f"The bundle {directory.name} lacks its file {name}; fetch the bundle again.")
+        if path.stat().st_size != described.size or file_sha256(path) != described.sha256:
+            raise BundleError(
+                "altered",
+                f"The file {name} of the bundle {directory.name} is not the one that was sealed; fetch it again.",
+            )
+    return Bundle(directory=directory, manifest=manifest, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MANIFEST_MAX_BYTES:
+            raise BundleError("unreadable", f"{path.name} of the bundle {path.parent.name} is too large to be one.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError("missing", f"There is no bundle at {path.parent}: {path.name} is missing.") from error
+    except OSError as error:
+        raise BundleError("unreadable", f"The bundle at {path.parent} cannot be read: {error}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where one tensor lies in a safetensors file: offset from the file's start and length, in bytes."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def locate_tensors(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file by name, from its header alone.
+
+    Raises BundleError (unreadable) for a malformed header or a tensor that lies outside the file.
+    Format: https://github.com/huggingface/safetensors (8 bytes length, JSON header, data).
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            (header_length,) = struct.unpack("<Q", stream.read(8))
+            if header_length > min(size, SAFETENSORS_HEADER_MAX_BYTES):
+                raise ValueError("the header is longer than the file")
+            header = json.loads(stream.read(header_length))
+        header.pop("__metadata__", None)
+        located = {}
+        for name, described in header.items():
+            begin, end = (int(edge) for edge in described["data_offsets"])
+            dtype = SAFETENSORS_DTYPES[described["dtype"]]
+            shape = tuple(int(side) for side in described["shape"])
+            start = 8 + header_length
+            if not 0 <= begin <= end <= size - start or end - begin != dtype.itemsize * int(np.prod(shape, dtype=int)):
+                raise ValueError(f"{name} does not lie inside the file")
+            located[name] = StoredTensor(dtype, shape, start + begin, end - begin)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise BundleError("unreadable", f"{path.name} is not a readable safetensors file: {error}.") from error
+    return located
+
+
+def read_tensors(path: Path, *, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDArray[np.float32]]:
+    """The tensors whose name starts with one of `prefixes`, as float32. Raises BundleError as `locate_tensors` does."""
+    tensors = {}
+    with path.open("rb") as stream:
+        for name, stored in locate_tensors(path).items():
+            if name.startswith(prefixes):
+                stream.seek(stored.offset)
+                values = np.frombuffer(stream.read(stored.length), dtype=stored.dtype).reshape(stored.shape)
+                tensors[name] = values.astype(np.float32)
+    return tensors

@@ -1,0 +1,221 @@
+"""Own running a sealed classifier: picture in, calibrated outcome out, on ONNX Runtime or on Keras.
+
+The ONNX path imports neither TensorFlow nor Keras: half a second to start, a third of the memory, several times as
+fast on a CPU. The Keras path is for a GPU. Both sit behind the same `Backend` and give the same answers (their
+difference is measured and sealed with every bundle).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from diagnoses.inference.bundle import Bundle, BundleError, read_tensors
+from diagnoses.inference.heatmap import DenseHead, grad_cam
+from diagnoses.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
+from diagnoses.inference.preprocessing import preprocess
+from diagnoses.taxonomy import CODES, MALIGNANT, Diagnosis
+
+AUTO: Final = "auto"
+ONNX: Final = "onnx"
+KERAS: Final = "keras"
+RUNTIMES: Final = (AUTO, ONNX, KERAS)
+
+CPU_BATCH: Final = 4
+GPU_BATCH: Final = 64
+"""Pictures a pass. On a CPU batches gain nothing and cost memory; a GPU wants to be filled."""
+
+NVIDIA_DEVICES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
+"""Where an NVIDIA driver shows itself (the last under WSL). Without one, TensorFlow need not be asked."""
+
+MALIGNANT_POSITIONS: Final = [diagnosis.position for diagnosis in MALIGNANT]
+
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+class Backend(Protocol):
+    """Something that runs the network."""
+
+    name: str
+    batch_size: int
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """float32 (N, S, S, 3) in [0, 255] -> logits (N, 8), features (N, C), maps (N, h, w, C)."""
+        ...
+
+
+class OnnxBackend:
+    """The exported graph on ONNX Runtime's CPU provider. Raises BundleError (unreadable) for a graph it refuses."""
+
+    name = ONNX
+    batch_size = CPU_BATCH
+
+    def __init__(self, graph: Path, *, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only; they are raised as well
+        if threads is not None:
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+        # Spinning threads would take the other core from the web process between two photos.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise BundleError("unreadable", f"ONNX Runtime refuses the graph {graph.name}: {error}") from error
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """See `Backend.run`."""
+        logits, features, maps = self._session.run(list(OUTPUTS), {"pixels": pixels})
+        return logits, features, maps
+
+
+class KerasBackend:
+    """The network in code with given weights, on whichever Keras backend this process has."""
+
+    name = KERAS
+    batch_size = GPU_BATCH
+
+    def __init__(self, network: Any) -> None:
+        self._network = network
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle, *, threads: int | None = None) -> "KerasBackend":
+        """Build the architecture and give it the sealed weights. Raises BundleError when they do not fit."""
+        if threads is not None:
+            _limit_tensorflow_threads(threads)
+        network = build_network(bundle.manifest.architecture)
+        try:
+            set_network_tensors(network, read_tensors(bundle.weights_path))
+        except WeightsError as error:
+            raise BundleError("altered", f"The weights of {bundle.version} do not fit its network: {error}") from error
+        return cls(network)
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """See `Backend.run`."""
+        logits, features, maps = (np.asarray(output) for output in self._network.predict_on_batch(pixels))
+        return logits, features, maps
+
+
+def _limit_tensorflow_threads(threads: int) -> None:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the classifier says of one picture.
+
+    - `probabilities`: float64 (8,), calibrated, in the order of `CODES`, summing to 1;
+    - `diagnosis`, `confidence`: the most probable one and its probability;
+    - `malignant_score`: MEL + BCC + SCC, in [0, 1];
+    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None when no place
+      of the picture speaks for it.
+    """
+
+    probabilities: NDArray[np.float64]
+    diagnosis: Diagnosis
+    confidence: float
+    malignant_score: float
+    features: NDArray[np.float32]
+    heatmap: NDArray[np.float32] | None
+
+
+class LoadedClassifier:
+    """A verified bundle, warm in memory. Make one with `load_classifier`, once per process."""
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        self.bundle = bundle
+        self.backend = backend
+        head = bundle.manifest.architecture.head_layers
+        tensors = read_tensors(bundle.weights_path, prefixes=tuple(f"{name}/" for name in head))
+        self._head = DenseHead.from_tensors(bundle.manifest.architecture, tensors)
+
+    @property
+    def runtime(self) -> str:
+        """Which backend runs: "onnx" or "keras"."""
+        return self.backend.name
+
+    def classify(self, images: Sequence[Image.Image]) -> list[Outcome]:
+        """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(images), self.backend.batch_size):
+            chunk = images[start : start + self.backend.batch_size]
+            outcomes += self.classify_batch(
+                np.stack([preprocess(image, self.bundle.manifest.preprocessing) for image in chunk])
+            )
+        return outcomes
+
+    def classify_batch(self, pixels: NDArray[np.float32]) -> list[Outcome]:
+        """One outcome per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
+
+        Raises ValueError for another shape, and ArithmeticError when the network answers with something not finite.
+        """
+        size = self.bundle.manifest.preprocessing.input_size
+        if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
+            raise ValueError(f"The pixels are {pixels.shape}; (N, {size}, {size}, 3) is expected.")
+        if not len(pixels):
+            return []
+        logits, features, maps = self.backend.run(np.ascontiguousarray(pixels, dtype=np.float32))
+        if not np.all(np.isfinite(logits)):
+            raise ArithmeticError("The network's answer is not a finite number.")
+        table = softmax(logits / self.bundle.manifest.temperature)
+        return [self._outcome(*row) for row in zip(table, features, maps, strict=True)]
+
+    def _outcome(
+        self, probabilities: NDArray[np.float64], features: NDArray[np.float32], maps: NDArray[np.float32]
+    ) -> Outcome:
+        position = int(probabilities.argmax())
+        return Outcome(
+            probabilities=probabilities,
+            diagnosis=Diagnosis(CODES[position]),
+            confidence=float(probabilities[position]),
+            malignant_score=float(probabilities[MALIGNANT_POSITIONS].sum()),
+            features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
+            heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
+        )
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities float64 (N, 8) of logits (N, 8); rows sum to 1."""
+    shifted = np.asarray(logits, dtype=np.float64) - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def load_classifier(bundle: Bundle, runtime: str = AUTO, threads: int | None = None) -> LoadedClassifier:
+    """The classifier of a verified bundle, ready to answer.
+
+    `runtime` is "onnx", "keras", or "auto": Keras where TensorFlow sees a GPU, ONNX otherwise. `threads` limits the
+    CPU threads of one pass; None takes all cores. Raises ValueError for another runtime, BundleError for a bundle
+    that does not load.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"The runtime {runtime!r} is unknown; choose one of {', '.join(RUNTIMES)}.")
+    if runtime == AUTO:
+        runtime = KERAS if gpu_available() else ONNX
+    if runtime == KERAS:
+        return LoadedClassifier(bundle, KerasBackend.from_bundle(bundle, threads=threads))
+    return LoadedClassifier(bundle, OnnxBackend(bundle.graph_path, threads=threads))
+
+
+def gpu_available() -> bool:
+    """Whether TensorFlow sees a GPU; where there is no NVIDIA device it is not even imported."""
+    if not any(Path(device).exists() for device in NVIDIA_DEVICES):
+        return False
+    try:
+        import tensorflow
+    except ImportError:
+        return False
+    return bool(tensorflow.config.list_physical_devices("GPU"))
+

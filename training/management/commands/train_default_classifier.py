@@ -1,0 +1,123 @@
+"""Train a recipe on a folder in the official ISIC 2019 layout and seal the bundle: no database, no broker."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from training.pipeline.examples import ExamplesError, PictureStore, read_examples
+from training.pipeline.progress import Progress
+from training.pipeline.splits import DEFAULT_SEED, split_examples
+from training.recipes import RECIPES, RecipeError, changed
+
+PREFIX: Final = "ISIC_2019_Training_"
+
+
+class Command(BaseCommand):
+    help = (
+        "Train a classifier on a folder with the official ISIC 2019 files and seal it as a bundle. "
+        "Stopped and started again with the same arguments, it goes on where it stood."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--data",
+            type=Path,
+            required=True,
+            help=f"folder with {PREFIX}GroundTruth.csv, {PREFIX}Metadata.csv and {PREFIX}Input (folder or .zip)",
+        )
+        parser.add_argument("--weights", type=Path, help="ImageNet backbone as .npz (not needed for SMOKE)")
+        parser.add_argument("--recipe", choices=sorted(RECIPES), default="LINEAR_PROBE")
+        parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
+        parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
+        parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
+        parser.add_argument("--work", type=Path, default=Path("var/training"), help="caches and checkpoints")
+        parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from diagnoses.inference.bundle import BundleError
+        from diagnoses.inference.export import ExportError
+        from diagnoses.inference.network import WeightsError
+        from diagnoses.inference.sealing import SealingError
+        from training.pipeline.fit import TrainingError
+        from training.pipeline.run import train_classifier
+
+        data: Path = options["data"]
+        try:
+            recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
+            if recipe.needs_imagenet_weights and options["weights"] is None:
+                raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
+            with PictureStore(_pictures(data)) as pictures, _Bar() as bar:
+                examples = read_examples(
+                    name=data.resolve().name,
+                    ground_truth=data / f"{PREFIX}GroundTruth.csv",
+                    metadata=data / f"{PREFIX}Metadata.csv",
+                    pictures=pictures,
+                    report=bar,
+                )
+                split = split_examples(examples.table, seed=options["seed"])
+                bundle = train_classifier(
+                    recipe=recipe,
+                    examples=examples,
+                    split=split,
+                    pictures=pictures,
+                    imagenet_weights=options["weights"],
+                    work=options["work"],
+                    directory=options["output"],
+                    version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",
+                    report=bar,
+                )
+        except (
+            RecipeError, ExamplesError, WeightsError, TrainingError, SealingError, ExportError, BundleError, OSError,
+        ) as error:  # fmt: skip
+            raise CommandError(str(error)) from error
+        figure = bundle.manifest.metrics["balanced_accuracy"]
+        self.stdout.write(
+            f"Sealed {bundle.version} in {bundle.directory} (sha256 {bundle.sha256}).\n"
+            f"Balanced accuracy on the test split: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})."
+        )
+
+
+def _change(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"--set takes FIELD=VALUE; {text!r} has no equals sign.")
+    return name.strip(), value.strip()
+
+
+def _pictures(data: Path) -> Path:
+    folder, archive = data / f"{PREFIX}Input", data / f"{PREFIX}Input.zip"
+    return folder if folder.is_dir() else archive
+
+
+class _Bar:
+    """A report that draws one progress bar per stage, and a line per finished epoch."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = ""
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage or progress.total != self._bar.total or progress.done < self._bar.n:
+            if self._bar is not None:
+                self._bar.close()
+            self._stage = progress.stage
+            self._bar = tqdm(
+                total=progress.total, initial=progress.done, desc=progress.stage, file=sys.stderr, mininterval=2.0
+            )
+        self._bar.update(progress.done - self._bar.n)
+        if "balanced_accuracy" in progress.figures:
+            figures = " ".join(f"{name} {value:.4f}" for name, value in progress.figures.items())
+            self._bar.write(f"{progress.stage} {progress.done}/{progress.total}: {figures}", file=sys.stderr)
+        else:
+            self._bar.set_postfix({name: f"{value:.3f}" for name, value in progress.figures.items()}, refresh=False)

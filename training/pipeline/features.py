@@ -1,0 +1,99 @@
+"""Own the frozen backbone's features: computed once per picture, kept on disk, reused by every frozen epoch.
+
+Ten epochs over a frozen backbone cost one pass and seconds this way. The cache's name holds everything the features
+depend on (pictures, weights, architecture, preprocessing), so a stale file cannot be taken for a fresh one; a file
+that was cut short is recognised by its size and computed anew.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnoses.inference.bundle import GRAPH_NAME, WEIGHTS_NAME
+from diagnoses.inference.export import store_weights, write_graph
+from diagnoses.inference.preprocessing import Preprocessing, preprocess
+from diagnoses.inference.runtime import Backend, KerasBackend, OnnxBackend
+from training.pipeline.device import has_accelerator
+from training.pipeline.examples import PictureStore
+from training.pipeline.progress import Progress, Report, silent
+
+if TYPE_CHECKING:
+    import keras
+
+Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""float32 pixels (N, S, S, 3) in [0, 255] -> float32 features (N, C)."""
+
+BATCH: Final = 32
+"""Pictures a pass; larger gains nothing on a CPU and costs memory."""
+
+
+def embedder(network: "keras.Model", *, folder: Path) -> Embed:
+    """How to compute the network's features fastest here: Keras on an accelerator, else the graph exported to `folder`.
+
+    Both give the same features within float32 noise. The folder must stay while the function is used.
+    """
+    backend: Backend
+    if has_accelerator():
+        backend = KerasBackend(network)
+    else:
+        store_weights(network, folder / WEIGHTS_NAME)
+        write_graph(network, weights=folder / WEIGHTS_NAME, graph=folder / GRAPH_NAME)
+        backend = OnnxBackend(folder / GRAPH_NAME)
+
+    def embed(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        step = backend.batch_size
+        return np.concatenate([backend.run(pixels[at : at + step])[1] for at in range(0, len(pixels), step)])
+
+    return embed
+
+
+def cached_features(
+    images: Sequence[str],
+    *,
+    pictures: PictureStore,
+    content_key: str,
+    embed: Embed,
+    embed_key: str,
+    preprocessing: Preprocessing,
+    folder: Path,
+    report: Report = silent,
+) -> NDArray[np.float32]:
+    """Features (len(images), C) in the order of `images`, from the cache or computed and cached.
+
+    `content_key` names the pictures (the data set's fingerprint), `embed_key` the weights and architecture behind
+    `embed`. Raises what `PictureStore.picture` raises, and OSError when the cache cannot be written.
+    """
+    described = json.dumps([list(images), content_key, embed_key, preprocessing.as_json()], sort_keys=True)
+    path = folder / f"features-{hashlib.sha256(described.encode()).hexdigest()[:32]}.npy"
+    if (cached := _read(path, len(images))) is not None:
+        report(Progress("features", len(images), len(images)))
+        return cached
+    parts: list[NDArray[np.float32]] = []
+    for start in range(0, len(images), BATCH):
+        chunk = images[start : start + BATCH]
+        pixels = np.stack([preprocess(pictures.picture(image), preprocessing) for image in chunk])
+        parts.append(np.asarray(embed(pixels), dtype=np.float32))
+        report(Progress("features", start + len(chunk), len(images)))
+    features = np.concatenate(parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as stream:
+        np.save(stream, features, allow_pickle=False)
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    return features
+
+
+def _read(path: Path, rows: int) -> NDArray[np.float32] | None:
+    try:
+        features = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return features if features.ndim == 2 and len(features) == rows else None

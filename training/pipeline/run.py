@@ -1,0 +1,143 @@
+"""Own a whole training: from checked examples and a recipe to a sealed bundle. Reads top to bottom."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnoses.inference.bundle import Bundle
+from diagnoses.inference.network import build_network, load_imagenet_backbone, network_tensors
+from diagnoses.inference.preprocessing import to_reference
+from diagnoses.taxonomy import CODES
+from training.pipeline.examples import Examples, PictureStore
+from training.pipeline.features import cached_features, embedder
+from training.pipeline.fit import fine_tune, fit_head
+from training.pipeline.progress import Report, silent
+from training.pipeline.seal import seal_network
+from training.pipeline.splits import TRAIN, VALIDATION, Split
+from training.recipes import Recipe
+
+LEARNING_SPLITS: Final = (TRAIN, VALIDATION)
+
+
+def train_classifier(
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: PictureStore,
+    imagenet_weights: Path | None,
+    work: Path,
+    directory: Path,
+    version: str,
+    report: Report = silent,
+) -> Bundle:
+    """Train by the recipe and seal the result in `directory`.
+
+    `work` keeps feature caches and checkpoints: called again with the same arguments after a crash, the run goes on
+    where it stood. `imagenet_weights` is the .npz of the backbone; only recipes on the tiny network do without.
+    Raises ValueError when it is needed and absent, WeightsError, ExamplesError, TrainingError, SealingError,
+    ExportError or OSError, and whatever `report` raises.
+    """
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    weights_key = "random"
+    if recipe.needs_imagenet_weights:
+        if imagenet_weights is None:
+            raise ValueError(f"The recipe {recipe.name} starts from ImageNet weights; say where their .npz file is.")
+        weights_key = load_imagenet_backbone(network, imagenet_weights)
+    labels = _labels(examples, split)
+
+    features = _features(network, recipe, examples, split, pictures, weights_key, work, report)
+    head_history = fit_head(network, recipe=recipe, features=features, labels=labels, report=report)
+    histories: dict[str, Any] = {"head": head_history.epochs}
+
+    if recipe.fine_tune is not None:
+        references = {
+            name: [
+                to_reference(pictures.picture(image), long_side=recipe.preprocessing.reference_long_side)
+                for image in split.images(name)
+            ]
+            for name in LEARNING_SPLITS
+        }
+        history = fine_tune(
+            network,
+            recipe=recipe,
+            references=references,
+            labels=labels,
+            run_folder=work / "runs" / _run_name(recipe, examples, split),
+            report=report,
+        )
+        histories["fine_tune"] = history.epochs
+
+    return seal_network(
+        network,
+        recipe=recipe,
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        directory=directory,
+        version=version,
+        provenance={
+            "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights else None,
+            "keras": keras.version(),
+            "keras_backend": keras.backend.backend(),
+            "history": histories,
+        },
+        report=report,
+    )
+
+
+def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
+    diagnosis = examples.table.set_index("image")["diagnosis"]
+    return {
+        name: np.array([CODES.index(code) for code in diagnosis.loc[split.images(name)]]) for name in LEARNING_SPLITS
+    }
+
+
+def _features(
+    network: Any,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: PictureStore,
+    weights_key: str,
+    work: Path,
+    report: Report,
+) -> Mapping[str, NDArray[np.float32]]:
+    # Of every picture, not of the learning splits alone: another seed or another share then costs no second pass.
+    images = examples.table["image"].tolist()
+    if weights_key == "random":
+        weights_key = _tensors_key(network)
+    with tempfile.TemporaryDirectory() as exported:
+        table = cached_features(
+            images,
+            pictures=pictures,
+            content_key=examples.fingerprint,
+            embed=embedder(network, folder=Path(exported)),
+            embed_key=f"{recipe.architecture.backbone}:{weights_key}",
+            preprocessing=recipe.preprocessing,
+            folder=work / "features",
+            report=report,
+        )
+    row = {image: number for number, image in enumerate(images)}
+    return {name: table[[row[image] for image in split.images(name)]] for name in LEARNING_SPLITS}
+
+
+def _tensors_key(network: Any) -> str:
+    digest = hashlib.sha256()
+    for key, value in network_tensors(network).items():
+        digest.update(key.encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def _run_name(recipe: Recipe, examples: Examples, split: Split) -> str:
+    described = json.dumps([recipe.as_json() | {"expected": ""}, examples.fingerprint, split.fingerprint], sort_keys=True)
+    return f"{recipe.name.lower()}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

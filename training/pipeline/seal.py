@@ -1,0 +1,185 @@
+"""Own the last step of a run: measure the drafted classifier on the calibration and test splits, and seal it.
+
+The calibration split gives the temperature and the operating points; the test split is read once, here, for the
+figures that go into the manifest. Both are run through the exported graph, which is what will answer patients.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnoses.inference.bundle import Bundle, OperatingPoint
+from diagnoses.inference.preprocessing import preprocess
+from diagnoses.inference.runtime import OnnxBackend, softmax
+from diagnoses.inference.sealing import Draft, draft_bundle, seal_bundle
+from diagnoses.taxonomy import CODES
+from training.pipeline import metrics
+from training.pipeline.calibration import choose_operating_points, fit_temperature
+from training.pipeline.examples import Examples, PictureStore
+from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
+from training.recipes import Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+PROBE_PER_DIAGNOSIS: Final = 4
+"""Validation pictures of each diagnosis on which Keras and the graph are compared."""
+
+
+def seal_network(
+    network: "keras.Model",
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: PictureStore,
+    directory: Path,
+    version: str,
+    provenance: Mapping[str, Any],
+    report: Report = silent,
+) -> Bundle:
+    """Export, calibrate, measure and seal a trained network.
+
+    Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
+    """
+    draft = draft_bundle(
+        network, architecture=recipe.architecture, preprocessing=recipe.preprocessing, beside=directory
+    )
+    try:
+        labels = _labels(examples)
+        logits, truth = {}, {}
+        for name in (CALIBRATION, TEST):
+            images = split.images(name)
+            truth[name] = np.array([labels[image] for image in images])
+            logits[name] = _logits(draft, images, pictures, report)
+        temperature = fit_temperature(logits[CALIBRATION], truth[CALIBRATION])
+        points = choose_operating_points(truth[CALIBRATION], softmax(logits[CALIBRATION] / temperature))
+        figures = measure(truth[TEST], logits[TEST], temperature=temperature, operating_points=points)
+        probe = _probe(split.images(VALIDATION), labels, recipe, pictures)
+    except BaseException:
+        draft.discard()
+        raise
+    report(Progress("seal", 0, 1))
+    bundle = seal_bundle(
+        draft,
+        directory=directory,
+        version=version,
+        probe=probe,
+        temperature=temperature,
+        operating_points=points,
+        dataset={"name": examples.name, "fingerprint": examples.fingerprint, "pictures": len(examples)},
+        split={
+            "fingerprint": split.fingerprint,
+            "seed": split.seed,
+            "shares": dict(split.shares),
+            "pictures": {name: len(split.images(name)) for name in split.shares},
+        },
+        recipe=recipe.as_json(),
+        metrics=figures,
+        provenance=provenance,
+    )
+    report(Progress("seal", 1, 1))
+    return bundle
+
+
+def measure(
+    labels: NDArray[np.integer],
+    logits: NDArray[np.floating],
+    *,
+    temperature: float,
+    operating_points: Sequence[OperatingPoint],
+) -> dict[str, Any]:
+    """The figures of one split as JSON values; each {"value", "low", "high"} carries its bootstrap 95 % interval.
+
+    A figure without a meaning on these rows is null.
+    """
+    plain, calibrated = softmax(logits), softmax(logits / temperature)
+    found, areas = metrics.sensitivities(labels, calibrated), metrics.class_aucs(labels, calibrated)
+    counts = metrics.confusion(labels, calibrated)
+    majority = np.bincount(labels, minlength=len(CODES)).max() / labels.size
+
+    def with_interval(figure: Callable[[Any, Any], float]) -> dict[str, float | None]:
+        low, high = metrics.interval(figure, labels, calibrated)
+        return {"value": _json(figure(labels, calibrated)), "low": _json(low), "high": _json(high)}
+
+    per_diagnosis = {}
+    for position, code in enumerate(CODES):
+        called, others = counts[:, position].sum(), labels != position
+        per_diagnosis[code] = {
+            "pictures": int((labels == position).sum()),
+            "sensitivity": with_interval(lambda y, p, at=position: float(metrics.sensitivities(y, p)[at]))
+            | {"value": _json(found[position])},
+            "specificity": _json(1.0 - (called - counts[position, position]) / max(int(others.sum()), 1)),
+            "precision": _json(counts[position, position] / called if called else math.nan),
+            "auc": _json(areas[position]),
+        }
+    points = {}
+    for point in operating_points:
+        rates = [
+            with_interval(
+                lambda y, p, at=point.threshold, which=which: metrics.sensitivity_specificity(
+                    metrics.is_malignant(y), metrics.malignant_score(p), at
+                )[which]
+            )
+            for which in (0, 1)
+        ]
+        points[point.name] = {"threshold": point.threshold, "sensitivity": rates[0], "specificity": rates[1]}
+    return {
+        "split": TEST,
+        "pictures": int(labels.size),
+        "balanced_accuracy": with_interval(metrics.balanced_accuracy),
+        "accuracy": with_interval(metrics.accuracy),
+        "majority_baseline": _json(majority),
+        "malignant_auc": with_interval(metrics.malignant_auc),
+        "mean_class_auc": _json(float(np.nanmean(areas))),
+        "log_loss": {
+            "before": _json(metrics.log_loss(labels, plain)),
+            "after": _json(metrics.log_loss(labels, calibrated)),
+        },
+        "expected_calibration_error": {
+            "before": _json(metrics.expected_calibration_error(labels, plain)),
+            "after": _json(metrics.expected_calibration_error(labels, calibrated)),
+        },
+        "per_diagnosis": per_diagnosis,
+        "operating_points": points,
+        "confusion": counts.tolist(),
+    }
+
+
+def _json(value: float | np.floating[Any]) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def _labels(examples: Examples) -> dict[str, int]:
+    positions = {code: position for position, code in enumerate(CODES)}
+    return {
+        image: positions[diagnosis]
+        for image, diagnosis in zip(examples.table["image"], examples.table["diagnosis"], strict=True)
+    }
+
+
+def _logits(draft: Draft, images: Sequence[str], pictures: PictureStore, report: Report) -> NDArray[np.float32]:
+    parts = []
+    backend: OnnxBackend = draft.backend
+    for start in range(0, len(images), backend.batch_size):
+        chunk = images[start : start + backend.batch_size]
+        pixels = np.stack([preprocess(pictures.picture(image), draft.preprocessing) for image in chunk])
+        parts.append(backend.run(pixels)[0])
+        report(Progress("evaluate", start + len(chunk), len(images)))
+    return np.concatenate(parts)
+
+
+def _probe(
+    images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: PictureStore
+) -> NDArray[np.float32]:
+    chosen: list[str] = []
+    for position in range(len(CODES)):
+        same = [image for image in images if labels[image] == position]
+        chosen += same[:PROBE_PER_DIAGNOSIS]
+    return np.stack([preprocess(pictures.picture(image), recipe.preprocessing) for image in chosen])
