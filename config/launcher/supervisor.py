@@ -117,7 +117,7 @@ class Supervisor:
         try:
             yield
         finally:
-            self._selector.unregister(reader)
+            self._selector.close()
             for signum in mine:
                 signal.signal(signum, before[signum])
             signal.set_wakeup_fd(old_wakeup)
@@ -238,7 +238,6 @@ class Supervisor:
                 done += 1
             self._listen(0.1)
             self._reap()
-        self._selector.close()
 
     @staticmethod
     def _signal(child: _Child, signum: signal.Signals) -> None:
