@@ -105,7 +105,7 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Ca
     except OSError:
         return CageReport(None, PhotoRejected("cage_failed"))
     reply, overdue = _converse(child, data, deadline=time.monotonic() + limits.wall_seconds + _WALL_GRACE)
-    exit_code, cpu_seconds = _reap(child, overdue=overdue)
+    exit_code, cpu_seconds, killed = _reap(child, overdue=overdue)
     peak = 0
     try:
         facts, bodies = _split(reply)
@@ -114,7 +114,7 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Ca
             return CageReport(None, _rejection(facts), cpu_seconds, peak)
         return CageReport(_accepted(data, facts, bodies), None, cpu_seconds, peak)
     except _BadReplyError:
-        return CageReport(None, _verdict_of_death(exit_code, overdue=overdue), cpu_seconds, peak)
+        return CageReport(None, _verdict_of_death(exit_code, killed=killed), cpu_seconds, peak)
 
 
 class _BadReplyError(Exception):
@@ -183,8 +183,11 @@ def _send(descriptor: int, data: memoryview) -> memoryview:
         return data[:0]
 
 
-def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None, float]:
-    """End the child for certain; return its exit code (None if unknown) and the CPU seconds it used."""
+def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None, float, bool]:
+    """End the child for certain.
+
+    Returns its exit code (None if unknown), the CPU seconds it used, and whether it took a kill of ours.
+    """
     for stream in (child.stdin, child.stdout):
         if stream is not None:
             stream.close()
@@ -196,11 +199,11 @@ def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None,
         except ChildProcessError:
             # Somebody ignores SIGCHLD in this process and the kernel tidied up.
             child.returncode = 0
-            return None, 0.0
+            return None, 0.0, killed
         if pid:
             # Popen must not wait for a process that is gone: the number may belong to another by then.
             child.returncode = os.waitstatus_to_exitcode(status)
-            return child.returncode, usage.ru_utime + usage.ru_stime
+            return child.returncode, usage.ru_utime + usage.ru_stime, killed
         if not killed and time.monotonic() >= give_up:
             with contextlib.suppress(ProcessLookupError):
                 # Its own session, so its own group: this reaches whatever a captured decoder has started.
@@ -269,12 +272,12 @@ def _accepted(data: bytes, facts: dict[str, object], bodies: bytes) -> AcceptedP
     )
 
 
-def _verdict_of_death(exit_code: int | None, *, overdue: bool) -> PhotoRejected:
+def _verdict_of_death(exit_code: int | None, *, killed: bool) -> PhotoRejected:
     """What a child that ended without a usable reply died of."""
-    if overdue or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+    if killed or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         return PhotoRejected("decode_timeout")
     if exit_code == -signal.SIGKILL:
-        # Nobody but the kernel kills it, and with these limits that is for memory.
+        # Only the kernel is left to have killed it, and with these limits that is for memory.
         return PhotoRejected("decode_memory")
     if exit_code is not None and exit_code < 0:
         # SIGSEGV, SIGABRT, SIGBUS: the file broke the decoder, which is why there is a cage.

@@ -91,16 +91,12 @@ def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Dec
     """Like `read_image`, with the format and raster size (before orientation) of the file."""
     header = read_header(data, limits=limits)
     try:
-        image, found = _open_and_load(data, header.format, limits=limits)
-        width, height = header.width, header.height
-        orientation = _orientation(image)
+        image, found, orientation = _open_and_load(data, header.format, limits=limits)
         icc_profile = image.info.get("icc_profile")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            # One step a line: each frees the raster before it.
-            image = _to_plain_mode(image)
-            image = _shrink(image)
-            image = _to_srgb(image, icc_profile if isinstance(icc_profile, bytes) else None)
+        # One step a line: each frees the raster before it.
+        image = _to_plain_mode(image)
+        image = _shrink(image)
+        image = _to_srgb(image, icc_profile if isinstance(icc_profile, bytes) else None)
         if orientation in _UPRIGHT:
             image = image.transpose(_UPRIGHT[orientation])
     except PhotoRejected:
@@ -111,16 +107,21 @@ def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Dec
         raise PhotoRejected("broken") from error
     # Pillow's writers take comments, resolution and profiles from here unless it is empty.
     image.info.clear()
-    return DecodedPhoto(image, found, width, height)
+    return DecodedPhoto(image, found, header.width, header.height)
 
 
-def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[Image.Image, str]:
-    """Open with the sniffed format only, apply the rules the plugin can answer, decode every pixel."""
+def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[Image.Image, str, int]:
+    """Open with the sniffed format only, apply the rules the plugin can answer, decode every pixel.
+
+    Returns the picture as stored, its format and its EXIF orientation.
+    """
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("error")
         # About Python and Pillow, not about the file.
         for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning):
             warnings.simplefilter("ignore", category)
+        # Pillow reads EXIF with its TIFF parser. Broken metadata are dropped like all others; the pixels still count.
+        warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
         image: ImageFile.ImageFile = Image.open(io.BytesIO(data), formats=(sniffed,))
         # "MPO" where a JPEG holds several pictures: the first frame is an ordinary JPEG, and all we read.
         found = image.format or sniffed
@@ -133,17 +134,11 @@ def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[
         scale = _DRAFT_SIDE / max(image.size)
         image.draft(None, (int(image.width * scale), int(image.height * scale)))
         image.load()
-    return image, found
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 if there is none or the metadata cannot be read: the pixels still count."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except _DECODE_ERRORS:
-        return 1
+        try:
+            orientation = int(image.getexif().get(_ORIENTATION_TAG, 1))
+        except _DECODE_ERRORS:
+            orientation = 1
+    return image, found, orientation
 
 
 def _to_plain_mode(image: Image.Image) -> Image.Image:
