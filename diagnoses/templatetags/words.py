@@ -1,0 +1,86 @@
+"""What templates print: names of diagnoses, shares as per cent, lengths of time, icons."""
+
+from django import template
+from django.templatetags.static import static
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+
+from diagnoses import texts
+from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
+
+register = template.Library()
+
+MINUTE, HOUR, DAY = 60, 3600, 86_400
+
+
+@register.filter
+def diagnosis_name(code: str) -> str | Promise:
+    """ "MEL" -> "Melanoma"; an empty or unknown code is shown as it is."""
+    return texts.DIAGNOSIS_NAMES.get(code, code)
+
+
+@register.filter
+def plain_words(code: str) -> str | Promise:
+    """One sentence for a patient about a diagnosis."""
+    return texts.plain_words(code)
+
+
+@register.filter
+def truth_source(source: str) -> str | Promise:
+    """How a ground truth is known, in words."""
+    return texts.GROUND_TRUTH_SOURCES.get(source, source)
+
+
+@register.filter
+def site_name(site: str) -> str | Promise:
+    """A place on the body, translated."""
+    return dict(SITE_CHOICES).get(site, site)
+
+
+@register.filter
+def sex_name(sex: str) -> str | Promise:
+    """A sex, translated."""
+    return dict(SEX_CHOICES).get(sex, sex)
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """0.873 -> "87 %". Never a rounded "100 %" or "0 %": no answer of a classifier is certain."""
+    if share is None:
+        return "–"
+    if 0.995 <= share:
+        return gettext("over 99 %")
+    if 0 < share < 0.01:
+        return gettext("under 1 %")
+    return gettext("%(number)d %%") % {"number": round(share * 100)}
+
+
+@register.filter
+def bar_width(share: float) -> str:
+    """A share as the width of a bar, in a form SVG reads whatever the language: 0.873 -> "87.30%"."""
+    return f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
+
+
+@register.filter
+def duration(seconds: int) -> str:
+    """Whole seconds in the largest fitting unit: "12 seconds", "3 minutes", "2 hours", "4 days"."""
+    if seconds < MINUTE:
+        return ngettext("%(count)d second", "%(count)d seconds", seconds) % {"count": seconds}
+    if seconds < HOUR:
+        return ngettext("%(count)d minute", "%(count)d minutes", seconds // MINUTE) % {"count": seconds // MINUTE}
+    if seconds < DAY:
+        return ngettext("%(count)d hour", "%(count)d hours", seconds // HOUR) % {"count": seconds // HOUR}
+    return ngettext("%(count)d day", "%(count)d days", seconds // DAY) % {"count": seconds // DAY}
+
+
+@register.simple_tag
+def icon(name: str, css: str = "") -> SafeString:
+    """A drawing from static/img/icons.svg; it decorates, so screen readers pass it by."""
+    return format_html(
+        '<svg class="icon {}" width="24" height="24" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        css,
+        static("img/icons.svg"),
+        name,
+    )

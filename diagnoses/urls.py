@@ -1,0 +1,21 @@
+"""The addresses of the pages."""
+
+from django.urls import path
+
+from diagnoses.views import home, lists, media, photo, upload
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("about/", home.about, name="about"),
+    path("photos/", lists.photo_list, name="photo-list"),
+    path("photos/new/", upload.photo_new, name="photo-new"),
+    path("photos/<uuid:photo_id>/", photo.photo, name="photo"),
+    path("photos/<uuid:photo_id>/status/", photo.photo_status, name="photo-status"),
+    path("photos/<uuid:photo_id>/delete/", photo.photo_delete, name="photo-delete"),
+    path("photos/<uuid:photo_id>/retry/", photo.photo_retry, name="photo-retry"),
+    path("photos/<uuid:photo_id>/findings/", photo.photo_finding, name="photo-finding"),
+    path("photos/<uuid:photo_id>/image/", media.photo_image, name="photo-image"),
+    path("photos/<uuid:photo_id>/thumbnail/", media.photo_thumbnail, name="photo-thumbnail"),
+    path("photos/<uuid:photo_id>/heatmap/", media.photo_heatmap, name="photo-heatmap"),
+    path("review/", lists.review_list, name="review-list"),
+]

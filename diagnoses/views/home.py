@@ -1,0 +1,28 @@
+"""Where everybody arrives, and the page that says what Teri is."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from diagnoses.models import Classifier
+from diagnoses.taxonomy import Diagnosis
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """Strangers read what this is; patients go to their photos, clinicians and administrators to the review list."""
+    user = request.user
+    if isinstance(user, User):
+        return redirect("review-list" if user.sees_all_patients else "photo-list")
+    return render(request, "diagnoses/home.html")
+
+
+@require_safe
+def about(request: HttpRequest) -> HttpResponse:
+    """What Teri is and is not, the eight diagnoses, the classifier in use."""
+    return render(
+        request,
+        "diagnoses/about.html",
+        {"diagnoses": list(Diagnosis), "classifier": Classifier.objects.live()},
+    )
