@@ -7,6 +7,7 @@ from rest_framework import generics
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.models import User
 
@@ -27,6 +28,12 @@ class ApiView(generics.GenericAPIView[Any]):
     content_negotiation_class = OneAnswer
     # OPTIONS would describe views to whoever asks; the schema does that better.
     metadata_class = None
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        """Nothing here belongs into anybody's cache."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer.headers.setdefault("Cache-Control", "private, no-store")
+        return answer
 
     @property
     def user(self) -> User:

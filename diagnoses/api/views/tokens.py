@@ -6,6 +6,7 @@ sign-in page, the admin and the API together (RELIABILITY R11).
 
 from typing import Any, Final
 
+from allauth.account import app_settings
 from allauth.account.adapter import get_adapter
 from allauth.account.app_settings import EmailVerificationMethod
 from allauth.account.utils import has_verified_email
@@ -74,9 +75,7 @@ class TokenView(ApiView):
         newest = AuthToken.objects.filter(user=user).order_by("-created").values("pk")[:TOKENS_PER_USER]
         AuthToken.objects.filter(user=user).exclude(pk__in=newest).delete()
         user_logged_in.send(sender=User, request=request._request, user=user)
-        answer = Response(TokenSerializer({"token": secret, "expiry": token.expiry}).data)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
+        return Response(TokenSerializer({"token": secret, "expiry": token.expiry}).data)
 
     @extend_schema(summary="Log out", request=None, responses={204: None, **problems(400, 401)})
     def delete(self, request: Request) -> Response:
@@ -97,18 +96,10 @@ def _authenticate(request: HttpRequest, email: str, password: str) -> User:
     # allauth hands a switched-off account over as well, to show it a page of its own; here it does not exist.
     if not isinstance(user, User) or not user.is_active:
         raise _wrong()
-    verification = adapter_verification()
-    if verification == EmailVerificationMethod.MANDATORY and not has_verified_email(user):
+    if app_settings.EMAIL_VERIFICATION == EmailVerificationMethod.MANDATORY and not has_verified_email(user):
         detail = gettext("Please confirm your e-mail address first: sign in on the website and follow our link.")
         raise Problem(403, "email_unverified", detail)
     return user
-
-
-def adapter_verification() -> EmailVerificationMethod:
-    """Whether addresses must be confirmed, read anew because tests and settings files differ."""
-    from allauth.account import app_settings
-
-    return app_settings.EMAIL_VERIFICATION
 
 
 def _check_second_step(user: User, code: str) -> None:

@@ -1,0 +1,129 @@
+"""People, pictures and photos that the tests of this app share."""
+
+import io
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+
+from accounts.models import Role, User
+from diagnoses.models import Classifier, Photo
+from diagnoses.services import claim_photo, record_prediction
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits(request: pytest.FixtureRequest) -> None:
+    """Rate limits of one test are not the next one's."""
+    if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
+        request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
+        cache.clear()
+
+
+@pytest.fixture
+def patient(db: None) -> User:
+    return User.objects.create_user("patient.a@example.org", PASSWORD, name="Patient A")
+
+
+@pytest.fixture
+def other_patient(db: None) -> User:
+    return User.objects.create_user("patient.b@example.org", PASSWORD, name="Patient B")
+
+
+@pytest.fixture
+def clinician(db: None) -> User:
+    return User.objects.create_user("clinician@example.org", PASSWORD, name="Dr C", role=Role.CLINICIAN)
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return User.objects.create_user("administrator@example.org", PASSWORD, name="Admin", role=Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def deactivated(db: None) -> User:
+    return User.objects.create_user("gone@example.org", PASSWORD, name="Gone", role=Role.CLINICIAN, is_active=False)
+
+
+Picture = Callable[..., bytes]
+
+
+@pytest.fixture
+def picture() -> Picture:
+    """A made picture that intake accepts; another `seed` is another picture."""
+
+    def make(seed: int = 1, size: tuple[int, int] = (160, 120), form: str = "JPEG") -> bytes:
+        tile = Image.new("RGB", (8, 6))
+        tile.putdata(
+            [((seed * 37 + i * 29) % 256, (seed * 91 + i * 53) % 256, (i * i + seed) % 256) for i in range(48)]
+        )
+        buffer = io.BytesIO()
+        tile.resize(size, Image.Resampling.BICUBIC).save(buffer, form)
+        return buffer.getvalue()
+
+    return make
+
+
+MakePhoto = Callable[..., Photo]
+
+
+@pytest.fixture
+def make_photo(db: None) -> MakePhoto:
+    """A photo as `submit_photo` leaves it, without the cost of intake; its files hold bytes, not pixels."""
+
+    def make(owner: User, **fields: Any) -> Photo:
+        key = uuid.uuid4()
+        folder = f"photos/{key.hex[:2]}/{key.hex}"
+        values: dict[str, Any] = {
+            "image": default_storage.save(f"{folder}/photo.jpg", ContentFile(b"image of " + key.bytes)),
+            "thumbnail": default_storage.save(f"{folder}/thumbnail.jpg", ContentFile(b"thumbnail of " + key.bytes)),
+            "width": 160,
+            "height": 120,
+            "sha256": key.hex * 2,
+            "original_sha256": key.hex * 2,
+            "original_format": "JPEG",
+            "content_hash": key.bytes * 2,
+            "shown_name": "spot.jpg",
+        }
+        return Photo.objects.create(id=key, owner=owner, **{**values, **fields})
+
+    return make
+
+
+@pytest.fixture
+def live_classifier(db: None) -> Classifier:
+    """A live classifier, as far as the database is concerned."""
+    return Classifier.objects.create(
+        version="test-1", sha256="c" * 64, manifest={}, stage=Classifier.Stage.LIVE, promoted=timezone.now()
+    )
+
+
+MELANOMA = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
+
+
+@pytest.fixture
+def predict(live_classifier: Classifier) -> Callable[..., Photo]:
+    """Give a queued photo a result, as a worker would."""
+
+    def do(photo: Photo, probabilities: list[float] | None = None, heatmap: bytes | None = b"\x89PNG heat") -> Photo:
+        claim = claim_photo(photo.pk)
+        assert claim is not None
+        prediction = record_prediction(
+            claim=claim,
+            classifier=live_classifier,
+            probabilities=probabilities or MELANOMA,
+            heatmap_png=heatmap,
+            runtime="test",
+            duration_ms=12,
+        )
+        assert prediction is not None
+        return Photo.objects.get(pk=photo.pk)
+
+    return do
