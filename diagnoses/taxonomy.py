@@ -12,92 +12,100 @@ Source: ISIC 2019 challenge (Tschandl 2018, Codella 2018, Combalia 2019), https:
 """
 
 import enum
-from typing import Final, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known of one diagnosis; see the properties of `Diagnosis`."""
+
+    full_name: str
+    plain_words: str
+    malignant: bool = False
+    precursor: bool = False
 
 
 class Diagnosis(enum.StrEnum):
     """One of the eight ISIC 2019 diagnoses; iteration gives the ISIC order.
 
-    A member is its code as a string (`Diagnosis.MEL == "MEL"`, `Diagnosis("MEL")`), and carries
-
-    - `full_name`: English medical name, sentence case;
-    - `plain_words`: one sentence for a patient saying what it is, never what to do;
-    - `malignant`: a cancer (MEL, BCC, SCC);
-    - `precursor`: not a cancer, but can become one (AK).
+    A member is its code as a string: `Diagnosis.MEL == "MEL"`, and `Diagnosis("MEL")` is the member.
     """
 
-    full_name: str
-    plain_words: str
-    malignant: bool
-    precursor: bool
+    MEL = "MEL"
+    NV = "NV"
+    BCC = "BCC"
+    AK = "AK"
+    BKL = "BKL"
+    DF = "DF"
+    VASC = "VASC"
+    SCC = "SCC"
 
-    def __new__(
-        cls,
-        code: str,
-        full_name: str,
-        plain_words: str,
-        malignant: bool = False,
-        precursor: bool = False,
-    ) -> Self:
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.full_name = full_name
-        member.plain_words = plain_words
-        member.malignant = malignant
-        member.precursor = precursor
-        return member
+    @property
+    def full_name(self) -> str:
+        """English medical name, in sentence case."""
+        return _FACTS[self].full_name
 
-    MEL = (
-        "MEL",
-        "Melanoma",
-        "A cancer that starts in the cells that give skin its colour; found early, it can usually be cured.",
-        True,
-    )
-    NV = (
-        "NV",
-        "Melanocytic nevus",
-        "An ordinary mole: a harmless cluster of the cells that give skin its colour.",
-    )
-    BCC = (
-        "BCC",
-        "Basal cell carcinoma",
-        "The most common skin cancer; it grows slowly and rarely spreads, but it needs treatment.",
-        True,
-    )
-    AK = (
-        "AK",
-        "Actinic keratosis",
-        "A rough patch caused by years of sun; it is not cancer, but it can turn into one.",
-        False,
-        True,
-    )
-    BKL = (
-        "BKL",
-        "Benign keratosis",
-        "A harmless growth of the skin's outer layer, such as an age spot or a seborrhoeic keratosis.",
-    )
-    DF = (
-        "DF",
-        "Dermatofibroma",
-        "A small, firm, harmless bump, often left behind by an insect bite or a scratch.",
-    )
-    VASC = (
-        "VASC",
-        "Vascular lesion",
-        "A usually harmless mark of small blood vessels, such as a cherry angioma, or a small bleed under the skin.",
-    )
-    SCC = (
-        "SCC",
-        "Squamous cell carcinoma",
-        "A skin cancer of the outer layer; treated early, it can usually be cured, but it can spread if left alone.",
-        True,
-    )
+    @property
+    def plain_words(self) -> str:
+        """One sentence for a patient: what it is, never what to do about it."""
+        return _FACTS[self].plain_words
+
+    @property
+    def malignant(self) -> bool:
+        """Whether it is a cancer: MEL, BCC, SCC."""
+        return _FACTS[self].malignant
+
+    @property
+    def precursor(self) -> bool:
+        """Whether it is no cancer but can become one: AK."""
+        return _FACTS[self].precursor
 
     @property
     def position(self) -> int:
         """Place in the ISIC order, 0 to 7: the network's output and the CSV column."""
         return CODES.index(self.value)
 
+
+_FACTS: Final[Mapping[Diagnosis, _Facts]] = {
+    Diagnosis.MEL: _Facts(
+        "Melanoma",
+        "A cancer that starts in the cells that give skin its colour; found early, it can usually be cured.",
+        malignant=True,
+    ),
+    Diagnosis.NV: _Facts(
+        "Melanocytic nevus",
+        "An ordinary mole: a harmless cluster of the cells that give skin its colour.",
+    ),
+    Diagnosis.BCC: _Facts(
+        "Basal cell carcinoma",
+        "The most common skin cancer; it grows slowly and rarely spreads, but it needs treatment.",
+        malignant=True,
+    ),
+    Diagnosis.AK: _Facts(
+        "Actinic keratosis",
+        "A rough patch caused by years of sun; it is not cancer, but it can turn into one.",
+        precursor=True,
+    ),
+    Diagnosis.BKL: _Facts(
+        "Benign keratosis",
+        "A harmless growth of the skin's outer layer, such as an age spot or a seborrhoeic keratosis.",
+    ),
+    Diagnosis.DF: _Facts(
+        "Dermatofibroma",
+        "A small, firm, harmless bump, often left behind by an insect bite or a scratch.",
+    ),
+    Diagnosis.VASC: _Facts(
+        "Vascular lesion",
+        "A usually harmless mark of small blood vessels, such as a cherry angioma, or a small bleed under the skin.",
+    ),
+    Diagnosis.SCC: _Facts(
+        "Squamous cell carcinoma",
+        "A skin cancer of the outer layer; treated early, it can usually be cured, but it can spread if left alone.",
+        malignant=True,
+    ),
+}
 
 CODES: Final[tuple[str, ...]] = tuple(diagnosis.value for diagnosis in Diagnosis)
 """The eight codes in ISIC order."""

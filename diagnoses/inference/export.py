@@ -194,7 +194,9 @@ def _conv2d(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
 def _depthwise(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
     if layer.depth_multiplier != 1:
         raise ExportError(f"The layer {layer.name} has a depth multiplier, which has no export.")
-    return _convolution(exporter, layer, inputs, (2, 3, 0, 1), int(layer.input.shape[-1]))  # (h, w, c, 1) -> (c, 1, h, w)
+    return _convolution(
+        exporter, layer, inputs, (2, 3, 0, 1), int(layer.input.shape[-1])
+    )  # (h, w, c, 1) -> (c, 1, h, w)
 
 
 def _batch_normalization(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
@@ -216,9 +218,7 @@ def _normalization(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
     mean = np.asarray(keras.ops.convert_to_numpy(layer.mean), np.float32).reshape(1, -1, 1, 1)
     variance = np.asarray(keras.ops.convert_to_numpy(layer.variance), np.float32).reshape(1, -1, 1, 1)
     deviation = np.maximum(np.sqrt(variance), np.float32(keras.backend.epsilon()))
-    centred = exporter.node(
-        "Sub", [*inputs, exporter.constant(f"{layer.name}:mean", mean)], f"{layer.name}:centred"
-    )
+    centred = exporter.node("Sub", [*inputs, exporter.constant(f"{layer.name}:mean", mean)], f"{layer.name}:centred")
     return exporter.node("Div", [centred, exporter.constant(f"{layer.name}:deviation", deviation)], layer.name)
 
 

@@ -70,7 +70,9 @@ def grad_cam(
     return np.asarray(evidence / strongest, dtype=np.float32)
 
 
-def render_overlay(heatmap: NDArray[np.floating], *, photo_size: tuple[int, int], preprocessing: Preprocessing) -> bytes:
+def render_overlay(
+    heatmap: NDArray[np.floating], *, photo_size: tuple[int, int], preprocessing: Preprocessing
+) -> bytes:
     """The heatmap as an RGBA PNG in the photo's aspect ratio, long side 256 px, to be laid over the photo.
 
     `heatmap` is (h, w) in [0, 1], `photo_size` (width, height) in pixels of the upright photo. Evidence 0 is fully

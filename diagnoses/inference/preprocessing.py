@@ -101,7 +101,7 @@ def to_reference(picture: Image.Image, *, long_side: int) -> Image.Image:
 def to_input(
     picture: Image.Image, *, input_size: int, box: tuple[float, float, float, float] | None = None
 ) -> NDArray[np.float32]:
-    """The picture (or the part of it inside `box`, left/top/right/bottom in pixels) as float32 (S, S, 3) in [0, 255]."""
+    """The picture, or its part inside `box` (left, top, right, bottom, pixels), as float32 (S, S, 3) in [0, 255]."""
     resized = picture.resize((input_size, input_size), Image.Resampling.BILINEAR, box=box)
     return np.asarray(resized, dtype=np.float32)
 

@@ -218,4 +218,3 @@ def gpu_available() -> bool:
     except ImportError:
         return False
     return bool(tensorflow.config.list_physical_devices("GPU"))
-

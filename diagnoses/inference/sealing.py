@@ -52,8 +52,8 @@ SHARE_MAX: Final = 0.95
 """Largest share of the probe, balanced over the diagnoses, that one diagnosis may take."""
 
 LICENCE: Final = (
-    "Weights derived from ISIC 2019 images (HAM10000, BCN_20000, MSK), CC BY-NC 4.0: non-commercial use with citation of "
-    "Tschandl 2018, Codella 2018 and Combalia 2019. Backbone initialised from ImageNet EfficientNet-B4 (Apache-2.0)."
+    "Weights derived from ISIC 2019 images (HAM10000, BCN_20000, MSK), CC BY-NC 4.0: non-commercial use with citation "
+    "of Tschandl 2018, Codella 2018 and Combalia 2019. Backbone initialised from ImageNet EfficientNet-B4 (Apache-2.0)."
 )
 
 

@@ -49,9 +49,8 @@ def choose_operating_points(labels: Labels, probabilities: Table) -> tuple[Opera
     rates = np.array([sensitivity_specificity(positive, scores, float(threshold)) for threshold in thresholds])
     points = []
     for name, target in SENSITIVITY_TARGETS:
-        if target is None:
-            best = int(rates.sum(axis=1).argmax())
-        else:
-            best = int(np.flatnonzero(rates[:, 0] >= target).max())  # the highest threshold that still reaches it
+        # With a target, the highest threshold that still reaches it.
+        candidates = rates.sum(axis=1) if target is None else np.where(rates[:, 0] >= target, rates[:, 1], -1.0)
+        best = int(candidates.argmax())
         points.append(OperatingPoint(name, float(thresholds[best]), float(rates[best, 0]), float(rates[best, 1])))
     return tuple(points)

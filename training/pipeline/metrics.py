@@ -48,7 +48,7 @@ def balanced_accuracy(labels: Labels, probabilities: Table) -> float:
 
 
 def auc(positive: NDArray[np.bool_], scores: Table) -> float:
-    """Area under the ROC curve: the chance that a positive outscores a negative, ties counting half. NaN without both."""
+    """Area under the ROC curve: the chance that a positive outscores a negative, ties half; NaN without both."""
     positives = int(positive.sum())
     negatives = positive.size - positives
     if not positives or not negatives:

@@ -10,11 +10,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.inference.bundle import Bundle
-from diagnoses.inference.network import build_network, load_imagenet_backbone, network_tensors
+from diagnoses.inference.bundle import Bundle, read_tensors
+from diagnoses.inference.network import (
+    HEAD_PREFIX,
+    LOGITS,
+    WeightsError,
+    build_network,
+    load_imagenet_backbone,
+    network_tensors,
+    set_network_tensors,
+)
 from diagnoses.inference.preprocessing import to_reference
 from diagnoses.taxonomy import CODES
-from training.pipeline.examples import Examples, PictureStore
+from training.pipeline.examples import Examples, Pictures
 from training.pipeline.features import cached_features, embedder
 from training.pipeline.fit import fine_tune, fit_head
 from training.pipeline.progress import Report, silent
@@ -30,7 +38,7 @@ def train_classifier(
     recipe: Recipe,
     examples: Examples,
     split: Split,
-    pictures: PictureStore,
+    pictures: Pictures,
     imagenet_weights: Path | None,
     work: Path,
     directory: Path,
@@ -55,7 +63,16 @@ def train_classifier(
         weights_key = load_imagenet_backbone(network, imagenet_weights)
     labels = _labels(examples, split)
 
-    features = _features(network, recipe, examples, split, pictures, weights_key, work, report)
+    features = _features(
+        network,
+        recipe=recipe,
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        weights_key=weights_key,
+        work=work,
+        report=report,
+    )
     head_history = fit_head(network, recipe=recipe, features=features, labels=labels, report=report)
     histories: dict[str, Any] = {"head": head_history.epochs}
 
@@ -72,7 +89,7 @@ def train_classifier(
             recipe=recipe,
             references=references,
             labels=labels,
-            run_folder=work / "runs" / _run_name(recipe, examples, split),
+            run_folder=run_folder,
             report=report,
         )
         histories["fine_tune"] = history.epochs
@@ -86,13 +103,44 @@ def train_classifier(
         directory=directory,
         version=version,
         provenance={
-            "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights else None,
+            "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights and parent is None else None,
+            "parent": None if parent is None else {"version": parent.version, "sha256": parent.sha256},
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
             "history": histories,
         },
         report=report,
     )
+
+
+def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
+    """Give the network a classifier's weights; returns whether the head came along.
+
+    Raises WeightsError when the backbones are not of one kind, or when a recipe that continues has another head.
+    """
+    theirs, ours = parent.manifest.architecture, recipe.architecture
+    if theirs.backbone != ours.backbone:
+        raise WeightsError(
+            f"{parent.version} has the backbone {theirs.backbone}; the recipe {recipe.name} trains {ours.backbone}."
+        )
+    with_head = theirs.head_units == ours.head_units
+    if recipe.continues and not with_head:
+        raise WeightsError(
+            f"{parent.version} has the head {theirs.head_units or 'linear'}; {recipe.name} continues one of "
+            f"{ours.head_units or 'linear'}. Choose a classifier made by the recipe it continues."
+        )
+    head = tuple(f"{name}/" for name in {*theirs.head_layers, *ours.head_layers})
+    taken = {
+        key: value for key, value in read_tensors(parent.weights_path).items() if with_head or not key.startswith(head)
+    }
+    set_network_tensors(network, network_tensors(network) | taken)
+    return with_head
+
+
+def backbone_key(network: Any) -> str:
+    """sha256 (hex) over every weight below the head."""
+    names = (HEAD_PREFIX, f"{LOGITS}/")
+    return _digest({key: value for key, value in network_tensors(network).items() if not key.startswith(names)})
 
 
 def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
@@ -104,10 +152,11 @@ def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
 
 def _features(
     network: Any,
+    *,
     recipe: Recipe,
     examples: Examples,
     split: Split,
-    pictures: PictureStore,
+    pictures: Pictures,
     weights_key: str,
     work: Path,
     report: Report,
@@ -132,12 +181,18 @@ def _features(
 
 
 def _tensors_key(network: Any) -> str:
+    return _digest(network_tensors(network))
+
+
+def _digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     digest = hashlib.sha256()
-    for key, value in network_tensors(network).items():
+    for key, value in tensors.items():
         digest.update(key.encode() + value.tobytes())
     return digest.hexdigest()
 
 
 def _run_name(recipe: Recipe, examples: Examples, split: Split) -> str:
-    described = json.dumps([recipe.as_json() | {"expected": ""}, examples.fingerprint, split.fingerprint], sort_keys=True)
+    described = json.dumps(
+        [recipe.as_json() | {"expected": ""}, examples.fingerprint, split.fingerprint], sort_keys=True
+    )
     return f"{recipe.name.lower()}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

@@ -19,7 +19,7 @@ from diagnoses.inference.sealing import Draft, draft_bundle, seal_bundle
 from diagnoses.taxonomy import CODES
 from training.pipeline import metrics
 from training.pipeline.calibration import choose_operating_points, fit_temperature
-from training.pipeline.examples import Examples, PictureStore
+from training.pipeline.examples import Examples, Pictures
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
 from training.recipes import Recipe
@@ -37,7 +37,7 @@ def seal_network(
     recipe: Recipe,
     examples: Examples,
     split: Split,
-    pictures: PictureStore,
+    pictures: Pictures,
     directory: Path,
     version: str,
     provenance: Mapping[str, Any],
@@ -99,7 +99,7 @@ def measure(
     A figure without a meaning on these rows is null.
     """
     plain, calibrated = softmax(logits), softmax(logits / temperature)
-    found, areas = metrics.sensitivities(labels, calibrated), metrics.class_aucs(labels, calibrated)
+    areas = metrics.class_aucs(labels, calibrated)
     counts = metrics.confusion(labels, calibrated)
     majority = np.bincount(labels, minlength=len(CODES)).max() / labels.size
 
@@ -107,28 +107,33 @@ def measure(
         low, high = metrics.interval(figure, labels, calibrated)
         return {"value": _json(figure(labels, calibrated)), "low": _json(low), "high": _json(high)}
 
+    def found(position: int) -> Callable[[Any, Any], float]:
+        return lambda truth, table: float(metrics.sensitivities(truth, table)[position])
+
+    def rate(threshold: float, which: int) -> Callable[[Any, Any], float]:
+        return lambda truth, table: metrics.sensitivity_specificity(
+            metrics.is_malignant(truth), metrics.malignant_score(table), threshold
+        )[which]
+
     per_diagnosis = {}
     for position, code in enumerate(CODES):
-        called, others = counts[:, position].sum(), labels != position
+        right, called = counts[position, position], counts[:, position].sum()
+        others = labels.size - counts[position].sum()
         per_diagnosis[code] = {
-            "pictures": int((labels == position).sum()),
-            "sensitivity": with_interval(lambda y, p, at=position: float(metrics.sensitivities(y, p)[at]))
-            | {"value": _json(found[position])},
-            "specificity": _json(1.0 - (called - counts[position, position]) / max(int(others.sum()), 1)),
-            "precision": _json(counts[position, position] / called if called else math.nan),
+            "pictures": int(counts[position].sum()),
+            "sensitivity": with_interval(found(position)),
+            "specificity": _json(1.0 - (called - right) / others if others else math.nan),
+            "precision": _json(right / called if called else math.nan),
             "auc": _json(areas[position]),
         }
-    points = {}
-    for point in operating_points:
-        rates = [
-            with_interval(
-                lambda y, p, at=point.threshold, which=which: metrics.sensitivity_specificity(
-                    metrics.is_malignant(y), metrics.malignant_score(p), at
-                )[which]
-            )
-            for which in (0, 1)
-        ]
-        points[point.name] = {"threshold": point.threshold, "sensitivity": rates[0], "specificity": rates[1]}
+    points = {
+        point.name: {
+            "threshold": point.threshold,
+            "sensitivity": with_interval(rate(point.threshold, 0)),
+            "specificity": with_interval(rate(point.threshold, 1)),
+        }
+        for point in operating_points
+    }
     return {
         "split": TEST,
         "pictures": int(labels.size),
@@ -164,7 +169,7 @@ def _labels(examples: Examples) -> dict[str, int]:
     }
 
 
-def _logits(draft: Draft, images: Sequence[str], pictures: PictureStore, report: Report) -> NDArray[np.float32]:
+def _logits(draft: Draft, images: Sequence[str], pictures: Pictures, report: Report) -> NDArray[np.float32]:
     parts = []
     backend: OnnxBackend = draft.backend
     for start in range(0, len(images), backend.batch_size):
@@ -176,7 +181,7 @@ def _logits(draft: Draft, images: Sequence[str], pictures: PictureStore, report:
 
 
 def _probe(
-    images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: PictureStore
+    images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: Pictures
 ) -> NDArray[np.float32]:
     chosen: list[str] = []
     for position in range(len(CODES)):
