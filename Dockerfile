@@ -25,7 +25,8 @@ ENV PATH=/opt/venv/bin:$PATH \
     STATIC_ROOT=/app/collected \
     MEDIA_ROOT=/data/media \
     BUNDLE_CACHE_DIR=/data/bundles \
-    TRAINING_WORK_DIR=/data/training
+    TRAINING_WORK_DIR=/data/training \
+    TRAINING_DATA_DIR=/data/isic
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY . .
