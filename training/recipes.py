@@ -6,12 +6,21 @@ unfrozen, BatchNorm frozen). Nothing here imports Keras or Django.
 """
 
 import dataclasses
+import math
+import types
+import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from diagnoses.inference.network import Architecture
 from diagnoses.inference.preprocessing import Preprocessing
+
+EPOCHS_MAX: Final = 1000
+"""More epochs than any recipe here could use: a slip of the keyboard, not a plan."""
+
+INPUT_SIZES: Final = (16, 600)
+"""Least and largest side of the network's input in pixels; EfficientNet-B7, the largest of its family, takes 600."""
 
 
 class RecipeError(ValueError):
@@ -75,9 +84,18 @@ class ClassBalance:
 class FrozenPhase:
     """The head on features computed once.
 
-    `standardise` gives every feature mean 0 and deviation 1 over the training pictures and folds both into the first
-    dense layer afterwards. The epoch with the best validation score (`best_by`: "balanced_accuracy" or "loss") is
-    kept; `patience` epochs without a better one end the phase.
+    - `epochs`, `batch_size`: passes over the training pictures, and pictures a step;
+    - `learning_rate`: of the optimiser, (0, 1];
+    - `weight_decay`: decoupled weight decay ("adamw" alone), [0, 1);
+    - `patience`: this many epochs without a better validation score end the phase;
+    - `standardise`: give every feature mean 0 and deviation 1 over the training pictures, and fold both into the first
+      dense layer afterwards;
+    - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
+    - `best_by`: the epoch kept is the best by "balanced_accuracy" or by "loss", both on the validation split;
+    - `optimizer`: "adamw", or "adam" as published in 2014, without weight decay;
+    - `beta_1`, `beta_2`: decay of its two moments, [0, 1); `epsilon`: the small number in its denominator, above 0;
+    - `plateau_factor`: what the learning rate is multiplied by when the validation loss has not fallen for
+      `plateau_patience` epochs, (0, 1); 0 leaves it alone. `learning_rate_min`: it never goes below.
     """
 
     epochs: int
@@ -89,17 +107,39 @@ class FrozenPhase:
     label_smoothing: float = 0.0
     best_by: str = "balanced_accuracy"
     balance: ClassBalance = field(default_factory=ClassBalance)
+    optimizer: str = "adamw"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    plateau_factor: float = 0.0
+    plateau_patience: int = 2
+    learning_rate_min: float = 0.0
 
     def __post_init__(self) -> None:
         _check_phase(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
         _require(self.patience >= 1, "patience is at least 1.")
         _require(self.best_by in ("balanced_accuracy", "loss"), 'best_by is "balanced_accuracy" or "loss".')
+        _require(self.optimizer in ("adamw", "adam"), 'optimizer is "adamw" or "adam".')
+        _require(self.optimizer == "adamw" or self.weight_decay == 0.0, "weight_decay needs the optimizer adamw.")
+        _require(0.0 <= self.beta_1 < 1.0, "beta_1 lies in [0, 1).")
+        _require(0.0 <= self.beta_2 < 1.0, "beta_2 lies in [0, 1).")
+        _require(0.0 < self.epsilon < 1.0, "epsilon lies in (0, 1).")
+        _require(0.0 <= self.plateau_factor < 1.0, "plateau_factor lies in [0, 1).")
+        _require(self.plateau_patience >= 1, "plateau_patience is at least 1.")
+        _require(
+            0.0 <= self.learning_rate_min <= self.learning_rate,
+            "learning_rate_min is neither negative nor above learning_rate.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FineTunePhase:
     """Blocks unfrozen, BatchNorm frozen throughout (training it with small batches wrecks the network).
 
+    - `epochs`, `batch_size`: checkpoints to reach, and pictures a step;
+    - `weight_decay`: decoupled, of kernels alone, [0, 1);
+    - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
+    - `clip_norm`: the gradient of a step is shortened to this length, above 0;
     - `pictures_per_epoch`: pictures drawn between two checkpoints; 0 takes as many as the training split has;
     - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, ...;
     - `learning_rate` is reached after `warmup_share` of all steps and falls to 0 along a cosine;
@@ -132,7 +172,13 @@ class FineTunePhase:
 
 
 def _check_phase(epochs: int, batch_size: int, learning_rate: float, weight_decay: float, smoothing: float) -> None:
-    _require(epochs >= 1, "epochs is at least 1.")
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("weight_decay", weight_decay),
+        ("label_smoothing", smoothing),
+    ):
+        _require(math.isfinite(value), f"{name} is a number.")
+    _require(1 <= epochs <= EPOCHS_MAX, f"epochs lies in 1 to {EPOCHS_MAX}.")
     _require(1 <= batch_size <= 4096, "batch_size lies in 1 to 4096.")
     _require(0.0 < learning_rate <= 1.0, "learning_rate lies in (0, 1].")
     _require(0.0 <= weight_decay < 1.0, "weight_decay lies in [0, 1).")
@@ -141,7 +187,11 @@ def _check_phase(epochs: int, batch_size: int, learning_rate: float, weight_deca
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole training. `expected` says in words what it gave when it was last run, and on what."""
+    """A whole training. `expected` says in words what it gave when it was last run, and on what.
+
+    - `seed`: of the first weights, the order of pictures, dropout and augmentation; 0 or more;
+    - `continues`: starts from the weights of a classifier, head included, and refuses to start without one.
+    """
 
     name: str
     expected: str
@@ -149,6 +199,12 @@ class Recipe:
     frozen: FrozenPhase
     fine_tune: FineTunePhase | None = None
     seed: int = 2019
+    continues: bool = False
+
+    def __post_init__(self) -> None:
+        low, high = INPUT_SIZES
+        _require(low <= self.architecture.input_size <= high, f"input_size lies in {low} to {high} pixels.")
+        _require(0 <= self.seed < 2**32, "seed lies in 0 to 2^32 - 1.")
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -164,45 +220,120 @@ class Recipe:
         """Every field, nested, as plain values."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `as_json`; fields that came later than the snapshot have their defaults.
+
+        Raises RecipeError for a field this version does not know, and for values it refuses.
+        """
+        try:
+            return cls(**_arguments(cls, values))
+        except (TypeError, ValueError, KeyError) as error:
+            raise RecipeError(f"This is no recipe of this version: {error}") from error
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint is bound to: every field but the words.
+
+        Fields added after checkpoints were first written count only where they differ from their default, so that
+        a newer version goes on with an older one's checkpoint.
+        """
+        values = self.as_json() | {"expected": ""}
+        _drop_defaults(values, LATER_FIELDS["recipe"])
+        _drop_defaults(values["frozen"], LATER_FIELDS["frozen"])
+        return values
+
+
+LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "recipe": {"continues": False},
+    "frozen": {
+        name: FrozenPhase.__dataclass_fields__[name].default
+        for name in (
+            "optimizer", "beta_1", "beta_2", "epsilon", "plateau_factor", "plateau_patience", "learning_rate_min",
+        )
+    },
+}  # fmt: skip
+"""Fields added after the first checkpoints, with the value that means "as before"; see `Recipe.identity`."""
+
+
+def _drop_defaults(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
+    for name, default in defaults.items():
+        if values[name] == default:
+            del values[name]
+
+
+def _arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    arguments = {}
+    for name, value in values.items():
+        hint: Any = hints[name]
+        if isinstance(hint, types.UnionType):  # "FineTunePhase | None"
+            hint = None if value is None else typing.get_args(hint)[0]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            arguments[name] = hint(**_arguments(hint, value))
+        else:
+            arguments[name] = tuple(value) if isinstance(value, list) else value
+    return arguments
+
 
 def changed(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     """The recipe with fields replaced, addressed by dotted names: {"fine_tune.epochs": "3"}.
 
-    Values are text and read as the type of the field they replace. Raises RecipeError for an unknown field, a value
-    of another type, or one the recipe refuses.
+    Values are text and read as the type of the field they replace; all are put in at once, so that fields which
+    belong together (head_units and head_dropouts) can change together. Raises RecipeError for an unknown field, a
+    value of another type, or one the recipe refuses.
     """
+    tree: dict[str, Any] = {}
     for dotted, text in changes.items():
-        recipe = _changed(recipe, dotted.split("."), text, dotted)
-    return recipe
+        *groups, last = dotted.split(".")
+        branch = tree
+        for group in groups:
+            branch = branch.setdefault(group, {})
+            if not isinstance(branch, dict):
+                raise RecipeError(f"There is no field {dotted!r}.")
+        if isinstance(branch.get(last), dict):
+            raise RecipeError(f"{last!r} is a group of fields; name one of them.")
+        branch[last] = text
+    result: Recipe = _changed(recipe, tree, "")
+    return result
 
 
-def _changed(part: Any, path: list[str], text: str, dotted: str) -> Any:
-    names = {each.name for each in dataclasses.fields(part)}
-    if path[0] not in names or path[0] in ("name", "expected"):
-        raise RecipeError(f"There is no field {dotted!r}; here one of {', '.join(sorted(names))} is meant.")
-    current = getattr(part, path[0])
-    if dataclasses.is_dataclass(current):
-        if len(path) == 1:
-            raise RecipeError(f"{dotted!r} is a group of fields; name one of them.")
-        value = _changed(current, path[1:], text, dotted)
-    elif len(path) > 1:
-        raise RecipeError(f"There is no field {dotted!r}.")
-    else:
-        value = _parsed(current, text, dotted)
+def _changed(part: Any, tree: Mapping[str, Any], prefix: str) -> Any:
+    names = {each.name for each in dataclasses.fields(part)} - {"name", "expected"}
+    values = {}
+    for name, change in tree.items():
+        dotted = f"{prefix}{name}"
+        if name not in names:
+            raise RecipeError(f"There is no field {dotted!r}; here one of {', '.join(sorted(names))} is meant.")
+        current = getattr(part, name)
+        if dataclasses.is_dataclass(current):
+            if not isinstance(change, dict):
+                raise RecipeError(f"{dotted!r} is a group of fields; name one of them.")
+            values[name] = _changed(current, change, f"{dotted}.")
+        elif isinstance(change, dict) or current is None:
+            raise RecipeError(f"There is no field {dotted!r} to change.")
+        else:
+            values[name] = _parsed(current, change, dotted)
     try:
-        return dataclasses.replace(part, **{path[0]: value})
+        return dataclasses.replace(part, **values)
+    except RecipeError as error:
+        # The outer levels only pass on what an inner one has already said.
+        raise error if error.args and ": " in str(error) else RecipeError(f"{_place(prefix, tree)}: {error}") from error
     except ValueError as error:
-        raise RecipeError(f"{dotted}: {error}") from error
+        raise RecipeError(f"{_place(prefix, tree)}: {error}") from error
+
+
+def _place(prefix: str, tree: Mapping[str, Any]) -> str:
+    return f"{prefix}{next(iter(tree))}" if len(tree) == 1 else prefix.rstrip(".") or "recipe"
 
 
 def _parsed(current: Any, text: str, dotted: str) -> Any:
     try:
         if isinstance(current, bool):
-            return {"true": True, "false": False}[text.lower()]
+            return {"true": True, "false": False}[text.strip().lower()]
         if isinstance(current, tuple):
             kind = float if dotted.endswith("dropouts") else int
             return tuple(kind(each) for each in text.split(",") if each.strip())
-        return type(current)(text)
+        return type(current)(text.strip())
     except (KeyError, ValueError) as error:
         raise RecipeError(f"{dotted} cannot be {text!r}.") from error
 
@@ -243,6 +374,47 @@ FINE_TUNE: Final = Recipe(
 )
 """The real one: all blocks unfrozen after a frozen warm-up, class-balanced, augmented, averaged."""
 
+SEED_HEAD: Final = Architecture(
+    backbone="efficientnetb4", input_size=224, head_units=(1024, 512, 256), head_dropouts=(0.0, 0.5, 0.3, 0.0)
+)
+"""The published head: Dense 1024 relu, Dropout 0.5, Dense 512 relu, Dropout 0.3, Dense 256 relu, Dense 8 softmax."""
+
+SEED_TRANSFER: Final = Recipe(
+    name="SEED_TRANSFER",
+    expected="The published recipe, unbalanced as it was: rare diagnoses are hardly ever named. See docs/training.md.",
+    architecture=SEED_HEAD,
+    frozen=FrozenPhase(
+        epochs=10,
+        batch_size=32,
+        learning_rate=1e-3,  # Keras's Adam() as it comes
+        patience=10,
+        standardise=False,
+        best_by="loss",
+        optimizer="adam",
+    ),
+)
+"""The published transfer learning: frozen ImageNet backbone, its dense head, Adam, EarlyStopping on val_loss."""
+
+SEED_FINE_TUNE: Final = Recipe(
+    name="SEED_FINE_TUNE",
+    expected="Continues SEED_TRANSFER; in spite of its name nothing is unfrozen. See docs/training.md.",
+    architecture=SEED_HEAD,
+    frozen=FrozenPhase(
+        epochs=3,
+        batch_size=32,
+        learning_rate=1e-4,
+        patience=5,
+        standardise=False,
+        best_by="loss",
+        optimizer="adam",
+        plateau_factor=0.2,
+        plateau_patience=2,
+        learning_rate_min=1e-6,
+    ),
+    continues=True,
+)
+"""The published "fine-tuning": the same head three epochs longer at a smaller rate; the backbone stays frozen."""
+
 SMOKE: Final = Recipe(
     name="SMOKE",
     expected="Seconds on any machine; learns to tell eight made pictures apart; of no use to a patient.",
@@ -259,4 +431,6 @@ SMOKE: Final = Recipe(
 )
 """Every step of the pipeline on the tiny network, for tests and for trying the admin."""
 
-RECIPES: Final[Mapping[str, Recipe]] = {recipe.name: recipe for recipe in (LINEAR_PROBE, FINE_TUNE, SMOKE)}
+RECIPES: Final[Mapping[str, Recipe]] = {
+    recipe.name: recipe for recipe in (LINEAR_PROBE, FINE_TUNE, SEED_TRANSFER, SEED_FINE_TUNE, SMOKE)
+}

@@ -37,7 +37,7 @@ def save_checkpoint(folder: Path, *, epoch: int, tensors: Mapping[str, NDArray[A
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"epoch-{epoch:04d}.safetensors"
-    write_durably(path, save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}))
+    write_durably(path, save({name: np.require(tensor, requirements="C") for name, tensor in tensors.items()}))
     described = {"epoch": epoch, "sha256": file_sha256(path), "state": dict(state)}
     write_durably(path.with_suffix(".json"), json.dumps(described, indent=1).encode())
     for old in sorted(folder.glob("epoch-*.safetensors"))[:-KEPT]:

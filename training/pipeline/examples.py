@@ -71,7 +71,7 @@ class PictureStore:
         for name in found:
             path = PurePosixPath(name)
             # macOS archives carry a shadow file "__MACOSX/._name.jpg" for every picture.
-            if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith("."):
+            if path.suffix.lower() not in PICTURE_SUFFIXES or path.name.startswith(".") or name.endswith("/"):
                 continue
             if path.stem in self._names:
                 faults.append(Fault(place.name, 0, f"{path.stem} is there twice: {self._names[path.stem]} and {name}."))

@@ -4,7 +4,6 @@ Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backe
 read top to bottom in one function; every epoch is a progress report, a cancel check and (fine-tuning) a checkpoint.
 """
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +35,14 @@ if TYPE_CHECKING:
     import keras
 
 EVALUATION_BATCH: Final = 32
+
+PLATEAU_MIN_DELTA: Final = 1e-4
+"""A validation loss counts as fallen when it is lower by this much: Keras's default of ReduceLROnPlateau."""
+
+COLLAPSED_SHARE: Final = 0.98
+"""More validation pictures than this under one name, where the truth is more varied: nothing was learned."""
+
+DIVERGED: Final = "The loss is no longer a number: the training diverged. Lower the learning rate and start again."
 FEATURE_DEVIATION_MIN: Final = 1e-3
 """A feature that hardly varies over the training pictures is not blown up by its standardisation."""
 
@@ -90,18 +97,41 @@ def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
     return np.eye(len(CODES), dtype=np.float32)[labels]
 
 
+def learning_rate_after(validation_losses: Sequence[float], phase: FrozenPhase) -> float:
+    """The learning rate of the next epoch, once these epochs are over (ReduceLROnPlateau, replayed from the history).
+
+    A function of the history alone, so that a resumed run goes on with the schedule where it stood.
+    """
+    rate, best, waited = phase.learning_rate, np.inf, 0
+    if not phase.plateau_factor:
+        return rate
+    for loss in validation_losses:
+        if loss < best - PLATEAU_MIN_DELTA:
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited >= phase.plateau_patience:
+            rate, waited = max(rate * phase.plateau_factor, phase.learning_rate_min), 0
+    return rate
+
+
 def fit_head(
     network: "keras.Model",
     *,
     recipe: Recipe,
     features: Mapping[str, NDArray[np.float32]],
     labels: Mapping[str, NDArray[np.integer]],
+    run_folder: Path | None = None,
+    continues: bool = False,
     report: Report = silent,
 ) -> History:
     """Train the network's dense head on its features and put it into the network.
 
-    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). The best epoch by the recipe's
-    `best_by` is kept. Raises TrainingError when the loss stops being a number.
+    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `continues` starts from the
+    head the network has instead of a fresh one. With a `run_folder` every epoch leaves a checkpoint there and the phase
+    goes on after the newest whole one. The best epoch by the recipe's `best_by` is kept. Raises TrainingError when the
+    loss stops being a number, when the end calls nearly everything one diagnosis, or when the folder holds another run;
+    whatever `report` raises passes through, the checkpoints stay.
     """
     import keras
 
@@ -110,8 +140,13 @@ def fit_head(
     mean, deviation = _moments(features["train"]) if phase.standardise else (np.float32(0.0), np.float32(1.0))
     inputs = {split: (table - mean) / deviation for split, table in features.items()}
     head = build_head(recipe.architecture, features["train"].shape[1])
+    if continues:
+        of_head = tuple(f"{name}/" for name in recipe.architecture.head_layers)
+        kept = {key: value for key, value in network_tensors(network).items() if key.startswith(of_head)}
+        set_network_tensors(head, _standardised(kept, recipe, mean, deviation))
+    optimizer = _frozen_optimizer(phase)
     head.compile(
-        optimizer=keras.optimizers.AdamW(phase.learning_rate, weight_decay=phase.weight_decay),
+        optimizer=optimizer,
         loss=balanced_loss(
             drawn_shares(labels["train"], ClassBalance()),
             adjustment=phase.balance.logit_adjustment,
@@ -119,10 +154,23 @@ def fit_head(
         ),
         jit_compile=jit_choice(),
     )
+    optimizer.build(head.trainable_variables)
     weights = class_weights(labels["train"], phase.balance)
-    history = History()
-    best = head.get_weights()
-    for epoch in range(phase.epochs):
+    history, first, best = History(), 0, network_tensors(head)
+    run_key = _run_key(recipe, labels)
+    if run_folder is not None and (checkpoint := load_checkpoint(run_folder)) is not None:
+        epoch, tensors, state = checkpoint
+        history, best = _resumed(state, tensors, run_key, run_folder)
+        # With the seeds of dropout, which are state of the head too: what follows is what would have followed.
+        _assign(head.variables, _group(tensors, "head/"))
+        _assign(optimizer.variables, _group(tensors, "optimizer/"))
+        first = epoch + 1
+
+    for epoch in range(first, phase.epochs):
+        if epoch - 1 - history.best_epoch >= phase.patience:
+            break
+        if phase.plateau_factor:
+            optimizer.learning_rate = learning_rate_after([each["validation_loss"] for each in history.epochs], phase)
         order = _epoch_order(labels["train"], phase.balance, len(weights), recipe.seed, epoch)
         fitted = head.fit(
             inputs["train"][order],
@@ -131,18 +179,27 @@ def fit_head(
             batch_size=phase.batch_size,
             shuffle=False,
             verbose=0,
+            callbacks=[_head_batches(report, epoch, phase.epochs)],
         )
         table = softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0))
         figures = _figures(float(fitted.history["loss"][0]), labels["validation"], table)
         history.epochs.append(figures)
         score = figures["balanced_accuracy"] if phase.best_by == "balanced_accuracy" else -figures["validation_loss"]
         if score > history.best_score:
-            history.best_score, history.best_epoch, best = score, epoch, head.get_weights()
+            history.best_score, history.best_epoch, best = score, epoch, network_tensors(head)
+        if run_folder is not None:
+            save_checkpoint(
+                run_folder,
+                epoch=epoch,
+                tensors=_numbered("head", head.variables)
+                | _numbered("optimizer", optimizer.variables)
+                | {f"best/{key}": value for key, value in best.items()},
+                state=_state(run_key, history),
+            )
         report(Progress("head", epoch + 1, phase.epochs, figures))
-        if epoch - history.best_epoch >= phase.patience:
-            break
-    head.set_weights(best)
-    tensors = network_tensors(network) | _unstandardised(network_tensors(head), recipe, mean, deviation)
+    set_network_tensors(head, best)
+    _refuse_collapse(labels["validation"], softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0)))
+    tensors = network_tensors(network) | _unstandardised(best, recipe, mean, deviation)
     set_network_tensors(network, tensors)
     return history
 
@@ -192,13 +249,10 @@ def fine_tune(
     run_key = _run_key(recipe, labels)
     if (checkpoint := load_checkpoint(run_folder)) is not None:
         epoch, tensors, state = checkpoint
-        if state["run"] != run_key:
-            raise TrainingError("other_run", f"The folder {run_folder.name} holds a run of another recipe or data set.")
+        history, best = _resumed(state, tensors, run_key, run_folder)
         set_network_tensors(network, _group(tensors, "network/"))
-        for number, variable in enumerate(optimizer.variables):
-            variable.assign(tensors[f"optimizer/{number}"])
-        best = _group(tensors, "best/")
-        history = History(list(state["epochs"]), int(state["best_epoch"]), float(state["best_score"]))
+        _assign(optimizer.variables, _group(tensors, "optimizer/"))
+        _assign(_seeds(model), _group(tensors, "seeds/"))
         first = epoch + 1
 
     for epoch in range(first, phase.epochs):
@@ -208,8 +262,6 @@ def fine_tune(
         )
         fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[_reporting(report, epoch * steps, total)])
         loss = float(fitted.history["loss"][0])
-        if not np.isfinite(loss):
-            raise TrainingError("diverged", f"The loss of epoch {epoch + 1} is not a number; lower the learning rate.")
         plain = network_tensors(network)
         optimizer.take_average(model.trainable_variables)
         averaged = network_tensors(network)
@@ -225,30 +277,80 @@ def fine_tune(
             tensors={
                 **{f"network/{key}": value for key, value in plain.items()},
                 **{f"best/{key}": value for key, value in best.items()},
-                **{
-                    f"optimizer/{number}": keras.ops.convert_to_numpy(variable)
-                    for number, variable in enumerate(optimizer.variables)
-                },
+                **_numbered("optimizer", optimizer.variables),
+                **_numbered("seeds", _seeds(model)),
             },
-            state={
-                "run": run_key,
-                "epochs": history.epochs,
-                "best_epoch": history.best_epoch,
-                "best_score": history.best_score,
-            },
+            state=_state(run_key, history),
         )
         report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
 
     set_network_tensors(network, best)
     table = softmax(model.predict(validation, batch_size=EVALUATION_BATCH, verbose=0))
-    if len(np.unique(table.argmax(axis=1))) == 1 and len(np.unique(labels["validation"])) > 1:
-        raise TrainingError("collapsed", f"Every validation picture is called {CODES[int(table[0].argmax())]}.")
+    _refuse_collapse(labels["validation"], table)
     return history
+
+
+def _refuse_collapse(labels: NDArray[np.integer], table: NDArray[np.float64]) -> None:
+    """Raise TrainingError when (nearly) every picture gets one diagnosis although the truth is more varied."""
+    called, true = (np.bincount(each, minlength=len(CODES)) / len(each) for each in (table.argmax(axis=1), labels))
+    top = int(called.argmax())
+    if called[top] > COLLAPSED_SHARE and true[top] <= COLLAPSED_SHARE:
+        raise TrainingError(
+            "collapsed",
+            f"{called[top]:.0%} of the validation pictures are called {CODES[top]}, which {true[top]:.0%} of them are. "
+            "Balance the diagnoses, or lower the learning rate.",
+        )
+
+
+def _resumed(
+    state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], run_key: str, run_folder: Path
+) -> tuple[History, dict[str, NDArray[Any]]]:
+    """History and best weights of a checkpoint; raises TrainingError when it belongs to another run."""
+    if state["run"] != run_key:
+        raise TrainingError("other_run", f"The folder {run_folder.name} holds a run of another recipe or data set.")
+    history = History(list(state["epochs"]), int(state["best_epoch"]), float(state["best_score"]))
+    return history, _group(tensors, "best/")
+
+
+def _state(run_key: str, history: History) -> dict[str, Any]:
+    return {
+        "run": run_key,
+        "epochs": history.epochs,
+        "best_epoch": history.best_epoch,
+        "best_score": history.best_score,
+    }
+
+
+def _seeds(model: "keras.Model") -> list[Any]:
+    """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
+    return [variable for variable in model.variables if "seed_generator" in variable.path]
+
+
+def _numbered(prefix: str, variables: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    import keras
+
+    return {f"{prefix}/{number}": keras.ops.convert_to_numpy(variable) for number, variable in enumerate(variables)}
+
+
+def _assign(variables: Sequence[Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Inverse of `_numbered`. Nothing happens without tensors: checkpoints from before seeds were kept have none."""
+    if tensors:
+        for number, variable in enumerate(variables):
+            variable.assign(np.reshape(tensors[f"{number}"], tuple(variable.shape)))
+
+
+def _frozen_optimizer(phase: FrozenPhase) -> Any:
+    import keras
+
+    moments = {"beta_1": phase.beta_1, "beta_2": phase.beta_2, "epsilon": phase.epsilon}
+    if phase.optimizer == "adam":
+        return keras.optimizers.Adam(phase.learning_rate, **moments)
+    return keras.optimizers.AdamW(phase.learning_rate, weight_decay=phase.weight_decay, **moments)
 
 
 def _figures(loss: float, labels: NDArray[np.integer], table: NDArray[np.float64]) -> dict[str, float]:
     if not np.isfinite(loss):
-        raise TrainingError("diverged", "The loss is not a number; lower the learning rate.")
+        raise TrainingError("diverged", DIVERGED)
     return {
         "loss": loss,
         "validation_loss": log_loss(labels, table),
@@ -268,6 +370,15 @@ def _unstandardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mea
     scaled = kernel / np.broadcast_to(deviation, (kernel.shape[0],))[:, None]
     shift = np.broadcast_to(mean, (kernel.shape[0],)) @ scaled
     return tensors | {f"{first}/kernel": scaled.astype(np.float32), f"{first}/bias": (bias - shift).astype(np.float32)}
+
+
+def _standardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mean: Any, deviation: Any) -> Any:
+    """Inverse of `_unstandardised`: the head that says of standardised features what this one says of plain ones."""
+    first = recipe.architecture.head_layers[0]
+    kernel, bias = tensors[f"{first}/kernel"], tensors[f"{first}/bias"]
+    shift = np.broadcast_to(mean, (kernel.shape[0],)) @ kernel
+    scaled = kernel * np.broadcast_to(deviation, (kernel.shape[0],))[:, None]
+    return tensors | {f"{first}/kernel": scaled.astype(np.float32), f"{first}/bias": (bias + shift).astype(np.float32)}
 
 
 def _epoch_order(
@@ -390,14 +501,25 @@ def _reporting(report: Report, done: int, total: int) -> Any:
     class Reporting(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
             figures = {name: float(value) for name, value in (logs or {}).items()}
+            if not np.isfinite(figures.get("loss", 0.0)):
+                raise TrainingError("diverged", DIVERGED)
             report(Progress("fine-tune", done + batch + 1, total, figures))
 
     return Reporting()
 
 
+def _head_batches(report: Report, epoch: int, epochs: int) -> Any:
+    """As `_reporting`, for the head: its unit is the epoch, a batch is only an opportunity to stop."""
+
+    def batch(progress: Progress) -> None:
+        report(Progress("head", epoch, epochs))
+
+    return _reporting(batch, 0, 1)
+
+
 def _run_key(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]]) -> str:
     """Names what a checkpoint belongs to: the recipe without its words, and the labels in order."""
-    described = json.dumps(dataclasses.asdict(dataclasses.replace(recipe, expected="")), sort_keys=True)
+    described = json.dumps(recipe.identity(), sort_keys=True)
     digest = hashlib.sha256(described.encode())
     for split in sorted(labels):
         digest.update(np.asarray(labels[split], dtype=np.int64).tobytes())

@@ -43,24 +43,38 @@ def train_classifier(
     work: Path,
     directory: Path,
     version: str,
+    run_folder: Path | None = None,
+    parent: Bundle | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Train by the recipe and seal the result in `directory`.
 
-    `work` keeps feature caches and checkpoints: called again with the same arguments after a crash, the run goes on
-    where it stood. `imagenet_weights` is the .npz of the backbone; only recipes on the tiny network do without.
-    Raises ValueError when it is needed and absent, WeightsError, ExamplesError, TrainingError, SealingError,
-    ExportError or OSError, and whatever `report` raises.
+    `work` keeps feature caches, `run_folder` the checkpoints (by default a folder in `work` named by recipe and data):
+    called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
+    of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
+    the head too where it has the same shape; a recipe that continues needs one with the same head.
+    Raises ValueError when the .npz or the parent is needed and absent, WeightsError, ExamplesError, TrainingError,
+    SealingError, ExportError or OSError, and whatever `report` raises.
     """
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
+    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split)
     network = build_network(recipe.architecture)
     weights_key = "random"
-    if recipe.needs_imagenet_weights:
-        if imagenet_weights is None:
-            raise ValueError(f"The recipe {recipe.name} starts from ImageNet weights; say where their .npz file is.")
+    if recipe.needs_imagenet_weights and imagenet_weights is not None:
         weights_key = load_imagenet_backbone(network, imagenet_weights)
+    elif recipe.needs_imagenet_weights and parent is None:
+        raise ValueError(f"The recipe {recipe.name} starts from ImageNet weights; say where their .npz file is.")
+    head_continues = False
+    if parent is not None:
+        before = backbone_key(network)
+        head_continues = take_over(network, parent, recipe=recipe)
+        # A parent whose backbone was never unfrozen has the same one, bit for bit, and shares its features.
+        after = backbone_key(network)
+        weights_key = weights_key if before == after else f"backbone:{after}"
+    elif recipe.continues:
+        raise ValueError(f"The recipe {recipe.name} continues a classifier; say which.")
     labels = _labels(examples, split)
 
     features = _features(
@@ -73,7 +87,15 @@ def train_classifier(
         work=work,
         report=report,
     )
-    head_history = fit_head(network, recipe=recipe, features=features, labels=labels, report=report)
+    head_history = fit_head(
+        network,
+        recipe=recipe,
+        features=features,
+        labels=labels,
+        run_folder=run_folder / "head",
+        continues=head_continues,
+        report=report,
+    )
     histories: dict[str, Any] = {"head": head_history.epochs}
 
     if recipe.fine_tune is not None:

@@ -21,7 +21,7 @@ from training.pipeline import metrics
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
+from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split, split_fingerprint
 from training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def seal_network(
         dataset={"name": examples.name, "fingerprint": examples.fingerprint, "pictures": len(examples)},
         split={
             "fingerprint": split.fingerprint,
+            # Of the test pictures alone: a later version of the data set keeps them, and classifiers stay comparable.
+            "test_fingerprint": split_fingerprint(split.assignment[split.assignment == TEST]),
             "seed": split.seed,
             "shares": dict(split.shares),
             "pictures": {name: len(split.images(name)) for name in split.shares},
@@ -180,9 +182,7 @@ def _logits(draft: Draft, images: Sequence[str], pictures: Pictures, report: Rep
     return np.concatenate(parts)
 
 
-def _probe(
-    images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: Pictures
-) -> NDArray[np.float32]:
+def _probe(images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: Pictures) -> NDArray[np.float32]:
     chosen: list[str] = []
     for position in range(len(CODES)):
         same = [image for image in images if labels[image] == position]

@@ -45,6 +45,11 @@ class Split:
         """Names of the pictures in one split, sorted."""
         return sorted(self.assignment.index[self.assignment == split])
 
+    @property
+    def test_fingerprint(self) -> str:
+        """sha256 over the sorted "image,split" lines of the test split alone: classifiers with equal ones compare."""
+        return split_fingerprint(self.assignment[self.assignment == TEST])
+
 
 def split_examples(
     table: pd.DataFrame, *, shares: Mapping[str, float] = DEFAULT_SHARES, seed: int = DEFAULT_SEED
@@ -60,11 +65,11 @@ def split_examples(
         raise SplitError(f"The shares add up to {sum(shares.values()):g}, not to 1.")
     groups = lesion_groups(table)
     members = table.assign(group=groups)
-    labels = members.groupby("group")["diagnosis"].nunique()
-    if (labels > 1).any():
-        group = str(labels.index[labels > 1][0])
-        images = ", ".join(members.loc[members["group"] == group, "image"].head(4))
-        raise SplitError(f"Pictures of one lesion (or copies of one file) carry different diagnoses: {images}.")
+    conflicts = label_conflicts(table, groups)
+    if conflicts:
+        raise SplitError(
+            f"Pictures of one lesion (or copies of one file) carry different diagnoses: {', '.join(conflicts[0][:4])}."
+        )
     assignment: dict[str, str] = {}
     for _, same in members.groupby("diagnosis", sort=True):
         sizes = same.groupby("group").size()
@@ -82,6 +87,59 @@ def split_examples(
         [assignment[group] for group in members["group"]], index=members["image"].tolist(), dtype="object"
     ).sort_index()
     return Split(by_image, seed, dict(shares), split_fingerprint(by_image))
+
+
+def extend_split(
+    existing: Mapping[str, str],
+    table: pd.DataFrame,
+    *,
+    shares: Mapping[str, float] = DEFAULT_SHARES,
+    seed: int = DEFAULT_SEED,
+) -> Split:
+    """Deal the pictures of `table` that `existing` (image -> split) does not know; what it knows stays where it is.
+
+    A new picture of a lesion that was dealt before joins it. All other new lesions go to the three learning splits in
+    the proportion of their shares and never to the test split, which therefore stays the same and keeps classifiers
+    comparable. Raises SplitError where a lesion carries two diagnoses, and where a new picture shows a lesion of the
+    test split: such a picture is the caller's to leave out first.
+    """
+    groups = lesion_groups(table)
+    conflicts = label_conflicts(table, groups)
+    if conflicts:
+        raise SplitError(
+            f"Pictures of one lesion (or copies of one file) carry different diagnoses: {', '.join(conflicts[0][:4])}."
+        )
+    dealt_to = {
+        group: existing[image] for image, group in zip(table["image"], groups, strict=True) if image in existing
+    }
+    learning = {split: shares[split] for split in SPLITS if split != TEST}
+    total = sum(learning.values())
+    counts: dict[str, Counter[str]] = {}
+    assignment = dict(existing)
+    fresh = [
+        (str(group), str(image), str(diagnosis))
+        for image, group, diagnosis in zip(table["image"], groups, table["diagnosis"], strict=True)
+        if image not in existing
+    ]
+    for group, image, diagnosis in sorted(fresh, key=lambda each: (_draw(seed, each[0]), each[1])):
+        dealt = counts.setdefault(diagnosis, Counter())
+        if group not in dealt_to:
+            seen = sum(dealt.values()) + 1
+            dealt_to[group] = max(learning, key=lambda split: learning[split] / total * seen - dealt[split])
+        if dealt_to[group] == TEST:
+            raise SplitError(f"{image} shows a lesion of the sealed test split, which would change.")
+        dealt[dealt_to[group]] += 1
+        assignment[image] = dealt_to[group]
+    by_image = pd.Series(assignment, dtype="object").sort_index()
+    return Split(by_image, seed, dict(shares), split_fingerprint(by_image))
+
+
+def label_conflicts(table: pd.DataFrame, groups: "pd.Series[str]") -> list[list[str]]:
+    """The images of every group that carries more than one diagnosis, in image order; empty where all is well."""
+    members = table.assign(group=groups)
+    labels = members.groupby("group")["diagnosis"].nunique()
+    wrong = members[members["group"].isin(labels.index[labels > 1])]
+    return [sorted(images) for _, images in wrong.groupby("group")["image"]]
 
 
 def split_fingerprint(assignment: "pd.Series[str]") -> str:
