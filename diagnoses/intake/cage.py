@@ -105,7 +105,7 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Ca
     except OSError:
         return CageReport(None, PhotoRejected("cage_failed"))
     reply, overdue = _converse(child, data, deadline=time.monotonic() + limits.wall_seconds + _WALL_GRACE)
-    exit_code, cpu_seconds, killed = _reap(child, overdue=overdue)
+    exit_code, cpu_seconds, late = _reap(child, overdue=overdue)
     peak = 0
     try:
         facts, bodies = _split(reply)
@@ -114,7 +114,7 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Ca
             return CageReport(None, _rejection(facts), cpu_seconds, peak)
         return CageReport(_accepted(data, facts, bodies), None, cpu_seconds, peak)
     except _BadReplyError:
-        return CageReport(None, _verdict_of_death(exit_code, killed=killed), cpu_seconds, peak)
+        return CageReport(None, _verdict_of_death(exit_code, late=late), cpu_seconds, peak)
 
 
 class _BadReplyError(Exception):
@@ -186,7 +186,8 @@ def _send(descriptor: int, data: memoryview) -> memoryview:
 def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None, float, bool]:
     """End the child for certain.
 
-    Returns its exit code (None if unknown), the CPU seconds it used, and whether it took a kill of ours.
+    Returns its exit code (None if unknown), the CPU seconds it used, and whether it ran out of time, in
+    which case the exit code says only how it took the end.
     """
     for stream in (child.stdin, child.stdout):
         if stream is not None:
@@ -199,11 +200,11 @@ def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None,
         except ChildProcessError:
             # Somebody ignores SIGCHLD in this process and the kernel tidied up.
             child.returncode = 0
-            return None, 0.0, killed
+            return None, 0.0, overdue or killed
         if pid:
             # Popen must not wait for a process that is gone: the number may belong to another by then.
             child.returncode = os.waitstatus_to_exitcode(status)
-            return child.returncode, usage.ru_utime + usage.ru_stime, killed
+            return child.returncode, usage.ru_utime + usage.ru_stime, overdue or killed
         if not killed and time.monotonic() >= give_up:
             with contextlib.suppress(ProcessLookupError):
                 # Its own session, so its own group: this reaches whatever a captured decoder has started.
@@ -272,9 +273,9 @@ def _accepted(data: bytes, facts: dict[str, object], bodies: bytes) -> AcceptedP
     )
 
 
-def _verdict_of_death(exit_code: int | None, *, killed: bool) -> PhotoRejected:
+def _verdict_of_death(exit_code: int | None, *, late: bool) -> PhotoRejected:
     """What a child that ended without a usable reply died of."""
-    if killed or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
+    if late or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         return PhotoRejected("decode_timeout")
     if exit_code == -signal.SIGKILL:
         # Only the kernel is left to have killed it, and with these limits that is for memory.

@@ -15,12 +15,12 @@ HASH_BYTES = 32
 #: Two pictures at this distance or less are taken for the same one. Measured by `python benchmarks/recognition.py`
 #: on isic2019-subset (8,923 pictures at 200 px) and photos-450px (160 of them at 450 px):
 #:
-#: - a picture of another lesion is 33 bits away or more, half of all pictures have none within 88; two lesion ids at 23
-#:   turned out to be one photograph in two colour versions, and so do the pairs at 33 and 35;
-#: - the same picture at 450 px is found in 97.5 %, its copy at quality 95 or 75 always (at most 8 bits), at quality 50 in
-#:   96 %, at twice the size in 100 %.
+#: - the nearest picture of another lesion is 35 bits away, and half of all have none within 88; the two pairs of lesion
+#:   ids that are closer (23 and 33 bits) are one photograph each, in two colour versions;
+#: - the same picture at 450 px is found in 97.5 %; a copy at quality 75 or better always (at most 8 bits), at
+#:   quality 50 in 96 %, at twice the size in 100 %, at 0.6 of it and quality 60 in 80 %.
 #:
-#: A false match would show a patient somebody else's diagnosis, a missed one costs a line of text: hence the wide margin.
+#: A false match would show a patient somebody else's diagnosis, a missed one costs a line of text: hence the margin.
 SAME_PICTURE_DISTANCE = 14
 
 #: Side of the grey miniature and of the square of lowest frequencies that is kept of its transform.

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from diagnoses.intake import IntakeLimits, PhotoRejected, accept_photo, cage, content_hash
+from diagnoses.intake import IntakeLimits, PhotoRejected, accept_photo, cage, content_hash, read_image
 from diagnoses.intake.cage import inspect_photo
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,7 +51,7 @@ def test_an_ordinary_photo_comes_out_whole(jpeg: bytes, quadrants: Image.Image) 
         assert red > 180 and green < 80 and blue < 80
         # 4:4:4: no channel is sampled less often than another.
         assert [layer[1:3] for layer in image.layer] == [(1, 1)] * 3  # type: ignore[attr-defined]  # JPEG only
-    assert photo.content_hash == content_hash(quadrants) or len(photo.content_hash) == 32
+    assert photo.content_hash == content_hash(read_image(jpeg))
 
 
 def test_a_large_picture_is_brought_down_and_has_a_thumbnail(encode: Encode) -> None:
@@ -110,7 +110,8 @@ def test_every_death_and_every_nonsense_becomes_a_reason(
     source: str, code: str, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child_that_runs(monkeypatch, source)
-    assert code_of(jpeg, wall_seconds=1.0) == code
+    # Those that must be waited for are not waited for long; the others may start slowly on a busy machine.
+    assert code_of(jpeg, wall_seconds=1.0 if code == "decode_timeout" else 60.0) == code
 
 
 LIE = """
@@ -187,7 +188,9 @@ assert limit(resource.RLIMIT_AS) == order["limits"]["memory_bytes"]
 assert limit(resource.RLIMIT_CPU) == order["limits"]["cpu_seconds"]
 assert limit(resource.RLIMIT_FSIZE) == limit(resource.RLIMIT_CORE) == 0
 assert os.getsid(0) == os.getpid() and os.getcwd() == "/"
-assert not {"django", "numpy", "diagnoses.models"} & set(sys.modules)
+assert not {"django", "numpy", "PIL", "diagnoses.intake.cage"} & set(sys.modules)
+import diagnoses.intake.reply
+assert not {"django", "numpy", "diagnoses.intake.cage"} & set(sys.modules)
 try:
     bytearray(order["limits"]["memory_bytes"])
 except MemoryError:

@@ -64,7 +64,8 @@ def test_eight_orientations_give_one_picture(
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = quadrants.transpose(STORED[orientation]) if orientation in STORED else quadrants
-    options = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}[kind]
+    every: dict[str, dict[str, int]] = {"PNG": {}, "WEBP": {"lossless": 1}, "JPEG": {"quality": 100, "subsampling": 0}}
+    options = every[kind]
     photo = decode_photo(encode(stored, kind, exif=exif, **options))
     assert difference(photo.image, quadrants) <= (6 if kind == "JPEG" else 0)
     assert (photo.width, photo.height) == stored.size
