@@ -98,8 +98,8 @@ def make_photo(db: None) -> MakePhoto:
 
 
 @pytest.fixture
-def live_classifier(db: None) -> Classifier:
-    """A live classifier, as far as the database is concerned."""
+def classifier_row(db: None) -> Classifier:
+    """A live classifier as far as the database is concerned: it has no files."""
     return Classifier.objects.create(
         version="test-1", sha256="c" * 64, manifest={}, stage=Classifier.Stage.LIVE, promoted=timezone.now()
     )
@@ -109,7 +109,7 @@ MELANOMA = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
 
 
 @pytest.fixture
-def predict(live_classifier: Classifier) -> Callable[..., Photo]:
+def predict(classifier_row: Classifier) -> Callable[..., Photo]:
     """Give a queued photo a result, as a worker would."""
 
     def do(photo: Photo, probabilities: list[float] | None = None, heatmap: bytes | None = b"\x89PNG heat") -> Photo:
@@ -117,7 +117,7 @@ def predict(live_classifier: Classifier) -> Callable[..., Photo]:
         assert claim is not None
         prediction = record_prediction(
             claim=claim,
-            classifier=live_classifier,
+            classifier=classifier_row,
             probabilities=probabilities or MELANOMA,
             heatmap_png=heatmap,
             runtime="test",
