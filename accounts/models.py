@@ -52,6 +52,8 @@ class User(AbstractBaseUser):
         _("active"), default=True, help_text=_("Switch off instead of deleting: the person can no longer sign in.")
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
+    # When the person agreed that confirmed photos of theirs may teach the next classifier; None: not, or no longer.
+    training_consent = models.DateTimeField(_("agreed to training"), null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 

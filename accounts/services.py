@@ -1,6 +1,7 @@
 """Writes to users: demo accounts and roles."""
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, Role, User
@@ -42,3 +43,16 @@ def change_role(*, user: User, role: Role, by: User) -> User:
             actor=by, action=AuditEntry.Action.ROLE_CHANGED, subject=f"user:{user.pk}", before=before, after=str(role)
         )
     return locked
+
+
+def set_training_consent(*, user: User, given: bool, by: User) -> User:
+    """Record that `user` agrees, or no longer agrees, that confirmed photos of theirs may teach a classifier.
+
+    Only the person alone may say so. A withdrawal keeps the photos out of every later data set; sealed ones stay.
+    """
+    if by.pk != user.pk or not by.is_active:
+        raise PermissionError("Only the person alone can agree to this.")
+    if given != (user.training_consent is not None):
+        user.training_consent = timezone.now() if given else None
+        user.save(update_fields=["training_consent"])
+    return user

@@ -13,15 +13,28 @@ class DatasetImport(Job):
     class Layout(models.TextChoices):
         ISIC2019 = "isic2019", _("ISIC 2019 challenge files")
         ISIC_CLI = "isic-cli", _("isic-cli download")
+        CONFIRMED_PHOTOS = "photos", _("Confirmed photos of consenting patients")
 
     name = models.CharField(_("name"), max_length=100)
     layout = models.CharField(_("layout"), max_length=10, choices=Layout.choices, default=Layout.ISIC2019)
-    # Paths under the configured data folder (TRAINING_DATA_DIR), or names on the default storage for uploads.
+    # Paths under the configured data folder (TRAINING_DATA_DIR); uploads are "upload:" and a name on the storage.
     images = models.CharField(
         _("images"), max_length=500, blank=True, help_text=_("Folder or zip; empty: tables only.")
     )
-    ground_truth = models.CharField(_("ground truth"), max_length=500)
+    ground_truth = models.CharField(_("ground truth"), max_length=500, blank=True)
     metadata = models.CharField(_("metadata"), max_length=500, blank=True)
+    split_seed = models.PositiveIntegerField(
+        _("split seed"), default=2019, help_text=_("The same files and seed give the same split on any machine.")
+    )
+    leave_out_unmapped = models.BooleanField(
+        _("leave out other diagnoses"),
+        default=False,
+        help_text=_("isic-cli only: skip images whose diagnosis is none of the eight, instead of refusing the files."),
+    )
+    # The data set that confirmed photos are added to.
+    previous = models.ForeignKey(
+        Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("made from")
+    )
     # [{"file", "line", "reason"}, ...] of a failed import.
     faults = models.JSONField(_("faults"), default=list, blank=True)
     dataset = models.OneToOneField(Dataset, on_delete=models.SET_NULL, null=True, blank=True, related_name="made_by")
