@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg2
@@ -28,6 +29,7 @@ PATIENCE_S = 60
 USER_PROGRAM = """
 import json, os, sys
 from pathlib import Path
+from typing import Any
 from config.local_services import LocalServiceError, start_missing
 try:
     services = start_missing(Path(sys.argv[1]), durable=sys.argv[2] == "durable")
@@ -54,7 +56,7 @@ class User:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.answer: dict[str, str] = {}
+        self.answer: dict[str, Any] = {}
 
     def wait_until_ready(self) -> "User":
         assert self.process.stdout is not None
