@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
+from knox.models import AuthToken
 
 from accounts.models import User
 
@@ -20,3 +21,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         if commit:
             user.save()
         return user
+
+    def set_password(self, user: User, password: str) -> None:
+        """Change or reset: whoever holds a token made with the old password is out, as other sessions are (R12)."""
+        super().set_password(user, password)
+        AuthToken.objects.filter(user=user).delete()
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count wrong passwords by account alone (R11).
+
+        allauth puts the Host header in front, so that every made-up port would have its own five tries.
+        """
+        return str(credentials.get("email") or credentials.get("username") or "").strip().lower()

@@ -88,7 +88,8 @@ def _as_problem(error: Exception) -> exceptions.APIException | None:  # noqa: PL
             return exceptions.PermissionDenied()
         case RequestDataTooBig():
             return Problem(413, "request_too_large", gettext("This request is larger than we accept."))
-        case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnreadablePostError():
+        case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnreadablePostError() | RecursionError():
+            # RecursionError: JSON nested thousands deep; nothing else here recurses.
             return exceptions.ParseError()
         case PermissionError() if error.errno is None:
             # Raised by a service. With an errno it is the operating system's, and no business of the client's.
