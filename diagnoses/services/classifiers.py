@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import FileSystemStorage, default_storage
+from django.core.files.storage import FileSystemStorage, default_storage, storages
 from django.db import transaction
 from django.utils import timezone
 
@@ -96,9 +96,8 @@ def bundle_directory(classifier: Classifier) -> Path:
 
     Raises BundleError(code="missing") when they are nowhere. The caller verifies them with `read_bundle`.
     """
-    if isinstance(
-        default_storage._wrapped if hasattr(default_storage, "_wrapped") else default_storage, FileSystemStorage
-    ):
+    # `default_storage` itself is a lazy object, and empty until its first use in this process.
+    if isinstance(storages["default"], FileSystemStorage):
         return Path(default_storage.path(classifier.folder))
     cached = Path(settings.BUNDLE_CACHE_DIR) / classifier.sha256
     if not cached.is_dir():
@@ -113,7 +112,10 @@ def fault_found(*, classifier: Classifier, fault: str) -> None:
 
 def _fetch(classifier: Classifier, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    _folders, names = default_storage.listdir(classifier.folder)
+    try:
+        _folders, names = default_storage.listdir(classifier.folder)
+    except FileNotFoundError:
+        names = []
     if not names:
         raise BundleError("missing", f"The files of classifier {classifier.version} are not on the storage.")
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as temporary:
