@@ -13,7 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 from uuid import UUID
 
-import kombu.transport.redis  # noqa: F401 - imported now, not by the first upload, which would wait for it
+# What Celery imports at its first message is imported now, so that the first upload does not wait for it.
+import celery.app.amqp
+import celery.backends.base  # noqa: F401
+import kombu.transport.redis  # noqa: F401
 from celery import current_app
 from django.conf import settings
 

@@ -5,7 +5,9 @@ the database is emptied.
 """
 
 import contextlib
+import hashlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +27,7 @@ from django.db import connection
 from config.local_services import for_tests
 from config.local_services.for_tests import PrivateRedis
 from config.parent_death import die_with_parent
+from diagnoses.models import Classifier
 from diagnoses.queue import forget_connections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -227,3 +230,45 @@ def _wait_until_it_answers(web: LiveWeb) -> None:
             time.sleep(0.05)
             continue
         return
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real sealed bundle of the tiny network, trained by the real command on made pictures.
+
+    In a process of its own: the tests' process never loads TensorFlow. Kept under `var/` for the next session, until
+    any of the code that makes it changes.
+    """
+    from tests.made import write_dataset
+
+    kept = ROOT / "var" / "test-bundles" / _fingerprint_of_training()
+    if not kept.is_dir():
+        folder = tmp_path_factory.mktemp("tiny")
+        write_dataset(folder / "data")
+        command = [
+            sys.executable, "manage.py", "train_default_classifier", "--data", str(folder / "data"),
+            "--recipe", "SMOKE", "--output", str(folder / "bundle"), "--work", str(folder / "work"),
+            "--bundle-version", "tiny-for-tests",
+        ]  # fmt: skip
+        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # another session was quicker
+            shutil.move(folder / "bundle", kept)
+    return kept
+
+
+def _fingerprint_of_training() -> str:
+    sources = [ROOT / "diagnoses/taxonomy.py", ROOT / "training/recipes.py", ROOT / "tests/made.py"]
+    for folder in ("diagnoses/inference", "training/pipeline"):
+        sources += sorted((ROOT / folder).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
+@pytest.fixture
+def tiny_classifier(db: None, tiny_bundle: Path) -> Classifier:
+    """The tiny classifier, registered and live in the test's database."""
+    from diagnoses.services import promote_classifier, register_bundle
+
+    return promote_classifier(classifier=register_bundle(directory=tiny_bundle), reason="test")
