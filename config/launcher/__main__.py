@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from config.launcher.programs import programs
@@ -18,6 +19,8 @@ from config.parent_death import die_with_parent
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 DEFAULT_PORT = 8000
 HIGHEST_PORT = 65_535
+# Programs get nine seconds, PostgreSQL up to fifteen.
+LONGEST_END_S = 30
 
 
 class LaunchError(Exception):
@@ -57,17 +60,26 @@ def check_port(bind: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def only_one(places: Places, address: str) -> Iterator[None]:
-    """Refuse a second launcher in the same checkout: two schedulers would do everything twice."""
+def only_one(places: Places, address: str) -> Iterator[Callable[[], None]]:
+    """Refuse a second launcher in the same checkout: two schedulers would do everything twice.
+
+    Yields a function to be called when the end begins: from then on a second launcher waits for its turn instead.
+    """
     places.make()
     lock = FileLock(places.run / "launcher")
     note = places.run / "launcher.address"
     try:
-        if not lock.try_take():
-            where = note.read_text() if note.exists() else "another terminal"
-            raise LaunchError(f"Teri already runs from this folder, at {where}. Stop that one first (Ctrl-C there).")
+        deadline = time.monotonic() + LONGEST_END_S
+        while not lock.try_take():
+            if note.exists():
+                raise LaunchError(
+                    f"Teri already runs from this folder, at {note.read_text()}. Stop that one first (Ctrl-C there)."
+                )
+            if time.monotonic() > deadline:
+                raise LaunchError("Teri in this folder has been stopping for too long; look for its processes.")
+            time.sleep(0.1)
         note.write_text(address)
-        yield
+        yield lambda: note.unlink(missing_ok=True)
     finally:
         lock.close()
 
@@ -115,7 +127,7 @@ def launch() -> None:
     port = read_port(os.environ.get("PORT") or str(DEFAULT_PORT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     os.chdir(BASE_DIR)
-    with only_one(Places(BASE_DIR), site_address(bind, port)):
+    with only_one(Places(BASE_DIR), site_address(bind, port)) as let_others_wait:
         check_port(bind, port)
         with start_missing(BASE_DIR) as services:
             if services.started:
@@ -126,6 +138,7 @@ def launch() -> None:
                 output=sys.stdout,
                 pass_fds=services.lock_fds,
                 on_tick=Watch(services, bind=bind, port=port),
+                on_stop=let_others_wait,
             ).run()
     say("Teri has stopped; nothing is left running.")
 

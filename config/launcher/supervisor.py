@@ -77,12 +77,17 @@ class Supervisor:
         output: TextIO,
         pass_fds: Sequence[int] = (),
         on_tick: Callable[[], None] = lambda: None,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_tick` is called about twice a second while all goes well; `pass_fds` are handed to every child."""
+        """`pass_fds` are handed to every child.
+
+        `on_tick` is called about twice a second while all goes well, `on_stop` once, when the end begins.
+        """
         self._children = [_Child(program) for program in programs]
         self.log = LogWriter(output, [*(program.name for program in programs), "teri"])
         self._pass_fds = tuple(pass_fds)
         self._on_tick = on_tick
+        self._on_stop = on_stop
         self._selector = selectors.DefaultSelector()
         self._stop_requests = 0
 
@@ -95,6 +100,7 @@ class Supervisor:
                 self._reap()
                 if not self._stop_requests:
                     self._on_tick()
+            self._on_stop()
             self._stop_all()
 
     @contextlib.contextmanager
