@@ -1,6 +1,8 @@
 """What pytest runs under: as local, with quick password hashing and files in a folder of the test session."""
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,8 +20,12 @@ DEMO_ACCOUNTS = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 
-# Worker processes started by a test read the same folder through the environment.
-MEDIA_ROOT = Path(os.environ.get("MEDIA_ROOT") or tempfile.mkdtemp(prefix="teri-test-media-"))
+# Worker processes started by a test read the same folder through the environment; whoever made it removes it.
+if "MEDIA_ROOT" in os.environ:
+    MEDIA_ROOT = Path(os.environ["MEDIA_ROOT"])
+else:
+    MEDIA_ROOT = Path(tempfile.mkdtemp(prefix="teri-test-media-"))
+    atexit.register(shutil.rmtree, MEDIA_ROOT, ignore_errors=True)
 STORAGES = STORAGES | {
     "default": {"BACKEND": "diagnoses.storage.PrivateDiskStorage", "OPTIONS": {"location": str(MEDIA_ROOT)}},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
