@@ -22,7 +22,7 @@ class Program:
     quick_stop: signal.Signals = signal.SIGQUIT
 
 
-CELERY = (sys.executable, "-m", "celery", "-A", "config")
+CELERY = (sys.executable, "-m", "celery", "-A", "config", "--quiet")
 
 
 def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
