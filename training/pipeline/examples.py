@@ -17,8 +17,9 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from training.pipeline.faults import ExamplesError, Fault
+from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.tables import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id, read_tables
+from training.pipeline.tables import DOWNSAMPLED, isic_id, read_tables
 
 __all__ = [
     "COLUMNS",
@@ -114,10 +115,14 @@ class PictureStore:
         try:
             if self.size_of(image) > PICTURE_BYTES_MAX:
                 raise OSError("it is too large for a picture")
-            return self._zip.read(name) if self._zip is not None else (self.place / name).read_bytes()
+            return self._read(image)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             # RuntimeError: an encrypted member, or a compression Python does not know (NotImplementedError).
             raise ExamplesError([Fault(name, 0, f"cannot be read: {error}.")]) from error
+
+    def _read(self, image: str) -> bytes:
+        name = self.name_of(image)
+        return self._zip.read(name) if self._zip is not None else (self.place / name).read_bytes()
 
     def _spelling(self, image: str) -> str:
         """The name under which the picture lies here: as asked for, else the other spelling of its ISIC id."""

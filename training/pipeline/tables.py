@@ -22,9 +22,8 @@ from diagnoses.taxonomy import CODES, SEXES, SITES, UNKNOWN_CODE
 from training.pipeline import isic_cli
 from training.pipeline.csv_files import CsvFile, read_csv, require_columns, shown
 from training.pipeline.faults import Fault
+from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
 
-GROUND_TRUTH_COLUMNS: Final = ("image", *CODES, UNKNOWN_CODE)
-METADATA_COLUMNS: Final = ("image", "age_approx", "anatom_site_general", "lesion_id", "sex")
 ROW_COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "line")
 
 ISIC2019: Final = "isic2019"

@@ -1,0 +1,118 @@
+"""Own the one zip that holds the images of a data set: written beside, stored whole, read again for training.
+
+Stored, not compressed: JPEGs do not shrink, and a member can then be read without unpacking anything. The bytes are
+those of the imported file, so the SHA-256 of an example is that of the file the ISIC archive published.
+"""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import IO, Any, Final
+
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+
+from training.data.refusals import writing
+from training.models import Dataset, ImageArchive
+from training.pipeline.examples import PictureStore
+from training.pipeline.progress import Progress, Report
+
+# The first moment a zip can name: the same images make the same archive, whenever they are imported.
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_CHUNK: Final = 1024 * 1024
+
+
+class ArchiveWriter:
+    """Writes images into a zip at `path`. Use as a context manager; the file is whole after it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.count = 0
+        with writing("the images"):
+            self._zip = zipfile.ZipFile(path, "w", compression=zipfile.ZIP_STORED)
+
+    def __enter__(self) -> "ArchiveWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with writing("the images"):
+            self._zip.close()
+
+    def add(self, member: str, content: bytes) -> None:
+        """Append one image. Raises ImportRefused where the disk is full."""
+        with writing("the images"):
+            self._zip.writestr(zipfile.ZipInfo(member, _EPOCH), content)
+        self.count += 1
+
+
+class _WatchedFile(File[bytes]):
+    """A file that says how much of it has been read, so that storing gigabytes renews the lease."""
+
+    def __init__(self, file: IO[bytes], *, total: int, report: Report) -> None:
+        super().__init__(file)
+        self._total = max(total, 1)
+        self._report = report
+
+    def read(self, *args: Any) -> bytes:
+        content: bytes = self.file.read(*args)
+        self._report(Progress("storing", min(self.file.tell(), self._total), self._total))
+        return content
+
+
+def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
+    """Put the zip at `path` on the default storage as `name`; returns the unsaved row.
+
+    Raises ImportRefused where the storage does not take it; then nothing of it is left there.
+    """
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            report(Progress("checksum", file.tell(), size))
+    stored = name
+    try:
+        with writing("the images"), path.open("rb") as file:
+            stored = default_storage.save(name, _WatchedFile(file, total=size, report=report))
+    except BaseException:
+        default_storage.delete(name)
+        raise
+    return ImageArchive(name=stored, sha256=digest.hexdigest(), size=size)
+
+
+class DatasetPictures(PictureStore):
+    """The pictures of a sealed data set, wherever their archives are, found by their names in it.
+
+    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.place = Path(dataset.name)
+        self._zip = None
+        self._names: dict[str, str] = {}
+        self._files: list[Any] = []
+        self._zips: dict[int, zipfile.ZipFile] = {}
+        self._where: dict[str, int] = {}
+        rows = dataset.examples.filter(archive__isnull=False)
+        for image, member, archive in rows.values_list("image", "member", "archive"):
+            self._names[image] = member
+            self._where[image] = archive
+        for archive in ImageArchive.objects.filter(pk__in=set(self._where.values())):
+            file = default_storage.open(archive.name, "rb")
+            self._files.append(file)
+            self._zips[archive.pk] = zipfile.ZipFile(file)
+
+    def close(self) -> None:
+        """Let the archives go."""
+        for each in (*self._zips.values(), *self._files):
+            each.close()
+
+    def size_of(self, image: str) -> int:
+        """The file's size in bytes. Raises KeyError for an unknown name."""
+        return self._zips[self._where[image]].getinfo(self._names[image]).file_size
+
+    def _read(self, image: str) -> bytes:
+        return self._zips[self._where[image]].read(self._names[image])
+
+    def _spelling(self, image: str) -> str:
+        return image

@@ -1,0 +1,177 @@
+"""Own turning a checked table into a whole data set: duplicates, split, leakage, figures and charts, ready to write."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from diagnoses.taxonomy import CODES
+from training.data.archive import store_archive
+from training.data.exploration import explore_and_draw
+from training.data.refusals import ImportRefused, faulty
+from training.models import Dataset, Example, ImageArchive
+from training.pipeline.duplicates import NEAR_DISTANCE, exact_copies, near_pairs
+from training.pipeline.examples import examples_fingerprint
+from training.pipeline.faults import Fault
+from training.pipeline.leakage import random_split_leakage, shared_lesions
+from training.pipeline.progress import Progress, Report
+from training.pipeline.splits import SPLITS, Split, label_conflicts, lesion_groups, split_examples
+from training.services.datasets import NewDataset
+
+# The report is read by people; the counts are complete, the lists are long enough to look at.
+LISTED: Final = 100
+SEALED_COLUMNS: Final = (
+    "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
+    "height", "member", "archive_id", "photo",
+)  # fmt: skip
+"""Columns of the table that is sealed: those of a checked table, and what is known of each picture (None without)."""
+
+ISIC_LICENCE: Final = "ISIC 2019: CC BY-NC 4.0 (non-commercial, with citation)"
+
+
+def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
+    """Raise ImportRefused where pictures of one lesion, or copies of one file, carry different diagnoses.
+
+    `table` has the columns image, diagnosis, lesion_id, sha256 and line.
+    """
+    groups = lesion_groups(table)
+    lines = table.set_index("image")["line"]
+    faults = []
+    for images in label_conflicts(table, groups):
+        others = ", ".join(images[:4]) + (" and others" if len(images) > 4 else "")
+        reason = f"{others} show one lesion, or are copies of one file, and carry different diagnoses."
+        faults.append(Fault(labels_file, int(lines[images[0]]), reason))
+    if faults:
+        raise faulty(faults)
+
+
+def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
+    """Counts per diagnosis and split, what a random split of the images would have leaked, and what this one leaks."""
+    groups = lesion_groups(table)
+    dealt = table["image"].map(split.assignment)
+    counts = pd.crosstab(table["diagnosis"], dealt)
+    random = random_split_leakage(groups)
+    return {
+        "counts": {
+            code: {name: int(counts.get(name, {}).get(code, 0)) for name in SPLITS} for code in CODES
+        },
+        "lesions": int(groups.nunique()),
+        "leakage": {
+            "random": {
+                "mean": random.mean, "low": random.low, "high": random.high, "draws": random.draws,
+                "validation_share": random.validation_share,
+            },
+            "ours": shared_lesions(groups, split.assignment.to_dict(), table["image"]),
+        },
+    }  # fmt: skip
+
+
+def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dict[str, Any]:
+    """Exact copies and near duplicates, told apart by whether the lesion ids and the split already keep them together."""
+    images, groups = table["image"].tolist(), lesion_groups(table).tolist()
+    copies = exact_copies(images, table["sha256"].tolist())
+    pairs = near_pairs(table["content_hash"].tolist())
+    known = {image: position for position, image in enumerate(images)}
+    same_file = {(known[group[0]], known[other]) for group in copies for other in group[1:]}
+    near = [
+        {
+            "images": [images[pair.first], images[pair.second]],
+            "bits": pair.distance,
+            "same_lesion": groups[pair.first] == groups[pair.second],
+            "splits": [assignment[images[pair.first]], assignment[images[pair.second]]],
+        }
+        for pair in pairs
+        if (pair.first, pair.second) not in same_file
+    ]
+    apart = [pair for pair in near if not pair["same_lesion"]]
+    return {
+        "exact_copies": copies[:LISTED],
+        "exact_copies_count": len(copies),
+        "near_within_bits": NEAR_DISTANCE,
+        "near_count": len(near),
+        "near_other_lesion": apart[:LISTED],
+        "near_other_lesion_count": len(apart),
+        "near_across_splits_count": sum(pair["splits"][0] != pair["splits"][1] for pair in apart),
+    }
+
+
+def seal(
+    table: pd.DataFrame,
+    *,
+    name: str,
+    folder: str,
+    report_so_far: Mapping[str, Any],
+    report: Report,
+    seed: int,
+    split: Split | None = None,
+    archive_file: Path | None = None,
+    previous: Dataset | None = None,
+    licence: str = ISIC_LICENCE,
+) -> NewDataset:
+    """Everything about a data set but the rows: split, duplicates, figures, charts, and the archive on the storage.
+
+    `table` has the columns `SEALED_COLUMNS`; rows without `archive_id` but with a `member` lie in `archive_file`.
+    `split` is given where an earlier version decides; otherwise it is made from `seed`. Files go into `folder` on the
+    default storage. Raises ImportRefused.
+    """
+    report(Progress("split", 0, 1))
+    split = split or split_examples(table, seed=seed)
+    has_images = bool(len(table)) and bool((table["sha256"] != "").all())
+    seen: dict[str, Any] = {**report_so_far, "folder": folder, "split": split_report(table, split)}
+    report(Progress("split", 1, 1))
+    if has_images:
+        report(Progress("duplicates", 0, 1))
+        seen["duplicates"] = duplicates_report(table, split.assignment.to_dict())
+        report(Progress("duplicates", 1, 1))
+    eda = explore_and_draw(table, folder=folder, report=report)
+    archive: ImageArchive | None = None
+    fresh: set[str] = set()
+    if archive_file is not None:
+        archive = store_archive(archive_file, name=f"{folder}/images.zip", report=report)
+        fresh = set(table.loc[table["archive_id"].isna() & (table["member"] != ""), "image"])
+    dataset = Dataset(
+        name=name,
+        previous=previous,
+        fingerprint=examples_fingerprint(table),
+        split_fingerprint=split.fingerprint,
+        test_fingerprint=split.test_fingerprint,
+        split_seed=split.seed,
+        has_images=has_images,
+        example_count=len(table),
+        report=seen,
+        eda=eda,
+        licence=licence,
+    )
+    return NewDataset(dataset, _examples(table, split), archive, fresh)
+
+
+def _examples(table: pd.DataFrame, split: Split) -> list[Example]:
+    dealt = split.assignment.to_dict()
+    examples = []
+    for row in table.to_dict("records"):
+        examples.append(
+            Example(
+                image=row["image"],
+                diagnosis=row["diagnosis"],
+                lesion_id=row["lesion_id"] or "",
+                age_approx=None if pd.isna(row["age_approx"]) else float(row["age_approx"]),
+                sex=row["sex"] or "",
+                anatom_site_general=row["anatom_site_general"] or "",
+                split=dealt[row["image"]],
+                archive_id=None if pd.isna(row["archive_id"]) else int(row["archive_id"]),
+                member=row["member"],
+                sha256=row["sha256"],
+                content_hash=row["content_hash"],
+                width=None if pd.isna(row["width"]) else int(row["width"]),
+                height=None if pd.isna(row["height"]) else int(row["height"]),
+                photo=row["photo"],
+            )
+        )
+    return examples
+
+
+def refuse_taken(name: str) -> None:
+    """Raise ImportRefused where there is a data set of this name already."""
+    if Dataset.objects.filter(name=name).exists():
+        raise ImportRefused("name_taken", f"There is a data set named {name} already. Choose another name.")

@@ -1,0 +1,101 @@
+"""`manage.py import_isic2019`: import data-set files in the foreground, with a progress bar."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from training.pipeline.progress import Progress
+
+FAULTS_SHOWN: Final = 50
+
+
+class Command(BaseCommand):
+    help = (
+        "Import a data set: the official ISIC 2019 files, or a folder that isic-cli downloaded (give its metadata.csv as "
+        "--ground-truth). Every fault is reported by file and line; with one, nothing is imported."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--name", required=True, help="what the data set will be called")
+        parser.add_argument(
+            "--ground-truth", type=Path, required=True, metavar="CSV", help="one-hot labels, or isic-cli's metadata.csv"
+        )
+        parser.add_argument("--metadata", type=Path, metavar="CSV", help="age, site, lesion and sex of every image")
+        parser.add_argument(
+            "--images", type=Path, metavar="DIR_OR_ZIP", help="the images; without them only the tables are imported"
+        )
+        parser.add_argument("--seed", type=int, default=2019, help="of the split (default %(default)s)")
+        parser.add_argument(
+            "--leave-out-unmapped",
+            action="store_true",
+            help="isic-cli: skip images whose diagnosis is none of the eight instead of refusing the table",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from training.data.refusals import ImportRefused
+        from training.data.room import Source, import_dataset
+
+        bar = _Bar()
+        try:
+            dataset = import_dataset(
+                name=options["name"],
+                source=Source(
+                    ground_truth=options["ground_truth"],
+                    metadata=options["metadata"],
+                    images=options["images"],
+                    leave_out_unmapped=options["leave_out_unmapped"],
+                ),
+                seed=options["seed"],
+                report=bar,
+            )
+        except ImportRefused as refused:
+            bar.close()
+            for fault in refused.faults[:FAULTS_SHOWN]:
+                self.stderr.write(str(fault))
+            if len(refused.faults) > FAULTS_SHOWN:
+                self.stderr.write(f"... and {len(refused.faults) - FAULTS_SHOWN:,} more faults.")
+            raise CommandError(refused.message) from refused
+        finally:
+            bar.close()
+        kind = "images" if dataset.has_images else "rows (tables only)"
+        ours = sum(dataset.report["split"]["leakage"]["ours"].values())
+        random = dataset.report["split"]["leakage"]["random"]["mean"]
+        self.stdout.write(
+            f"Imported {dataset.name}: {dataset.example_count:,} {kind} of {dataset.report['split']['lesions']:,} lesions.\n"
+            f"Split {dataset.split_fingerprint[:12]} (seed {dataset.split_seed}), test {dataset.test_fingerprint[:12]}: "
+            f"{ours} images outside training show a lesion of training; a random split of the images would leave "
+            f"{random:.0%} of its validation images so."
+        )
+        duplicates = dataset.report.get("duplicates")
+        if duplicates:
+            self.stdout.write(
+                f"Exact copies: {duplicates['exact_copies_count']}. Near duplicates (at most "
+                f"{duplicates['near_within_bits']} of 256 bits): {duplicates['near_count']}, of different lesions: "
+                f"{duplicates['near_other_lesion_count']}."
+            )
+
+
+class _Bar:
+    """A report that draws one progress bar per stage."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._stage = ""
+
+    def __call__(self, progress: Progress) -> None:
+        if progress.stage != self._stage:
+            self.close()
+            self._stage = progress.stage
+            self._bar = tqdm(total=progress.total, desc=progress.stage, file=sys.stderr, mininterval=0.5)
+        self._bar.update(progress.done - self._bar.n)
+
+    def close(self) -> None:
+        """Finish the bar that is drawn."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+            self._stage = ""

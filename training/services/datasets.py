@@ -1,0 +1,119 @@
+"""Writes of data sets: sealed in one transaction, deleted where nothing depends on them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from diagnoses.models import KnownImage
+from diagnoses.services.known_images import register_known_images
+from training.models import Dataset, Evaluation, Example, ImageArchive, TrainingRun
+from training.services.jobs import require_administrator
+
+BATCH: Final = 2000
+FOLDER: Final = "datasets"
+
+
+class DatasetInUse(Exception):
+    """Something was made from this data set; the message says what."""
+
+
+@dataclass(slots=True)
+class NewDataset:
+    """A whole data set, ready to be written: every field of the row, its examples, and its new archive if it has one.
+
+    `examples` have neither `dataset` nor, where they lie in the new archive, `archive`.
+    """
+
+    dataset: Dataset
+    examples: list[Example]
+    archive: ImageArchive | None = None
+    in_new_archive: set[str] = field(default_factory=set)
+
+
+def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
+    """Write the data set, its examples and the images that can be recognised from now on, all or nothing.
+
+    Raises PermissionError, and IntegrityError where the name was taken meanwhile.
+    """
+    require_administrator(by)
+    with transaction.atomic():
+        if new.archive is not None:
+            new.archive.save(force_insert=True)
+        new.dataset.created_by = by
+        new.dataset.save(force_insert=True)
+        for example in new.examples:
+            example.dataset = new.dataset
+            if example.image in new.in_new_archive:
+                example.archive = new.archive
+        Example.objects.bulk_create(new.examples, batch_size=BATCH)
+        register_known_images(_recognisable(new.dataset, new.examples))
+    return new.dataset
+
+
+def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
+    """Delete a data set, its files, and what it taught the recognition of uploads.
+
+    Raises PermissionError, and DatasetInUse where a run, an evaluation or a later version needs it.
+    """
+    require_administrator(by)
+    with transaction.atomic():
+        dataset = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        for model, said in (
+            (TrainingRun, _("training runs")),
+            (Evaluation, _("evaluations")),
+        ):
+            if model._default_manager.filter(dataset=dataset).exists():
+                raise DatasetInUse(_("%(what)s were made with this data set.") % {"what": said.capitalize()})
+        if dataset.versions.exists():
+            raise DatasetInUse(_("A later version was made from this data set."))
+        archives = list(ImageArchive.objects.filter(examples__dataset=dataset).distinct())
+        chart_files = files_of(dataset)
+        KnownImage.objects.filter(dataset=dataset.name).delete()
+        dataset.delete()
+        unused = [archive for archive in archives if not archive.examples.exists()]
+        for archive in unused:
+            archive.delete()
+        names = [*chart_files, *(archive.name for archive in unused)]
+        transaction.on_commit(lambda: _delete_files(names))
+
+
+def store_exploration(dataset: Dataset, eda: dict[str, Any]) -> None:
+    """Put newly computed figures and charts in place of the old ones; the old files go after the commit."""
+    with transaction.atomic():
+        locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
+        old = files_of(locked)
+        locked.eda = eda
+        locked.save(update_fields=["eda"])
+        gone = sorted(set(old) - set(files_of(locked)))
+        transaction.on_commit(lambda: _delete_files(gone))
+
+
+def files_of(dataset: Dataset) -> list[str]:
+    """Names on the storage of the charts of a data set."""
+    charts = (dataset.eda or {}).get("charts", {})
+    return [name for files in charts.values() for name in files.values()]
+
+
+def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownImage]:
+    """The imported images; a patient's photo is not a public one and must never be shown as such to another."""
+    return [
+        KnownImage(
+            dataset=dataset.name,
+            image=example.image,
+            diagnosis=example.diagnosis,
+            original_sha256=example.sha256,
+            content_hash=example.content_hash,
+        )
+        for example in examples
+        if example.content_hash is not None and example.photo is None
+    ]
+
+
+def _delete_files(names: Iterable[str]) -> None:
+    for name in names:
+        default_storage.delete(name)

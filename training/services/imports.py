@@ -1,0 +1,273 @@
+"""Writes of imports as a person sees them: asked for, their files found and kept, thrown away when done.
+
+Runs in the web process, so nothing here reads more of a file than its first line; the work is done by
+`training.data.room` in the training worker.
+"""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from training.models import Dataset, DatasetImport, Job
+from training.pipeline.csv_files import read_header
+from training.pipeline.isic_cli import has_diagnosis, is_isic_cli
+from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
+from training.services.jobs import announce, require_administrator
+
+UPLOAD: Final = "upload:"
+UPLOAD_FOLDER: Final = "imports"
+NAME_LENGTH: Final = 100
+# What a person may have meant is found by looking this deep into the data folder, at no more than so many entries.
+LISTING_DEPTH: Final = 3
+LISTING_LIMIT: Final = 2000
+_PICTURES: Final = (".jpg", ".jpeg", ".png")
+
+
+class ImportRejected(Exception):
+    """A request that makes no sense; `field` names the form field, the message says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One thing in the data folder that an import may use.
+
+    `path` is relative to TRAINING_DATA_DIR; `kind` is "ground-truth", "metadata", "isic-cli", "csv", "zip" or "folder".
+    """
+
+    path: str
+    kind: str
+
+    @property
+    def folder(self) -> str:
+        """The folder it lies in, for grouping; empty at the top."""
+        return str(Path(self.path).parent) if "/" in self.path else ""
+
+
+def available_sources() -> list[SourceFile]:
+    """What lies in the data folder, in path order; empty where there is no such folder."""
+    root = Path(settings.TRAINING_DATA_DIR)
+    found: list[SourceFile] = []
+    seen = 0
+    waiting = [(root, 0)]
+    while waiting and seen < LISTING_LIMIT:
+        folder, depth = waiting.pop(0)
+        try:
+            entries = sorted(folder.iterdir())
+        except OSError:
+            continue
+        pictures = False
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            suffix = entry.suffix.lower()
+            if suffix in _PICTURES:
+                # A folder may hold 25,000 of them; one is enough to know.
+                pictures = True
+                continue
+            seen += 1
+            name = str(entry.relative_to(root))
+            if suffix == ".csv" and entry.is_file():
+                found.append(SourceFile(name, _kind_of(entry)))
+            elif suffix == ".zip" and entry.is_file():
+                found.append(SourceFile(name, "zip"))
+            elif entry.is_dir() and depth < LISTING_DEPTH:
+                waiting.append((entry, depth + 1))
+        if pictures and folder != root:
+            found.append(SourceFile(str(folder.relative_to(root)), "folder"))
+    return sorted(found, key=lambda source: source.path)
+
+
+def resolve_source(text: str) -> Path:
+    """The file or folder of the data folder that `text` names. Raises ValueError for anything outside it or missing."""
+    root = Path(settings.TRAINING_DATA_DIR).resolve()
+    try:
+        path = (root / text).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ValueError(_("“%(path)s” is not in the data folder.") % {"path": text}) from error
+    if not text or path == root or not path.is_relative_to(root):
+        raise ValueError(_("“%(path)s” is not in the data folder.") % {"path": text})
+    return path
+
+
+def request_import(
+    *,
+    by: User | None,
+    name: str,
+    ground_truth: str | File[Any],
+    metadata: str | File[Any] = "",
+    images: str | File[Any] = "",
+    split_seed: int = 2019,
+    leave_out_unmapped: bool = False,
+) -> DatasetImport:
+    """Queue an import. Each source is a path under the data folder, or an uploaded file, which is stored until done.
+
+    Raises PermissionError, and ImportRejected with the field that is wrong: a name that is taken, a path outside the
+    data folder, a file that is no ground truth.
+    """
+    require_administrator(by)
+    name = name.strip()
+    _check_name(name)
+    layout = _layout_of(ground_truth)
+    if layout == DatasetImport.Layout.ISIC_CLI and metadata:
+        raise ImportRejected(
+            "metadata", _("An isic-cli table already holds the metadata. Leave the metadata file empty.")
+        )
+    for field, source in (("metadata", metadata), ("images", images)):
+        if isinstance(source, str) and source:
+            _resolved(field, source)
+    kept: dict[str, str] = {}
+    folder = f"{UPLOAD_FOLDER}/{uuid.uuid4().hex}"
+    try:
+        for field, source, stored in (
+            ("ground_truth", ground_truth, "ground_truth.csv"),
+            ("metadata", metadata, "metadata.csv"),
+            ("images", images, "images.zip"),
+        ):
+            kept[field] = source if isinstance(source, str) else _keep(source, f"{folder}/{stored}", field)
+        with transaction.atomic():
+            job = DatasetImport.objects.create(
+                name=name,
+                layout=layout,
+                requested_by=by,
+                split_seed=split_seed,
+                leave_out_unmapped=leave_out_unmapped,
+                **kept,
+            )
+            announce(job)
+    except BaseException:
+        _discard(kept.values())
+        raise
+    return job
+
+
+def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None) -> DatasetImport:
+    """Queue a new sealed version of `dataset` with the confirmed photos of consenting patients.
+
+    Raises PermissionError, and ImportRejected where the name is taken or the data set has no images.
+    """
+    require_administrator(by)
+    name = name.strip()
+    _check_name(name)
+    if not dataset.has_images:
+        raise ImportRejected("name", _("This data set has tables only; photos can be added to one with images."))
+    with transaction.atomic():
+        job = DatasetImport.objects.create(
+            name=name,
+            layout=DatasetImport.Layout.CONFIRMED_PHOTOS,
+            previous=dataset,
+            split_seed=dataset.split_seed if dataset.split_seed is not None else 2019,
+            requested_by=by,
+        )
+        announce(job)
+    return job
+
+
+def discard_uploads() -> int:
+    """Throw away the uploaded files of imports that have ended. Called by the sweep; returns how many imports."""
+    ended = DatasetImport.objects.exclude(status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).filter(
+        Q(ground_truth__startswith=UPLOAD) | Q(metadata__startswith=UPLOAD) | Q(images__startswith=UPLOAD)
+    )
+    count = 0
+    for job in ended:
+        _discard((job.ground_truth, job.metadata, job.images))
+        # What is left says that there was an upload, and leads nowhere.
+        gone = {
+            field: "uploaded"
+            for field in ("ground_truth", "metadata", "images")
+            if getattr(job, field).startswith(UPLOAD)
+        }
+        DatasetImport.objects.filter(pk=job.pk).update(**gone)
+        count += 1
+    return count
+
+
+def _check_name(name: str) -> None:
+    if not name:
+        raise ImportRejected("name", _("Give the data set a name."))
+    if len(name) > NAME_LENGTH:
+        raise ImportRejected("name", _("A name has at most %(n)s characters.") % {"n": NAME_LENGTH})
+    if Dataset.objects.filter(name=name).exists():
+        raise ImportRejected("name", _("There is a data set of this name already. Choose another name."))
+    if DatasetImport.objects.filter(name=name, status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).exists():
+        raise ImportRejected("name", _("An import of this name is already on its way."))
+
+
+def _layout_of(ground_truth: str | File[Any]) -> "DatasetImport.Layout":
+    if isinstance(ground_truth, str):
+        if not ground_truth:
+            raise ImportRejected("ground_truth", _("Choose the table with the diagnoses."))
+        columns = read_header(_resolved("ground_truth", ground_truth))
+    else:
+        columns = _uploaded_header(ground_truth)
+    if is_isic_cli(columns) and has_diagnosis(columns):
+        return DatasetImport.Layout.ISIC_CLI
+    if columns != GROUND_TRUTH_COLUMNS:
+        raise ImportRejected(
+            "ground_truth",
+            _(
+                "This is not a table of diagnoses: its first line is “%(found)s”. Expected is “%(expected)s”, "
+                "or the metadata.csv of an isic-cli download."
+            )
+            % {"found": ",".join(columns)[:200], "expected": ",".join(GROUND_TRUTH_COLUMNS)},
+        )
+    return DatasetImport.Layout.ISIC2019
+
+
+def _uploaded_header(file: File[Any]) -> tuple[str, ...]:
+    file.seek(0)
+    first = bytes(file.readline(10_000))
+    file.seek(0)
+    try:
+        return tuple(name.strip() for name in first.decode("utf-8-sig").strip().split(","))
+    except UnicodeDecodeError:
+        return ()
+
+
+def _kind_of(path: Path) -> str:
+    columns = read_header(path)
+    if columns == GROUND_TRUTH_COLUMNS:
+        return "ground-truth"
+    if columns == METADATA_COLUMNS:
+        return "metadata"
+    return "isic-cli" if is_isic_cli(columns) and has_diagnosis(columns) else "csv"
+
+
+def _resolved(field: str, text: str) -> Path:
+    try:
+        return resolve_source(text)
+    except ValueError as error:
+        raise ImportRejected(field, str(error)) from error
+
+
+def _keep(file: File[Any], name: str, field: str) -> str:
+    try:
+        return f"{UPLOAD}{default_storage.save(name, file)}"
+    except OSError as error:
+        raise ImportRejected(
+            field, _("The upload could not be stored: %(reason)s.") % {"reason": error.strerror or error}
+        ) from error
+
+
+def _discard(sources: Any) -> None:
+    for source in sources:
+        if source.startswith(UPLOAD):
+            default_storage.delete(source.removeprefix(UPLOAD))
+
+
+def open_upload(source: str) -> IO[bytes]:
+    """The stored upload behind a source that starts with `UPLOAD`."""
+    return default_storage.open(source.removeprefix(UPLOAD), "rb")

@@ -1,0 +1,68 @@
+"""Doors into the training worker: a primary key comes in, one function is called.
+
+The rooms are imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must not load
+pandas, TensorFlow or Keras.
+"""
+
+from typing import Any, Final
+from uuid import UUID
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+
+from training.worker.stopping import announce_stop
+
+# An import of the whole ISIC 2019 set at full size (9 GB) takes minutes; this only ends what hangs.
+IMPORT_SOFT_LIMIT: Final = 3 * 3600
+IMPORT_HARD_LIMIT: Final = IMPORT_SOFT_LIMIT + 60
+
+# A run takes as long as it takes: the lease and its heartbeat decide whether it is alive, never a clock. Celery reads
+# None (and 0) as "the default", so "no limit" has to be written as a year.
+NO_LIMIT: Final = 365 * 24 * 3600
+
+
+@shared_task(
+    name="training.train",
+    queue="training",
+    # Acknowledged at once, as below: a message that is longer on its way than the visibility timeout would be
+    # delivered again while the run goes on.
+    acks_late=False,
+    soft_time_limit=NO_LIMIT,
+    time_limit=NO_LIMIT + 60,
+)
+def train_task(pk: str) -> None:
+    """Do one queued run, in a process of its own."""
+    from training.worker.supervisor import supervise_run
+
+    supervise_run(UUID(pk))
+
+
+@shared_task(
+    name="training.import_dataset",
+    queue="training",
+    # Acknowledged at once: the lease in the row decides, and no visibility timeout starts an import twice.
+    acks_late=False,
+    soft_time_limit=IMPORT_SOFT_LIMIT,
+    time_limit=IMPORT_HARD_LIMIT,
+)
+def import_dataset_task(pk: str) -> None:
+    """Do one queued import."""
+    from training.data.room import run_import_job
+
+    run_import_job(pk)
+
+
+@shared_task(name="training.sweep", soft_time_limit=30, time_limit=40)
+def sweep_task() -> None:
+    """Take back the jobs of lost workers, and throw away what ended imports left on the storage."""
+    from training.services.jobs import sweep_jobs
+    from training.services.leftovers import sweep_files
+
+    sweep_jobs()
+    sweep_files()
+
+
+@worker_shutting_down.connect
+def tell_children(**_: Any) -> None:
+    """In the parent, at SIGTERM: a run in progress gives itself back instead of holding the shutdown up for hours."""
+    announce_stop()
