@@ -1,0 +1,73 @@
+"""`manage.py import_known_images`: make the images of a labelled data set known, so that uploads are recognised.
+
+All or nothing: one bad row or file and nothing is imported.
+"""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from diagnoses.dataset_images import DatasetError, fingerprint_images, read_ground_truth
+from diagnoses.models import KnownImage
+from diagnoses.services import recognise_photos, register_known_images
+
+
+class Command(BaseCommand):
+    help = "Make the images of a labelled data set (official ISIC layout) known, to show their ground truth."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "folder", nargs="?", type=Path, help="folder with one *GroundTruth.csv and one *_Input.zip or *_Input/"
+        )
+        parser.add_argument("--dataset", default="ISIC 2019", help="its name, as people will read it (%(default)s)")
+        parser.add_argument("--images", type=Path, help="folder or zip of the images, instead of FOLDER's")
+        parser.add_argument("--ground-truth", type=Path, help="CSV with the labels, instead of FOLDER's")
+        parser.add_argument("--if-empty", action="store_true", help="do nothing when this data set is known already")
+
+    def handle(
+        self,
+        *args: Any,
+        folder: Path | None,
+        dataset: str,
+        images: Path | None,
+        ground_truth: Path | None,
+        if_empty: bool,
+        **options: Any,
+    ) -> None:
+        if if_empty and KnownImage.objects.filter(dataset=dataset).exists():
+            self.stdout.write(f"{dataset} is known already.")
+            return
+        images = images or _only(folder, ["*_Input.zip", "*_Input"], "--images")
+        ground_truth = ground_truth or _only(folder, ["*GroundTruth.csv"], "--ground-truth")
+        try:
+            labels = read_ground_truth(ground_truth)
+            # Silent where nobody looks at a terminal.
+            with tqdm(total=len(labels), unit="image", disable=None) as bar:
+                prints = fingerprint_images(images, list(labels), progress=bar.update)
+        except DatasetError as error:
+            raise CommandError(f"Nothing was imported.\n{error}") from error
+        count = register_known_images(
+            KnownImage(
+                dataset=dataset,
+                image=image,
+                diagnosis=diagnosis,
+                original_sha256=prints[image].original_sha256,
+                content_hash=prints[image].content_hash,
+            )
+            for image, diagnosis in labels.items()
+        )
+        recognised = recognise_photos()
+        self.stdout.write(f"{count} images of {dataset} are known; {recognised} earlier photos were recognised.")
+
+
+def _only(folder: Path | None, patterns: list[str], option: str) -> Path:
+    """The one file of a kind in the folder; CommandError otherwise."""
+    if folder is None:
+        raise CommandError(f"Give a folder in the official layout, or {option}.")
+    found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+    if len(found) != 1:
+        raise CommandError(f"{folder} holds {len(found)} of {' or '.join(patterns)}; say with {option} which to use.")
+    return found[0]
