@@ -55,7 +55,7 @@ def store_weights(network: "keras.Model", path: Path) -> None:
             rounded = value.astype(np.float16 if half else np.float32)
         if not np.all(np.isfinite(rounded)):
             raise ExportError(f"The weight {key} is not finite{' in float16' if half else ''}; nothing was exported.")
-        stored[key] = np.ascontiguousarray(rounded)
+        stored[key] = np.asarray(rounded, order="C")  # ascontiguousarray would give a number one axis
     save_file(stored, path, metadata={"format": "teri"})
 
 
