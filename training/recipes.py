@@ -263,7 +263,7 @@ def _drop_defaults(values: dict[str, Any], defaults: Mapping[str, Any]) -> None:
 
 def _arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
-    arguments = {}
+    arguments: dict[str, Any] = {}
     for name, value in values.items():
         hint: Any = hints[name]
         if isinstance(hint, types.UnionType):  # "FineTunePhase | None"

@@ -1,6 +1,6 @@
 """Own `Job`: long work that a person asks for, a training worker does, and anybody can watch and cancel."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
-class JobQuerySet(models.QuerySet["Job"]):
+# Of Any: the annotation of `Job.objects` is shared by all kinds of jobs, and each kind's manager returns its own.
+class JobQuerySet(models.QuerySet[Any]):
     def waiting(self) -> Self:
         """Not started yet, oldest first: the order in which they are claimed."""
         return self.filter(status=Job.Status.QUEUED).order_by("queued", "pk")

@@ -327,9 +327,7 @@ def _seeds(model: "keras.Model") -> list[Any]:
 
 
 def _numbered(prefix: str, variables: Sequence[Any]) -> dict[str, NDArray[Any]]:
-    import keras
-
-    return {f"{prefix}/{number}": keras.ops.convert_to_numpy(variable) for number, variable in enumerate(variables)}
+    return {f"{prefix}/{number}": np.asarray(variable.numpy()) for number, variable in enumerate(variables)}
 
 
 def _assign(variables: Sequence[Any], tensors: Mapping[str, NDArray[Any]]) -> None:

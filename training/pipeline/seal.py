@@ -21,7 +21,7 @@ from training.pipeline import metrics
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split, split_fingerprint
+from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
 from training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def seal_network(
         split={
             "fingerprint": split.fingerprint,
             # Of the test pictures alone: a later version of the data set keeps them, and classifiers stay comparable.
-            "test_fingerprint": split_fingerprint(split.assignment[split.assignment == TEST]),
+            "test_fingerprint": split.test_fingerprint,
             "seed": split.seed,
             "shares": dict(split.shares),
             "pictures": {name: len(split.images(name)) for name in split.shares},

@@ -4,7 +4,9 @@ As with photos, the row is the outbox and the lease in the database decides who 
 worker. Training acknowledges its message at once, so no visibility timeout ever starts a run a second time.
 """
 
+import contextlib
 import functools
+import logging
 import socket
 import uuid
 from collections.abc import Callable
@@ -18,8 +20,10 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts.models import User
-from diagnoses.queue import publish
+from diagnoses.queue import publish, queue_depth
 from training.models import DatasetImport, Job, TrainingRun
+
+logger = logging.getLogger(__name__)
 
 TRAINING_QUEUE: Final = "training"
 TASKS: Final[dict[type[Job], str]] = {DatasetImport: "training.import_dataset", TrainingRun: "training.train"}
@@ -127,6 +131,30 @@ def give_back(claim: JobClaim) -> bool:
     )
 
 
+def worker_lost(claim: JobClaim, *, detail: str) -> bool:
+    """The process behind a claim died: back to the queue, or FAILED when it was the last attempt; cancelled if asked.
+
+    False when the lease is gone, as it is when the process had still said how its job ended.
+    """
+    with contextlib.suppress(LeaseLost):
+        append_log(claim, detail)
+    if _held(claim).filter(cancel_requested__isnull=False).exists():
+        return finish(claim, Job.Status.CANCELLED)
+    if claim.attempt >= MAX_ATTEMPTS:
+        return finish(claim, Job.Status.FAILED, failure_code="worker_lost", failure_detail=detail)
+    return bool(_held(claim).update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None))
+
+
+def queue_position(job: Job) -> int:
+    """How many jobs will be started before this one, plus one; 0 when it does not wait. The oldest comes first."""
+    if job.status != Job.Status.QUEUED:
+        return 0
+    before = sum(
+        model._default_manager.filter(status=Job.Status.QUEUED, queued__lt=job.queued).count() for model in TASKS
+    )
+    return before + 1
+
+
 def request_cancel(job: Job, *, by: User | None) -> bool:
     """Ask for a job to end: at once where it waits, within seconds where it runs. False where it had ended."""
     require_administrator(by)
@@ -159,7 +187,13 @@ def sweep_jobs() -> int:
             lease_expires=None,
         )
         touched += expired.update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None)
-        forgotten = rows.filter(status=Job.Status.QUEUED).exclude(published__gte=now - settings.TRAINING_LEASE)
+        waiting = rows.filter(status=Job.Status.QUEUED)
+        forgotten = waiting.filter(published__isnull=True)
+        # Long ago handed over and still waiting is no fault while messages wait: every worker is busy. With an
+        # empty queue it was lost, or lies in the hands of a worker that is busy while another may be idle.
+        stale = waiting.filter(published__lt=now - settings.TRAINING_LEASE)
+        if stale.exists() and not _messages_waiting():
+            forgotten = forgotten | stale
         for pk in forgotten.order_by("queued").values_list("pk", flat=True):
             _publish(model, pk)
             touched += 1
@@ -168,6 +202,14 @@ def sweep_jobs() -> int:
 
 def _held(claim: JobClaim) -> Any:
     return claim.model._default_manager.filter(pk=claim.pk, status=Job.Status.RUNNING, lease=claim.lease)
+
+
+def _messages_waiting() -> int:
+    try:
+        return queue_depth(TRAINING_QUEUE)
+    except Exception as error:
+        logger.warning("The broker does not answer: %s.", type(error).__name__)
+        return 1  # nothing could be published now either
 
 
 def _publish(model: type[Job], pk: Any) -> None:

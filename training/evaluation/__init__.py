@@ -1,0 +1,6 @@
+"""What a classifier achieved on a sealed test split: measured, drawn, exported.
+
+measure   the figures, from labels and calibrated probabilities alone (NumPy)
+room      a bundle and a data set in, figures and charts out; the training worker's room
+exports   the same as CSV and JSON, for a download
+"""

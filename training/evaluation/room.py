@@ -1,0 +1,96 @@
+"""Own an evaluation from a sealed bundle and a sealed data set to its figures: the training worker's room."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from accounts.models import User
+from diagnoses.inference.bundle import Bundle, read_bundle
+from diagnoses.inference.runtime import load_classifier
+from diagnoses.models import Classifier
+from diagnoses.services import bundle_directory
+from diagnoses.taxonomy import CODES
+from training.data.reading import SealedData, example_table, read_sealed
+from training.evaluation.measure import hardest_mistakes, measure, subgroups
+from training.models import Dataset, Evaluation
+from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.splits import TEST
+from training.services.evaluations import record_evaluation
+
+STAGE = "evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What `record_evaluation` keeps: figures, and calibrated probabilities of each picture in ISIC order."""
+
+    metrics: dict[str, Any]
+    predictions: dict[str, list[float]] = field(default_factory=dict)
+
+
+def measure_bundle(
+    bundle: Bundle, dataset: Dataset, *, data: SealedData | None = None, report: Report = silent
+) -> Measured:
+    """Run a verified bundle over the test split, as patients' photos are run, and measure.
+
+    Raises ExamplesError where the data set has no pictures or an archive is gone.
+    """
+    if data is None:
+        data = read_sealed(dataset)
+        with data.pictures:
+            return measure_bundle(bundle, dataset, data=data, report=report)
+    classifier = load_classifier(bundle)
+    images = data.split.images(TEST)
+    step = classifier.backend.batch_size
+    rows = []
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
+        outcomes = classifier.classify([data.pictures.picture(image) for image in chunk])
+        rows += [outcome.probabilities for outcome in outcomes]
+        report(Progress(STAGE, start + len(chunk), len(images)))
+    probabilities = np.stack(rows)
+    table = example_table(dataset).set_index("image").loc[images]
+    labels = np.array([CODES.index(code) for code in table["diagnosis"]])
+    points = bundle.manifest.operating_points
+    figures = measure(labels, probabilities, temperature=bundle.manifest.temperature, operating_points=points)
+    figures |= {
+        "subgroups": subgroups(table, labels, probabilities, operating_points=points),
+        "hardest": hardest_mistakes(images, labels, probabilities),
+        "sealed_before_training": sealed_before_training(bundle.manifest.split, dataset),
+        "runtime": classifier.runtime,
+    }
+    return Measured(
+        figures,
+        {image: [round(float(p), 6) for p in row] for image, row in zip(images, probabilities, strict=True)},
+    )
+
+
+def sealed_before_training(split: Any, dataset: Dataset) -> bool:
+    """Whether the classifier's own training kept exactly these test pictures away from it.
+
+    A classifier made elsewhere may have learned from some of them; its figures here would flatter it.
+    """
+    return bool(
+        split.get("test_fingerprint") == dataset.test_fingerprint
+        or split.get("fingerprint") == dataset.split_fingerprint
+    )
+
+
+def evaluate_classifier(
+    *,
+    classifier: Classifier,
+    dataset: Dataset,
+    by: User | None = None,
+    data: SealedData | None = None,
+    report: Report = silent,
+) -> Evaluation:
+    """Measure a registered classifier on a data set's test split and keep the result.
+
+    Raises BundleError when its files are not whole, ExamplesError as `measure_bundle`.
+    """
+    bundle = read_bundle(bundle_directory(classifier))
+    measured = measure_bundle(bundle, dataset, data=data, report=report)
+    return record_evaluation(
+        classifier=classifier, dataset=dataset, metrics=measured.metrics, predictions=measured.predictions, by=by
+    )

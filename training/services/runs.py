@@ -1,0 +1,122 @@
+"""Writes of training runs: asked for, resumed, cancelled. The work itself is done in `training.worker`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from diagnoses.models import Classifier
+from training.models import Dataset, Example, Job, TrainingRun
+from training.recipes import RECIPES, Recipe, RecipeError, changed
+from training.services import jobs
+from training.services.jobs import JobClaim, require_administrator
+
+LEARNING: Final = tuple(Example.Split.values)
+
+
+class RunRejected(Exception):
+    """A run that makes no sense; `field` names the form field ("" for the whole), the message says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+
+
+def recipe_with(name: str, changes: Mapping[str, str]) -> Recipe:
+    """A recipe by name with fields changed (dotted names, text values). Raises RunRejected."""
+    if name not in RECIPES:
+        raise RunRejected(
+            "recipe", _("There is no recipe %(name)s; choose one of %(all)s.")
+            % {"name": name, "all": ", ".join(sorted(RECIPES))},
+        )  # fmt: skip
+    try:
+        return changed(RECIPES[name], changes)
+    except RecipeError as error:
+        raise RunRejected("recipe", str(error)) from error
+
+
+def request_run(
+    *, dataset: Dataset, recipe: Recipe, parent: Classifier | None = None, by: User | None = None
+) -> TrainingRun:
+    """Queue a run. Raises PermissionError, and RunRejected where it could only fail."""
+    require_administrator(by)
+    _check(dataset, recipe, parent)
+    with transaction.atomic():
+        run = _create(dataset, recipe, parent, by)
+        jobs.announce(run)
+    return run
+
+
+def begin_run(*, dataset: Dataset, recipe: Recipe, parent: Classifier | None = None) -> tuple[TrainingRun, JobClaim]:
+    """A run that the caller does himself, in the foreground: no other worker ever sees it waiting.
+
+    Raises RunRejected.
+    """
+    _check(dataset, recipe, parent)
+    with transaction.atomic():
+        run = _create(dataset, recipe, parent, None)
+        claim = jobs.claim(TrainingRun, run.pk)
+    if claim is None:
+        raise RunRejected("", _("Another worker took the run."))
+    return run, claim
+
+
+def resume_run(*, run: TrainingRun, by: User | None = None) -> bool:
+    """Queue a cancelled or failed run again; it goes on from its last whole checkpoint. False in any other state."""
+    require_administrator(by)
+    now = timezone.now()
+    with transaction.atomic():
+        resumed = TrainingRun.objects.filter(pk=run.pk, status__in=[Job.Status.CANCELLED, Job.Status.FAILED]).update(
+            status=Job.Status.QUEUED,
+            queued=now,
+            published=None,
+            finished=None,
+            cancel_requested=None,
+            failure_code="",
+            failure_detail="",
+            attempts=0,
+        )
+        if resumed:
+            jobs.announce(run)
+    return bool(resumed)
+
+
+def _create(dataset: Dataset, recipe: Recipe, parent: Classifier | None, by: User | None) -> TrainingRun:
+    return TrainingRun.objects.create(
+        dataset=dataset, recipe=recipe.name, settings=recipe.as_json(), parent=parent, requested_by=by
+    )
+
+
+def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
+    if not dataset.has_images:
+        raise RunRejected(
+            "dataset", _("%(name)s has tables only. Import it with its images to train on it.") % {"name": dataset}
+        )
+    counts = dict(dataset.examples.values_list("split").annotate(n=Count("pk")).values_list("split", "n"))
+    for split in LEARNING:
+        if not counts.get(split):
+            raise RunRejected(
+                "dataset", _("%(name)s has no picture in its %(split)s split. Import more pictures.")
+                % {"name": dataset, "split": split},
+            )  # fmt: skip
+    if parent is None:
+        if recipe.continues:
+            raise RunRejected("parent", _("%(recipe)s continues a classifier: choose which.") % {"recipe": recipe.name})
+        return
+    theirs: Mapping[str, Any] = parent.manifest.get("architecture", {})
+    if theirs.get("backbone") != recipe.architecture.backbone:
+        raise RunRejected(
+            "parent", _("%(parent)s has the backbone %(theirs)s; this recipe trains %(ours)s.")
+            % {"parent": parent, "theirs": theirs.get("backbone"), "ours": recipe.architecture.backbone},
+        )  # fmt: skip
+    if recipe.continues and tuple(theirs.get("head_units", ())) != recipe.architecture.head_units:
+        raise RunRejected(
+            "parent",
+            _("%(parent)s has another head than %(recipe)s. Choose a classifier made by the recipe it continues.")
+            % {"parent": parent, "recipe": recipe.name},
+        )

@@ -1,0 +1,204 @@
+"""Own one claimed run from its rows to its classifier: train, evaluate, register, finish; or fail with a reason.
+
+The same code runs under the training worker (in a process of its own) and under `manage.py train` in the foreground.
+Whatever happens, the row ends in one terminal state or goes back to the queue; a run whose lease is lost writes
+nothing more.
+"""
+
+import contextlib
+import errno
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from diagnoses.faults import fault
+from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
+from diagnoses.inference.export import ExportError
+from diagnoses.inference.network import WeightsError
+from diagnoses.inference.sealing import SealingError
+from diagnoses.models import Classifier
+from diagnoses.services import ClassifierError, bundle_directory, register_bundle
+from training.data.reading import SealedData, read_sealed
+from training.evaluation.room import evaluate_classifier, measure_bundle
+from training.models import Job, TrainingRun
+from training.pipeline.faults import ExamplesError
+from training.pipeline.fit import TrainingError
+from training.pipeline.progress import Cancelled, Progress, Report, silent
+from training.pipeline.run import train_classifier
+from training.recipes import Recipe, RecipeError
+from training.services import jobs
+from training.services.evaluations import evaluation_on, record_evaluation
+from training.worker.reporter import Reporter, Stopped
+
+logger = logging.getLogger(__name__)
+
+OUT_OF_MEMORY: Final = ("ResourceExhaustedError", "XlaRuntimeError", "MemoryError")
+"""Names of the errors by which TensorFlow, JAX and Python say that memory ran out; no common class exists."""
+
+
+def run_folder(run: TrainingRun) -> Path:
+    """Where a run's checkpoints lie until it has succeeded."""
+    return Path(settings.TRAINING_WORK_DIR) / "runs" / str(run.pk)
+
+
+def train_claimed(
+    claim: jobs.JobClaim,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    when_stopped: Job.Status = Job.Status.QUEUED,
+    also: Report = silent,
+) -> Job.Status | None:
+    """Do a claimed run. Returns the state it ended in, QUEUED when it was given back, None when the lease was lost.
+
+    `when_stopped` is QUEUED for a worker, whose successor goes on, or CANCELLED for a person at a keyboard.
+
+    Expected failures are recorded and returned; a surprise is recorded and raised.
+    """
+    try:
+        with _failures():
+            _train(claim, should_stop, also)
+        return Job.Status.SUCCEEDED
+    except jobs.LeaseLost:
+        logger.warning("Run %s belongs to another worker now; nothing more is written here.", claim.pk)
+        return None
+    except (Cancelled, Stopped) as reason:
+        if isinstance(reason, Stopped) and when_stopped == Job.Status.QUEUED:
+            _say(claim, "The worker was stopped; the run waits for the next one.")
+            return Job.Status.QUEUED if jobs.give_back(claim) else None
+        _say(claim, "Cancelled; the checkpoint stays, and the run can be resumed.")
+        return Job.Status.CANCELLED if jobs.finish(claim, Job.Status.CANCELLED) else None
+    except _Failure as failure:
+        _say(claim, f"Failed ({failure.code}): {failure}")
+        logger.warning("Run %s failed: %s.", claim.pk, failure.code)
+        return _fail(claim, failure.code, str(failure))
+    except Exception as error:
+        _fail(claim, "unexpected", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) -> None:
+    run = TrainingRun.objects.select_related("dataset", "parent", "requested_by").get(pk=claim.pk)
+    recipe = Recipe.from_json(run.settings)
+    folder = run_folder(run)
+    data = read_sealed(run.dataset)
+    with data.pictures, Reporter(
+        claim,
+        recipe=recipe,
+        history=run.history,
+        train_pictures=len(data.split.images("train")),
+        should_stop=should_stop,
+        also=also,
+    ) as report:  # fmt: skip
+        report.log(f"Attempt {claim.attempt} on {run.worker}.")
+
+        def faulty(progress: Progress) -> None:
+            fault(f"training_{progress.stage}_{progress.done}", photo=run.pk)
+            report(progress)
+
+        bundle = train_classifier(
+            recipe=recipe,
+            examples=data.examples,
+            split=data.split,
+            pictures=data.pictures,
+            imagenet_weights=_imagenet_weights(recipe),
+            work=Path(settings.TRAINING_WORK_DIR),
+            directory=folder / "bundle",
+            version=version_name(run),
+            run_folder=folder,
+            parent=_parent(run),
+            report=faulty,
+        )
+        _register(claim, run, bundle, data, report)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def version_name(run: TrainingRun) -> str:
+    """The name of the classifier a run makes: recipe and the beginning of the run's id, unique and short."""
+    return f"{run.recipe.lower().replace('_', '-')}-{run.pk.hex[:8]}"
+
+
+def _register(claim: jobs.JobClaim, run: TrainingRun, bundle: Bundle, data: SealedData, report: Report) -> None:
+    """Measure the sealed bundle, then register it, its evaluation and the end of the run together or not at all."""
+    measured = measure_bundle(bundle, run.dataset, data=data, report=report)
+    live = Classifier.objects.live()
+    # The gates of promotion compare with the live classifier on the same pictures: measure it there as well.
+    if live is not None and evaluation_on(live, run.dataset) is None:
+        with contextlib.suppress(BundleError):
+            evaluate_classifier(classifier=live, dataset=run.dataset, data=data, report=report)
+    fault("training_before_commit", photo=run.pk)
+    with transaction.atomic():
+        # A late worker finds no lease here and leaves without a classifier.
+        if not TrainingRun.objects.select_for_update().filter(pk=claim.pk, lease=claim.lease).exists():
+            raise jobs.LeaseLost
+        classifier = register_bundle(directory=bundle.directory, by=run.requested_by)
+        record_evaluation(
+            classifier=classifier, dataset=run.dataset, metrics=measured.metrics, predictions=measured.predictions
+        )
+
+        def link(job: TrainingRun) -> None:
+            job.classifier = classifier
+
+        jobs.append_log(claim, f"Sealed {classifier.version}, sha256 {classifier.sha256}.")
+        if not jobs.finish(claim, Job.Status.SUCCEEDED, and_then=link):
+            raise jobs.LeaseLost
+
+
+def _imagenet_weights(recipe: Recipe) -> Path | None:
+    path = Path(settings.IMAGENET_WEIGHTS)
+    return path if recipe.needs_imagenet_weights and path.is_file() else None
+
+
+def _parent(run: TrainingRun) -> Bundle | None:
+    return None if run.parent is None else read_bundle(bundle_directory(run.parent))
+
+
+class _Failure(Exception):
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@contextlib.contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what is known to go wrong into a code and a sentence that says what to do."""
+    try:
+        yield
+    except (TrainingError, SealingError) as error:
+        raise _Failure(error.code, str(error)) from error
+    except (RecipeError, WeightsError, ExamplesError, ExportError, BundleError, ClassifierError) as error:
+        raise _Failure(CODES_OF[type(error)], str(error)) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = "The disk is full. Free some space and resume the run: it goes on from its last whole checkpoint."
+            raise _Failure("disk_full", message) from error
+        raise
+    except Exception as error:
+        if type(error).__name__ in OUT_OF_MEMORY:
+            message = "Memory ran out. Choose a smaller batch_size or input_size, or a machine with more memory."
+            raise _Failure("out_of_memory", message) from error
+        raise
+
+
+CODES_OF: Final[dict[type[Exception], str]] = {
+    RecipeError: "bad_settings",
+    WeightsError: "weights",
+    ExamplesError: "data",
+    ExportError: "export",
+    BundleError: "parent_bundle",
+    ClassifierError: "registration",
+}
+
+
+def _fail(claim: jobs.JobClaim, code: str, detail: str) -> Job.Status | None:
+    ended = jobs.finish(claim, Job.Status.FAILED, failure_code=code, failure_detail=detail[:2000])
+    return Job.Status.FAILED if ended else None
+
+
+def _say(claim: jobs.JobClaim, line: str) -> None:
+    with contextlib.suppress(jobs.LeaseLost):
+        jobs.append_log(claim, line)
