@@ -146,7 +146,10 @@ def seal_bundle(
         (draft.folder / MANIFEST_NAME).write_bytes(manifest.as_bytes())
         for name in (*SEALED_FILES, MANIFEST_NAME):
             _sync(draft.folder / name)
-        draft.folder.chmod(0o755)  # mkdtemp's 0700 would keep a worker under another user out
+        # mkdtemp's 0700 and safetensors' 0600 would keep a worker under another user out.
+        draft.folder.chmod(0o755)
+        for name in (*SEALED_FILES, MANIFEST_NAME):
+            (draft.folder / name).chmod(0o644)
         read_bundle(draft.folder)
     except BaseException:
         draft.discard()
