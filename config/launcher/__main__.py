@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from config.launcher.programs import programs
+from config.launcher.programs import errands, programs
 from config.launcher.supervisor import Supervisor
 from config.local_services import LocalServiceError, LocalServices, start_missing
 from config.local_services.places import FileLock, Places
@@ -134,7 +134,7 @@ def launch() -> None:
                 say(f"Local servers: {', '.join(services.started)} (data in {BASE_DIR / 'var'})")
             prepare()
             Supervisor(
-                programs(BASE_DIR, bind=bind, port=port),
+                [*programs(BASE_DIR, bind=bind, port=port), *errands(BASE_DIR)],
                 output=sys.stdout,
                 pass_fds=services.lock_fds,
                 on_tick=Watch(services, bind=bind, port=port),

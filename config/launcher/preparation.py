@@ -1,4 +1,4 @@
-"""Brings database, static files, classifier, demo accounts and reference pictures up to date.
+"""Brings database, static files, classifier and demo accounts up to date.
 
 `python -m config.launcher.preparation`, in a process of its own so that the launcher stays small. Every step may run
 again at any time and does nothing when there is nothing to do.
@@ -12,9 +12,6 @@ from pathlib import Path
 import django
 from django.conf import settings
 from django.core.management import CommandError, call_command
-
-# Labelled pictures, beside the checkout where the project's shared data are laid out.
-REFERENCE_PICTURES = Path("..", "shared", "data", "isic2019-subset")
 
 
 def say(text: str) -> None:
@@ -55,22 +52,6 @@ def load_classifier() -> None:
         )
 
 
-def load_reference_pictures() -> None:
-    """Make the labelled pictures known, where they lie beside the checkout and none is known yet."""
-    folder = Path(settings.BASE_DIR) / REFERENCE_PICTURES
-    if not folder.is_dir():
-        return
-    from diagnoses.models import KnownImage
-
-    if KnownImage.objects.exists():
-        return
-    say("Making the labelled pictures of the data set known")
-    try:
-        call_command("import_known_images", str(folder))
-    except CommandError as error:
-        say(f"The labelled pictures could not be read: {error}\nGround truth of data-set pictures will not be shown.")
-
-
 def main() -> None:
     """Run all steps."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
@@ -82,7 +63,6 @@ def main() -> None:
     load_classifier()
     if getattr(settings, "DEMO_ACCOUNTS", False):
         call_command("create_demo_accounts")
-    load_reference_pictures()
 
 
 if __name__ == "__main__":

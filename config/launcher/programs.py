@@ -20,8 +20,12 @@ class Program:
     niceness: int = 0
     # "Leave now, without finishing what you do": gunicorn and Celery both understand SIGQUIT so.
     quick_stop: signal.Signals = signal.SIGQUIT
+    # An errand: when it ends it has been done, and is not started again.
+    once: bool = False
 
 
+# Labelled pictures, beside the checkout where the project's shared data are laid out.
+REFERENCE_PICTURES = Path("..", "shared", "data", "isic2019-subset")
 CELERY = (sys.executable, "-m", "celery", "-A", "config", "--quiet")
 
 
@@ -49,3 +53,16 @@ def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
             (*CELERY, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "WARNING"),
         ),
     ]
+
+
+def errands(base_dir: Path) -> list[Program]:
+    """Return what is done once, beside the running site: the first time it takes a minute, which nobody should wait.
+
+    The labelled pictures of the data set are made known, so that an upload of one of them shows its ground truth;
+    photos that came earlier are looked at again by the command itself.
+    """
+    folder = base_dir / REFERENCE_PICTURES
+    if not folder.is_dir():
+        return []
+    command = (sys.executable, str(base_dir / "manage.py"), "import_known_images", str(folder), "--if-empty")
+    return [Program("pictures", command, niceness=10, once=True)]

@@ -6,6 +6,7 @@ parent died" signal is bound to the thread that started them.
 
 import contextlib
 import itertools
+import math
 import os
 import selectors
 import signal
@@ -200,7 +201,11 @@ class Supervisor:
             self._close(child)
             if time.monotonic() - child.started > STEADY_AFTER_S:
                 child.pause = FIRST_PAUSE_S
-            if not self._stop_requests:
+            if child.program.once:
+                child.start_at = math.inf
+                if status and not self._stop_requests:
+                    self.log.write("teri", f"{child.program.name} did not succeed; it is tried again at the next start")
+            elif not self._stop_requests:
                 reason = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
                 self.log.write("teri", f"{child.program.name} {reason}; starting it again in {child.pause:.0f} s")
                 self._postpone(child)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from config.launcher.__main__ import LaunchError, check_port, only_one, read_port, site_address
-from config.launcher.programs import programs
+from config.launcher.programs import errands, programs
 from config.local_services import for_tests
 from config.local_services.places import Places
 
@@ -28,15 +28,15 @@ PATIENCE_S = 120
 MARK = "TERI_LAUNCHER_TEST"
 
 # Programs for the supervisor. The first dies twice and then stays; the second does not listen to SIGTERM, and has a
-# child of its own; the third says something without a newline.
+# child of its own; the third says something without a newline; the fourth has one thing to do.
 SUPERVISOR_PROGRAM = r"""
 import sys
 from pathlib import Path
 from config.launcher.programs import Program
 from config.launcher.supervisor import Supervisor
 
-def program(name, code):
-    return Program(name, (sys.executable, "-c", code))
+def program(name, code, **options):
+    return Program(name, (sys.executable, "-c", code), **options)
 
 folder = Path(sys.argv[1])
 Supervisor(
@@ -65,6 +65,7 @@ sys.stdout.write("no end of line"); sys.stdout.flush()
 time.sleep(0.2)
 raise SystemExit("Good bye")
 '''),
+        program("errand", "print('done once')", once=True),
     ],
     output=sys.stdout,
 ).run()
@@ -150,6 +151,16 @@ def test_programs_are_the_four() -> None:
     ]
 
 
+def test_labelled_pictures_are_an_errand_where_there_are_any(tmp_path: Path) -> None:
+    checkout = tmp_path / "teri"
+    checkout.mkdir()
+    assert errands(checkout) == []
+    (tmp_path / "shared/data/isic2019-subset").mkdir(parents=True)
+    (errand,) = errands(checkout)
+    assert errand.once
+    assert "--if-empty" in errand.command
+
+
 def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: str) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:
@@ -170,10 +181,11 @@ def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: st
     assert supervisor.wait(PATIENCE_S) == 0, log.read_text()
     assert marked(mark) == []
     text = log.read_text()
-    assert re.search(r"^\d\d:\d\d:\d\d weak \| life 1$", text, re.MULTILINE)
-    assert re.search(r"^\d\d:\d\d:\d\d mute \| no end of lineGood bye$", text, re.MULTILINE)
-    assert re.search(r"teri \| mute ended with status 1; starting it again in 1 s$", text, re.MULTILINE)
-    assert re.search(r"teri \| weak ended with status 0; starting it again in 2 s$", text, re.MULTILINE)
+    assert re.search(r"^\d\d:\d\d:\d\d weak +\| life 1$", text, re.MULTILINE)
+    assert text.count("done once") == 1
+    assert re.search(r"^\d\d:\d\d:\d\d mute +\| no end of lineGood bye$", text, re.MULTILINE)
+    assert re.search(r"teri +\| mute ended with status 1; starting it again in 1 s$", text, re.MULTILINE)
+    assert re.search(r"teri +\| weak ended with status 0; starting it again in 2 s$", text, re.MULTILINE)
     assert text.endswith("supervisor is done\n")
 
 
