@@ -24,7 +24,9 @@ max_requests = 5000
 max_requests_jitter = 500
 errorlog = "-"
 # Requests are not logged by default: addresses in them carry the ids of photos (RELIABILITY R28).
-accesslog = "-" if os.environ.get("ACCESS_LOG") == "1" else None
+# gunicorn logs them all the same once it is given a logging configuration, so the logger's level decides.
+_requests_logged = os.environ.get("ACCESS_LOG") == "1"
+accesslog = "-" if _requests_logged else None
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -33,6 +35,10 @@ logconfig_dict = {
     "root": {"level": os.environ.get("LOG_LEVEL", "INFO"), "handlers": ["console"]},
     "loggers": {
         "gunicorn.error": {"level": "INFO", "handlers": ["console"], "propagate": False},
-        "gunicorn.access": {"level": "INFO", "handlers": ["console"], "propagate": False},
+        "gunicorn.access": {
+            "level": "INFO" if _requests_logged else "CRITICAL",
+            "handlers": ["console"],
+            "propagate": False,
+        },
     },
 }
