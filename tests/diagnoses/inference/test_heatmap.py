@@ -66,7 +66,9 @@ def test_no_evidence_is_none() -> None:
     assert grad_cam(head, features=np.zeros(4), maps=np.zeros((3, 3, 4)), position=2) is None
 
 
-@pytest.mark.parametrize(("photo", "overlay"), [((600, 450), (256, 192)), ((3000, 4000), (192, 256)), ((90, 90), (256, 256))])
+@pytest.mark.parametrize(
+    ("photo", "overlay"), [((600, 450), (256, 192)), ((3000, 4000), (192, 256)), ((90, 90), (256, 256))]
+)
 def test_the_overlay_has_the_shape_of_the_photo(photo: tuple[int, int], overlay: tuple[int, int]) -> None:
     png = render_overlay(np.eye(7), photo_size=photo, preprocessing=Preprocessing(224))
     picture = Image.open(io.BytesIO(png))
