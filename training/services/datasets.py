@@ -1,5 +1,6 @@
 """Writes of data sets: sealed in one transaction, deleted where nothing depends on them."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -115,5 +116,12 @@ def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownIm
 
 
 def _delete_files(names: Iterable[str]) -> None:
+    folders = set()
     for name in names:
         default_storage.delete(name)
+        folders.add(name.rpartition("/")[0])
+    for folder in folders:
+        # Folders are something on a disk only, and one may still hold the archive a later version reads.
+        with contextlib.suppress(OSError):
+            if not any(default_storage.listdir(folder)):
+                default_storage.delete(folder)

@@ -1,0 +1,133 @@
+"""Own bars: one per name, or one per name divided into parts; with their figures written at their ends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from training.charts.style import BLUE, INK, MUTED, PAPER, RULE, SMALL, canvas, style
+
+ROW: Final = 0.33
+"""Inches per bar."""
+
+_FOOT: Final = 0.25
+_INSIDE: Final = 0.07
+"""A part at least this wide has room for its own figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: its name, its length (>= 0), what is written at its end, and its colour."""
+
+    label: str
+    value: float
+    note: str
+    colour: str = BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of part of divided bars: its name and colour."""
+
+    label: str
+    colour: str
+
+
+def bars(items: Sequence[Bar], *, key: Sequence[Part] = ()) -> Figure:
+    """Horizontal bars, first on top. `key` names the colours, in words of that colour above the bars."""
+    with style():
+        figure, axes = canvas(ROW * len(items) + _FOOT + (0.25 if key else 0.0))
+        positions = range(len(items))
+        axes.barh(positions, [item.value for item in items], color=[item.colour for item in items], height=0.68)
+        axes.set_yticks(positions, [item.label for item in items])
+        longest = max((item.value for item in items), default=0.0) or 1.0
+        for position, item in zip(positions, items, strict=True):
+            axes.text(item.value + longest * 0.012, position, item.note, va="center", color=INK, size=SMALL)
+        axes.set_xlim(0, longest * 1.24)
+        axes.set_ylim(len(items) - 0.4, -0.6)
+        axes.set_xticks([])
+        axes.axvline(0, color=RULE, linewidth=1)
+        _name_colours(figure, key)
+        return figure
+
+
+def divided_bars(
+    labels: Sequence[str], shares: Sequence[Sequence[float]], parts: Sequence[Part], *, notes: Sequence[str]
+) -> Figure:
+    """Bars of one length divided into `parts`; `shares` has a row per label that adds up to 1, `notes` stand behind."""
+    with style():
+        figure, axes = canvas(ROW * len(labels) + _FOOT + 0.25)
+        positions = list(range(len(labels)))
+        start = [0.0] * len(labels)
+        for number, part in enumerate(parts):
+            widths = [row[number] for row in shares]
+            axes.barh(
+                positions, widths, left=start, color=part.colour, height=0.68, edgecolor=PAPER, linewidth=0.8
+            )
+            for position, left, width in zip(positions, start, widths, strict=True):
+                if width >= _INSIDE:
+                    axes.text(
+                        left + width / 2, position, f"{width:.0%}", va="center", ha="center", color="white", size=SMALL
+                    )
+            start = [left + width for left, width in zip(start, widths, strict=True)]
+        for position, note in zip(positions, notes, strict=True):
+            axes.text(1.015, position, note, va="center", color=MUTED, size=SMALL)
+        axes.set_yticks(positions, labels)
+        axes.set_xlim(0, 1.14)
+        axes.set_ylim(len(labels) - 0.4, -0.6)
+        axes.set_xticks([])
+        _name_colours(figure, parts)
+        return figure
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two shares of one thing, drawn as two points with a line between; None where there is nothing to draw."""
+
+    label: str
+    first: float | None
+    second: float | None
+    note: str
+
+
+def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float, reference_label: str) -> Figure:
+    """Two shares per name on one scale from 0, with a reference line that is named."""
+    with style():
+        figure, axes = canvas(0.42 * len(items) + 0.75)
+        positions = range(len(items))
+        axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
+        axes.text(reference, -0.72, reference_label, ha="center", va="bottom", color=MUTED, size=SMALL)
+        for position, item in zip(positions, items, strict=True):
+            known = [value for value in (item.first, item.second) if value is not None]
+            if len(known) == 2:
+                axes.plot(known, [position, position], color=RULE, linewidth=3, zorder=1, solid_capstyle="round")
+            for value, part, side in ((item.first, first, -1), (item.second, second, 1)):
+                if value is None:
+                    continue
+                axes.scatter([value], [position], s=62, color=part.colour, zorder=2)
+                away = side if len(known) == 1 or known[0] <= known[1] else -side
+                axes.annotate(
+                    f"{value:.1%}".replace("%", "\u00a0%"), (value, position), xytext=(9 * away, 0),
+                    textcoords="offset points", va="center", ha="left" if away > 0 else "right", size=SMALL,
+                )  # fmt: skip
+        axes.set_yticks(positions, [f"{item.label}\n{item.note}" for item in items])
+        top = max([reference, *(v for item in items for v in (item.first, item.second) if v is not None)])
+        axes.set_xlim(-0.12 * top, top * 1.2)
+        axes.set_ylim(len(items) - 0.5, -0.8)
+        axes.set_xticks([])
+        _name_colours(figure, (first, second))
+        return figure
+
+
+def _name_colours(figure: Figure, parts: Sequence[Part]) -> None:
+    """Write what each colour means, in that colour, above the drawing."""
+    if not parts:
+        return
+    handles = [
+        figure.axes[0].scatter([], [], s=52, marker="s", color=part.colour, label=part.label) for part in parts
+    ]
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=len(parts), frameon=False, fontsize=SMALL, handletextpad=0.2,
+        columnspacing=1.4, borderaxespad=0.0, labelcolor=INK,
+    )  # fmt: skip

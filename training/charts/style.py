@@ -1,0 +1,62 @@
+"""Own the look: colours, type and the bare axes everything is drawn on."""
+
+from typing import Any, Final
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK: Final = "#1c2733"
+MUTED: Final = "#5a6672"
+RULE: Final = "#dde3e8"
+PAPER: Final = "#fefefe"
+
+DARK_TWIN: Final = {INK: "#e6ebef", MUTED: "#a7b1ba", RULE: "#38424b", PAPER: "#171b1f"}
+"""What the neutral colours become on a dark page; the data colours are readable on both."""
+
+BLUE: Final = "#2f7fb8"
+VERMILION: Final = "#d55e00"
+AMBER: Final = "#d99a12"
+TEAL: Final = "#169a7d"
+GREY: Final = "#97a3ae"
+
+WIDTH: Final = 7.2
+"""Inches; shown at the width of its column, so this only sets how large type is beside it."""
+
+TEXT: Final = 10.0
+SMALL: Final = 8.8
+
+_RC: Final[dict[str, Any]] = {
+    # Text stays text: crisp at any size, found by a search in the page, set in the reader's own typeface.
+    "svg.fonttype": "none",
+    # The same figures make the same file.
+    "svg.hashsalt": "teri",
+    "font.size": TEXT,
+    "font.family": "DejaVu Sans",
+    "text.color": INK,
+    "axes.labelcolor": MUTED,
+    "axes.edgecolor": RULE,
+    "axes.labelsize": SMALL,
+    "xtick.color": MUTED,
+    "ytick.color": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": TEXT,
+    "axes.axisbelow": True,
+}
+
+
+def style() -> Any:
+    """The settings under which a figure is drawn and saved, as a context manager."""
+    return rc_context(_RC)
+
+
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """A figure of `WIDTH` by `height` inches with one bare axes; call inside `style()`."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr]  # set above
+    figure.patch.set_alpha(0.0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0.0)
+    axes.spines[["top", "right", "left", "bottom"]].set_visible(False)
+    axes.tick_params(length=0)
+    return figure, axes
