@@ -116,9 +116,8 @@ class Places:
         try:
             for folder in (self.var, self.run, self.var / "log"):
                 folder.mkdir(exist_ok=True)
-            probe = self.run / ".writable"
-            probe.write_text("")
-            probe.unlink()
+            # A name of its own each time: several processes may look at once.
+            tempfile.TemporaryFile(dir=self.run).close()
         except OSError as error:
             raise LocalServiceError(
                 f"{self.var} cannot be written ({error.strerror}); the local PostgreSQL and Redis live there.\n"

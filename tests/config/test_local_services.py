@@ -273,3 +273,15 @@ def test_local_services_import_no_django() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] == "django"], path
+
+
+def test_many_processes_start_at_once(make_checkout: Callable[[str], Path]) -> None:
+    checkout = make_checkout("crowded")
+    users = [User(checkout) for _ in range(5)]
+    for user in users:
+        user.wait_until_ready()
+    assert len({user.answer["postgres"] for user in users}) == 1
+    for user in users:
+        user.leave()
+        assert user.process.returncode == 0
+    assert processes_of(checkout) == []
