@@ -23,10 +23,9 @@ OVERLAY_LONG_SIDE: Final = 256
 OPACITY: Final = 0.72
 """Of the strongest evidence: strong enough to see, weak enough to see the skin through it."""
 
-COLD: Final = (0.30, 0.03, -0.15)
-HOT: Final = (0.95, 0.00, 0.16)
-"""Ends of the colour scale in OKLab (L, a, b): dark blue to bright yellow. Equal steps along a straight line in OKLab
-look equal; lightness rises all the way and blue against yellow survives every common colour blindness."""
+COLOUR_PATH: Final = ((0.34, 0.03, -0.17), (0.62, 0.19, 0.02), (0.93, -0.02, 0.17))
+"""The colour scale in OKLab (L, a, b): blue, rose, yellow, hardly colours of skin. Equal steps along the path look
+equal, and lightness rises all the way, so that it reads the same in grey and with every colour blindness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +96,11 @@ def render_overlay(
 
 
 def _colour_scale(steps: int) -> NDArray[np.uint8]:
-    """sRGB colours (steps, 3) evenly from COLD to HOT. Conversion: Ottosson 2020, "A perceptual color space"."""
-    lab = np.linspace(COLD, HOT, steps)
+    """sRGB colours (steps, 3) evenly along COLOUR_PATH. Conversion: Ottosson 2020, "A perceptual color space"."""
+    corners = np.asarray(COLOUR_PATH)
+    reached = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))]
+    at = np.linspace(0.0, reached[-1], steps)
+    lab = np.stack([np.interp(at, reached, corners[:, axis]) for axis in range(3)], axis=1)
     roots = lab @ np.array(
         [[1.0, 1.0, 1.0], [0.3963377774, -0.1055613458, -0.0894841775], [0.2158037573, -0.0638541728, -1.2914855480]]
     )
@@ -111,7 +113,7 @@ def _colour_scale(steps: int) -> NDArray[np.uint8]:
     )
     linear = np.clip(linear, 0.0, 1.0)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.round(encoded * 255.0).astype(np.uint8)
+    return np.asarray(np.round(encoded * 255.0), dtype=np.uint8)
 
 
 _COLOURS: Final = _colour_scale(256)

@@ -22,7 +22,7 @@ def tape_cam(head: Any, maps: np.ndarray, position: int) -> np.ndarray:
         logit = head(tf.reduce_mean(watched, axis=(1, 2)), training=False)[0, position]
     weights = tf.reduce_mean(tape.gradient(logit, watched), axis=(1, 2))
     evidence = np.maximum(np.asarray(tf.einsum("hwc,c->hw", watched[0], weights[0])), 0.0)
-    return evidence / evidence.max()
+    return np.asarray(evidence / evidence.max())
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def backbone_file(network: Any, path: Path, **changes: np.ndarray) -> Path:
         for index, weight in enumerate(layer.weights)
         if layer.name != "logits"
     }
-    np.savez(path, **(arrays | changes))  # type: ignore[arg-type]  # NumPy's stub takes the keywords for its options
+    np.savez(path, **(arrays | changes))
     return path
 
 

@@ -13,7 +13,7 @@ from diagnoses.inference.bundle import Bundle, BundleError
 from diagnoses.inference.preprocessing import preprocess
 from diagnoses.inference.runtime import OnnxBackend, load_classifier, softmax
 from diagnoses.taxonomy import CODES, Diagnosis
-from tests.diagnoses.inference.conftest import coloured_picture
+from tests.diagnoses.inference.colours import coloured_picture
 
 ROOT = Path(__file__).resolve().parents[3]
 

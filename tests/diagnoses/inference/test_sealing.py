@@ -12,7 +12,7 @@ from diagnoses.inference.network import Architecture, build_network, network_ten
 from diagnoses.inference.preprocessing import Preprocessing
 from diagnoses.inference.runtime import KerasBackend, OnnxBackend
 from diagnoses.inference.sealing import SealingError, check_outputs, draft_bundle
-from tests.diagnoses.inference.conftest import TINY, colour_network, probe_pixels, seal
+from tests.diagnoses.inference.colours import TINY, colour_network, probe_pixels, seal
 
 
 def draft(network: Any, directory: Path) -> Any:
@@ -91,7 +91,7 @@ def test_another_graph_than_keras_is_not_sealed_and_nothing_is_left(tmp_path: Pa
 
 def test_one_diagnosis_for_every_picture_is_not_sealed(tmp_path: Path) -> None:
     network = colour_network()
-    bias = np.zeros(8)
+    bias = np.zeros(8, np.float32)
     bias[1] = 100.0
     for number, kernel_scale in enumerate((0.0, 1.0)):
         tensors = network_tensors(network)
