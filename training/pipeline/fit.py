@@ -94,7 +94,7 @@ def balanced_loss(shares: NDArray[np.float64], *, adjustment: float, smoothing: 
 
 def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
     """float32 (N, 8)."""
-    return np.eye(len(CODES), dtype=np.float32)[labels]
+    return np.asarray(np.eye(len(CODES), dtype=np.float32)[labels])
 
 
 def learning_rate_after(validation_losses: Sequence[float], phase: FrozenPhase) -> float:
@@ -437,7 +437,7 @@ def _averaging_adamw(phase: FineTunePhase, total_steps: int) -> Any:
         warmup_steps=warmup,
     )
 
-    class AveragingAdamW(keras.optimizers.AdamW):
+    class AveragingAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
         def finalize_variable_values(self, var_list: Any) -> None:
             """Nothing: `fit` calls this after every epoch, and would replace the weights by their average."""
 
@@ -469,7 +469,7 @@ def _batches(
     """A Keras data set of augmented batches; what a picture looks like depends on seed, epoch and place alone."""
     import keras
 
-    class Batches(keras.utils.PyDataset):
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
         def __len__(self) -> int:
             return len(order) // phase.batch_size
 
@@ -496,7 +496,7 @@ def _reporting(report: Report, done: int, total: int) -> Any:
     """A Keras callback that reports every batch; what the report raises ends the training after that batch."""
     import keras
 
-    class Reporting(keras.callbacks.Callback):
+    class Reporting(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
         def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
             figures = {name: float(value) for name, value in (logs or {}).items()}
             if not np.isfinite(figures.get("loss", 0.0)):
