@@ -1,9 +1,11 @@
 """Own an evaluation from a sealed bundle and a sealed data set to its figures: the training worker's room."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accounts.models import User
 from diagnoses.inference.bundle import Bundle, read_bundle
@@ -18,7 +20,7 @@ from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import TEST
 from training.services.evaluations import record_evaluation
 
-STAGE = "evaluate"
+STAGE: Final = "evaluate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +32,26 @@ class Measured:
 
 
 def measure_bundle(
-    bundle: Bundle, dataset: Dataset, *, data: SealedData | None = None, report: Report = silent
+    bundle: Bundle,
+    dataset: Dataset,
+    *,
+    data: SealedData | None = None,
+    answers: Mapping[str, NDArray[np.float64]] | None = None,
+    report: Report = silent,
 ) -> Measured:
     """Run a verified bundle over the test split, as patients' photos are run, and measure.
 
+    `answers` are its probabilities where they are known from sealing it: the same graph on the same pictures.
     Raises ExamplesError where the data set has no pictures or an archive is gone.
     """
     if data is None:
         data = read_sealed(dataset)
         with data.pictures:
             return measure_bundle(bundle, dataset, data=data, report=report)
-    classifier = load_classifier(bundle)
     images = data.split.images(TEST)
-    step = classifier.backend.batch_size
-    rows = []
-    for start in range(0, len(images), step):
-        chunk = images[start : start + step]
-        outcomes = classifier.classify([data.pictures.picture(image) for image in chunk])
-        rows += [outcome.probabilities for outcome in outcomes]
-        report(Progress(STAGE, start + len(chunk), len(images)))
-    probabilities = np.stack(rows)
+    if answers is None:
+        answers = _answers(bundle, images, data, report)
+    probabilities = np.stack([answers[image] for image in images])
     table = example_table(dataset).set_index("image").loc[images]
     labels = np.array([CODES.index(code) for code in table["diagnosis"]])
     points = bundle.manifest.operating_points
@@ -58,12 +60,23 @@ def measure_bundle(
         "subgroups": subgroups(table, labels, probabilities, operating_points=points),
         "hardest": hardest_mistakes(images, labels, probabilities),
         "sealed_before_training": sealed_before_training(bundle.manifest.split, dataset),
-        "runtime": classifier.runtime,
     }
     return Measured(
         figures,
         {image: [round(float(p), 6) for p in row] for image, row in zip(images, probabilities, strict=True)},
     )
+
+
+def _answers(bundle: Bundle, images: Sequence[str], data: SealedData, report: Report) -> dict[str, NDArray[np.float64]]:
+    classifier = load_classifier(bundle)
+    step = classifier.backend.batch_size
+    answers = {}
+    for start in range(0, len(images), step):
+        chunk = images[start : start + step]
+        for image, outcome in zip(chunk, classifier.classify([data.pictures.picture(i) for i in chunk]), strict=True):
+            answers[image] = outcome.probabilities
+        report(Progress(STAGE, start + len(chunk), len(images)))
+    return answers
 
 
 def sealed_before_training(split: Any, dataset: Dataset) -> bool:

@@ -45,6 +45,7 @@ def train_classifier(
     version: str,
     run_folder: Path | None = None,
     parent: Bundle | None = None,
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Train by the recipe and seal the result in `directory`.
@@ -53,6 +54,7 @@ def train_classifier(
     called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
     of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
     the head too where it has the same shape; a recipe that continues needs one with the same head.
+    `test_probabilities` receives what the sealed classifier says of each test picture (8 calibrated probabilities).
     Raises ValueError when the .npz or the parent is needed and absent, WeightsError, ExamplesError, TrainingError,
     SealingError, ExportError or OSError, and whatever `report` raises.
     """
@@ -131,6 +133,7 @@ def train_classifier(
             "keras_backend": keras.backend.backend(),
             "history": histories,
         },
+        test_probabilities=test_probabilities,
         report=report,
     )
 

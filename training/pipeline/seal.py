@@ -41,10 +41,13 @@ def seal_network(
     directory: Path,
     version: str,
     provenance: Mapping[str, Any],
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Export, calibrate, measure and seal a trained network.
 
+    `test_probabilities` receives the calibrated probabilities of each test picture, which an evaluation need not
+    compute a second time.
     Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
     """
     draft = draft_bundle(
@@ -60,6 +63,8 @@ def seal_network(
         temperature = fit_temperature(logits[CALIBRATION], truth[CALIBRATION])
         points = choose_operating_points(truth[CALIBRATION], softmax(logits[CALIBRATION] / temperature))
         figures = measure(truth[TEST], logits[TEST], temperature=temperature, operating_points=points)
+        if test_probabilities is not None:
+            test_probabilities |= dict(zip(split.images(TEST), softmax(logits[TEST] / temperature), strict=True))
         probe = _probe(split.images(VALIDATION), labels, recipe, pictures)
     except BaseException:
         draft.discard()

@@ -22,14 +22,17 @@ from uuid import UUID
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from training.models import Job, TrainingRun
+from training.models import TrainingRun
 from training.services import jobs
 from training.worker.stopping import stop_announced
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 0.5  # seconds between two looks at process, worker and lease
-LEASE_EVERY: Final = 5.0  # seconds between two looks at the lease
+LEASE_EVERY: Final = 4.0  # seconds between two looks at the lease
+STARTING: Final = 120.0
+"""Seconds in which the supervisor keeps the lease itself: a process that loads pandas and TensorFlow on a busy
+machine sends no heartbeat yet."""
 PATIENCE: Final = 60.0
 """Seconds a process has to leave after SIGTERM: the current batch, at worst the tracing of the first."""
 
@@ -71,7 +74,8 @@ def _supervise(claim: jobs.JobClaim) -> None:
         stdin=subprocess.DEVNULL,
     )
     logger.info("Run %s: attempt %d in process %d.", claim.pk, claim.attempt, process.pid)
-    next_look, told = time.monotonic() + LEASE_EVERY, 0.0
+    started = time.monotonic()
+    next_look, told = started + LEASE_EVERY, 0.0
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -85,7 +89,7 @@ def _supervise(claim: jobs.JobClaim) -> None:
                 process.kill()
             if now >= next_look:
                 next_look = now + LEASE_EVERY
-                if not _held(claim):
+                if not _held(claim, renew=now - started < STARTING):
                     process.kill()
     except BaseException:
         process.kill()
@@ -97,13 +101,15 @@ def _supervise(claim: jobs.JobClaim) -> None:
         _process_lost(claim, process.returncode)
 
 
-def _held(claim: jobs.JobClaim) -> bool:
+def _held(claim: jobs.JobClaim, *, renew: bool) -> bool:
     """Whether the run is still this worker's; a database that does not answer counts as yes, the process asks too."""
     try:
-        return TrainingRun.objects.filter(pk=claim.pk, status=Job.Status.RUNNING, lease=claim.lease).exists() or (
-            # Finished a moment ago: the process is on its way out.
-            TrainingRun.objects.filter(pk=claim.pk, finished__isnull=False).exists()
-        )
+        if renew:
+            with contextlib.suppress(jobs.CancelRequested, jobs.LeaseLost):
+                jobs.heartbeat(claim)
+        rows = TrainingRun.objects.filter(pk=claim.pk)
+        # Where it has ended a moment ago, the process is on its way out.
+        return rows.filter(lease=claim.lease).exists() or rows.filter(finished__isnull=False).exists()
     except (OperationalError, InterfaceError):
         connection.close()
         return True

@@ -11,7 +11,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -100,6 +100,7 @@ def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) 
             fault(f"training_{progress.stage}_{progress.done}", photo=run.pk)
             report(progress)
 
+        answers: dict[str, Any] = {}
         bundle = train_classifier(
             recipe=recipe,
             examples=data.examples,
@@ -111,9 +112,10 @@ def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) 
             version=version_name(run),
             run_folder=folder,
             parent=_parent(run),
+            test_probabilities=answers,
             report=faulty,
         )
-        _register(claim, run, bundle, data, report)
+        _register(claim, run, bundle=bundle, data=data, answers=answers, report=report)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -122,9 +124,17 @@ def version_name(run: TrainingRun) -> str:
     return f"{run.recipe.lower().replace('_', '-')}-{run.pk.hex[:8]}"
 
 
-def _register(claim: jobs.JobClaim, run: TrainingRun, bundle: Bundle, data: SealedData, report: Report) -> None:
+def _register(
+    claim: jobs.JobClaim,
+    run: TrainingRun,
+    *,
+    bundle: Bundle,
+    data: SealedData,
+    answers: dict[str, Any],
+    report: Report,
+) -> None:
     """Measure the sealed bundle, then register it, its evaluation and the end of the run together or not at all."""
-    measured = measure_bundle(bundle, run.dataset, data=data, report=report)
+    measured = measure_bundle(bundle, run.dataset, data=data, answers=answers, report=report)
     live = Classifier.objects.live()
     # The gates of promotion compare with the live classifier on the same pictures: measure it there as well.
     if live is not None and evaluation_on(live, run.dataset) is None:

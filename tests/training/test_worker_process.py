@@ -1,0 +1,206 @@
+"""Runs under real training workers: killed, stopped, cancelled, doubled; what the rows then say (R4, R17, R19)."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diagnoses.faults import VARIABLE
+from diagnoses.models import Classifier
+from diagnoses.queue import publish
+from tests.training.made_runs import made_dataset
+from training.models import Evaluation, Job, TrainingRun
+from training.services import jobs
+from training.services.runs import recipe_with, request_run
+
+pytestmark = [pytest.mark.stack, pytest.mark.django_db(transaction=True)]
+
+# Two busy cores: TensorFlow alone takes ten seconds to load there. Nobody waits where it is quicker.
+PATIENCE_S = 240
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """Checkpoints and features of the test's workers."""
+    return tmp_path / "work"
+
+
+@pytest.fixture
+def faults(tmp_path: Path) -> Path:
+    """The file that tells workers where to break."""
+    path = tmp_path / "faults.json"
+    path.write_text("{}")
+    return path
+
+
+@pytest.fixture
+def start_worker(celery_worker_process: Any, work: Path, faults: Path) -> Iterator[Callable[..., Any]]:
+    """Start a training worker with a short lease."""
+
+    def start(**environment: str) -> Any:
+        return celery_worker_process(
+            queues="training",
+            env={
+                "TRAINING_WORK_DIR": str(work),
+                "TRAINING_LEASE_SECONDS": "15",
+                VARIABLE: str(faults),
+                "TF_CPP_MIN_LOG_LEVEL": "3",
+                **environment,
+            },
+        )
+
+    yield start
+
+
+def queue_smoke(**changes: str) -> TrainingRun:
+    """A queued SMOKE on a made data set."""
+    return request_run(dataset=made_dataset(), recipe=recipe_with("SMOKE", changes))
+
+
+def wait(run: TrainingRun, until: Callable[[TrainingRun], bool], *, sweep: bool = False) -> TrainingRun:
+    """Look at the row until it is as wanted; fails with its log otherwise."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        run.refresh_from_db()
+        if until(run):
+            return run
+        if sweep:
+            jobs.sweep_jobs()
+        assert time.monotonic() < deadline, f"{run.status} {run.failure_code} {run.failure_detail}\n{run.log}"
+        time.sleep(0.2)
+
+
+def ended(run: TrainingRun) -> bool:
+    return run.finished is not None
+
+
+def epochs_of(run: TrainingRun, phase: str) -> list[int]:
+    return [entry["epoch"] for entry in run.history if entry["phase"] == phase]
+
+
+def test_a_queued_run_becomes_a_candidate_with_an_evaluation(start_worker: Callable[..., Any]) -> None:
+    run = queue_smoke()
+    start_worker()
+    wait(run, ended)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert run.classifier is not None
+    assert run.classifier.stage == Classifier.Stage.CANDIDATE
+    evaluation = Evaluation.objects.get(classifier=run.classifier)
+    assert evaluation.fingerprint == run.dataset.test_fingerprint
+    assert evaluation.metrics["sealed_before_training"] is True
+    assert len(evaluation.predictions) == run.dataset.examples.filter(split="test").count()
+    assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
+
+
+def test_killed_in_mid_run_it_resumes_at_its_epoch_with_the_same_result(
+    start_worker: Callable[..., Any], faults: Path, work: Path
+) -> None:
+    # 80 training pictures in batches of 16: five batches an epoch; batch 17 lies in epoch 4.
+    faults.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
+    run = queue_smoke()
+    worker = start_worker()
+    wait(run, lambda row: epochs_of(row, "fine-tune") == [1, 2, 3])
+    first_epochs = list(run.history)
+    worker.kill()
+    faults.write_text("{}")
+    start_worker()
+    wait(run, ended, sweep=True)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert run.attempts == 2
+    # What was done stays done: the first three epochs are the very entries of the first attempt.
+    assert run.history[: len(first_epochs)] == first_epochs
+    assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
+    assert not (work / "runs" / str(run.pk)).exists()
+
+    other = request_run(dataset=run.dataset, recipe=recipe_with("SMOKE", {}))
+    wait(other, ended)
+    # A second run that nobody disturbs sees the same figures, epoch by epoch.
+    for name in ("loss", "balanced_accuracy"):
+        assert [entry[name] for entry in run.history] == pytest.approx(
+            [entry[name] for entry in other.history], abs=1e-5
+        )
+
+
+def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(
+    start_worker: Callable[..., Any], faults: Path, work: Path
+) -> None:
+    faults.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
+    run = queue_smoke()
+    worker = start_worker()
+    wait(run, lambda row: epochs_of(row, "fine-tune") == [1, 2, 3])
+    worker.kill()
+    checkpoints = sorted((work / "runs" / str(run.pk)).glob("epoch-*.safetensors"))
+    assert len(checkpoints) == 2
+    os.truncate(checkpoints[-1], checkpoints[-1].stat().st_size // 2)
+    faults.write_text("{}")
+    start_worker()
+    wait(run, ended, sweep=True)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
+
+
+def test_cancel_ends_it_and_keeps_the_checkpoint(start_worker: Callable[..., Any], work: Path) -> None:
+    run = queue_smoke(**{"fine_tune.epochs": "1000"})
+    start_worker()
+    wait(run, lambda row: bool(epochs_of(row, "fine-tune")))
+    asked = time.monotonic()
+    assert jobs.request_cancel(run, by=None)
+    wait(run, ended)
+    assert run.status == Job.Status.CANCELLED
+    assert time.monotonic() - asked < 10 + PATIENCE_S / 10  # R19 says 10 s; a machine at load 10 gets some grace
+    assert list((work / "runs" / str(run.pk)).glob("epoch-*.json"))
+    assert not Classifier.objects.exists()
+
+
+def test_sigterm_gives_the_run_back_and_the_next_worker_goes_on(start_worker: Callable[..., Any]) -> None:
+    run = queue_smoke(**{"fine_tune.epochs": "12"})
+    worker = start_worker()
+    wait(run, lambda row: bool(epochs_of(row, "fine-tune")))
+    os.kill(worker.pid, signal.SIGTERM)
+    wait(run, lambda row: row.status == Job.Status.QUEUED)
+    assert run.attempts == 0
+    assert worker.process.wait(PATIENCE_S) == 0
+    done = len(run.history)
+    start_worker()
+    wait(run, ended, sweep=True)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert len(epochs_of(run, "fine-tune")) == 12
+    assert done < len(run.history)
+
+
+def test_the_process_alone_dies_and_the_run_goes_back_at_once(start_worker: Callable[..., Any], faults: Path) -> None:
+    faults.write_text(json.dumps({"training_fine-tune_7": {"action": "kill", "times": 1}}))
+    run = queue_smoke()
+    worker = start_worker()
+    wait(run, ended, sweep=True)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert run.attempts == 2
+    assert "SIGKILL" in run.log
+    assert worker.running
+
+
+def test_the_same_message_twice_and_two_workers_start_one_run(start_worker: Callable[..., Any]) -> None:
+    run = queue_smoke()
+    for _ in range(3):
+        assert publish("training.train", [str(run.pk)], queue="training")
+    start_worker()
+    start_worker()
+    wait(run, ended)
+    assert run.status == Job.Status.SUCCEEDED, run.failure_detail
+    assert run.attempts == 1
+    assert run.log.count("Attempt") == 1
+    assert Classifier.objects.count() == 1
+
+
+def test_a_run_that_diverges_ends_as_failed(start_worker: Callable[..., Any]) -> None:
+    run = queue_smoke(**{"fine_tune.learning_rate": "1.0", "fine_tune.clip_norm": "1e30", "frozen.epochs": "1"})
+    start_worker()
+    wait(run, ended)
+    assert run.status == Job.Status.FAILED
+    assert run.failure_code in {"diverged", "collapsed"}
+    assert run.failure_detail
