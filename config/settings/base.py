@@ -309,6 +309,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"DiagnosisCode": "diagnoses.models.fields.DIAGNOSIS_CHOICES"},
 }
 
 # --- Security headers ----------------------------------------------------------------------------------------------

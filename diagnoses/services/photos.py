@@ -13,7 +13,7 @@ from accounts import audit
 from accounts.models import AuditEntry, User
 from diagnoses.intake import AcceptedPhoto, IntakeLimits, accept_photo, shown_name
 from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
-from diagnoses.models import KnownImage, Lesion, Photo
+from diagnoses.models import Classifier, KnownImage, Lesion, Photo
 from diagnoses.queue import publish_photos
 from diagnoses.services.erasure import erase_files
 
@@ -121,6 +121,26 @@ def retry_photo(*, photo: Photo, by: User) -> bool:
     with transaction.atomic():
         changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.FAILED).update(
             status=Photo.Status.QUEUED, failure_code="", attempts=0, queued=timezone.now(), published=None
+        )
+        if changed:
+            transaction.on_commit(functools.partial(_publish, photo.pk))
+    return bool(changed)
+
+
+def repredict_photo(*, photo: Photo, by: User) -> bool:
+    """Queue an analysed photo for the live classifier; its earlier predictions stay, the new one comes beside them.
+
+    False where there is nothing to do: no classifier is live, the photo waits, or the live one has answered already.
+    Raises PermissionError for anybody but clinicians and administrators.
+    """
+    if not by.sees_all_patients:
+        raise PermissionError("Only clinicians and administrators have a photo analysed again.")
+    live = Classifier.objects.live()
+    if live is None or photo.predictions.filter(classifier=live).exists():
+        return False
+    with transaction.atomic():
+        changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.PREDICTED).update(
+            status=Photo.Status.QUEUED, attempts=0, queued=timezone.now(), published=None
         )
         if changed:
             transaction.on_commit(functools.partial(_publish, photo.pk))
