@@ -86,8 +86,8 @@ class PhotoForm(forms.Form):
         """What the browser can say of a file before it is sent, in the words the server would use."""
         return {"empty": gettext(REASONS["empty"]), "too_large": too_large(self.limits)}
 
-    def clean_image(self) -> UploadedFile:
-        image: UploadedFile = self.cleaned_data["image"]
+    def clean_image(self) -> "UploadedFile[bytes]":
+        image: UploadedFile[bytes] = self.cleaned_data["image"]
         if not image.size:
             raise forms.ValidationError(gettext(REASONS["empty"]), code="empty")
         if image.size > self.limits.max_bytes:

@@ -50,7 +50,7 @@ def percent(share: float | None) -> str:
     """0.873 -> "87 %". Never a rounded "100 %" or "0 %": no answer of a classifier is certain."""
     if share is None:
         return "–"
-    if 0.995 <= share:
+    if share >= 0.995:
         return gettext("over 99 %")
     if 0 < share < 0.01:
         return gettext("under 1 %")

@@ -39,12 +39,10 @@ class Waiting:
 
 
 def waiting(photo: Photo) -> Waiting:
-    """Where a photo that is neither analysed nor failed stands, by what the database knows of classifier and workers."""
+    """Where a photo that is neither analysed nor failed stands, as far as the database knows."""
     seconds = max(0, photo.waiting_seconds)
     if photo.status == Photo.Status.PREDICTING:
-        return Waiting(
-            "predicting", _("Being analysed"), _("The classifier is looking at your photo now."), seconds
-        )
+        return Waiting("predicting", _("Being analysed"), _("The classifier is looking at your photo now."), seconds)
     classifier = Classifier.objects.live()
     if classifier is None or classifier.fault:
         return Waiting(

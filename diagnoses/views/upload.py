@@ -51,7 +51,7 @@ def _checked(request: SignedInRequest) -> HttpResponse:
         form.add_error("image", ValidationError(words_for(rejected), code=rejected.code))
         return _show(request, form, status=503 if rejected.is_our_fault else 422)
     except ValidationError as invalid:
-        form.add_error(None, invalid.messages)  # type: ignore[arg-type]  # a list of messages is allowed
+        form.add_error(None, invalid.messages)
         return _show(request, form, status=422)
     if request.htmx:
         return HttpResponseClientRedirect(reverse("photo", args=[photo.pk]))

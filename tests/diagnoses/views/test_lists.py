@@ -1,0 +1,194 @@
+"""The two lists: whose photos they hold, in which order, and what they cost."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from diagnoses.models import Photo
+from diagnoses.paging import PAGE_SIZE
+from diagnoses.services import create_lesion, record_finding
+
+SignIn = Callable[[User], Client]
+MakePhoto = Callable[..., Photo]
+REVIEW = "/review/"
+MINE = "/photos/"
+
+pytestmark = pytest.mark.django_db
+
+
+def shown(response: object) -> list[Photo]:
+    return list(response.context["page"])  # type: ignore[attr-defined]  # a response of the test client
+
+
+def test_patients_see_their_own_newest_first(
+    patient: User, other_patient: User, make_photo: MakePhoto, sign_in: SignIn
+) -> None:
+    now = timezone.now()
+    old = make_photo(patient, created=now - timedelta(days=2))
+    new = make_photo(patient, created=now)
+    foreign = make_photo(other_patient)
+    response = sign_in(patient).get(MINE)
+    assert shown(response) == [new, old]
+    assert str(foreign.pk) not in response.content.decode()
+
+
+def test_clinicians_own_list_holds_only_their_own(
+    clinician: User, patient: User, make_photo: MakePhoto, sign_in: SignIn
+) -> None:
+    make_photo(patient)
+    assert shown(sign_in(clinician).get(MINE)) == []
+
+
+def test_an_empty_history_says_how_to_begin(patient: User, sign_in: SignIn) -> None:
+    assert "Upload your first photo" in sign_in(patient).get(MINE).content.decode()
+
+
+@pytest.mark.parametrize("who", ["patient", "other_patient"])
+def test_the_review_list_does_not_exist_for_patients(who: str, request: pytest.FixtureRequest, sign_in: SignIn) -> None:
+    assert sign_in(request.getfixturevalue(who)).get(REVIEW).status_code == 404
+
+
+@pytest.mark.parametrize("address", [MINE, REVIEW])
+def test_strangers_are_sent_to_sign_in(address: str, client: Client) -> None:
+    response = client.get(address + "?status=failed")
+    assert response.headers["Location"] == f"{reverse('account_login')}?next={address}%3Fstatus%3Dfailed"
+
+
+def test_a_deactivated_clinician_sees_nothing(deactivated: User, sign_in: SignIn) -> None:
+    assert sign_in(deactivated).get(REVIEW).status_code == 302
+
+
+def test_paging_through_the_history(patient: User, make_photo: MakePhoto, sign_in: SignIn) -> None:
+    now = timezone.now()
+    made = [make_photo(patient, created=now - timedelta(minutes=n)) for n in range(PAGE_SIZE + 3)]
+    client = sign_in(patient)
+    first = client.get(MINE)
+    assert shown(first) == made[:PAGE_SIZE]
+    assert 'rel="prev"' not in first.content.decode()
+    second = client.get(MINE, {"cursor": first.context["page"].older})
+    assert shown(second) == made[PAGE_SIZE:]
+    assert 'rel="next"' not in second.content.decode()
+    assert shown(client.get(MINE, {"cursor": second.context["page"].newer})) == made[:PAGE_SIZE]
+
+
+@pytest.fixture
+def population(
+    patient: User,
+    other_patient: User,
+    clinician: User,
+    make_photo: MakePhoto,
+    predict: Callable[..., Photo],
+) -> dict[str, Photo]:
+    """One photo of each kind that a filter tells apart."""
+    now = timezone.now()
+    photos = {
+        "waiting": make_photo(patient, created=now - timedelta(days=1)),
+        "mole": make_photo(patient, created=now - timedelta(days=2), anatom_site_general="head/neck"),
+        "melanoma": make_photo(other_patient, created=now - timedelta(days=3)),
+        "failed": make_photo(patient, created=now - timedelta(days=40), status="failed", failure_code="worker_lost"),
+    }
+    predict(photos["mole"], probabilities=[0.1, 0.5, 0.05, 0.15, 0.05, 0.05, 0.05, 0.05])
+    predict(photos["melanoma"], probabilities=[0.9, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
+    record_finding(photo=photos["melanoma"], by=clinician, diagnosis="MEL", source="histopathology")
+    return photos
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["waiting", "mole", "melanoma", "failed"]),
+        ("sort=riskiest", ["melanoma", "mole"]),
+        ("sort=unsure", ["mole", "melanoma"]),
+        ("sort=nonsense&status=gone", ["waiting", "mole", "melanoma", "failed"]),
+        ("status=predicted", ["mole", "melanoma"]),
+        ("status=failed", ["failed"]),
+        ("diagnosis=NV", ["mole"]),
+        ("site=head/neck", ["mole"]),
+        ("finding=yes", ["melanoma"]),
+        ("finding=no", ["waiting", "mole", "failed"]),
+        ("patient=PATIENT.B", ["melanoma"]),
+        ("patient=%25", []),
+        ("patient=%00", ["waiting", "mole", "melanoma", "failed"]),
+        ("diagnosis=NV&finding=yes", []),
+        ("since=1999-01-01", ["waiting", "mole", "melanoma", "failed"]),
+        ("until=9999-12-31", ["waiting", "mole", "melanoma", "failed"]),
+        ("until=0001-01-01", ["waiting", "mole", "melanoma", "failed"]),
+        ("since=yesterday", ["waiting", "mole", "melanoma", "failed"]),
+    ],
+)
+def test_filters_and_sorts(
+    query: str, names: list[str], population: dict[str, Photo], clinician: User, sign_in: SignIn
+) -> None:
+    response = sign_in(clinician).get(f"{REVIEW}?{query}")
+    assert response.status_code == 200
+    if query.startswith("sort=") and "nonsense" not in query:
+        # Those without a score come after all others, in no order that matters.
+        assert shown(response)[: len(names)] == [population[name] for name in names]
+        assert set(shown(response)) == set(population.values())
+    else:
+        assert shown(response) == [population[name] for name in names]
+
+
+def test_days_are_days_of_the_clinic(population: dict[str, Photo], clinician: User, sign_in: SignIn) -> None:
+    day = timezone.localtime(population["mole"].created).date().isoformat()
+    client = sign_in(clinician)
+    assert shown(client.get(REVIEW, {"since": day, "until": day})) == [population["mole"]]
+    upside_down = client.get(REVIEW, {"since": "2026-02-01", "until": "2026-01-01"})
+    assert "The end lies before the beginning." in upside_down.content.decode()
+
+
+def test_the_filter_stays_while_paging(patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn) -> None:
+    for _ in range(PAGE_SIZE + 1):
+        make_photo(patient)
+    html = sign_in(clinician).get(REVIEW, {"status": "queued", "sort": "riskiest"}).content.decode()
+    link = html.split('rel="next" href="')[1].split('"')[0]
+    assert "status=queued" in link
+    assert "sort=riskiest" in link
+    assert "cursor=" in link
+
+
+def test_names_are_escaped_in_the_list(clinician: User, make_photo: MakePhoto, sign_in: SignIn) -> None:
+    rude = User.objects.create_user("rude@example.org", name="<script>alert(1)</script>")
+    make_photo(rude, lesion=create_lesion(owner=rude, name="<img src=x>"))
+    html = sign_in(clinician).get(REVIEW, {"patient": '"><script>'}).content.decode()
+    assert '"><script>' not in html
+    html = sign_in(clinician).get(REVIEW).content.decode()
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "&lt;script&gt;alert" in html
+
+
+@pytest.mark.parametrize("address", [MINE, REVIEW, REVIEW + "?sort=riskiest&finding=no&patient=example"])
+def test_a_list_costs_the_same_with_five_and_with_fifty(
+    address: str,
+    clinician: User,
+    make_photo: MakePhoto,
+    predict: Callable[..., Photo],
+    sign_in: SignIn,
+) -> None:
+    client = sign_in(clinician)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert client.get(address).status_code == 200
+        return len(captured)
+
+    def add(count: int) -> None:
+        for number in range(count):
+            lesion = create_lesion(owner=clinician, name=f"spot {number}")
+            photo = predict(make_photo(clinician, lesion=lesion))
+            if "finding=no" not in address:
+                record_finding(photo=photo, by=clinician, diagnosis="NV", source="clinician")
+
+    add(5)
+    few = queries()
+    add(45)
+    # Fewer where the page is filled before those without a score are asked for; never more.
+    assert queries() <= few

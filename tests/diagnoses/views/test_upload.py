@@ -1,0 +1,248 @@
+"""The upload page: what is taken, what is refused and how that is said."""
+
+import io
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+from django.urls import reverse
+from django.utils.html import escape
+
+from accounts.models import User
+from diagnoses.intake import IntakeLimits, PhotoRejected, accept_photo
+from diagnoses.models import Lesion, Photo
+from diagnoses.services import create_lesion
+from diagnoses.views import upload
+
+URL = "/photos/new/"
+HOSTILE = Path(__file__).resolve().parents[4] / "shared/data/hostile_images"
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
+Picture = Callable[..., bytes]
+
+
+@pytest.fixture
+def browser(patient: User, sign_in: Callable[[User], Client]) -> Client:
+    return sign_in(patient)
+
+
+def image(data: bytes, name: str = "spot.jpg") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, data, "image/jpeg")
+
+
+def test_a_photo_and_what_was_said_of_it_are_kept(browser: Client, patient: User, picture: Picture) -> None:
+    response = browser.post(
+        URL,
+        {
+            "image": image(picture()),
+            "lesion_name": "left shoulder",
+            "anatom_site_general": "upper extremity",
+            "age_approx": "45",
+            "sex": "female",
+        },
+    )
+    photo = Photo.objects.get()
+    assert response.status_code == 302
+    assert response.headers["Location"] == reverse("photo", args=[photo.pk])
+    assert (photo.owner, photo.status) == (patient, Photo.Status.QUEUED)
+    assert (photo.age_approx, photo.sex, photo.anatom_site_general) == (45, "female", "upper extremity")
+    assert photo.lesion is not None
+    assert (photo.lesion.name, photo.lesion.owner) == ("left shoulder", patient)
+
+
+def test_a_photo_alone_is_enough(browser: Client, picture: Picture) -> None:
+    assert browser.post(URL, {"image": image(picture())}).status_code == 302
+    photo = Photo.objects.get()
+    assert (photo.lesion, photo.age_approx, photo.sex, photo.anatom_site_general) == (None, None, "", "")
+
+
+def test_an_existing_spot_lends_its_site(browser: Client, patient: User, picture: Picture) -> None:
+    lesion = create_lesion(owner=patient, name="Back", anatom_site_general="posterior torso")
+    browser.post(URL, {"image": image(picture()), "lesion": str(lesion.pk)})
+    assert Photo.objects.get().lesion == lesion
+    assert Photo.objects.get().anatom_site_general == "posterior torso"
+    browser.post(URL, {"image": image(picture(2)), "lesion_name": " back "})
+    assert Lesion.objects.count() == 1
+
+
+def test_somebody_elses_spot_is_no_choice(browser: Client, other_patient: User, picture: Picture) -> None:
+    lesion = create_lesion(owner=other_patient, name="secret place")
+    response = browser.post(URL, {"image": image(picture()), "lesion": str(lesion.pk)})
+    assert response.status_code == 422
+    assert not Photo.objects.exists()
+    assert "secret place" not in response.content.decode()
+    assert "secret place" not in browser.get(URL, {"lesion": str(lesion.pk)}).content.decode()
+
+
+def test_fields_that_are_not_asked_for_change_nothing(
+    browser: Client, patient: User, other_patient: User, picture: Picture
+) -> None:
+    browser.post(URL, {"image": image(picture()), "owner": other_patient.pk, "status": "predicted", "diagnosis": "MEL"})
+    photo = Photo.objects.get()
+    assert (photo.owner, photo.status, photo.diagnosis) == (patient, "queued", "")
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "no file": (None, "Choose a photo first."),
+    "empty": (b"", "This file is empty."),
+    "text": (b"I am a photo, honestly. " * 20, "not a photo we can read"),
+    "cut off": ("cut", "damaged or incomplete"),
+    "tiny": ("tiny", "too small to assess"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_refused_photo_says_why_and_keeps_what_was_typed(
+    browser: Client, picture: Picture, content: Any, words: str
+) -> None:
+    data = {"cut": picture(size=(400, 300))[:2000], "tiny": picture(size=(20, 20))}.get(content, content)
+    form: dict[str, Any] = {"lesion_name": "left <i>shoulder", "age_approx": "45", "sex": "male"}
+    if data is not None:
+        form["image"] = image(data)
+    response = browser.post(URL, form)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert words in page
+    assert escape("left <i>shoulder") in page
+    assert "left <i>shoulder" not in page
+    assert 'value="45"' in page
+    assert not Photo.objects.exists()
+    assert not Lesion.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("age_approx", "-1"),
+        ("age_approx", "121"),
+        ("age_approx", "old"),
+        ("sex", "other"),
+        ("anatom_site_general", "moon"),
+        ("lesion", "not-a-uuid"),
+        ("lesion", str(uuid.uuid4())),
+        ("lesion_name", "n" * 101),
+        ("lesion_name", "nul\0"),
+    ],
+)
+def test_a_wrong_answer_is_marked_at_its_field(browser: Client, picture: Picture, field: str, value: str) -> None:
+    response = browser.post(URL, {"image": image(picture()), field: value})
+    assert response.status_code == 422
+    assert f'id="id_{field}_error"' in response.content.decode()
+    assert not Photo.objects.exists()
+
+
+def test_a_file_over_the_limit_is_refused_unread(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload, "submit_photo", lambda **_: pytest.fail("it was read"))
+    response = browser.post(URL, {"image": image(b"x" * (IntakeLimits().max_bytes + 1))})
+    assert response.status_code == 422
+    assert "larger than 20 MB" in response.content.decode()
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_parsed(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda *_: pytest.fail("it was parsed"))
+    body = io.BytesIO(b"y" * (IntakeLimits().max_bytes + upload.BODY_ALLOWANCE + 1))
+    response = browser.generic(
+        "POST", URL, body.getvalue(), content_type="multipart/form-data; boundary=abc", headers={"hx-request": "true"}
+    )
+    page = response.content.decode()
+    assert response.status_code == 413
+    assert "larger than 20 MB" in page
+    assert "Choose a photo first" not in page
+
+
+def test_the_machines_own_fault_is_not_blamed_on_the_photo(
+    browser: Client, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**_: object) -> None:
+        raise PhotoRejected("cage_failed")
+
+    monkeypatch.setattr(upload, "submit_photo", broken)
+    response = browser.post(URL, {"image": image(picture())})
+    assert response.status_code == 503
+    assert "try again in a few minutes" in response.content.decode()
+
+
+def test_sending_the_same_form_twice_makes_one_photo(browser: Client, picture: Picture) -> None:
+    key = uuid.uuid4().hex
+    first = browser.post(URL, {"image": image(picture()), "upload_key": key})
+    again = browser.post(URL, {"image": image(picture()), "upload_key": key})
+    assert first.headers["Location"] == again.headers["Location"]
+    # Back in the browser, another photo in the same form: that is a new one.
+    other = browser.post(URL, {"image": image(picture(2)), "upload_key": key})
+    assert other.status_code == 302
+    assert other.headers["Location"] != first.headers["Location"]
+    assert Photo.objects.count() == 2
+
+
+def test_htmx_gets_the_form_or_the_way_to_the_photo(browser: Client, picture: Picture) -> None:
+    headers = {"hx-request": "true"}
+    wrong = browser.post(URL, {}, headers=headers)
+    assert wrong.status_code == 422
+    assert wrong.content.decode().lstrip().startswith("<form")
+    right = browser.post(URL, {"image": image(picture())}, headers=headers)
+    assert right.headers["HX-Redirect"] == reverse("photo", args=[Photo.objects.get().pk])
+
+
+def test_without_the_token_nothing_happens(patient: User, picture: Picture) -> None:
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(patient)
+    response = careful.post(URL, {"image": image(picture())})
+    assert response.status_code == 403
+    assert "This page was open for too long" in response.content.decode()
+    assert not Photo.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_strangers_are_sent_to_sign_in(client: Client, picture: Picture, method: str) -> None:
+    response = getattr(client, method)(URL, {"image": image(picture())} if method == "post" else {})
+    assert response.status_code == 302
+    assert response.headers["Location"].startswith(reverse("account_login"))
+    assert not Photo.objects.exists()
+
+
+def test_the_page_remembers_age_and_sex_but_not_for_clinicians(
+    browser: Client, patient: User, clinician: User, make_photo: Callable[..., Photo], sign_in: Callable[[User], Client]
+) -> None:
+    make_photo(patient, age_approx=63, sex="male")
+    make_photo(clinician, age_approx=64, sex="male")
+    assert 'value="63"' in browser.get(URL).content.decode()
+    assert 'value="64"' not in sign_in(clinician).get(URL).content.decode()
+
+
+@pytest.mark.skipif(not HOSTILE.is_dir(), reason="shared/data/hostile_images is not here")
+def test_hostile_file_names_are_shown_escaped_and_stored_nowhere(
+    browser: Client, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R22: whatever a file is called, the page shows no markup of it and the storage none of its letters."""
+    data = picture()
+    accepted = accept_photo(data)  # once: only the names differ
+    monkeypatch.setattr("diagnoses.services.photos.accept_photo", lambda *_, **__: accepted)
+    for name in json.loads((HOSTILE / "hostile_filenames.json").read_text()):
+        boundary = "teri-boundary"
+        body = (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="'.encode()
+            + name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A").encode("utf-8", "surrogatepass")
+            + b'"\r\nContent-Type: image/jpeg\r\n\r\n'
+            + data
+            + f"\r\n--{boundary}--\r\n".encode()
+        )
+        response = browser.generic("POST", URL, body, content_type=f"multipart/form-data; boundary={boundary}")
+        if len(name) > 900:  # more than a header may hold
+            assert response.status_code == 400
+            continue
+        if name in {"", "."}:  # a field without a file name is a field without a file
+            assert response.status_code == 422
+            continue
+        assert response.status_code == 302, ascii(name)
+        photo = Photo.objects.order_by("created").last()
+        assert photo is not None
+        assert photo.image.name == f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}/photo.jpg"
+        page = browser.get(response.headers["Location"]).content.decode()
+        assert f'<dd class="file-name"><bdi>{escape(photo.shown_name)}</bdi></dd>' in page
+        for markup in ("<img src=x", "<script>alert", "\u202e"):
+            assert markup not in page
+    assert Photo.objects.count() > 40
