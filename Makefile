@@ -21,8 +21,8 @@ test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to p
 check: $(VENV)/.development  ## Linters, types, migrations, templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# The Django plugin reads the settings, which want addresses; nothing connects.
-	DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
+	@# The Django plugin reads the settings of the tests: addresses, so that they start no servers; nothing connects.
+	TERI_TEST_SERVERS=1 DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --check --lint --quiet templates
 
