@@ -1,12 +1,13 @@
 """Writes to photos by people: submit, look, retry, delete."""
 
 import functools
+import logging
 import uuid
 from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from accounts import audit
@@ -16,6 +17,8 @@ from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import Classifier, KnownImage, Lesion, Photo
 from diagnoses.queue import publish_photos
 from diagnoses.services.erasure import erase_files
+
+logger = logging.getLogger(__name__)
 
 
 class IdempotencyConflict(Exception):
@@ -79,7 +82,6 @@ def submit_photo(
         with transaction.atomic():
             photo.recognised_as = recognise(photo)
             photo.save(force_insert=True)
-            transaction.on_commit(functools.partial(_publish, photo.pk))
     except IntegrityError:
         _discard(written)
         # Two requests with one key at the same moment: the other one won.
@@ -87,9 +89,15 @@ def submit_photo(
         if earlier is None:
             raise
         return earlier
+    except (OperationalError, InterfaceError):
+        # The connection broke: nobody knows whether the commit arrived. A file too many can be found and erased, a
+        # file too few cannot be brought back.
+        raise
     except BaseException:
         _discard(written)
         raise
+    # Outside the `try`: the row is committed, and whatever telling the broker runs into, its files stay.
+    transaction.on_commit(functools.partial(_publish, photo.pk))
     return photo
 
 
@@ -182,6 +190,10 @@ def _discard(written: list[str]) -> None:
 
 
 def _publish(photo_id: uuid.UUID) -> None:
-    """After the commit: tell the broker, and remember that it was told."""
-    if publish_photos([photo_id]):
-        Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED).update(published=timezone.now())
+    """After the commit: tell the broker, and remember that it was told. Never raises: the photo is safe already."""
+    try:
+        if publish_photos([photo_id]):
+            Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED).update(published=timezone.now())
+    except Exception:
+        # The database went away just now. The row says nothing was sent, so the sweep sends it.
+        logger.exception("A queued photo could not be marked as published.")
