@@ -103,6 +103,8 @@ CACHES = {
 # --- Accounts ---------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+# The e-mail address is unique without regard to case, by a constraint that this check does not look at.
+SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
