@@ -6,7 +6,8 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from training.charts.style import BLUE, INK, MUTED, PAPER, RULE, SMALL, canvas, style
+from training.charts.style import BLUE, SMALL, canvas, style
+from training.charts.themes import INK, MUTED, PAPER, RULE
 
 ROW: Final = 0.33
 """Inches per bar."""

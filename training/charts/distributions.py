@@ -7,7 +7,8 @@ from typing import Final
 from matplotlib.figure import Figure
 
 from training.charts.bars import ROW
-from training.charts.style import BLUE, INK, MUTED, RULE, SMALL, VERMILION, canvas, style
+from training.charts.style import BLUE, SMALL, VERMILION, canvas, style
+from training.charts.themes import INK, MUTED, RULE
 
 _HEIGHT: Final = 2.7
 

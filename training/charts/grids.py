@@ -6,7 +6,8 @@ from typing import Final
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from training.charts.style import BLUE, INK, SMALL, canvas, style
+from training.charts.style import BLUE, SMALL, canvas, style
+from training.charts.themes import INK
 
 _CELL: Final = 0.34
 _DARK_FROM: Final = 0.72

@@ -1,4 +1,4 @@
-"""Own figures becoming files: SVG without inline styles, its dark twin, PNG."""
+"""Own figures becoming files: SVG without inline styles, and PNG."""
 
 import io
 import re
@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from training.charts.style import DARK_TWIN, PAPER, style
+from training.charts.style import style
+from training.charts.themes import PAPER
 
 PNG_DPI: Final = 200
 TYPEFACES: Final = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif"
@@ -38,13 +39,6 @@ def as_svg(figure: Figure, *, title: str, description: str) -> str:
         f'\\1>\n<title id="title">{escape(title)}</title>\n<desc id="description">{escape(description)}</desc>'
     ).replace("\\", "\\\\").replace("\\\\1", "\\1")
     return _ROOT.sub(named, text, count=1)
-
-
-def dark_twin(svg: str) -> str:
-    """The same drawing for a dark page: only the neutral colours change."""
-    for light, dark in DARK_TWIN.items():
-        svg = svg.replace(light, dark)
-    return svg
 
 
 def as_png(figure: Figure) -> bytes:

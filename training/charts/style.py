@@ -6,13 +6,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-INK: Final = "#1c2733"
-MUTED: Final = "#5a6672"
-RULE: Final = "#dde3e8"
-PAPER: Final = "#fefefe"
-
-DARK_TWIN: Final = {INK: "#e6ebef", MUTED: "#a7b1ba", RULE: "#38424b", PAPER: "#171b1f"}
-"""What the neutral colours become on a dark page; the data colours are readable on both."""
+from training.charts.themes import INK, MUTED, RULE
 
 BLUE: Final = "#2f7fb8"
 VERMILION: Final = "#d55e00"

@@ -1,14 +1,11 @@
 """`manage.py import_isic2019`: import data-set files in the foreground, with a progress bar."""
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
-
-from training.pipeline.progress import Progress
+from training.progress_bar import ProgressBar
 
 FAULTS_SHOWN: Final = 50
 
@@ -39,28 +36,21 @@ class Command(BaseCommand):
         from training.data.refusals import ImportRefused
         from training.data.room import Source, import_dataset
 
-        bar = _Bar()
+        source = Source(
+            ground_truth=options["ground_truth"],
+            metadata=options["metadata"],
+            images=options["images"],
+            leave_out_unmapped=options["leave_out_unmapped"],
+        )
         try:
-            dataset = import_dataset(
-                name=options["name"],
-                source=Source(
-                    ground_truth=options["ground_truth"],
-                    metadata=options["metadata"],
-                    images=options["images"],
-                    leave_out_unmapped=options["leave_out_unmapped"],
-                ),
-                seed=options["seed"],
-                report=bar,
-            )
+            with ProgressBar() as bar:
+                dataset = import_dataset(name=options["name"], source=source, seed=options["seed"], report=bar)
         except ImportRefused as refused:
-            bar.close()
             for fault in refused.faults[:FAULTS_SHOWN]:
                 self.stderr.write(str(fault))
             if len(refused.faults) > FAULTS_SHOWN:
                 self.stderr.write(f"... and {len(refused.faults) - FAULTS_SHOWN:,} more faults.")
             raise CommandError(refused.message) from refused
-        finally:
-            bar.close()
         kind = "images" if dataset.has_images else "rows (tables only)"
         ours = sum(dataset.report["split"]["leakage"]["ours"].values())
         random = dataset.report["split"]["leakage"]["random"]["mean"]
@@ -77,25 +67,3 @@ class Command(BaseCommand):
                 f"{duplicates['near_within_bits']} of 256 bits): {duplicates['near_count']}, of different lesions: "
                 f"{duplicates['near_other_lesion_count']}."
             )
-
-
-class _Bar:
-    """A report that draws one progress bar per stage."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ""
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.stage != self._stage:
-            self.close()
-            self._stage = progress.stage
-            self._bar = tqdm(total=progress.total, desc=progress.stage, file=sys.stderr, mininterval=0.5)
-        self._bar.update(progress.done - self._bar.n)
-
-    def close(self) -> None:
-        """Finish the bar that is drawn."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
-            self._stage = ""

@@ -1,0 +1,117 @@
+"""Own how stored figures become what a page shows and a file holds. Reads JSON and files; computes nothing."""
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.core.files.storage import default_storage
+from django.http import FileResponse, Http404, HttpResponse
+
+from training.charts.themes import dark_twin
+from training.models import Dataset
+
+NBSP: Final = "\u00a0"
+# A spreadsheet runs a cell that starts with one of these as a formula (RELIABILITY R31).
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\x00")
+_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSection:
+    """A section ready for a template: cells as text, and which columns are numbers."""
+
+    key: str
+    title: str
+    reading: str
+    caution: str
+    headings: list[tuple[str, bool]]
+    rows: list[list[tuple[str, bool]]]
+    has_chart: bool
+
+
+def shown_sections(dataset: Dataset) -> list[ShownSection]:
+    """The stored sections of a data set; empty where nothing was computed."""
+    eda = dataset.eda or {}
+    charts = eda.get("charts", {})
+    return [
+        ShownSection(
+            key=section["key"],
+            title=section["title"],
+            reading=section["reading"],
+            caution=section["caution"],
+            headings=[(column["label"], column["kind"] != "text") for column in section["columns"]],
+            rows=[
+                [
+                    (shown_cell(value, column["kind"]), column["kind"] != "text")
+                    for value, column in zip(row, section["columns"], strict=True)
+                ]
+                for row in section["rows"]
+            ],
+            has_chart=section["key"] in charts,
+        )
+        for section in eda.get("sections", [])
+    ]
+
+
+def shown_cell(value: Any, kind: str) -> str:
+    """One cell as a person reads it."""
+    if value is None:
+        return "–"
+    if kind == "share":
+        return f"{value:.1%}".replace("%", f"{NBSP}%")
+    if kind == "number":
+        return f"{value:.1f}"
+    return f"{value:,}" if kind == "count" else str(value)
+
+
+def chart_response(dataset: Dataset, key: str, kind: str, *, dark: bool, download: bool) -> Any:
+    """A stored chart. Raises Http404 where there is none."""
+    name = (dataset.eda or {}).get("charts", {}).get(key, {}).get(kind)
+    if name is None:
+        raise Http404
+    try:
+        with default_storage.open(name, "rb") as file:
+            content = file.read()
+    except FileNotFoundError as error:
+        raise Http404 from error
+    if kind == "svg" and dark:
+        content = dark_twin(content.decode()).encode()
+    response = FileResponse(
+        io.BytesIO(content),
+        content_type=_TYPES[kind],
+        as_attachment=download,
+        filename=f"{dataset.name}-{key}.{kind}",
+    )
+    response["Cache-Control"] = "private, max-age=3600"
+    return response
+
+
+def table_response(dataset: Dataset, key: str) -> HttpResponse:
+    """The table of a section as CSV, full precision. Raises Http404 where there is none."""
+    section = next((each for each in (dataset.eda or {}).get("sections", []) if each["key"] == key), None)
+    if section is None or not section["columns"]:
+        raise Http404
+    return csv_response(
+        f"{dataset.name}-{key}.csv", [column["key"] for column in section["columns"]], section["rows"]
+    )
+
+
+def csv_response(filename: str, header: list[str], rows: list[list[Any]]) -> HttpResponse:
+    """A CSV download whose text cells no spreadsheet takes for a formula."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(header)
+    for row in rows:
+        writer.writerow(["" if cell is None else _safe(cell) for cell in row])
+    response = HttpResponse(buffer.getvalue(), content_type="text/csv; charset=utf-8")
+    # FileResponse knows how to write a name into the header whatever letters it has; so does this helper of it.
+    from django.utils.http import content_disposition_header
+
+    response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
+    response["Cache-Control"] = "private, no-store"
+    return response
+
+
+def _safe(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell

@@ -1,0 +1,266 @@
+"""Own the pages of training runs: ask for one, watch it live, cancel it, resume it."""
+
+from typing import Any, ClassVar, Final
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.models import User
+from diagnoses.models import Classifier
+from training.admin.curves import history_charts
+from training.forms.recipes import RecipeForm, leaves
+from training.forms.runs import ChooseForm
+from training.models import Job, TrainingRun
+from training.recipes import RECIPES, Recipe, RecipeError
+from training.services.jobs import queue_position, request_cancel
+from training.services.runs import RunRejected, request_run, resume_run
+
+STYLES: Final = {"all": ["css/admin-training.css"]}
+
+STAGES: Final = {
+    "features": gettext_lazy("Computing the features of every picture, once"),
+    "head": gettext_lazy("Training the head on frozen features"),
+    "fine-tune": gettext_lazy("Training the network"),
+    "evaluate": gettext_lazy("Measuring on the calibration and test splits"),
+    "seal": gettext_lazy("Sealing the classifier"),
+}
+
+FAILURES: Final = {
+    "diverged": gettext_lazy("The training diverged"),
+    "collapsed": gettext_lazy("The network calls nearly everything one diagnosis"),
+    "disk_full": gettext_lazy("The disk is full"),
+    "out_of_memory": gettext_lazy("Memory ran out"),
+    "worker_lost": gettext_lazy("The worker was lost too often"),
+    "bad_settings": gettext_lazy("The settings are not those of this version"),
+    "weights": gettext_lazy("The starting weights do not fit"),
+    "data": gettext_lazy("The data set cannot be read"),
+    "parity": gettext_lazy("The exported graph differs from the network"),
+    "not_finite": gettext_lazy("The network answers with something that is not a number"),
+    "export": gettext_lazy("The network could not be exported"),
+    "parent_bundle": gettext_lazy("The classifier to continue is not whole"),
+    "registration": gettext_lazy("The classifier could not be registered"),
+    "other_run": gettext_lazy("The checkpoints belong to another run"),
+    "unexpected": gettext_lazy("Something unforeseen happened"),
+}
+
+LOG_LINES: Final = 40  # the newest, on the page; the whole log is a download
+POLL_MS: Final = 2000
+POLL_WAITING_MS: Final = 5000
+
+
+def administrator(request: HttpRequest) -> User:
+    """Who asks. Raises PermissionDenied for anybody but an administrator."""
+    user = request.user
+    if not isinstance(user, User) or not user.is_administrator:
+        raise PermissionDenied
+    return user
+
+
+@admin.register(TrainingRun)
+class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
+    """Runs, newest first; adding one means queueing it."""
+
+    list_display: ClassVar[list[str]] = [
+        "short", "recipe", "dataset", "parent", "status", "stage", "classifier", "requested_by", "created",
+    ]  # fmt: skip
+    list_display_links: ClassVar[list[str]] = ["short"]
+    list_filter: ClassVar[list[str]] = ["status", "recipe"]
+    list_select_related: ClassVar[list[str]] = ["dataset", "parent", "classifier", "requested_by"]
+
+    class Media:
+        css = STYLES
+
+    @admin.display(description=gettext_lazy("run"))
+    def short(self, run: TrainingRun) -> str:
+        return run.pk.hex[:8]
+
+    @admin.display(description=gettext_lazy("stage"))
+    def stage(self, run: TrainingRun) -> str:
+        if run.status == Job.Status.FAILED:
+            return str(FAILURES.get(run.failure_code, run.failure_code))
+        if not run.is_active:
+            return "–"
+        return str(STAGES.get(run.progress.get("stage", ""), _("waiting")))
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer("log", "history", "parent__manifest", "classifier__manifest")
+
+    def has_change_permission(self, request: HttpRequest, obj: TrainingRun | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: TrainingRun | None = None) -> bool:
+        return False
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(view: Any) -> Any:
+            return self.admin_site.admin_view(view)
+
+        return [
+            path("<uuid:pk>/progress/", own(self.progress_view), name="training_trainingrun_progress"),
+            path("<uuid:pk>/log/", own(self.log_view), name="training_trainingrun_log"),
+            path("<uuid:pk>/cancel/", own(require_POST(self.cancel_view)), name="training_trainingrun_cancel"),
+            path("<uuid:pk>/resume/", own(require_POST(self.resume_view)), name="training_trainingrun_resume"),
+            *super().get_urls(),
+        ]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """First data set, recipe and parent; then every field of the recipe; then the run is queued."""
+        user = administrator(request)
+        posted = request.method == "POST"
+        asked = request.POST if posted else request.GET
+        choice = ChooseForm(asked if "recipe" in asked else None, initial=_initial(request))
+        chosen = choice.is_bound and choice.is_valid()
+        form = None
+        if chosen:
+            recipe = RECIPES[choice.cleaned_data["recipe"]]
+            form = RecipeForm(recipe, request.POST if posted else None)
+            if posted and form.is_valid():
+                try:
+                    run = request_run(
+                        dataset=choice.cleaned_data["dataset"],
+                        recipe=form.recipe,
+                        parent=choice.cleaned_data["parent"],
+                        by=user,
+                    )
+                except RunRejected as error:
+                    choice.add_error(error.field if error.field in choice.fields else None, error.message)
+                else:
+                    messages.success(request, _("The run is queued."))
+                    return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[run.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Train a classifier"),
+            "media": self.media,
+            "choice": choice,
+            "form": form,
+            "recipes": list(RECIPES.values()),
+        }
+        wrong = posted and (choice.errors or (form is not None and form.errors))
+        return TemplateResponse(
+            request, "admin/training/trainingrun/new.html", context, status=422 if wrong else 200
+        )
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of one run, live while it runs."""
+        administrator(request)
+        run = _run(object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("%(recipe)s on %(dataset)s") % {"recipe": run.recipe, "dataset": run.dataset},
+            "media": self.media,
+            "settings": _settings(run),
+            **run_context(run),
+        }
+        return TemplateResponse(request, "admin/training/trainingrun/page.html", context)
+
+    def progress_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The part of the page that changes."""
+        administrator(request)
+        return TemplateResponse(request, "admin/training/trainingrun/progress.html", run_context(_run(str(pk))))
+
+    def log_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """The whole log as text."""
+        administrator(request)
+        response = HttpResponse(_run(str(pk)).log, content_type="text/plain; charset=utf-8")
+        response["Cache-Control"] = "private, no-store"
+        return response
+
+    def cancel_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Ask for the run to end."""
+        user = administrator(request)
+        if request_cancel(_run(str(pk)), by=user):
+            messages.success(request, _("The run stops after its current batch; its checkpoint is kept."))
+        else:
+            messages.info(request, _("The run had ended already."))
+        return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[pk]))
+
+    def resume_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
+        """Queue a cancelled or failed run again."""
+        user = administrator(request)
+        if resume_run(run=_run(str(pk)), by=user):
+            messages.success(request, _("The run is queued again and goes on from its checkpoint."))
+        else:
+            messages.info(request, _("Only a cancelled or failed run can be resumed."))
+        return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[pk]))
+
+
+def run_context(run: TrainingRun) -> dict[str, Any]:
+    """What the changing part of a run's page shows."""
+    progress = run.progress
+    done, total = progress.get("done", 0), progress.get("total", 0)
+    waiting = run.status == Job.Status.QUEUED
+    return {
+        "run": run,
+        "stage": STAGES.get(progress.get("stage", ""), _("Starting")),
+        "progress": progress,
+        "percent": round(100 * done / total) if total else 0,
+        "eta": _duration(progress.get("eta_s")),
+        "position": queue_position(run),
+        "failure": FAILURES.get(run.failure_code, run.failure_code),
+        "charts": history_charts(run.history),
+        "history": list(reversed(run.history)),
+        "log_tail": "\n".join(run.log.splitlines()[-LOG_LINES:]),
+        "took": _duration((run.finished - run.started).total_seconds()) if run.finished and run.started else "",
+        "poll_ms": POLL_WAITING_MS if waiting else POLL_MS,
+        "can_resume": run.status in {Job.Status.CANCELLED, Job.Status.FAILED},
+        "evaluation": run.classifier.evaluations.filter(dataset=run.dataset).first() if run.classifier else None,  # type: ignore[attr-defined]  # the relation is training's
+    }
+
+
+def _run(text: str) -> TrainingRun:
+    try:
+        key = UUID(text)
+    except ValueError as error:
+        raise Http404 from error
+    rows = TrainingRun.objects.select_related("dataset", "parent", "classifier", "requested_by")
+    found: TrainingRun = get_object_or_404(rows, pk=key)
+    return found
+
+
+def _initial(request: HttpRequest) -> dict[str, Any]:
+    """Addresses may say which data set or which classifier: that is what the links "train" and "fine-tune" do."""
+    initial: dict[str, Any] = {key: request.GET[key] for key in ("dataset", "parent", "recipe") if request.GET.get(key)}
+    parent = initial.get("parent", "")
+    if parent.isdecimal() and "dataset" not in initial:
+        classifier = Classifier.objects.filter(pk=int(parent)).first()
+        run = TrainingRun.objects.filter(classifier=classifier).first() if classifier else None
+        if run is not None:
+            initial["dataset"] = run.dataset_id
+    return initial
+
+
+def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:
+    """(field, value, differs from the recipe as it is now) of the snapshot."""
+    try:
+        recipe = Recipe.from_json(run.settings)
+    except RecipeError:
+        return [(name, str(value), False) for name, value in run.settings.items()]
+    usual = dict((name, value) for name, value, _kind in leaves(RECIPES[run.recipe])) if run.recipe in RECIPES else {}
+    return [(name, str(value), name in usual and usual[name] != value) for name, value, _kind in leaves(recipe)]
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return _("%(h)s h %(m)s min") % {"h": hours, "m": minutes}
+    return _("%(m)s min %(s)s s") % {"m": minutes, "s": rest} if minutes else _("%(s)s s") % {"s": rest}

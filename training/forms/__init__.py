@@ -1,0 +1,1 @@
+"""Forms of the training pages in the admin: one module each."""

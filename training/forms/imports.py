@@ -1,0 +1,151 @@
+"""Own the import form: files of the data folder chosen from a list, or uploaded, never a path that somebody types."""
+
+from typing import Any, Final
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from training.models import Dataset, DatasetImport
+from training.services.imports import (
+    NAME_LENGTH,
+    ImportRejected,
+    SourceFile,
+    available_sources,
+    request_import,
+    request_version_with_photos,
+)
+
+SEED: Final = 2019
+_KINDS: Final = {
+    "ground-truth": _("diagnoses"),
+    "metadata": _("metadata"),
+    "isic-cli": _("isic-cli table"),
+    "csv": _("other table"),
+    "zip": _("zip"),
+    "folder": _("folder of images"),
+}
+
+
+class ImportForm(forms.Form):
+    """Everything an import needs. Of each source either a file of the data folder or an upload."""
+
+    name = forms.CharField(
+        label=_("Name"), max_length=NAME_LENGTH, help_text=_("What the data set will be called, such as isic2019.")
+    )
+    ground_truth = forms.ChoiceField(label=_("Diagnoses"), required=False)
+    ground_truth_upload = forms.FileField(
+        label=_("or upload the table"),
+        required=False,
+        help_text=_("ISIC_2019_Training_GroundTruth.csv, or the metadata.csv of an isic-cli download."),
+    )
+    metadata = forms.ChoiceField(label=_("Metadata"), required=False)
+    metadata_upload = forms.FileField(
+        label=_("or upload the table"),
+        required=False,
+        help_text=_("ISIC_2019_Training_Metadata.csv; not needed with isic-cli. Without it nobody knows which images "
+                    "show one lesion."),
+    )  # fmt: skip
+    images = forms.ChoiceField(label=_("Images"), required=False)
+    images_upload = forms.FileField(
+        label=_("or upload a zip"),
+        required=False,
+        help_text=_("Without images the tables can be explored, but nothing can be trained."),
+    )
+    split_seed = forms.IntegerField(
+        label=_("Split seed"),
+        min_value=0,
+        max_value=2**31 - 1,
+        initial=SEED,
+        help_text=_("The same files and seed give the same split on any machine."),
+    )
+    leave_out_unmapped = forms.BooleanField(
+        label=_("Leave out other diagnoses"),
+        required=False,
+        help_text=_("isic-cli only: skip images whose diagnosis is none of the eight, instead of refusing the table."),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.sources = available_sources()
+        for field, kinds, first in (
+            ("ground_truth", ("ground-truth", "isic-cli", "csv"), _("Choose a table of the data folder")),
+            ("metadata", ("metadata", "csv"), _("None, or choose a table of the data folder")),
+            ("images", ("zip", "folder"), _("None, or choose a zip or folder of the data folder")),
+        ):
+            choice = self.fields[field]
+            assert isinstance(choice, forms.ChoiceField)
+            choice.choices = [("", first), *_grouped([s for s in self.sources if s.kind in kinds], kinds)]
+            choice.error_messages["invalid_choice"] = _("This is not in the data folder. Choose one of the list.")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        for field in ("ground_truth", "metadata", "images"):
+            if cleaned.get(field) and cleaned.get(f"{field}_upload"):
+                self.add_error(f"{field}_upload", _("Choose a file of the data folder or upload one, not both."))
+        if not self.errors and not (cleaned.get("ground_truth") or cleaned.get("ground_truth_upload")):
+            self.add_error("ground_truth", _("Choose or upload the table with the diagnoses."))
+        return cleaned
+
+    def request(self, *, by: User) -> DatasetImport | None:
+        """Queue the import; None where the request was refused, with the reason at its field."""
+        given = self.cleaned_data
+        sources: dict[str, str | UploadedFile] = {
+            field: given[f"{field}_upload"] or given[field] for field in ("ground_truth", "metadata", "images")
+        }
+        try:
+            return request_import(
+                by=by,
+                name=given["name"],
+                split_seed=given["split_seed"],
+                leave_out_unmapped=given["leave_out_unmapped"],
+                **sources,
+            )
+        except ImportRejected as rejected:
+            uploaded = rejected.field in sources and given.get(f"{rejected.field}_upload")
+            self.add_error(f"{rejected.field}_upload" if uploaded else rejected.field, rejected.message)
+            return None
+
+    def found_sets(self) -> list[dict[str, str]]:
+        """Folders of the data folder that hold what an import needs, as initial values of this form."""
+        found = []
+        for source in self.sources:
+            if source.kind not in ("ground-truth", "isic-cli"):
+                continue
+            beside = [other for other in self.sources if other.folder == source.folder]
+            metadata = next((other.path for other in beside if other.kind == "metadata"), "")
+            images = next((other.path for other in beside if other.kind == "zip"), "")
+            images = images or next((s.path for s in self.sources if s.kind == "folder" and s.path == source.folder), "")
+            found.append(
+                {
+                    "name": source.folder.rsplit("/", maxsplit=1)[-1] or source.path.removesuffix(".csv"),
+                    "ground_truth": source.path,
+                    "metadata": metadata if source.kind == "ground-truth" else "",
+                    "images": images,
+                }
+            )
+        return found
+
+
+class NewVersionForm(forms.Form):
+    """The name of a new version with confirmed photos."""
+
+    name = forms.CharField(label=_("Name of the new version"), max_length=NAME_LENGTH)
+
+    def request(self, dataset: Dataset, *, by: User) -> DatasetImport | None:
+        """Queue it; None where it was refused, with the reason at the name."""
+        try:
+            return request_version_with_photos(dataset=dataset, name=self.cleaned_data["name"], by=by)
+        except ImportRejected as rejected:
+            self.add_error("name", rejected.message)
+            return None
+
+
+def _grouped(sources: list[SourceFile], kinds: tuple[str, ...]) -> list[Any]:
+    """Choices in a group per folder; the likeliest kind first."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for source in sorted(sources, key=lambda s: (s.folder, kinds.index(s.kind), s.path)):
+        name = source.path.rsplit("/", maxsplit=1)[-1]
+        groups.setdefault(source.folder or "/", []).append((source.path, f"{name} ({_KINDS[source.kind]})"))
+    return [(folder, choices) for folder, choices in groups.items()]
