@@ -1,0 +1,102 @@
+"""A real browser for the journeys: the Chromium of the system, talking to nobody but our own server."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connections
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",  # the container runs as root
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+]
+PATIENCE_MS = 60_000  # two busy cores; nobody waits for it where it is quicker
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip(f"No browser: none of {', '.join(CHROMIUM)} is installed (Debian: apt-get install chromium).")
+    return found
+
+
+@pytest.fixture
+def playwright(monkeypatch: pytest.MonkeyPatch) -> Iterator[Playwright]:
+    # Playwright's synchronous interface runs an event loop in this thread. There Django would refuse its database, and
+    # keeps connections of their own, which nobody else closes.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    with sync_playwright() as running:
+        yield running
+        connections.close_all()
+
+
+@pytest.fixture
+def browser(chromium: str, playwright: Playwright) -> Iterator[Browser]:
+    launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+    yield launched
+    launched.close()
+
+
+class Visitor:
+    """One person's browser, and what went on behind their back."""
+
+    def __init__(self, context: BrowserContext, base_url: str) -> None:
+        self.base_url = base_url
+        self.page: Page = context.new_page()
+        self.foreign: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on(
+            "console", lambda line: self.complaints.append(line.text) if line.type in {"error", "warning"} else None
+        )
+
+    def _note(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and not request.url.startswith(self.base_url):
+            self.foreign.append(request.url)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.base_url + path)
+
+    def sign_in(self, email: str, password: str) -> None:
+        self.go("/accounts/login/")
+        self.page.get_by_label("Email").fill(email)
+        self.page.get_by_label("Password").fill(password)
+        self.page.locator("main").get_by_role("button", name="Sign In").click()
+        self.page.locator(".menu").wait_for()
+
+    def fits(self) -> bool:
+        """Whether nothing sticks out sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """`visit(url, javascript=False, width=320)` opens a browser of its own; at the end it must have been quiet."""
+    visitors: list[tuple[BrowserContext, Visitor]] = []
+
+    def open_one(base_url: str, *, javascript: bool = True, width: int = 1280) -> Visitor:
+        context = browser.new_context(
+            java_script_enabled=javascript, viewport={"width": width, "height": 900}, locale="en-GB"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        visitors.append((context, Visitor(context, base_url)))
+        return visitors[-1][1]
+
+    yield open_one
+    for context, visitor in visitors:
+        context.close()
+        assert visitor.foreign == [], "requests to third parties"
+        assert visitor.complaints == [], "errors in the browser's console"

@@ -1,0 +1,143 @@
+"""A patient's way through the real thing: browser, web server, broker, worker, classifier."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import User
+from diagnoses.models import Classifier, Photo
+from diagnoses.taxonomy import CODES, Diagnosis
+from tests.made import made_photo
+
+PATIENCE_MS = 60_000
+PASSWORD = "a long enough password"
+expect.set_options(timeout=PATIENCE_MS)
+
+pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.django_db(transaction=True)]
+Visit = Callable[..., Any]
+
+
+@pytest.fixture
+def patient(transactional_db: None) -> User:
+    return User.objects.create_user("patient@example.org", PASSWORD)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "spot.jpg"
+    path.write_bytes(made_photo("MEL"))
+    return path
+
+
+@pytest.fixture
+def site(
+    chromium: str, patient: User, tiny_classifier: Classifier, live_web: Any, celery_worker_process: Callable[..., Any]
+) -> str:
+    """The address of a site where everything runs."""
+    celery_worker_process()
+    return str(live_web.url)
+
+
+def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny_classifier: Classifier) -> None:
+    visitor = visit(site, width=390)
+    page = visitor.page
+    visitor.go("/")
+    page.get_by_role("link", name="Sign in").first.click()
+    visitor.sign_in("patient@example.org", PASSWORD)
+    page.get_by_role("link", name="Upload your first photo").click()
+
+    page.locator("input[type=file]").set_input_files(picture)
+    expect(page.locator("[data-preview]")).to_be_visible()
+    page.get_by_text("Say more about it").click()
+    page.get_by_label("Name of the new spot").fill("left shoulder")
+    assert visitor.fits()
+    page.get_by_role("button", name="Analyse this photo").click()
+
+    # The result appears by itself: nobody reloads.
+    page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
+    expect(page.locator(".confidence")).to_be_visible()
+    photo = Photo.objects.select_related("prediction").get()
+    assert photo.prediction is not None
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_contain_text(Diagnosis(photo.diagnosis).full_name)
+    expect(page.locator("table.bars tbody tr")).to_have_count(len(CODES))
+    expect(page.get_by_text(tiny_classifier.version)).to_be_visible()
+    expect(page.locator("#announcement")).to_contain_text(Diagnosis(photo.diagnosis).full_name)
+    assert page.title().startswith(Diagnosis(photo.diagnosis).full_name)
+    assert visitor.fits()
+
+    # The photo keeps its shape.
+    shape = page.locator(".photo__image").evaluate(
+        "image => [image.naturalWidth / image.naturalHeight, getComputedStyle(image).objectFit]"
+    )
+    assert shape[0] == pytest.approx(photo.width / photo.height, rel=0.01)
+    assert shape[1] == "contain"
+
+    heatmap = page.locator(".photo__heatmap")
+    if photo.prediction.heatmap:
+        expect(heatmap).to_have_css("opacity", "0.75")
+        page.get_by_label("Show what it looked at").uncheck()
+        expect(heatmap).to_have_css("opacity", "0")
+        page.get_by_label("Show what it looked at").check()
+        expect(heatmap).to_have_css("opacity", "0.75")
+        assert heatmap.evaluate("image => image.naturalWidth") > 0
+    else:
+        expect(page.get_by_text("No heatmap")).to_be_visible()
+
+    page.get_by_role("link", name="My photos").first.click()
+    expect(page.locator(".tile")).to_have_count(1)
+    expect(page.locator(".tile")).to_contain_text("left shoulder")
+    expect(page.locator(".tile")).to_contain_text("confidence")
+
+
+def test_a_refused_file_keeps_the_form_and_what_was_typed(
+    chromium: str, patient: User, live_web: Any, visit: Visit, tmp_path: Path, picture: Path
+) -> None:
+    visitor = visit(live_web.url, width=320)
+    page = visitor.page
+    visitor.sign_in("patient@example.org", PASSWORD)
+    visitor.go("/photos/new/")
+    wrong = tmp_path / "notes.jpg"
+    wrong.write_text("these are notes, not a photo " * 10)
+    page.get_by_text("Say more about it").click()
+    page.get_by_label("Name of the new spot").fill("nape")
+    page.locator("input[type=file]").set_input_files(wrong)
+    page.get_by_role("button", name="Analyse this photo").click()
+    expect(page.get_by_role("alert").first).to_contain_text("not a photo we can read")
+    expect(page.get_by_label("Name of the new spot")).to_have_value("nape")
+    # The element that holds the chosen file has outlived the exchange of the form.
+    assert page.locator("input[type=file]").evaluate("input => input.files[0].name") == "notes.jpg"
+    assert visitor.fits()
+
+    page.locator("input[type=file]").set_input_files(picture)
+    page.get_by_role("button", name="Analyse this photo").click()
+    page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
+    expect(page.get_by_role("heading", level=1)).to_contain_text("No classifier is live")
+    assert Photo.objects.get().lesion is not None
+    # A refused upload is an answer, not a fault of the page; Chromium notes every 4xx all the same.
+    visitor.complaints[:] = [line for line in visitor.complaints if "422" not in line]
+
+
+def test_without_javascript(site: str, visit: Visit, picture: Path) -> None:
+    visitor = visit(site, javascript=False, width=390)
+    page = visitor.page
+    visitor.sign_in("patient@example.org", PASSWORD)
+    visitor.go("/photos/new/")
+    page.locator("input[type=file]").set_input_files(picture)
+    page.get_by_role("button", name="Analyse this photo").click()
+    page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
+    # The page reloads itself until the result is there.
+    expect(page.locator(".confidence")).to_be_visible()
+    photo = Photo.objects.select_related("prediction").get()
+    assert photo.prediction is not None
+    if photo.prediction.heatmap:
+        page.locator("#heatmap-switch").uncheck()
+        expect(page.locator(".photo__heatmap")).to_have_css("opacity", "0")
+    page.get_by_role("link", name="Delete this photo").click()
+    page.get_by_role("button", name="Delete for good").click()
+    expect(page.get_by_text("have been deleted")).to_be_visible()
+    assert not Photo.objects.exists()
