@@ -1,0 +1,230 @@
+"""Fitting: how rare diagnoses are drawn, what survives a kill, and runs that must end with their reason."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from diagnoses.inference.network import build_network, network_tensors
+from diagnoses.inference.preprocessing import preprocess, to_reference
+from diagnoses.taxonomy import CODES
+from tests.made import made_picture
+from training.pipeline.augment import augmented
+from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
+from training.pipeline.fit import (
+    TrainingError,
+    _epoch_order,
+    balanced_loss,
+    class_weights,
+    drawn_shares,
+    fine_tune,
+    fit_head,
+    one_hot,
+)
+from training.pipeline.progress import Cancelled, Progress
+from training.recipes import SMOKE, Augmentation, ClassBalance, Recipe, changed
+
+RARE = np.array([0] * 10 + [1] * 90)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """Reference pictures and labels of both learning splits."""
+    pictures, labels = {}, {}
+    for split, numbers in (("train", range(12)), ("validation", range(50, 53))):
+        pictures[split] = [
+            to_reference(made_picture(code, number, size=(80, 60)), long_side=200)
+            for code in CODES
+            for number in numbers
+        ]
+        labels[split] = np.repeat(np.arange(8), len(numbers))
+    return {"references": pictures, "labels": labels}
+
+
+def short(**changes: str) -> Recipe:
+    return changed(
+        SMOKE, {"fine_tune.epochs": "3", **{name.replace("__", "."): value for name, value in changes.items()}}
+    )
+
+
+def tuned(made: dict[str, Any], recipe: Recipe, folder: Path, report: Any = lambda _: None) -> tuple[Any, Any]:
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    return network, fine_tune(network, recipe=recipe, run_folder=folder, report=report, **made)
+
+
+def test_shares_and_weights_follow_their_powers() -> None:
+    assert drawn_shares(RARE, ClassBalance())[:2].tolist() == [0.1, 0.9]
+    assert drawn_shares(RARE, ClassBalance(sampling_power=1.0))[:2].tolist() == [0.5, 0.5]
+    assert drawn_shares(RARE, ClassBalance(sampling_power=0.5))[:2] == pytest.approx([0.25, 0.75])
+    weights = class_weights(RARE, ClassBalance(weight_power=1.0))
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[0] == pytest.approx(9 * weights[-1])
+
+
+def test_an_epoch_draws_every_picture_before_any_comes_twice() -> None:
+    balance = ClassBalance(sampling_power=1.0)
+    orders = [_epoch_order(RARE, balance, 60, seed=1, epoch=epoch) for epoch in range(3)]
+    assert all(np.bincount(RARE[order]).tolist() == [30, 30] for order in orders)
+    together = np.concatenate(orders)
+    assert np.bincount(together, minlength=100)[:10].tolist() == [9] * 10  # 90 draws of ten pictures
+    assert np.bincount(together, minlength=100)[10:].tolist() == [1] * 90
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[1], _epoch_order(RARE, balance, 60, seed=1, epoch=1))
+
+
+def test_logit_adjustment_asks_more_of_a_rare_diagnosis() -> None:
+    shares = np.array([0.01, 0.93, *[0.01] * 6])
+    logits = np.zeros((2, 8), np.float32)
+    plain, adjusted = (
+        np.asarray(balanced_loss(shares, adjustment=power, smoothing=0.0)(one_hot(np.array([0, 1])), logits))
+        for power in (0.0, 1.0)
+    )
+    assert plain == pytest.approx(np.log(8), abs=1e-5)
+    assert adjusted == pytest.approx(-np.log([0.01, 0.93]), abs=1e-4)
+
+
+def test_an_unchanged_augmentation_is_the_preprocessing_of_serving() -> None:
+    nothing = Augmentation(False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    picture = made_picture("MEL", 1)
+    varied = augmented(picture, input_size=64, augmentation=nothing, generator=np.random.default_rng(0))
+    recipe = changed(SMOKE, {"architecture.input_size": "64"})
+    assert np.allclose(varied, preprocess(picture, recipe.preprocessing), atol=1e-3)
+
+
+def test_augmentation_varies_within_the_range_of_pixels() -> None:
+    strong = Augmentation(brightness=0.5, contrast=0.5, saturation=0.5, hue_shift=0.2, cutout_share=0.3)
+    generator = np.random.default_rng(0)
+    picture = made_picture("NV", 1, size=(200, 113))
+    seen = [augmented(picture, input_size=48, augmentation=strong, generator=generator) for _ in range(30)]
+    assert all(each.shape == (48, 48, 3) and each.dtype == np.float32 for each in seen)
+    assert min(each.min() for each in seen) >= 0.0
+    assert max(each.max() for each in seen) <= 255.0
+    assert len({each.tobytes() for each in seen}) == 30
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(made: dict[str, Any], tmp_path: Path) -> None:
+    recipe = short()
+    whole, history = tuned(made, recipe, tmp_path / "whole")
+
+    def kill(progress: Progress) -> None:
+        if progress.done > 0.5 * progress.total:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(made, recipe, tmp_path / "killed", kill)
+    found = load_checkpoint(tmp_path / "killed")
+    assert found is not None
+    assert found[0] == 0
+    seen: list[int] = []
+    resumed, again = tuned(made, recipe, tmp_path / "killed", lambda progress: seen.append(progress.done))
+    assert seen[0] == 6 + 1  # 96 pictures in batches of 16: the second epoch begins anew
+    assert len(again.epochs) == 3
+    assert again.best_epoch == history.best_epoch
+    for key, value in network_tensors(whole).items():
+        assert np.allclose(network_tensors(resumed)[key], value, atol=2e-3), key
+
+
+def test_a_finished_run_is_not_trained_again(made: dict[str, Any], tmp_path: Path) -> None:
+    network, _ = tuned(made, short(), tmp_path)
+    reports: list[Progress] = []
+    again, _ = tuned(made, short(), tmp_path, reports.append)
+    assert reports == []
+    assert all(np.array_equal(value, network_tensors(network)[key]) for key, value in network_tensors(again).items())
+
+
+def test_a_cancelled_run_stops_at_once_and_keeps_its_checkpoint(made: dict[str, Any], tmp_path: Path) -> None:
+    calls: list[Progress] = []
+
+    def cancel(progress: Progress) -> None:
+        calls.append(progress)
+        if progress.done == 8:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tuned(made, short(), tmp_path, cancel)
+    assert calls[-1].done == 8
+    assert load_checkpoint(tmp_path) is not None
+
+
+def test_a_folder_of_another_run_is_refused(made: dict[str, Any], tmp_path: Path) -> None:
+    tuned(made, short(fine_tune__epochs="1"), tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        tuned(made, short(fine_tune__epochs="2"), tmp_path)
+    assert caught.value.code == "other_run"
+
+
+def test_a_run_that_diverges_ends_with_that_reason(made: dict[str, Any], tmp_path: Path) -> None:
+    broken = dict(
+        made, references=made["references"] | {"train": [Broken(each) for each in made["references"]["train"]]}
+    )
+    with pytest.raises(TrainingError) as caught:
+        tuned(broken, short(), tmp_path)
+    assert caught.value.code == "diverged"
+
+
+class Broken:
+    """A picture whose pixels are not numbers."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.size = picture.size
+
+    def resize(self, size: tuple[int, int], *_: object, **__: object) -> np.ndarray:
+        return np.full((*size, 3), np.nan)
+
+
+def test_batch_norm_and_frozen_blocks_stay_as_they_were(made: dict[str, Any], tmp_path: Path) -> None:
+    import keras
+
+    recipe = short(fine_tune__frozen_blocks="2", fine_tune__epochs="1")
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    before = network_tensors(network)
+    fine_tune(network, recipe=recipe, run_folder=tmp_path, **made)
+    after = network_tensors(network)
+    moved = {key for key in before if not np.array_equal(before[key], after[key])}
+    assert moved == {key for key in before if not key.startswith(("stem_", "block1_")) and "_bn/" not in key}
+
+
+def test_the_best_epoch_of_the_head_is_kept_with_its_standardisation_folded_in() -> None:
+    import keras
+
+    generator = np.random.default_rng(0)
+    centres = generator.normal(0.0, 1.0, (8, 32))
+    labels = {"train": np.repeat(np.arange(8), 20), "validation": np.repeat(np.arange(8), 10)}
+    features = {
+        name: np.asarray(50.0 + 9.0 * (centres[each] + generator.normal(0, 0.4, (each.size, 32))), np.float32)
+        for name, each in labels.items()
+    }
+    recipe = changed(SMOKE, {"frozen.epochs": "12"})
+    network = build_network(recipe.architecture)
+    history = fit_head(network, recipe=recipe, features=features, labels=labels)
+    head = keras.Model(network.get_layer("features").output, network.outputs[0])
+    called = np.asarray(head.predict_on_batch(features["validation"])).argmax(axis=1)
+    found = np.mean([(called[labels["validation"] == each] == each).mean() for each in range(8)])
+    assert found == pytest.approx(history.best_score)
+    assert found > 0.9
+
+
+def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    for epoch in range(4):
+        tensors = {"a": np.full(1000, float(epoch), np.float32), "step": np.asarray(epoch)}
+        save_checkpoint(tmp_path, epoch=epoch, tensors=tensors, state={"epoch": epoch})
+    assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == ["epoch-0002", "epoch-0003"]
+    newest = tmp_path / "epoch-0003.safetensors"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert (found[0], found[2]) == (2, {"epoch": 2})
+    assert found[1]["a"][0] == 2.0
+    assert found[1]["step"].shape == ()
+    (tmp_path / "epoch-0002.json").write_bytes(b"{")
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "nowhere") is None
