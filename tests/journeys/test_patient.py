@@ -94,8 +94,9 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     expect(page.locator(".tile")).to_contain_text("confidence")
 
 
+@pytest.mark.usefixtures("chromium", "patient")
 def test_a_refused_file_keeps_the_form_and_what_was_typed(
-    chromium: str, patient: User, live_web: Any, visit: Visit, tmp_path: Path, picture: Path
+    live_web: Any, visit: Visit, tmp_path: Path, picture: Path
 ) -> None:
     visitor = visit(live_web.url, width=320)
     page = visitor.page
