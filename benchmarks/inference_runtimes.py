@@ -1,0 +1,76 @@
+"""Compare the ways to run the sealed classifier on this machine's CPU: ONNX Runtime, tf.function, Keras predict.
+
+    python benchmarks/inference_runtimes.py [--bundle bundles/default] [--rounds 15]
+
+The ways take turns in every round, so that a busy moment of the machine meets all of them; read the ratios, not the
+milliseconds. Also checks that they say the same.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from diagnoses.inference.bundle import read_bundle, read_tensors
+from diagnoses.inference.network import build_network, set_network_tensors
+from diagnoses.inference.runtime import OnnxBackend, softmax
+
+BATCHES = (1, 8, 32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path, default=Path("bundles/default"))
+    parser.add_argument("--rounds", type=int, default=15)
+    arguments = parser.parse_args()
+    bundle = read_bundle(arguments.bundle)
+
+    started = time.perf_counter()
+    graph = OnnxBackend(bundle.graph_path)
+    size = bundle.manifest.preprocessing.input_size
+    pixels = np.random.default_rng(0).uniform(0, 255, (max(BATCHES), size, size, 3)).astype(np.float32)
+    graph.run(pixels[:1])
+    print(f"ONNX Runtime: first answer after {time.perf_counter() - started:.2f} s")
+
+    started = time.perf_counter()
+    import tensorflow as tf
+
+    network = build_network(bundle.manifest.architecture)
+    set_network_tensors(network, read_tensors(bundle.weights_path))
+    network.jit_compile = False  # XLA on a CPU is slower still
+    function: Any = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
+    function(tf.constant(pixels[:1]))
+    print(f"tf.function:  first answer after {time.perf_counter() - started:.2f} s, TensorFlow's import included")
+
+    ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "predict": lambda batch: np.asarray(network.predict_on_batch(batch)[0]),
+        "tf.function": lambda batch: function(tf.constant(batch))[0].numpy(),
+        "ONNX Runtime": lambda batch: graph.run(batch)[0],
+    }
+    for count in BATCHES:
+        times: dict[str, list[float]] = {name: [] for name in ways}
+        answers = {name: run(pixels[:count]) for name, run in ways.items()}  # also traces and warms up
+        for _ in range(arguments.rounds):
+            for name, run in ways.items():
+                started = time.perf_counter()
+                run(pixels[:count])
+                times[name].append(time.perf_counter() - started)
+        slowest = statistics.median(times["predict"])
+        for name, taken in times.items():
+            median = statistics.median(taken)
+            difference = np.abs(softmax(answers[name]) - softmax(answers["predict"])).max()
+            print(
+                f"{count:3d} photos  {name:13s} {1000 * median / count:7.1f} ms a photo  {slowest / median:4.1f}x predict  "
+                f"probabilities within {difference:.0e}"
+            )
+
+
+if __name__ == "__main__":
+    main()
