@@ -37,8 +37,8 @@ class Augmentation:
     """What may happen to a training picture; each picture of a batch draws anew.
 
     - `flips_and_quarter_turns`: one of the eight symmetries of the square, all equally likely;
-    - `crop_area_min`: smallest share of the picture a crop keeps, (0, 1]; `aspect_jitter`: its sides vary by up to
-      this factor minus one, >= 0;
+    - `crop_area_min`: smallest share of the picture a crop keeps, (0, 1];
+    - `aspect_jitter`: the sides of a crop vary by up to this factor minus one, >= 0;
     - `brightness`, `contrast`, `saturation`, `hue_shift`: half-widths of the factors drawn around 1 (hue: of the three
       channel gains), [0, 1);
     - `cutout_share`: side of one blanked square as a share of the picture, [0, 1), 0 for none.
@@ -64,9 +64,9 @@ class Augmentation:
 class ClassBalance:
     """How rare diagnoses get their say. All three may be combined; all zero leaves the data as it is.
 
-    - `sampling_power` p: a diagnosis with n pictures is drawn in proportion to n^(1-p), [0, 1];
-    - `weight_power` p: its loss is weighted in proportion to n^-p, [0, 1];
-    - `logit_adjustment` t: t * log(share of the diagnosis among what is drawn) is added to its logit in training
+    - `sampling_power`: with p, a diagnosis with n pictures is drawn in proportion to n^(1-p), [0, 1];
+    - `weight_power`: with p, the loss of a diagnosis with n pictures is weighted in proportion to n^-p, [0, 1];
+    - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn) is added to its logit in training
       only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at balanced accuracy.
     """
 
@@ -84,7 +84,8 @@ class ClassBalance:
 class FrozenPhase:
     """The head on features computed once.
 
-    - `epochs`, `batch_size`: passes over the training pictures, and pictures a step;
+    - `epochs`: passes over the training pictures;
+    - `batch_size`: pictures a step;
     - `learning_rate`: of the optimiser, (0, 1];
     - `weight_decay`: decoupled weight decay ("adamw" alone), [0, 1);
     - `patience`: this many epochs without a better validation score end the phase;
@@ -93,9 +94,12 @@ class FrozenPhase:
     - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
     - `best_by`: the epoch kept is the best by "balanced_accuracy" or by "loss", both on the validation split;
     - `optimizer`: "adamw", or "adam" as published in 2014, without weight decay;
-    - `beta_1`, `beta_2`: decay of its two moments, [0, 1); `epsilon`: the small number in its denominator, above 0;
+    - `beta_1`, `beta_2`: decay of the optimiser's two moments, [0, 1);
+    - `epsilon`: the small number in the optimiser's denominator, above 0;
     - `plateau_factor`: what the learning rate is multiplied by when the validation loss has not fallen for
-      `plateau_patience` epochs, (0, 1); 0 leaves it alone. `learning_rate_min`: it never goes below.
+      `plateau_patience` epochs, (0, 1); 0 leaves it alone;
+    - `plateau_patience`: epochs to wait for that;
+    - `learning_rate_min`: the rate never falls below it.
     """
 
     epochs: int
@@ -136,14 +140,17 @@ class FrozenPhase:
 class FineTunePhase:
     """Blocks unfrozen, BatchNorm frozen throughout (training it with small batches wrecks the network).
 
-    - `epochs`, `batch_size`: checkpoints to reach, and pictures a step;
+    - `epochs`: how many times `pictures_per_epoch` are drawn, with a checkpoint after each;
+    - `batch_size`: pictures a step;
     - `weight_decay`: decoupled, of kernels alone, [0, 1);
     - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
     - `clip_norm`: the gradient of a step is shortened to this length, above 0;
     - `pictures_per_epoch`: pictures drawn between two checkpoints; 0 takes as many as the training split has;
-    - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, ...;
-    - `learning_rate` is reached after `warmup_share` of all steps and falls to 0 along a cosine;
-    - `ema_momentum`: the weights evaluated and kept are a running average, [0, 1), 0 for none;
+    - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, 7 at
+      most;
+    - `learning_rate`: the highest, reached after the warm-up; it falls to 0 along a cosine;
+    - `warmup_share`: share of all steps in which the learning rate rises, [0, 1);
+    - `ema_momentum`: the weights evaluated and kept are a running average with this momentum, [0, 1), 0 for none;
     - `block7b_gamma`: start of block7b's last scale where the ImageNet file has it at 0.
     """
 

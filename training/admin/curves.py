@@ -75,7 +75,9 @@ def _chart(
     for key, name in names:
         places = [(x(place), y(float(entry[key]))) for place, entry in enumerate(history) if entry.get(key) is not None]
         last = float(history[-1].get(key) or 0.0)
-        lines.append(Line(name, key, " ".join(f"{a},{b}" for a, b in places), places[-1][0], places[-1][1], f"{last:.3f}"))
+        lines.append(
+            Line(name, key, " ".join(f"{a},{b}" for a, b in places), places[-1][0], places[-1][1], f"{last:.3f}")
+        )
     _keep_apart(lines)
     first_of_second = next((i for i, entry in enumerate(history) if entry["phase"] == "fine-tune"), None)
     shown = sorted({0, len(history) - 1, *([first_of_second] if first_of_second else [])})

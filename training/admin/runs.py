@@ -150,9 +150,7 @@ class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
             "recipes": list(RECIPES.values()),
         }
         wrong = posted and (choice.errors or (form is not None and form.errors))
-        return TemplateResponse(
-            request, "admin/training/trainingrun/new.html", context, status=422 if wrong else 200
-        )
+        return TemplateResponse(request, "admin/training/trainingrun/new.html", context, status=422 if wrong else 200)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -252,7 +250,7 @@ def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:
         recipe = Recipe.from_json(run.settings)
     except RecipeError:
         return [(name, str(value), False) for name, value in run.settings.items()]
-    usual = dict((name, value) for name, value, _kind in leaves(RECIPES[run.recipe])) if run.recipe in RECIPES else {}
+    usual = {name: value for name, value, _kind in leaves(RECIPES[run.recipe])} if run.recipe in RECIPES else {}
     return [(name, str(value), name in usual and usual[name] != value) for name, value, _kind in leaves(recipe)]
 
 

@@ -14,6 +14,7 @@ from diagnoses.models import Classifier
 from diagnoses.services import bundle_directory
 from diagnoses.taxonomy import CODES
 from training.data.reading import SealedData, example_table, read_sealed
+from training.evaluation.drawing import store_charts
 from training.evaluation.measure import hardest_mistakes, measure, subgroups
 from training.models import Dataset, Evaluation
 from training.pipeline.progress import Progress, Report, silent
@@ -61,9 +62,11 @@ def measure_bundle(
         "hardest": hardest_mistakes(images, labels, probabilities),
         "sealed_before_training": sealed_before_training(bundle.manifest.split, dataset),
     }
+    folder = f"evaluations/{bundle.sha256[:16]}-{dataset.test_fingerprint[:16]}"
+    figures["charts"] = store_charts(figures, folder=folder)
     return Measured(
         figures,
-        {image: [round(float(p), 6) for p in row] for image, row in zip(images, probabilities, strict=True)},
+        {image: [round(float(p), 9) for p in row] for image, row in zip(images, probabilities, strict=True)},
     )
 
 

@@ -1,0 +1,189 @@
+"""Own what training adds to the pages of classifiers: where one comes from, the gates, promotion, the model card."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST
+
+from accounts.models import AuditEntry, User
+from diagnoses.admin import ClassifierAdmin
+from diagnoses.inference.bundle import BundleError
+from diagnoses.models import Classifier
+from diagnoses.services import ClassifierError
+from diagnoses.taxonomy import Diagnosis
+from training.admin.evaluations import figures_context, with_interval
+from training.admin.runs import STYLES, administrator
+from training.models import Evaluation, TrainingRun
+from training.services.registry import PromotionRefused, gates, promote, roll_back, rolled_back_to
+
+HISTORY: int = 20
+
+admin.site.unregister(Classifier)
+
+
+@admin.register(Classifier)
+class RegistryAdmin(ClassifierAdmin):
+    """Every classifier with its origin and figures; promotion goes through the gates here."""
+
+    list_display: ClassVar[list[str]] = [  # type: ignore[misc]  # the base lists fewer
+        "version", "stage", "made_by", "score", "short_sha256", "is_whole", "created", "promoted",
+    ]  # fmt: skip
+    change_list_template = "admin/training/classifier/list.html"
+
+    class Media:
+        css = STYLES
+
+    @admin.display(description=gettext_lazy("made by"))
+    def made_by(self, classifier: Classifier) -> str:
+        run = self._runs().get(classifier.pk)
+        if run is None:
+            return "–"
+        return f"{run.recipe} ← {run.parent}" if run.parent else str(run.recipe)
+
+    @admin.display(description=gettext_lazy("balanced accuracy"))
+    def score(self, classifier: Classifier) -> str:
+        figure = self._scores().get(classifier.pk)
+        return with_interval(figure) if figure else "–"
+
+    # Two small tables, read once a request: a classifier is a rare thing and a list of them is short.
+    def _runs(self) -> dict[int, TrainingRun]:
+        rows = TrainingRun.objects.filter(classifier__isnull=False).select_related("parent")
+        return {run.classifier_id: run for run in rows.defer("log", "history", "parent__manifest")}
+
+    def _scores(self) -> dict[int, Any]:
+        rows = Evaluation.objects.order_by("created").values_list("classifier_id", "metrics__balanced_accuracy")
+        return dict(rows)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # Promotion shows its gates first, on the page of one classifier.
+        return {}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        more = {"live": Classifier.objects.live(), "previous": rolled_back_to()}
+        return super().changelist_view(request, {**more, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        def own(view: Any) -> Any:
+            return self.admin_site.admin_view(view)
+
+        return [
+            path("roll-back/", own(require_POST(self.roll_back_view)), name="diagnoses_classifier_roll_back"),
+            path("<int:pk>/promote/", own(require_POST(self.promote_view)), name="diagnoses_classifier_promote"),
+            path("<int:pk>/card/", own(self.card_view), name="diagnoses_classifier_card"),
+            *super().get_urls(),
+        ]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The page of one classifier: origin, figures, gates, and the way to the live place."""
+        administrator(request)
+        return self._page(request, _classifier(object_id))
+
+    def _page(
+        self, request: HttpRequest, classifier: Classifier, *, refused: str = "", status: int = 200
+    ) -> HttpResponse:
+        live = Classifier.objects.live()
+        seen = gates(classifier)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": classifier.version,
+            "media": self.media,
+            "classifier": classifier,
+            "live": live,
+            "is_live": live is not None and live.pk == classifier.pk,
+            "previous": rolled_back_to(),
+            "gates": seen,
+            "open": all(gate.passed for gate in seen),
+            "refused": refused,
+            "reason": request.POST.get("reason", ""),
+            "run": TrainingRun.objects.select_related("dataset", "parent").filter(classifier=classifier).first(),
+            "children": TrainingRun.objects.filter(parent=classifier).select_related("classifier", "dataset"),
+            "evaluations": _evaluations(classifier),
+            "history": _history(classifier),
+        }
+        return TemplateResponse(request, "admin/training/classifier/page.html", context, status=status)
+
+    def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Make it the live one, through the gates or with a written reason against them."""
+        user = administrator(request)
+        classifier = _classifier(str(pk))
+        try:
+            promote(
+                classifier=classifier,
+                by=user,
+                reason=request.POST.get("reason", "")[:500],
+                override="override" in request.POST,
+            )
+        except (PromotionRefused, BundleError, ClassifierError) as error:
+            return self._page(request, classifier, refused=str(error), status=422)
+        messages.success(
+            request, _("%(version)s is live. Workers load it before their next photo.") % {"version": classifier}
+        )
+        return HttpResponseRedirect(reverse("admin:diagnoses_classifier_change", args=[pk]))
+
+    def roll_back_view(self, request: HttpRequest) -> HttpResponse:
+        """Make the previous classifier live again."""
+        user = administrator(request)
+        try:
+            live = roll_back(by=user, reason=request.POST.get("reason", "")[:500])
+        except (PromotionRefused, BundleError, ClassifierError) as error:
+            messages.error(request, _("Not rolled back. %(why)s") % {"why": error})
+        else:
+            messages.success(request, _("%(version)s is live again.") % {"version": live})
+        return HttpResponseRedirect(reverse("admin:diagnoses_classifier_changelist"))
+
+    def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The model card: what it is for, what it learned from, how good it is, what it is not."""
+        administrator(request)
+        classifier = _classifier(str(pk))
+        run = TrainingRun.objects.select_related("dataset", "parent").filter(classifier=classifier).first()
+        evaluation = _evaluations(classifier).first()
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Model card of %(version)s") % {"version": classifier},
+            "media": self.media,
+            "classifier": classifier,
+            "manifest": classifier.manifest,
+            "diagnoses": list(Diagnosis),
+            "run": run,
+            "evaluation": evaluation,
+            **(figures_context(evaluation) if evaluation else {}),
+        }
+        return TemplateResponse(request, "admin/training/classifier/card.html", context)
+
+
+def _classifier(text: str) -> Classifier:
+    if not text.isdecimal():
+        raise Http404
+    return get_object_or_404(Classifier, pk=int(text))
+
+
+def _evaluations(classifier: Classifier) -> QuerySet[Evaluation]:
+    rows = Evaluation.objects.filter(classifier=classifier).select_related("dataset").defer("predictions")
+    return rows.defer("predictions", "dataset__eda", "dataset__report")
+
+
+def _history(classifier: Classifier) -> list[dict[str, Any]]:
+    """Who registered and promoted it, when and why, newest first."""
+    entries = AuditEntry.objects.filter(subject=f"classifier:{classifier.pk}")[:HISTORY]
+    names = {str(user.pk): str(user) for user in User.objects.filter(pk__in=[e.actor for e in entries if e.actor])}
+    return [
+        {
+            "when": entry.created,
+            "what": entry.get_action_display(),
+            "who": names.get(entry.actor, _("the application or the shell") if not entry.actor else _("a former user")),
+            "before": entry.detail.get("before"),
+            "reason": entry.detail.get("reason", ""),
+        }
+        for entry in entries
+    ]

@@ -1,0 +1,58 @@
+"""Own an evaluation as files: the predictions and the truth in the ISIC submission format, the figures as JSON.
+
+Both CSVs can be handed to the official `isic-challenge-scoring` as they are.
+"""
+
+import csv
+import io
+import json
+from typing import Final
+
+from diagnoses.taxonomy import CODES, UNKNOWN_CODE
+from training.models import Evaluation
+
+FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\0")
+"""A spreadsheet takes a cell that begins with one of these for a formula (RELIABILITY R31)."""
+
+
+def predictions_csv(evaluation: Evaluation) -> str:
+    """One row an image: image, the eight calibrated probabilities, and UNK (always 0: this classifier has no such)."""
+    rows = sorted(evaluation.predictions.items())
+    return _csv([[image, *(f"{float(p):.9f}" for p in table), "0.0"] for image, table in rows])
+
+
+def ground_truth_csv(evaluation: Evaluation) -> str:
+    """One row an image: image and the one-hot truth, UNK 0."""
+    truth = (
+        evaluation.dataset.examples.filter(split=evaluation.split).order_by("image").values_list("image", "diagnosis")
+    )
+    return _csv(
+        [[image, *("1.0" if code == diagnosis else "0.0" for code in CODES), "0.0"] for image, diagnosis in truth]
+    )
+
+
+def figures_json(evaluation: Evaluation) -> str:
+    """Everything measured, with what it was measured on."""
+    described = {
+        "classifier": evaluation.classifier.version,
+        "classifier_sha256": evaluation.classifier.sha256,
+        "dataset": evaluation.dataset.name,
+        "split": evaluation.split,
+        "fingerprint": evaluation.fingerprint,
+        "created": evaluation.created.isoformat(),
+        "metrics": {name: value for name, value in evaluation.metrics.items() if name != "charts"},
+    }
+    return json.dumps(described, indent=2, sort_keys=True)
+
+
+def safe_cell(text: str) -> str:
+    """The text as a spreadsheet shows it: what would start a formula is marked as text."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+
+
+def _csv(rows: list[list[str]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", *CODES, UNKNOWN_CODE])
+    writer.writerows([safe_cell(image), *figures] for image, *figures in rows)
+    return file.getvalue()

@@ -1,0 +1,26 @@
+"""Reading single images of a sealed data set for a page: one member of one stored zip, and nothing decoded."""
+
+import zipfile
+from pathlib import PurePosixPath
+from typing import Final
+
+from django.core.files.storage import default_storage
+
+from training.models import Dataset
+
+TYPES: Final = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
+
+
+def picture_of(dataset: Dataset, image: str) -> tuple[bytes, str] | None:
+    """The file's bytes and content type (by our own list); None where there is no such picture any more."""
+    example = dataset.examples.filter(image=image, archive__isnull=False).select_related("archive").first()
+    if example is None or example.archive is None:
+        return None
+    content_type = TYPES.get(PurePosixPath(example.member).suffix.lower())
+    if content_type is None:
+        return None
+    try:
+        with default_storage.open(example.archive.name, "rb") as file, zipfile.ZipFile(file) as archive:
+            return archive.read(example.member), content_type
+    except (OSError, KeyError, zipfile.BadZipFile):
+        return None
