@@ -67,8 +67,8 @@ def main() -> None:
             median = statistics.median(taken)
             difference = np.abs(softmax(answers[name]) - softmax(answers["predict"])).max()
             print(
-                f"{count:3d} photos  {name:13s} {1000 * median / count:7.1f} ms a photo  {slowest / median:4.1f}x predict  "
-                f"probabilities within {difference:.0e}"
+                f"{count:3d} photos  {name:13s} {1000 * median / count:7.1f} ms a photo  "
+                f"{slowest / median:4.1f}x predict  probabilities within {difference:.0e}"
             )
 
 

@@ -82,6 +82,11 @@ class KerasBackend:
     batch_size = GPU_BATCH
 
     def __init__(self, network: Any) -> None:
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            # Keras would compile with XLA, anew for every number of pictures, and on a CPU several times slower.
+            network.jit_compile = False
         self._network = network
 
     @classmethod
