@@ -1,5 +1,6 @@
 """Writes to classifiers: register a sealed bundle, promote one, note a fault."""
 
+import hashlib
 import json
 import logging
 import shutil
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-from diagnoses.inference.bundle import MANIFEST_NAME, SEALED_FILES, BundleError, read_bundle
+from diagnoses.inference.bundle import MANIFEST_NAME, SEALED_FILES, BundleError, file_sha256, read_bundle
 from diagnoses.models import Classifier
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,9 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
     folder = f"bundles/{bundle.sha256}"
     for path in (directory / name for name in (MANIFEST_NAME, *SEALED_FILES)):
         name = f"{folder}/{path.name}"
-        if default_storage.exists(name) and default_storage.size(name) == path.stat().st_size:
+        if _is_stored(path, name):
             continue
-        default_storage.delete(name)
+        default_storage.delete(name)  # a damaged copy is replaced: loading the bundle again heals it
         with path.open("rb") as file:
             default_storage.save(name, File(file))
     if existing is not None:
@@ -55,6 +56,17 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
             sha256=bundle.sha256,
         )
     return classifier
+
+
+def _is_stored(path: Path, name: str) -> bool:
+    """Whether the storage holds exactly this file under `name`."""
+    if not default_storage.exists(name) or default_storage.size(name) != path.stat().st_size:
+        return False
+    with default_storage.open(name) as stored:
+        digest = hashlib.sha256()
+        for chunk in stored.chunks():
+            digest.update(chunk)
+    return digest.hexdigest() == file_sha256(path)
 
 
 def promote_classifier(*, classifier: Classifier, by: User | None = None, reason: str = "") -> Classifier:
