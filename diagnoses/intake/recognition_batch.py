@@ -17,7 +17,7 @@ _WAVES: NDArray[np.float64] = np.array(_COSINES, dtype=np.float64)
 
 
 def miniature(image: Image.Image) -> NDArray[np.float32]:
-    """The grey miniature (_SIDE x _SIDE, levels 0 to 255) that the hash is made of; small enough to keep by thousands."""
+    """The grey miniature (_SIDE x _SIDE, levels 0 to 255) that the hash is made of; small enough to keep many."""
     coarse = image.reduce(max(1, max(image.size) // _COARSE_SIDE)) if max(image.size) > _COARSE_SIDE else image
     small = coarse.convert("L").convert("F").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.frombuffer(small.tobytes(), dtype=np.float32).reshape(_SIDE, _SIDE)

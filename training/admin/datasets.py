@@ -1,6 +1,6 @@
 """Own the pages of data sets and imports: import, watch, read the figures, make a new version, delete."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -49,9 +49,9 @@ def _administrator(request: HttpRequest) -> User:
 
 @admin.register(Dataset)
 class DatasetAdmin(admin.ModelAdmin[Dataset]):
-    list_display: ClassVar[list[str]] = ["name", "images", "kind", "figures", "previous", "created"]
-    list_select_related: ClassVar[list[str]] = ["previous"]
-    search_fields: ClassVar[list[str]] = ["name"]
+    list_display = ["name", "images", "kind", "figures", "previous", "created"]
+    list_select_related = ["previous"]
+    search_fields = ["name"]
     change_list_template = "admin/training/dataset/list.html"
 
     class Media:
@@ -180,9 +180,9 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
 
 @admin.register(DatasetImport)
 class DatasetImportAdmin(admin.ModelAdmin[DatasetImport]):
-    list_display: ClassVar[list[str]] = ["name", "layout", "status", "stage", "dataset", "requested_by", "created"]
-    list_filter: ClassVar[list[str]] = ["status"]
-    list_select_related: ClassVar[list[str]] = ["dataset", "requested_by"]
+    list_display = ["name", "layout", "status", "stage", "dataset", "requested_by", "created"]
+    list_filter = ["status"]
+    list_select_related = ["dataset", "requested_by"]
 
     class Media:
         css = STYLES

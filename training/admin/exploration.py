@@ -92,9 +92,7 @@ def table_response(dataset: Dataset, key: str) -> HttpResponse:
     section = next((each for each in (dataset.eda or {}).get("sections", []) if each["key"] == key), None)
     if section is None or not section["columns"]:
         raise Http404
-    return csv_response(
-        f"{dataset.name}-{key}.csv", [column["key"] for column in section["columns"]], section["rows"]
-    )
+    return csv_response(f"{dataset.name}-{key}.csv", [column["key"] for column in section["columns"]], section["rows"])
 
 
 def csv_response(filename: str, header: list[str], rows: list[list[Any]]) -> HttpResponse:

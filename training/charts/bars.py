@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from training.charts.style import BLUE, SMALL, canvas, style
 from training.charts.themes import INK, MUTED, PAPER, RULE
 
-ROW: Final = 0.33
+ROW: Final = 0.29
 """Inches per bar."""
 
 _FOOT: Final = 0.25
@@ -45,7 +45,7 @@ def bars(items: Sequence[Bar], *, key: Sequence[Part] = ()) -> Figure:
         longest = max((item.value for item in items), default=0.0) or 1.0
         for position, item in zip(positions, items, strict=True):
             axes.text(item.value + longest * 0.012, position, item.note, va="center", color=INK, size=SMALL)
-        axes.set_xlim(0, longest * 1.24)
+        axes.set_xlim(0, longest * 1.42)
         axes.set_ylim(len(items) - 0.4, -0.6)
         axes.set_xticks([])
         axes.axvline(0, color=RULE, linewidth=1)
@@ -63,9 +63,7 @@ def divided_bars(
         start = [0.0] * len(labels)
         for number, part in enumerate(parts):
             widths = [row[number] for row in shares]
-            axes.barh(
-                positions, widths, left=start, color=part.colour, height=0.68, edgecolor=PAPER, linewidth=0.8
-            )
+            axes.barh(positions, widths, left=start, color=part.colour, height=0.68, edgecolor=PAPER, linewidth=0.8)
             for position, left, width in zip(positions, start, widths, strict=True):
                 if width >= _INSIDE:
                     axes.text(
@@ -75,7 +73,7 @@ def divided_bars(
         for position, note in zip(positions, notes, strict=True):
             axes.text(1.015, position, note, va="center", color=MUTED, size=SMALL)
         axes.set_yticks(positions, labels)
-        axes.set_xlim(0, 1.14)
+        axes.set_xlim(0, 1.22)
         axes.set_ylim(len(labels) - 0.4, -0.6)
         axes.set_xticks([])
         _name_colours(figure, parts)
@@ -95,7 +93,7 @@ class Pair:
 def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float, reference_label: str) -> Figure:
     """Two shares per name on one scale from 0, with a reference line that is named."""
     with style():
-        figure, axes = canvas(0.42 * len(items) + 0.75)
+        figure, axes = canvas(0.4 * len(items) + 0.75)
         positions = range(len(items))
         axes.axvline(reference, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
         axes.text(reference, -0.72, reference_label, ha="center", va="bottom", color=MUTED, size=SMALL)
@@ -106,7 +104,7 @@ def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float,
             for value, part, side in ((item.first, first, -1), (item.second, second, 1)):
                 if value is None:
                     continue
-                axes.scatter([value], [position], s=62, color=part.colour, zorder=2)
+                axes.scatter([value], [position], s=44, color=part.colour, zorder=2)
                 away = side if len(known) == 1 or known[0] <= known[1] else -side
                 axes.annotate(
                     f"{value:.1%}".replace("%", "\u00a0%"), (value, position), xytext=(9 * away, 0),
@@ -114,7 +112,7 @@ def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float,
                 )  # fmt: skip
         axes.set_yticks(positions, [f"{item.label}\n{item.note}" for item in items])
         top = max([reference, *(v for item in items for v in (item.first, item.second) if v is not None)])
-        axes.set_xlim(-0.12 * top, top * 1.2)
+        axes.set_xlim(-0.2 * top, top * 1.3)
         axes.set_ylim(len(items) - 0.5, -0.8)
         axes.set_xticks([])
         _name_colours(figure, (first, second))
@@ -125,9 +123,7 @@ def _name_colours(figure: Figure, parts: Sequence[Part]) -> None:
     """Write what each colour means, in that colour, above the drawing."""
     if not parts:
         return
-    handles = [
-        figure.axes[0].scatter([], [], s=52, marker="s", color=part.colour, label=part.label) for part in parts
-    ]
+    handles = [figure.axes[0].scatter([], [], s=52, marker="s", color=part.colour, label=part.label) for part in parts]
     figure.legend(
         handles=handles, loc="outside upper left", ncols=len(parts), frameon=False, fontsize=SMALL, handletextpad=0.2,
         columnspacing=1.4, borderaxespad=0.0, labelcolor=INK,

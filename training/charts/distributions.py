@@ -10,7 +10,7 @@ from training.charts.bars import ROW
 from training.charts.style import BLUE, SMALL, VERMILION, canvas, style
 from training.charts.themes import INK, MUTED, RULE
 
-_HEIGHT: Final = 2.7
+_HEIGHT: Final = 2.4
 
 
 def columns(
@@ -71,7 +71,7 @@ def ranges(items: Sequence[Range], *, axis: str, low: float, high: float) -> Fig
             axes.text(high * 1.02, position, item.note, va="center", color=MUTED, size=SMALL)
         axes.set_yticks(range(len(items)), [item.label for item in items])
         axes.set_xlim(low, high * 1.17)
-        ticks = [value for value in range(int(low), int(high) + 1, 10)]
+        ticks = list(range(int(low), int(high) + 1, 10))
         axes.set_xticks(ticks, [str(value) for value in ticks])
         axes.grid(axis="x", color=RULE, linewidth=0.8)
         axes.set_ylim(len(items) - 0.4, -0.6)

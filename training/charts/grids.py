@@ -10,6 +10,9 @@ from training.charts.style import BLUE, SMALL, canvas, style
 from training.charts.themes import INK
 
 _CELL: Final = 0.34
+_HEADING: Final = 6.6
+"""Points: "extremity" must fit above a column when there are nine."""
+
 _DARK_FROM: Final = 0.72
 """From this shade on, white figures read better than ink."""
 
@@ -31,6 +34,7 @@ def grid(rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[
                 )  # fmt: skip
         axes.set_xticks(range(len(columns)), [label.replace(" ", "\n").replace("/", "/\n") for label in columns])
         axes.xaxis.tick_top()
+        axes.tick_params(axis="x", labelsize=_HEADING)
         axes.set_yticks(range(len(rows)), rows)
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)

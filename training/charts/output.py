@@ -35,9 +35,13 @@ def as_svg(figure: Figure, *, title: str, description: str) -> str:
     text = _STYLE_ELEMENT.sub("", text, count=1)
     text = _STYLE_ATTRIBUTE.sub(lambda match: _attributes(match[1]), text)
     named = (
-        f'<svg role="img" aria-labelledby="title description" stroke-linejoin="round" stroke-linecap="butt" '
-        f'\\1>\n<title id="title">{escape(title)}</title>\n<desc id="description">{escape(description)}</desc>'
-    ).replace("\\", "\\\\").replace("\\\\1", "\\1")
+        (
+            f'<svg role="img" aria-labelledby="title description" stroke-linejoin="round" stroke-linecap="butt" '
+            f'\\1>\n<title id="title">{escape(title)}</title>\n<desc id="description">{escape(description)}</desc>'
+        )
+        .replace("\\", "\\\\")
+        .replace("\\\\1", "\\1")
+    )
     return _ROOT.sub(named, text, count=1)
 
 

@@ -5,8 +5,14 @@ from typing import Any, Final
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from training.charts.themes import INK, MUTED, RULE
+from training.charts.themes import INK, MUTED, PAPER, RULE
+
+__all__ = [
+    "AMBER", "BLUE", "GREY", "INK", "MUTED", "PAPER", "RULE", "SMALL", "TEAL", "TEXT", "VERMILION", "WIDTH", "canvas",
+    "style",
+]  # fmt: skip
 
 BLUE: Final = "#2f7fb8"
 VERMILION: Final = "#d55e00"
@@ -14,11 +20,11 @@ AMBER: Final = "#d99a12"
 TEAL: Final = "#169a7d"
 GREY: Final = "#97a3ae"
 
-WIDTH: Final = 7.2
-"""Inches; shown at the width of its column, so this only sets how large type is beside it."""
+WIDTH: Final = 5.4
+"""Inches; shown at the width of its column, so this only sets how large type is beside it: readable on a telephone."""
 
-TEXT: Final = 10.0
-SMALL: Final = 8.8
+TEXT: Final = 9.2
+SMALL: Final = 8.2
 
 _RC: Final[dict[str, Any]] = {
     # Text stays text: crisp at any size, found by a search in the page, set in the reader's own typeface.
@@ -41,13 +47,12 @@ _RC: Final[dict[str, Any]] = {
 
 def style() -> Any:
     """The settings under which a figure is drawn and saved, as a context manager."""
-    return rc_context(_RC)
+    return rc_context(_RC)  # type: ignore[arg-type]  # the stub wants a literal type for every key
 
 
 def canvas(height: float) -> tuple[Figure, Axes]:
     """A figure of `WIDTH` by `height` inches with one bare axes; call inside `style()`."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr]  # set above
+    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03))
     figure.patch.set_alpha(0.0)
     axes = figure.add_subplot()
     axes.patch.set_alpha(0.0)

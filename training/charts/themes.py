@@ -1,4 +1,4 @@
-"""Own the neutral colours of charts on light and on dark pages. No matplotlib: the web process turns one into the other."""
+"""Own the neutral colours of charts on light and dark pages, without matplotlib: the web process needs them."""
 
 from typing import Final
 

@@ -50,12 +50,13 @@ class _WatchedFile(File[bytes]):
 
     def __init__(self, file: IO[bytes], *, total: int, report: Report) -> None:
         super().__init__(file)
+        self._source = file
         self._total = max(total, 1)
         self._report = report
 
     def read(self, *args: Any) -> bytes:
-        content: bytes = self.file.read(*args)
-        self._report(Progress("storing", min(self.file.tell(), self._total), self._total))
+        content = self._source.read(*args)
+        self._report(Progress("storing", min(self._source.tell(), self._total), self._total))
         return content
 
 
@@ -94,9 +95,10 @@ class DatasetPictures(PictureStore):
         self._zips: dict[int, zipfile.ZipFile] = {}
         self._where: dict[str, int] = {}
         rows = dataset.examples.filter(archive__isnull=False)
-        for image, member, archive in rows.values_list("image", "member", "archive"):
+        for image, member, key in rows.values_list("image", "member", "archive_id"):
+            assert key is not None
             self._names[image] = member
-            self._where[image] = archive
+            self._where[image] = key
         for archive in ImageArchive.objects.filter(pk__in=set(self._where.values())):
             file = default_storage.open(archive.name, "rb")
             self._files.append(file)

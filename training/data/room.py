@@ -10,7 +10,6 @@ import logging
 import shutil
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,9 +33,9 @@ from training.pipeline.faults import ExamplesError
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.tables import Tables, read_tables
 from training.services import jobs
-from training.services.datasets import FOLDER, NewDataset, seal_dataset
+from training.services.datasets import NewDataset, seal_dataset
 from training.services.imports import UPLOAD, open_upload, resolve_source
-from training.services.leftovers import discard_folder, job_folder
+from training.services.leftovers import discard_folder, job_folder, shell_folder
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +61,7 @@ def import_dataset(
     *, name: str, source: Source, seed: int = DEFAULT_SEED, by: User | None = None, report: Report = silent
 ) -> Dataset:
     """Import in the foreground, as the command does. Raises ImportRefused, and whatever `report` raises to stop."""
-    folder = f"{FOLDER}/shell-{uuid.uuid4().hex}"
+    folder = shell_folder()
     try:
         with _workspace() as work:
             new = _prepare(name=name, source=source, seed=seed, folder=folder, work=work, report=report)
@@ -105,14 +104,18 @@ def run_import_job(pk: Any) -> None:
     except ImportRefused as refused:
         _fail(claim, refused)
     except SoftTimeLimitExceeded:
-        _fail(claim, ImportRefused("too_long", "The import took longer than a worker may work on one. Try fewer files."))
+        _fail(
+            claim, ImportRefused("too_long", "The import took longer than a worker may work on one. Try fewer files.")
+        )
     except IntegrityError:
         if not Dataset.objects.filter(name=job.name).exists():
             _fail(claim, ImportRefused("unexpected", "The database refused the rows. The log of the worker says more."))
             raise
         _fail(claim, ImportRefused("name_taken", f"There is a data set named {job.name} already."))
     except Exception as error:
-        _fail(claim, ImportRefused("unexpected", f"Something went wrong ({type(error).__name__}). Nothing was imported."))
+        _fail(
+            claim, ImportRefused("unexpected", f"Something went wrong ({type(error).__name__}). Nothing was imported.")
+        )
         raise
     finally:
         if not kept:
@@ -235,9 +238,7 @@ def _with_pictures(
     with store as pictures:
         _require_room(sum(pictures.size_of(image) for image, _ in wanted if image in pictures), archive_file.parent)
         with ArchiveWriter(archive_file) as archive:
-            seen = inspect_pictures(
-                wanted, pictures, labels_file=tables.labels_file, archive=archive, report=report
-            )
+            seen = inspect_pictures(wanted, pictures, labels_file=tables.labels_file, archive=archive, report=report)
         notes["pictures_without_row"] = len(pictures) - sum(image in pictures for image, _ in wanted)
     faults += seen.faults
     if faults:

@@ -1,5 +1,6 @@
 """Own which chart shows which section. Draws from the section's own table, so chart and table cannot disagree."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -67,14 +68,18 @@ def _age(section: Section) -> Figure:
         [row["images"] for row in rows],
         axis="age in years",
         mark=at(mean),
-        band=(at(mean - sd), at(mean + sd)) if sd == sd else None,
+        band=(at(mean - sd), at(mean + sd)) if not math.isnan(sd) else None,
         mark_label=f"mean {mean:.1f}, SD {sd:.1f}",
     )
 
 
 def _age_by_diagnosis(section: Section) -> Figure:
     items = [
-        Range(row["code"], (row["p5"], row["p25"], row["p50"], row["p75"], row["p95"]), f"n{NBSP}={NBSP}{count(row['known'])}")
+        Range(
+            row["code"],
+            (row["p5"], row["p25"], row["p50"], row["p75"], row["p95"]),
+            f"n{NBSP}={NBSP}{count(row['known'])}",
+        )
         for row in _records(section)
     ]
     high = max(item.quantiles[-1] for item in items)
@@ -86,10 +91,7 @@ def _sex_by_diagnosis(section: Section) -> Figure:
     totals = [row["female"] + row["male"] + row["missing"] for row in rows]
     return divided_bars(
         [row["code"] for row in rows],
-        [
-            [row[key] / total for key in ("female", "male", "missing")]
-            for row, total in zip(rows, totals, strict=True)
-        ],
+        [[row[key] / total for key in ("female", "male", "missing")] for row, total in zip(rows, totals, strict=True)],
         (WOMEN, MEN, NOT_STATED),
         notes=[f"n{NBSP}={NBSP}{count(total)}" for total in totals],
     )
@@ -147,7 +149,9 @@ def _images_per_lesion(section: Section) -> Figure:
 
 
 def _image_sizes(section: Section) -> Figure:
-    return bars([Bar(row["size"], row["images"], _share_note(row["images"], row["share"])) for row in _records(section)])
+    return bars(
+        [Bar(row["size"], row["images"], _share_note(row["images"], row["share"])) for row in _records(section)]
+    )
 
 
 _DRAWINGS: Final[Mapping[str, Callable[[Section], Figure]]] = {

@@ -18,9 +18,9 @@ ENOUGH: Final = 100
 """A share among fewer images moves by several percentage points by chance."""
 
 UNTOLD: Final = (
-    ("Skin tone", "No column records it, so how well a classifier works on dark skin cannot be measured with this data."),
+    ("Skin tone", "No column records it, so how well a classifier works on dark skin cannot be measured here."),
     ("Patient", "There is no patient id: two lesions of one person may lie on both sides of the split."),
-    ("Camera and clinic", "No column names them. Images of one diagnosis may share a device, a lens or a habit of framing, "
+    ("Camera and clinic", "No column names them. Images of one diagnosis may share a device, a lens or a framing, "
      "and a network can learn that instead of the lesion."),
     ("How the diagnosis was made", "The tables do not say which labels come from histopathology and which from experts "
      "looking at the image."),
@@ -30,8 +30,10 @@ UNTOLD: Final = (
 def missing_values(table: pd.DataFrame) -> Section:
     """How often each column is empty, overall and by diagnosis."""
     empty = table[list(METADATA)].isna()
-    by_diagnosis = empty.groupby(table["diagnosis"]).mean()
-    codes = [d.value for d in Diagnosis if d.value in by_diagnosis.index]
+    by_diagnosis: dict[str, dict[str, float]] = (
+        empty.groupby(table["diagnosis"]).mean().to_dict("index")  # type: ignore[assignment]  # keys are our own words
+    )
+    codes = [d.value for d in Diagnosis if d.value in by_diagnosis]
     worst = str(empty.mean().idxmax())
     total = int(empty[worst].sum())
     reading = (
@@ -51,7 +53,7 @@ def missing_values(table: pd.DataFrame) -> Section:
         ),
         [
             (name, int(empty[column].sum()), float(empty[column].mean()),
-             *(float(by_diagnosis.at[code, column]) for code in codes))
+             *(float(by_diagnosis[code][column]) for code in codes))
             for column, name in METADATA.items()
         ],
         {"missing": {column: int(empty[column].sum()) for column in METADATA}},
@@ -76,7 +78,8 @@ def malignant_where_missing(table: pd.DataFrame) -> Section:
     if telling:
         _, name, share = max(telling)
         reading = (
-            f"Where the {name} is missing, {percent(share)} of the images are malignant, against {percent(overall)} overall."
+            f"Where the {name} is missing, {percent(share)} of the images are malignant, "
+            f"against {percent(overall)} overall."
         )
     else:
         reading = f"Too few values are missing to say whether that goes with malignancy ({percent(overall)} overall)."
@@ -93,8 +96,8 @@ def malignant_where_missing(table: pd.DataFrame) -> Section:
         ),
         rows,
         figures,
-        "This says how the images were collected, not what lesions are like. A model fed with metadata can learn the gap "
-        "instead of the lesion, and will be wrong wherever people leave a field empty for another reason."
+        "This says how the images were collected, not what lesions are like. A model fed with metadata can learn the "
+        "gap instead of the lesion, and will be wrong wherever people leave a field empty for another reason."
         if strong
         else "",
     )

@@ -9,7 +9,7 @@ MALIGNANT_CODES = [diagnosis.value for diagnosis in MALIGNANT]
 
 
 def kind_of(diagnosis: Diagnosis) -> str:
-    """"malignant", "precursor" or "benign"."""
+    """ "malignant", "precursor" or "benign"."""
     return "malignant" if diagnosis.malignant else "precursor" if diagnosis.precursor else "benign"
 
 
@@ -42,7 +42,14 @@ def class_distribution(table: pd.DataFrame) -> Section:
             Column("lesions", "Lesions with an id"),
         ),
         [
-            (d.value, d.full_name, kind_of(d), int(counts[d.value]), counts[d.value] / total, int(lesions.get(d.value, 0)))
+            (
+                d.value,
+                d.full_name,
+                kind_of(d),
+                int(counts[d.value]),
+                counts[d.value] / total,
+                int(lesions.get(d.value, 0)),
+            )
             for d in Diagnosis
         ],
         {
@@ -85,7 +92,10 @@ def images_per_lesion(table: pd.DataFrame) -> Section:
         "Images per lesion",
         reading,
         (Column("images", "Images of the lesion"), Column("lesions", "Lesions"), Column("share", "Share", "share")),
-        [(int(size), int(number), number / len(per_lesion)) for size, number in sizes.items()],
+        [
+            (int(size), int(number), number / len(per_lesion))
+            for size, number in zip(sizes.index.astype(int), sizes, strict=True)
+        ],
         {
             "with_lesion_id": len(known),
             "without_lesion_id": without,

@@ -1,7 +1,9 @@
 """Own the sections about the people: age and sex, overall and by diagnosis."""
 
+from collections import Counter
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from diagnoses.taxonomy import Diagnosis
@@ -51,7 +53,11 @@ def age_distribution(table: pd.DataFrame) -> Section:
         reading,
         (Column("age", "Age from", "text"), Column("images", "Images"), Column("share", "Share", "share")),
         [
-            (f"{age}" if in_steps else f"{age} to {age + BIN - 1}", int(steps.get(age, 0)), steps.get(age, 0) / len(ages))
+            (
+                f"{age}" if in_steps else f"{age} to {age + BIN - 1}",
+                int(steps.get(age, 0)),
+                steps.get(age, 0) / len(ages),
+            )
             for age in range(first, last + 1, BIN)
         ],
         figures,
@@ -66,21 +72,21 @@ def age_by_diagnosis(table: pd.DataFrame) -> Section:
     medians: dict[str, float] = {}
     if known.ngroups:
         size, mean, sd = known.size(), known.mean(), known.std()
-        quantiles = known.quantile(list(QUANTILES)).unstack()
+        quantiles: Any = known.quantile(np.array(QUANTILES)).unstack()
         for diagnosis in Diagnosis:
             code = diagnosis.value
             if code not in size.index:
                 continue
             spread = None if pd.isna(sd[code]) else float(sd[code])
-            at = [float(quantiles.loc[code, quantile]) for quantile in QUANTILES]
+            at = [float(value) for value in quantiles.loc[code].to_numpy()]
             rows.append((code, int(size[code]), float(mean[code]), spread, *at))
             if size[code] >= FEW:
                 medians[code] = at[2]
     if len(medians) > 1:
         young, old = min(medians, key=lambda c: medians[c]), max(medians, key=lambda c: medians[c])
         reading = (
-            f"Half of the {Diagnosis(young).full_name.lower()} images show people of {medians[young]:.0f} or younger, half "
-            f"of the {Diagnosis(old).full_name.lower()} images people of {medians[old]:.0f} or older."
+            f"Half of the {Diagnosis(young).full_name.lower()} images show people of {medians[young]:.0f} or younger, "
+            f"half of the {Diagnosis(old).full_name.lower()} images people of {medians[old]:.0f} or older."
         )
         caution = (
             "Age alone tells some diagnoses apart; a model given the age can lean on it instead of on the image."
@@ -110,17 +116,12 @@ def sex_by_diagnosis(table: pd.DataFrame) -> Section:
     """Women, men and not stated, for each diagnosis."""
     sex = table["sex"].fillna("missing")
     overall = sex.value_counts().reindex(["female", "male", "missing"], fill_value=0)
-    crossed = pd.crosstab(table["diagnosis"], sex).reindex(
-        index=[d.value for d in Diagnosis], columns=["female", "male", "missing"], fill_value=0
-    )
-    known = crossed["female"] + crossed["male"]
-    male_share = (crossed["male"] / known.where(known > 0)).fillna(0.0)
-    rows = [
-        (code, int(crossed.at[code, "female"]), int(crossed.at[code, "male"]), int(crossed.at[code, "missing"]),
-         float(male_share[code]))
-        for code in crossed.index
-        if crossed.loc[code].sum()
-    ]  # fmt: skip
+    crossed = Counter(zip(table["diagnosis"], sex, strict=True))
+    rows = []
+    for diagnosis in Diagnosis:
+        female, male, missing = (crossed[diagnosis.value, word] for word in ("female", "male", "missing"))
+        if female + male + missing:
+            rows.append((diagnosis.value, female, male, missing, male / (female + male) if female + male else 0.0))
     reading = (
         f"{count(int(overall['male']))} images are of men, {count(int(overall['female']))} of women, and for "
         f"{count(int(overall['missing']))} the sex is not stated."

@@ -1,6 +1,6 @@
 """Own the sections about where on the body the lesions are."""
 
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -51,7 +51,12 @@ def site_distribution(table: pd.DataFrame) -> Section:
             Column("malignant", "Malignant", "share"),
         ),
         [
-            (NOT_STATED if site == MISSING else site, int(counts[site]), counts[site] / len(table), float(malignant[site]))
+            (
+                NOT_STATED if site == MISSING else site,
+                int(counts[site]),
+                counts[site] / len(table),
+                float(malignant[site]),
+            )
             for site in order
         ],
         {"counts": {site: int(counts.get(site, 0)) for site in (*SITES, MISSING)}},
@@ -67,14 +72,16 @@ def site_by_diagnosis(table: pd.DataFrame) -> Section:
     crossed = pd.crosstab(table["diagnosis"], sites).reindex(index=codes, columns=columns, fill_value=0)
     crossed = crossed[crossed.sum(axis=1) > 0]
     shares = crossed.div(crossed.sum(axis=1), axis=0)
-    overall = crossed.sum(axis=0) / crossed.to_numpy().sum()
+    share_of: dict[str, dict[str, float]] = shares.to_dict("index")  # type: ignore[assignment]  # keys are our own words
+    counted: dict[str, dict[str, int]] = crossed.to_dict("index")  # type: ignore[assignment]  # as above
+    overall: dict[str, float] = (crossed.sum(axis=0) / crossed.to_numpy().sum()).to_dict()
     # The pair that stands out most, among those with enough images to be believed.
-    ratio = shares.div(overall, axis=1).where(crossed >= ENOUGH)
-    stated = ratio.drop(columns=MISSING, errors="ignore").stack()
+    ratio = shares.div(pd.Series(overall), axis=1).where(crossed >= ENOUGH)
+    stated: Any = ratio.drop(columns=MISSING, errors="ignore").stack()
     if len(stated):
         code, site = stated.idxmax()
         reading = (
-            f"{percent(float(shares.at[code, site]))} of {code} images show the {site}, against "
+            f"{percent(float(share_of[code][site]))} of {code} images show the {site}, against "
             f"{percent(float(overall[site]))} of all images: {float(stated.max()):.1f} times as many."
         )
     else:
@@ -88,7 +95,10 @@ def site_by_diagnosis(table: pd.DataFrame) -> Section:
             *(Column(site, NOT_STATED if site == MISSING else site, "share") for site in columns),
             Column("images", "Images"),
         ),
-        [(code, *(float(shares.at[code, site]) for site in columns), int(crossed.loc[code].sum())) for code in crossed.index],
-        {"counts": {code: {site: int(crossed.at[code, site]) for site in columns} for code in crossed.index}},
+        [
+            (code, *(float(share_of[code][site]) for site in columns), sum(int(n) for n in counted[code].values()))
+            for code in counted
+        ],
+        {"counts": {code: {site: int(counted[code][site]) for site in columns} for code in counted}},
         "Where a lesion is hints at what it is; a model given the site can lean on the hint." if len(stated) else "",
     )

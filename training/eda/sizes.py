@@ -27,19 +27,19 @@ def image_sizes(table: pd.DataFrame) -> Section:
     low, high = min(by_diagnosis, key=lambda c: by_diagnosis[c]), max(by_diagnosis, key=lambda c: by_diagnosis[c])
     if long_side.nunique() == 1:
         reading = (
-            f"Every image has a long side of {int(long_side.iloc[0])} pixels; the most frequent of {len(sizes)} sizes is "
-            f"{sizes.index[0]} ({percent(sizes.iloc[0] / len(known))})."
+            f"Every image has a long side of {int(long_side.iloc[0])} pixels; the most frequent of {len(sizes)} "
+            f"sizes is {sizes.index[0]} ({percent(sizes.iloc[0] / len(known))})."
         )
     else:
         reading = (
-            f"Long sides reach from {count(int(long_side.min()))} to {count(int(long_side.max()))} pixels; the most frequent "
-            f"of {len(sizes)} sizes is {sizes.index[0]} ({percent(sizes.iloc[0] / len(known))})."
+            f"Long sides reach from {count(int(long_side.min()))} to {count(int(long_side.max()))} pixels; the most "
+            f"frequent of {len(sizes)} sizes is {sizes.index[0]} ({percent(sizes.iloc[0] / len(known))})."
         )
     caution = ""
     if by_diagnosis[high] > TELLING_RATIO * by_diagnosis[low]:
         caution = (
-            f"The typical long side is {by_diagnosis[high]:.0f} pixels for {high} and {by_diagnosis[low]:.0f} for {low}: "
-            "a network can learn sharpness instead of the lesion unless all images are first brought to one scale."
+            f"The typical long side is {by_diagnosis[high]:.0f} pixels for {high} and {by_diagnosis[low]:.0f} for "
+            f"{low}: a network can learn sharpness instead of the lesion unless all images are brought to one scale."
         )
     rows = [(str(size), int(number), number / len(known)) for size, number in sizes.head(SHOWN).items()]
     if len(sizes) > SHOWN:

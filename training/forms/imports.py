@@ -91,7 +91,7 @@ class ImportForm(forms.Form):
     def request(self, *, by: User) -> DatasetImport | None:
         """Queue the import; None where the request was refused, with the reason at its field."""
         given = self.cleaned_data
-        sources: dict[str, str | UploadedFile] = {
+        sources: dict[str, str | UploadedFile[Any]] = {
             field: given[f"{field}_upload"] or given[field] for field in ("ground_truth", "metadata", "images")
         }
         try:
@@ -116,7 +116,9 @@ class ImportForm(forms.Form):
             beside = [other for other in self.sources if other.folder == source.folder]
             metadata = next((other.path for other in beside if other.kind == "metadata"), "")
             images = next((other.path for other in beside if other.kind == "zip"), "")
-            images = images or next((s.path for s in self.sources if s.kind == "folder" and s.path == source.folder), "")
+            images = images or next(
+                (s.path for s in self.sources if s.kind == "folder" and s.path == source.folder), ""
+            )
             found.append(
                 {
                     "name": source.folder.rsplit("/", maxsplit=1)[-1] or source.path.removesuffix(".csv"),
@@ -148,4 +150,4 @@ def _grouped(sources: list[SourceFile], kinds: tuple[str, ...]) -> list[Any]:
     for source in sorted(sources, key=lambda s: (s.folder, kinds.index(s.kind), s.path)):
         name = source.path.rsplit("/", maxsplit=1)[-1]
         groups.setdefault(source.folder or "/", []).append((source.path, f"{name} ({_KINDS[source.kind]})"))
-    return [(folder, choices) for folder, choices in groups.items()]
+    return list(groups.items())

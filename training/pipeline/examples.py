@@ -66,7 +66,8 @@ class PictureStore:
                 self._zip = zipfile.ZipFile(place)
                 found = self._zip.namelist()
         except (OSError, zipfile.BadZipFile) as error:
-            raise ExamplesError([Fault(place.name, 0, f"cannot be read as a folder or a zip file: {error}.")]) from error
+            reason = f"cannot be read as a folder or a zip file: {error}."
+            raise ExamplesError([Fault(place.name, 0, reason)]) from error
         self._names: dict[str, str] = {}
         faults = []
         for name in found:

@@ -93,22 +93,18 @@ def extend_split(
     existing: Mapping[str, str],
     table: pd.DataFrame,
     *,
+    groups: "pd.Series[str]",
     shares: Mapping[str, float] = DEFAULT_SHARES,
     seed: int = DEFAULT_SEED,
 ) -> Split:
     """Deal the pictures of `table` that `existing` (image -> split) does not know; what it knows stays where it is.
 
-    A new picture of a lesion that was dealt before joins it. All other new lesions go to the three learning splits in
-    the proportion of their shares and never to the test split, which therefore stays the same and keeps classifiers
-    comparable. Raises SplitError where a lesion carries two diagnoses, and where a new picture shows a lesion of the
-    test split: such a picture is the caller's to leave out first.
+    `groups` says which rows of `table` belong together: lesions (`lesion_groups`), or patients where they are known. A
+    new picture of a group that was dealt before joins it. All other new groups go to the three learning splits in the
+    proportion of their shares and never to the test split, which therefore stays the same and keeps classifiers
+    comparable. Raises SplitError where a new picture belongs to a group of the test split: such a picture is the
+    caller's to leave out first.
     """
-    groups = lesion_groups(table)
-    conflicts = label_conflicts(table, groups)
-    if conflicts:
-        raise SplitError(
-            f"Pictures of one lesion (or copies of one file) carry different diagnoses: {', '.join(conflicts[0][:4])}."
-        )
     dealt_to = {
         group: existing[image] for image, group in zip(table["image"], groups, strict=True) if image in existing
     }
@@ -127,7 +123,7 @@ def extend_split(
             seen = sum(dealt.values()) + 1
             dealt_to[group] = max(learning, key=lambda split: learning[split] / total * seen - dealt[split])
         if dealt_to[group] == TEST:
-            raise SplitError(f"{image} shows a lesion of the sealed test split, which would change.")
+            raise SplitError(f"{image} belongs to a lesion of the sealed test split, which would change.")
         dealt[dealt_to[group]] += 1
         assignment[image] = dealt_to[group]
     by_image = pd.Series(assignment, dtype="object").sort_index()

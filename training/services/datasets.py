@@ -111,7 +111,7 @@ def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownIm
             content_hash=example.content_hash,
         )
         for example in examples
-        if example.content_hash is not None and example.photo is None
+        if example.sha256 and example.photo is None
     ]
 
 
@@ -123,5 +123,6 @@ def _delete_files(names: Iterable[str]) -> None:
     for folder in folders:
         # Folders are something on a disk only, and one may still hold the archive a later version reads.
         with contextlib.suppress(OSError):
-            if not any(default_storage.listdir(folder)):
+            folders_inside, files_inside = default_storage.listdir(folder)
+            if not folders_inside and not files_inside:
                 default_storage.delete(folder)

@@ -18,6 +18,11 @@ def job_folder(job: DatasetImport, lease: uuid.UUID) -> str:
     return f"{FOLDER}/import-{job.pk}-{lease.hex}"
 
 
+def shell_folder() -> str:
+    """Where an import in the foreground puts its files; it cleans up after itself."""
+    return f"{FOLDER}/shell-{uuid.uuid4().hex}"
+
+
 def discard_folder(folder: str) -> None:
     """Delete a folder on the storage with all that is in it; fine where it is not there."""
     try:

@@ -12,12 +12,16 @@ from training.models import Dataset
 
 
 class Command(BaseCommand):
-    help = "Explore an imported data set: print every figure, as text or as JSON; --store draws the charts anew as well."
+    help = (
+        "Explore an imported data set: print every figure, as text or as JSON; --store draws the charts anew as well."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", help="of the data set")
         parser.add_argument("--json", action="store_true", help="print the figures as JSON, as the page stores them")
-        parser.add_argument("--store", action="store_true", help="put the figures and charts in place of the stored ones")
+        parser.add_argument(
+            "--store", action="store_true", help="put the figures and charts in place of the stored ones"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from training.data.exploration import dataset_frame, explore_and_draw

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
+
 from training.progress_bar import ProgressBar
 
 FAULTS_SHOWN: Final = 50
@@ -12,8 +13,8 @@ FAULTS_SHOWN: Final = 50
 
 class Command(BaseCommand):
     help = (
-        "Import a data set: the official ISIC 2019 files, or a folder that isic-cli downloaded (give its metadata.csv as "
-        "--ground-truth). Every fault is reported by file and line; with one, nothing is imported."
+        "Import a data set: the official ISIC 2019 files, or a folder that isic-cli downloaded (give its "
+        "metadata.csv as --ground-truth). Every fault is reported by file and line; with one, nothing is imported."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -52,13 +53,14 @@ class Command(BaseCommand):
                 self.stderr.write(f"... and {len(refused.faults) - FAULTS_SHOWN:,} more faults.")
             raise CommandError(refused.message) from refused
         kind = "images" if dataset.has_images else "rows (tables only)"
-        ours = sum(dataset.report["split"]["leakage"]["ours"].values())
-        random = dataset.report["split"]["leakage"]["random"]["mean"]
+        split = dataset.report["split"]
+        ours = sum(split["leakage"]["ours"].values())
+        random = split["leakage"]["random"]["mean"]
         self.stdout.write(
-            f"Imported {dataset.name}: {dataset.example_count:,} {kind} of {dataset.report['split']['lesions']:,} lesions.\n"
-            f"Split {dataset.split_fingerprint[:12]} (seed {dataset.split_seed}), test {dataset.test_fingerprint[:12]}: "
-            f"{ours} images outside training show a lesion of training; a random split of the images would leave "
-            f"{random:.0%} of its validation images so."
+            f"Imported {dataset.name}: {dataset.example_count:,} {kind} of {split['lesions']:,} lesions.\n"
+            f"Split {dataset.split_fingerprint[:12]} (seed {dataset.split_seed}), test "
+            f"{dataset.test_fingerprint[:12]}: {ours} images outside training show a lesion of "
+            f"training; a random split of the images would leave {random:.0%} of its validation images so."
         )
         duplicates = dataset.report.get("duplicates")
         if duplicates:

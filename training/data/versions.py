@@ -1,0 +1,214 @@
+"""Own new versions of a data set: what patients agreed to share and somebody qualified confirmed, added to what was.
+
+The basis is narrow on purpose. A photo is added only when
+
+- its owner agreed to training (`User.training_consent`) and still does, and is an active patient;
+- a clinician or a pathologist recorded a diagnosis (the newest histopathology, else the newest clinician's finding);
+- it is none of the images already in the data set, byte for byte or to the eye: that would leak.
+
+Photos of one patient stay on one side of the split (of patients we know more than the ISIC tables do), and none goes
+to the test split, which stays what it was so that classifiers of both versions can be compared. Photos added by an
+earlier version are looked at again: where the consent was withdrawn or the photo is gone, the new version leaves them
+out. Sealed versions do not change; erasing a patient's pixels from those means deleting the versions (docs/data.md).
+"""
+
+import uuid
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+from django.core.files.storage import default_storage
+
+from accounts.models import User
+from diagnoses.intake import SAME_PICTURE_DISTANCE, hash_distance
+from diagnoses.models import Photo
+from training.data import sealing
+from training.data.archive import ArchiveWriter
+from training.data.refusals import ImportRefused
+from training.models import Dataset
+from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.splits import extend_split, lesion_groups
+from training.services.datasets import NewDataset, seal_dataset
+from training.services.leftovers import discard_folder, shell_folder
+
+NAME: Final = "TERI_"
+"""Image names of photos start with this, so that none is taken for an image of the ISIC archive."""
+
+_ROW: Final = (
+    "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
+    "height", "member", "archive_id", "photo", "split",
+)  # fmt: skip
+
+
+def add_confirmed_photos(
+    *, dataset: Dataset, name: str, by: User | None, work: Path, report: Report = silent
+) -> Dataset:
+    """Make and seal the new version in the foreground; `work` is an empty folder for temporary files.
+
+    Raises PermissionError, ImportRefused ("nothing_to_add" where no photo qualifies).
+    """
+    folder = shell_folder()
+    try:
+        new = prepare_version(dataset, name=name, folder=folder, work=work, report=report)
+        return seal_dataset(new, by=by)
+    except BaseException:
+        discard_folder(folder)
+        raise
+
+
+def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, report: Report) -> NewDataset:
+    """Everything of the new version but its rows. Raises ImportRefused."""
+    sealing.refuse_taken(name)
+    report(Progress("tables", 0, 1))
+    left_out: Counter[str] = Counter()
+    table = _still_allowed(_rows(previous), left_out)
+    report(Progress("tables", 1, 1))
+    archive_file = work / "archive.zip"
+    added = _gather(table, archive_file, left_out, report)
+    if not added:
+        said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
+        raise ImportRefused(
+            "nothing_to_add",
+            "No photo can be added: it takes a confirmed diagnosis, and a patient who agreed to training. "
+            f"{f'Left out: {said}. ' if said else ''}No new version was made.",
+        )
+    existing = dict(zip(table["image"], table["split"], strict=True))
+    whole = pd.concat([table, pd.DataFrame.from_records(added, columns=list(_ROW))], ignore_index=True)
+    whole = whole.astype({"age_approx": float}).sort_values("image", kind="stable").reset_index(drop=True)
+    for column in ("anatom_site_general", "lesion_id", "sex", "photo", "archive_id"):
+        words = whole[column].astype(object)
+        whole[column] = words.where(words.notna(), None)
+    seed = previous.split_seed or 0
+    split = extend_split(existing, whole, groups=_groups(whole), seed=seed)
+    return sealing.seal(
+        whole.drop(columns="split"),
+        name=name,
+        folder=folder,
+        report_so_far={
+            "sources": {},
+            "layout": "photos",
+            "notes": {},
+            "added": {
+                "photos": len(added),
+                "patients": len({row["owner"] for row in added}),
+                "left_out": dict(left_out),
+                "findings": {row["image"]: row["source"] for row in added},
+            },
+        },
+        report=report,
+        seed=seed,
+        split=split,
+        archive_file=archive_file,
+        previous=previous,
+        licence=previous.licence,
+    )
+
+
+def _rows(dataset: Dataset) -> pd.DataFrame:
+    table = pd.DataFrame.from_records(list(dataset.examples.order_by("image").values_list(*_ROW)), columns=list(_ROW))
+    table["age_approx"] = pd.to_numeric(table["age_approx"])
+    for column in ("anatom_site_general", "lesion_id", "sex"):
+        words = table[column].astype(object)
+        table[column] = words.where(words != "", None)
+    return table
+
+
+def _still_allowed(table: pd.DataFrame, left_out: Counter[str]) -> pd.DataFrame:
+    """Without photos of earlier versions whose patient no longer agrees, or which were deleted."""
+    photos = [photo for photo in table["photo"] if photo is not None]
+    allowed = set(_agreed().filter(pk__in=photos).values_list("pk", flat=True))
+    keep = table["photo"].map(lambda photo: photo is None or photo in allowed).astype(bool)
+    if not keep.all():
+        left_out["consent withdrawn or photo deleted since the version before"] = int((~keep).sum())
+    return table[keep].reset_index(drop=True)
+
+
+def _agreed() -> Any:
+    return Photo.objects.filter(owner__training_consent__isnull=False, owner__is_active=True)
+
+
+def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], report: Report) -> list[dict[str, Any]]:
+    """The rows of the photos that may be added, their images in the archive."""
+    there = {photo for photo in table["photo"] if photo is not None}
+    hashes = [bytes(each) for each in table["content_hash"]]
+    digests = set(table["sha256"])
+    candidates = _agreed().exclude(pk__in=there).filter(findings__isnull=False).distinct().order_by("created", "pk")
+    photos = list(candidates.prefetch_related("findings").select_related("recognised_as"))
+    disputed = _disputed(table, photos)
+    added: list[dict[str, Any]] = []
+    with ArchiveWriter(archive_file) as archive:
+        for done, photo in enumerate(photos, start=1):
+            report(Progress("pictures", done, len(photos)))
+            finding = photo.deciding_finding()
+            assert finding is not None
+            if photo.lesion_id in disputed:
+                left_out["photos of this lesion were confirmed as different diagnoses"] += 1
+                continue
+            same = photo.sha256 in digests or photo.original_sha256 in digests
+            if same or any(hash_distance(photo.content_hash, each) <= SAME_PICTURE_DISTANCE for each in hashes):
+                left_out["the same picture is in the data set already"] += 1
+                continue
+            try:
+                with default_storage.open(photo.image.name, "rb") as file:
+                    content = file.read()
+            except FileNotFoundError:
+                left_out["the image is missing on the storage"] += 1
+                continue
+            image = f"{NAME}{photo.pk.hex}"
+            archive.add(f"{image}.jpg", content)
+            hashes.append(photo.content_hash)
+            digests.add(photo.sha256)
+            added.append(
+                {
+                    "image": image,
+                    "diagnosis": finding.diagnosis,
+                    "age_approx": photo.age_approx,
+                    "anatom_site_general": photo.anatom_site_general or None,
+                    # Two photos of one named spot are one lesion, as in the ISIC tables.
+                    "lesion_id": _lesion_name(photo.lesion_id) if photo.lesion_id else None,
+                    "sex": photo.sex or None,
+                    "sha256": photo.sha256,
+                    "content_hash": photo.content_hash,
+                    "width": photo.width,
+                    "height": photo.height,
+                    "member": f"{image}.jpg",
+                    "archive_id": None,
+                    "photo": photo.pk,
+                    "split": None,
+                    "owner": photo.owner_id,
+                    "source": finding.source,
+                }
+            )
+    return added
+
+
+def _disputed(table: pd.DataFrame, photos: list[Photo]) -> set[uuid.UUID]:
+    """Lesions whose photos, here or in the version before, carry more than one diagnosis."""
+    said: dict[str, set[str]] = {}
+    for lesion, diagnosis in zip(table["lesion_id"], table["diagnosis"], strict=True):
+        said.setdefault(lesion or "", set()).add(diagnosis)
+    lesions = {photo.lesion_id for photo in photos if photo.lesion_id is not None}
+    for photo in photos:
+        finding = photo.deciding_finding()
+        if photo.lesion_id is not None and finding is not None:
+            said.setdefault(_lesion_name(photo.lesion_id), set()).add(finding.diagnosis)
+    return {lesion for lesion in lesions if len(said[_lesion_name(lesion)]) > 1}
+
+
+def _lesion_name(lesion: uuid.UUID) -> str:
+    return f"{NAME}{lesion.hex}"
+
+
+def _groups(table: pd.DataFrame) -> "pd.Series[str]":
+    """Lesions of imported images; of photos the patient, so that nobody is on both sides of the split."""
+    photos: list[uuid.UUID] = [photo for photo in table["photo"] if photo is not None]
+    owner = dict(Photo.objects.filter(pk__in=photos).values_list("pk", "owner_id"))
+    return pd.Series(
+        [
+            lesion if photo is None else f"patient {owner[photo]}"
+            for lesion, photo in zip(lesion_groups(table), table["photo"], strict=True)
+        ],
+        index=table.index,
+        dtype="object",
+    )
