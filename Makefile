@@ -24,12 +24,11 @@ check: $(VENV)/.development  ## Linters, types, migrations, templates
 	@# The Django plugin reads the settings of the tests: addresses, so that they start no servers; nothing connects.
 	TERI_TEST_SERVERS=1 DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
-	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/djlint --lint --quiet templates
 
-format: $(VENV)/.development  ## Put code and templates into their form
+format: $(VENV)/.development  ## Put code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/djlint --reformat --quiet templates
 
 lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade takes newer versions)
 	$(BIN)/python -m pip install --quiet uv
