@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 WIDTH: Final = 520
 HEIGHT: Final = 200
-LEFT, RIGHT, TOP, BOTTOM = 44, 92, 14, 26
+LEFT, RIGHT, TOP, BOTTOM = 44, 124, 14, 26
 TICKS: Final = 4
 
 
