@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from diagnoses.models.fields import DiagnosisField
 from diagnoses.taxonomy import CODES
 
+# The operating point (diagnoses.inference.bundle.OperatingPoint) that decides the advice to see a doctor.
+SUSPICION = "balanced"
+
 
 class Prediction(models.Model):
     """One classifier's answer. A row is never changed; another classifier makes another row beside it."""
@@ -53,3 +56,14 @@ class Prediction(models.Model):
     def by_code(self) -> dict[str, float]:
         """All eight probabilities in ISIC order."""
         return dict(zip(CODES, self.probabilities, strict=True))
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether the malignant score reaches the classifier's sealed threshold, whatever the top diagnosis is.
+
+        The threshold was chosen on the calibration split when the bundle was sealed; a manifest without one never
+        raises suspicion by itself.
+        """
+        points = self.classifier.manifest.get("operating_points", [])
+        thresholds = [float(point["threshold"]) for point in points if point["name"] == SUSPICION]
+        return any(self.malignant_score >= threshold for threshold in thresholds)
