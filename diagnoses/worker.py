@@ -119,14 +119,16 @@ def predict_photo(photo_id: UUID) -> None:
                 outcome.heatmap, photo_size=image.size, preprocessing=loaded.bundle.manifest.preprocessing
             )
         fault("before_commit", photo=photo_id)
+        duration_ms = round((time.monotonic() - started) * 1000)
         record_prediction(
             claim=claim,
             classifier=classifier,
             probabilities=[float(p) for p in outcome.probabilities],
             heatmap_png=overlay,
             runtime=loaded.runtime,
-            duration_ms=round((time.monotonic() - started) * 1000),
+            duration_ms=duration_ms,
         )
+        logger.info("Photo %s is analysed (%d ms).", photo_id, duration_ms)
         fault("after_commit", photo=photo_id)
     except _ExpectedFailure as failure:
         fail_photo(claim=claim, code=failure.code)
