@@ -24,7 +24,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_address_of_the_api_is_described(schema: dict[str, Any]) -> None:
-    api = next(entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/")
+    api: Any = next(entry for entry in get_resolver().url_patterns if str(entry.pattern) == "api/v1/")
     addresses = {
         "/api/v1/" + re.sub(r"<uuid:(\w+)>", r"{\1}", str(entry.pattern))
         for entry in api.url_patterns
@@ -66,7 +66,14 @@ def check(value: Any, described: dict[str, Any], components: dict[str, Any], whe
     if "enum" in described:
         assert value in described["enum"], where
     kind = described.get("type")
-    python = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+    python: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+    }
     if kind:
         assert isinstance(value, python[kind]), (where, value)
     if kind == "object":

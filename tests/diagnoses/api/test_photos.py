@@ -35,6 +35,13 @@ def fetch(client: Any, address: str, **kwargs: Any) -> Any:
     return response
 
 
+def fail(photo: Photo, code: str) -> None:
+    """As a worker would, with a reason."""
+    claim = claim_photo(photo.pk)
+    assert claim is not None
+    assert fail_photo(claim=claim, code=code)
+
+
 class TestUpload:
     def test_answers_202_with_where_to_ask(self, api: Any, patient: User, picture: Any) -> None:
         lesion = Lesion.objects.create(owner=patient, name="left arm")
@@ -58,7 +65,13 @@ class TestUpload:
 
     def test_extra_fields_change_nothing(self, api: Any, patient: User, other_patient: User, picture: Any) -> None:
         mine = str(uuid.uuid4())
-        extra = {"owner": other_patient.pk, "id": mine, "status": "predicted", "is_staff": "true", "attempts": "-1"}
+        extra: dict[str, Any] = {
+            "owner": other_patient.pk,
+            "id": mine,
+            "status": "predicted",
+            "is_staff": "true",
+            "attempts": "-1",
+        }
         extra |= {"diagnosis": "NV", "confidence": "1", "image_url": "x", "owner.role": "administrator"}
         assert upload(api(patient), picture(), **extra).status_code == 202
         photo = Photo.objects.get()
@@ -256,7 +269,7 @@ class TestDetail:
 
     def test_a_failure_says_why(self, api: Any, patient: User, make_photo: Any) -> None:
         photo = make_photo(patient)
-        fail_photo(claim=claim_photo(photo.pk), code="photo_unreadable")
+        fail(photo, "photo_unreadable")
         body = api(patient).get(f"{URL}{photo.pk}/").json()
         assert body["status"] == "failed" and body["prediction"] is None
         assert body["failure"]["code"] == "photo_unreadable" and body["failure"]["can_retry"] is False
@@ -416,7 +429,7 @@ class TestFiles:
 class TestRetry:
     def test_queues_a_failed_photo_again(self, api: Any, patient: User, make_photo: Any) -> None:
         photo = make_photo(patient)
-        fail_photo(claim=claim_photo(photo.pk), code="worker_lost")
+        fail(photo, "worker_lost")
         response = api(patient).post(f"{URL}{photo.pk}/retry/")
         assert response.status_code == 202
         assert response.json()["status"] == "queued" and response.json()["failure"] is None
@@ -426,7 +439,7 @@ class TestRetry:
 
     def test_not_for_others(self, api: Any, patient: User, other_patient: User, make_photo: Any, problem: Any) -> None:
         photo = make_photo(patient)
-        fail_photo(claim=claim_photo(photo.pk), code="worker_lost")
+        fail(photo, "worker_lost")
         problem(api(other_patient).post(f"{URL}{photo.pk}/retry/"), 404, "not_found")
         assert Photo.objects.get().status == "failed"
 
