@@ -59,7 +59,7 @@ def evaluate_made(classifier: Classifier, dataset: Dataset, *, seed: int = 3, sk
 
 
 # The official package is older than the pandas it runs on.
-@pytest.mark.filterwarnings("ignore:The inplace keyword")
+@pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 @pytest.mark.django_db
 def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files() -> None:
     official = pytest.importorskip(
@@ -69,7 +69,6 @@ def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
     evaluation = evaluate_made(classifier_named("one"), made_dataset(per_diagnosis=30))
     truth, weights = load_csv.parse_truth_csv(io.StringIO(ground_truth_csv(evaluation)))
     answers = load_csv.parse_csv(io.StringIO(predictions_csv(evaluation)), truth.columns)
-    load_csv.validate_rows(truth, answers)
     load_csv.sort_rows(truth)
     load_csv.sort_rows(answers)
 

@@ -68,19 +68,19 @@ def table(evaluation: Evaluation) -> str:
         f"{'Malignant AUC':<28}{_figure(figures['malignant_auc'])}",
         f"{'Calibration error':<28}{error['before']:.3f} before, {error['after']:.3f} after temperature",
         "",
-        f"{'':<6}{'images':>7}  {'sensitivity':<22}{'specificity':>11}{'precision':>11}{'AUC':>7}{'AUC80':>7}",
+        f"{'':<6}{'images':>7}  {'sensitivity':<24}{'specificity':>11}{'precision':>11}{'AUC':>7}{'AUC80':>7}",
     ]
     for code in CODES:
         row = figures["per_diagnosis"][code]
         lines.append(
-            f"{code:<6}{row['pictures']:>7}  {_figure(row['sensitivity']):<22}"
+            f"{code:<6}{row['pictures']:>7}  {_figure(row['sensitivity']):<24}"
             f"{_number(row['specificity']['value']):>11}{_number(row['precision']['value']):>11}"
             f"{_number(row['auc']['value']):>7}"
             f"{_number(row['auc_above_80_sensitivity']):>7}"
         )
-    lines += ["", "Malignant against benign", f"{'':<12}{'threshold':>10}  {'sensitivity':<22}{'specificity':<22}"]
+    lines += ["", "Malignant against benign", f"{'':<12}{'threshold':>10}  {'sensitivity':<24}{'specificity':<24}"]
     for name, point in figures["operating_points"].items():
-        rates = f"{_figure(point['sensitivity']):<22}{_figure(point['specificity'])}"
+        rates = f"{_figure(point['sensitivity']):<24}{_figure(point['specificity'])}"
         lines.append(f"{name:<12}{point['threshold']:>10.4f}  {rates}")
     return "\n".join(lines)
 

@@ -1,0 +1,130 @@
+"""How a run ends when something goes wrong, and what its row says then; the training itself is stood in for."""
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diagnoses.inference.network import WeightsError
+from diagnoses.inference.sealing import SealingError
+from diagnoses.models import Classifier
+from tests.training.made_runs import made_dataset
+from training.models import Job, TrainingRun
+from training.pipeline.fit import TrainingError
+from training.pipeline.progress import Cancelled, Progress
+from training.recipes import SMOKE
+from training.services import jobs
+from training.services.runs import request_run
+from training.worker import training
+from training.worker.supervisor import DeviceBusy, device
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _work(settings: Any, tmp_path: Path) -> None:
+    settings.TRAINING_WORK_DIR = tmp_path
+
+
+def claimed() -> tuple[TrainingRun, jobs.JobClaim]:
+    run = request_run(dataset=made_dataset(), recipe=SMOKE)
+    claim = jobs.claim(TrainingRun, run.pk)
+    assert claim is not None
+    return run, claim
+
+
+def failing_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def train(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(training, "train_classifier", train)
+
+
+class ResourceExhaustedError(Exception):
+    """Named as TensorFlow's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (TrainingError("diverged", "The loss is no longer a number."), "diverged", "no longer a number"),
+        (TrainingError("collapsed", "99% are called NV."), "collapsed", "called NV"),
+        (SealingError("parity", "The exported graph differs."), "parity", "differs"),
+        (WeightsError("The weights lack stem_conv."), "weights", "stem_conv"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full", "Free some space"),
+        (OSError(errno.EDQUOT, "Quota exceeded"), "disk_full", "resume the run"),
+        (ResourceExhaustedError("OOM"), "out_of_memory", "smaller batch_size"),
+        (MemoryError(), "out_of_memory", "smaller batch_size"),
+    ],
+)
+def test_what_is_known_to_go_wrong_has_a_code_and_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, code: str, said: str
+) -> None:
+    run, claim = claimed()
+    failing_with(monkeypatch, error)
+    assert training.train_claimed(claim) == Job.Status.FAILED
+    run.refresh_from_db()
+    assert (run.status, run.failure_code) == (Job.Status.FAILED, code)
+    assert said in run.failure_detail
+    assert code in run.log
+    assert not Classifier.objects.exists()
+
+
+def test_a_surprise_is_recorded_and_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claim = claimed()
+    failing_with(monkeypatch, ZeroDivisionError("nobody thought of this"))
+    with pytest.raises(ZeroDivisionError):
+        training.train_claimed(claim)
+    run.refresh_from_db()
+    assert (run.status, run.failure_code) == (Job.Status.FAILED, "unexpected")
+    assert "nobody thought of this" in run.failure_detail
+
+
+def test_a_late_worker_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claim = claimed()
+    TrainingRun.objects.filter(pk=run.pk).update(status=Job.Status.QUEUED, lease=None, lease_expires=None)
+    second = jobs.claim(TrainingRun, run.pk)
+    assert second is not None
+    failing_with(monkeypatch, TrainingError("diverged", "too late to say so"))
+    assert training.train_claimed(claim) is None
+    run.refresh_from_db()
+    assert (run.status, run.lease, run.failure_code) == (Job.Status.RUNNING, second.lease, "")
+
+
+def test_every_batch_may_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def train(*, report: Any, **_: Any) -> None:
+        for batch in range(1, 1000):
+            report(Progress("fine-tune", batch, 1000))
+            seen.append(batch)
+
+    monkeypatch.setattr(training, "train_classifier", train)
+    run, claim = claimed()
+    status = training.train_claimed(claim, should_stop=lambda: len(seen) >= 3)
+    assert (status, len(seen)) == (Job.Status.QUEUED, 3)
+    run.refresh_from_db()
+    assert (run.status, run.attempts) == (Job.Status.QUEUED, 0)
+
+    claim_again = jobs.claim(TrainingRun, run.pk)
+    assert claim_again is not None
+    assert jobs.request_cancel(run, by=None)
+    seen.clear()
+    assert training.train_claimed(claim_again) == Job.Status.CANCELLED
+    assert len(seen) <= 1
+
+
+def test_cancelled_inside_the_pipeline_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, claim = claimed()
+    failing_with(monkeypatch, Cancelled())
+    assert training.train_claimed(claim) == Job.Status.CANCELLED
+    run.refresh_from_db()
+    assert run.finished is not None
+
+
+def test_one_training_at_a_time_on_a_machine() -> None:
+    with device(), pytest.raises(DeviceBusy), device():
+        pytest.fail("two at once")
+    with device():
+        pass
