@@ -13,16 +13,8 @@ from diagnoses.taxonomy import CODES
 from tests.made import made_picture
 from training.pipeline.augment import augmented
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
-from training.pipeline.fit import (
-    TrainingError,
-    _epoch_order,
-    balanced_loss,
-    class_weights,
-    drawn_shares,
-    fine_tune,
-    fit_head,
-    one_hot,
-)
+from training.pipeline.fit import TrainingError, fine_tune, fit_head
+from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
 from training.pipeline.progress import Cancelled, Progress
 from training.recipes import SMOKE, Augmentation, ClassBalance, Recipe, changed
 
@@ -68,13 +60,13 @@ def test_shares_and_weights_follow_their_powers() -> None:
 
 def test_an_epoch_draws_every_picture_before_any_comes_twice() -> None:
     balance = ClassBalance(sampling_power=1.0)
-    orders = [_epoch_order(RARE, balance, 60, seed=1, epoch=epoch) for epoch in range(3)]
+    orders = [epoch_order(RARE, balance, 60, seed=1, epoch=epoch) for epoch in range(3)]
     assert all(np.bincount(RARE[order]).tolist() == [30, 30] for order in orders)
     together = np.concatenate(orders)
     assert np.bincount(together, minlength=100)[:10].tolist() == [9] * 10  # 90 draws of ten pictures
     assert np.bincount(together, minlength=100)[10:].tolist() == [1] * 90
     assert not np.array_equal(orders[0], orders[1])
-    assert np.array_equal(orders[1], _epoch_order(RARE, balance, 60, seed=1, epoch=1))
+    assert np.array_equal(orders[1], epoch_order(RARE, balance, 60, seed=1, epoch=1))
 
 
 def test_logit_adjustment_asks_more_of_a_rare_diagnosis() -> None:

@@ -1,0 +1,11 @@
+"""Own fitting: the dense head on cached features, and fine-tuning the whole network, in Keras 3 on any backend.
+
+Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backends run the same code. Both phases
+read top to bottom in one function; every epoch is a progress report, a cancel check and a checkpoint.
+"""
+
+from training.pipeline.fit.course import History, TrainingError
+from training.pipeline.fit.head import fit_head
+from training.pipeline.fit.tuning import fine_tune
+
+__all__ = ["History", "TrainingError", "fine_tune", "fit_head"]
