@@ -1,16 +1,14 @@
 """Train a recipe on a folder in the official ISIC 2019 layout and seal the bundle: no database, no broker."""
 
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from tqdm import tqdm
 
 from training.pipeline.examples import ExamplesError, PictureStore, read_examples
-from training.pipeline.progress import Progress
 from training.pipeline.splits import DEFAULT_SEED, split_examples
+from training.progress_bar import ProgressBar
 from training.recipes import RECIPES, RecipeError, changed
 
 PREFIX: Final = "ISIC_2019_Training_"
@@ -50,7 +48,7 @@ class Command(BaseCommand):
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
             if recipe.needs_imagenet_weights and options["weights"] is None:
                 raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
-            with PictureStore(_pictures(data)) as pictures, _Bar() as bar:
+            with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
                 examples = read_examples(
                     name=data.resolve().name,
                     ground_truth=data / f"{PREFIX}GroundTruth.csv",
@@ -91,33 +89,3 @@ def _change(text: str) -> tuple[str, str]:
 def _pictures(data: Path) -> Path:
     folder, archive = data / f"{PREFIX}Input", data / f"{PREFIX}Input.zip"
     return folder if folder.is_dir() else archive
-
-
-class _Bar:
-    """A report that draws one progress bar per stage, and a line per finished epoch."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._stage = ""
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, progress: Progress) -> None:
-        if progress.stage != self._stage or progress.total != self._bar.total or progress.done < self._bar.n:
-            if self._bar is not None:
-                self._bar.close()
-            self._stage = progress.stage
-            self._bar = tqdm(
-                total=progress.total, initial=progress.done, desc=progress.stage, file=sys.stderr, mininterval=2.0
-            )
-        self._bar.update(progress.done - self._bar.n)
-        if "balanced_accuracy" in progress.figures:
-            figures = " ".join(f"{name} {value:.4f}" for name, value in progress.figures.items())
-            self._bar.write(f"{progress.stage} {progress.done}/{progress.total}: {figures}", file=sys.stderr)
-        else:
-            self._bar.set_postfix({name: f"{value:.3f}" for name, value in progress.figures.items()}, refresh=False)
