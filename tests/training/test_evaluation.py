@@ -61,14 +61,19 @@ def evaluate_made(classifier: Classifier, dataset: Dataset, *, seed: int = 3, sk
 # The official package is older than the pandas it runs on.
 @pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 @pytest.mark.django_db
-def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files() -> None:
+def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     official = pytest.importorskip(
         "isic_challenge_scoring.metrics", reason="isic-challenge-scoring (requirements-dev) is not installed"
     )
     load_csv = pytest.importorskip("isic_challenge_scoring.load_csv")
+    # pandas 3 has given this method another name since the package was written.
+    monkeypatch.setattr(pd.DataFrame, "applymap", pd.DataFrame.map, raising=False)
     evaluation = evaluate_made(classifier_named("one"), made_dataset(per_diagnosis=30))
     truth, weights = load_csv.parse_truth_csv(io.StringIO(ground_truth_csv(evaluation)))
     answers = load_csv.parse_csv(io.StringIO(predictions_csv(evaluation)), truth.columns)
+    load_csv.validate_rows(truth, answers)
     load_csv.sort_rows(truth)
     load_csv.sort_rows(answers)
 
