@@ -26,7 +26,8 @@ class ApiView(generics.GenericAPIView[Any]):
     """A view of the API. Authentication, permission (signed in) and throttle come from settings: deny by default."""
 
     content_negotiation_class = OneAnswer
-    # OPTIONS would describe views to whoever asks; the schema does that better.
+    # No OPTIONS: it would describe views to whoever asks; the schema does that better.
+    http_method_names = ["get", "head", "post", "delete"]
     metadata_class = None
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
