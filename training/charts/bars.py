@@ -111,7 +111,7 @@ def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float,
                     textcoords="offset points", va="center", ha="left" if away > 0 else "right", size=SMALL,
                 )  # fmt: skip
         axes.set_yticks(positions, [f"{item.label}\n{item.note}" for item in items])
-        top = max([reference, *(v for item in items for v in (item.first, item.second) if v is not None)])
+        top = max([reference, *(v for item in items for v in (item.first, item.second) if v is not None)]) or 1.0
         axes.set_xlim(-0.2 * top, top * 1.3)
         axes.set_ylim(len(items) - 0.5, -0.8)
         axes.set_xticks([])

@@ -1,6 +1,5 @@
 """Own which chart shows which section. Draws from the section's own table, so chart and table cannot disagree."""
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -68,8 +67,8 @@ def _age(section: Section) -> Figure:
         [row["images"] for row in rows],
         axis="age in years",
         mark=at(mean),
-        band=(at(mean - sd), at(mean + sd)) if not math.isnan(sd) else None,
-        mark_label=f"mean {mean:.1f}, SD {sd:.1f}",
+        band=(at(mean - sd), at(mean + sd)) if sd is not None else None,
+        mark_label=f"mean {mean:.1f}" + (f", SD {sd:.1f}" if sd is not None else ""),
     )
 
 

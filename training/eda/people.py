@@ -25,19 +25,20 @@ def age_distribution(table: pd.DataFrame) -> Section:
     steps = (ages // BIN * BIN).astype(int).value_counts()
     first, last = int(steps.index.min()), int(steps.index.max())
     in_steps = bool((ages % BIN == 0).all())
-    figures = {
+    figures: dict[str, Any] = {
         "known": len(ages),
         "missing": len(table) - len(ages),
         "mean": float(ages.mean()),
-        "sd": float(ages.std()),
+        "sd": float(ages.std()) if len(ages) > 1 else None,
         "min": float(ages.min()),
         "max": float(ages.max()),
         "median": float(ages.median()),
         "in_steps_of_five": in_steps,
     }
+    spread = f" (SD {figures['sd']:.1f})" if len(ages) > 1 else ""
     reading = (
-        f"Age is known for {count(len(ages))} of {count(len(table))} images: {figures['mean']:.1f} years on average "
-        f"(SD {figures['sd']:.1f}), from {figures['min']:.0f} to {figures['max']:.0f}"
+        f"Age is known for {count(len(ages))} of {count(len(table))} images: {figures['mean']:.1f} years on average"
+        f"{spread}, from {figures['min']:.0f} to {figures['max']:.0f}"
         f"{' in steps of 5' if in_steps else ''}."
     )
     children = int((ages < 18).sum())

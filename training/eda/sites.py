@@ -77,7 +77,7 @@ def site_by_diagnosis(table: pd.DataFrame) -> Section:
     overall: dict[str, float] = (crossed.sum(axis=0) / crossed.to_numpy().sum()).to_dict()
     # The pair that stands out most, among those with enough images to be believed.
     ratio = shares.div(pd.Series(overall), axis=1).where(crossed >= ENOUGH)
-    stated: Any = ratio.drop(columns=MISSING, errors="ignore").stack()
+    stated: Any = ratio.drop(columns=MISSING, errors="ignore").stack().dropna()
     if len(stated):
         code, site = stated.idxmax()
         reading = (

@@ -1,0 +1,226 @@
+"""New versions with confirmed photos: only with consent, only confirmed, never into the test split."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from accounts.models import Role, User
+from accounts.services import set_training_consent
+from diagnoses.intake import content_hash, read_image
+from diagnoses.models import KnownImage, Lesion, Photo
+from diagnoses.services import record_finding
+from tests.made import made_photo
+from tests.training.made_runs import made_dataset
+from training.data.reading import read_sealed
+from training.data.refusals import ImportRefused
+from training.data.room import run_import_job
+from training.data.versions import add_confirmed_photos
+from training.models import Dataset, DatasetImport, Job
+from training.services.imports import ImportRejected, request_version_with_photos
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def quick(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.TRAINING_WORK_DIR = tmp_path / "work"
+    monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return User.objects.create_user("admin@example.org", role=Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def clinician(db: None) -> User:
+    return User.objects.create_user("clinician@example.org", role=Role.CLINICIAN)
+
+
+@pytest.fixture
+def dataset(db: None) -> Dataset:
+    return made_dataset("first", per_diagnosis=10)
+
+
+MakePatient = Callable[..., User]
+MakePhoto = Callable[..., Photo]
+
+
+@pytest.fixture
+def patient(db: None) -> MakePatient:
+    def make(name: str, *, consents: bool = True) -> User:
+        user = User.objects.create_user(f"{name}@example.org")
+        return set_training_consent(user=user, given=consents, by=user)
+
+    return make
+
+
+@pytest.fixture
+def photo(clinician: User) -> MakePhoto:
+    """A photo with real pixels and, unless `diagnosis` is empty, a finding."""
+
+    def make(
+        owner: User, seed: int, *, diagnosis: str = "MEL", source: str = "histopathology", content: bytes = b"",
+        **fields: Any,
+    ) -> Photo:  # fmt: skip
+        data = content or made_photo(diagnosis or "NV", seed)
+        key = uuid.uuid4()
+        made = Photo.objects.create(
+            id=key,
+            owner=owner,
+            image=default_storage.save(f"photos/{key.hex}/photo.jpg", ContentFile(data)),
+            thumbnail=default_storage.save(f"photos/{key.hex}/thumbnail.jpg", ContentFile(data)),
+            width=450,
+            height=338,
+            sha256=f"{seed:064x}",
+            original_sha256=f"{seed + 10_000:064x}",
+            original_format="JPEG",
+            content_hash=content_hash(read_image(data)),
+            **fields,
+        )
+        if diagnosis:
+            record_finding(photo=made, by=clinician, diagnosis=diagnosis, source=source)
+        return made
+
+    return make
+
+
+def add(dataset: Dataset, tmp_path: Path, *, name: str = "second", by: User | None = None) -> Dataset:
+    work = tmp_path / uuid.uuid4().hex
+    work.mkdir()
+    return add_confirmed_photos(dataset=dataset, name=name, by=by, work=work)
+
+
+def test_only_confirmed_photos_of_people_who_agreed(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path, administrator: User
+) -> None:
+    agreed, silent, gone = patient("agreed"), patient("silent", consents=False), patient("gone")
+    wanted = photo(agreed, 900, age_approx=61, sex="female", anatom_site_general="head/neck")
+    photo(agreed, 901, diagnosis="")  # nobody confirmed it
+    photo(silent, 902)  # never agreed
+    photo(gone, 903)
+    User.objects.filter(pk=gone.pk).update(is_active=False)
+
+    later = add(dataset, tmp_path, by=administrator)
+    added = later.examples.filter(photo__isnull=False)
+    assert list(added.values_list("photo", flat=True)) == [wanted.pk]
+    example = added.get()
+    assert (example.diagnosis, example.age_approx, example.sex) == ("MEL", 61, "female")
+    assert example.split in {"train", "validation", "calibration"}
+    assert later.previous == dataset and later.created_by == administrator
+    assert later.report["added"]["photos"] == 1 == later.report["added"]["patients"]
+    assert later.report["added"]["findings"] == {example.image: "histopathology"}
+    # A patient's photo is no public image that others' uploads may be matched with.
+    assert not KnownImage.objects.filter(image=example.image).exists()
+
+    sealed = read_sealed(later)
+    with sealed.pictures as pictures, default_storage.open(wanted.image.name) as stored:
+        assert pictures.content(example.image) == stored.read()
+
+
+def test_the_old_split_stays_and_with_it_the_test_fingerprint(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    for number in range(6):
+        photo(patient(f"p{number}"), 900 + number, diagnosis="BCC")
+    later = add(dataset, tmp_path)
+    before = dict(dataset.examples.values_list("image", "split"))
+    after = dict(later.examples.values_list("image", "split"))
+    assert {image: after[image] for image in before} == before
+    assert later.example_count == len(before) + 6
+    first = read_sealed(dataset)
+    first.pictures.close()
+    assert later.test_fingerprint == first.split.test_fingerprint
+    assert sum(later.report["split"]["leakage"]["ours"].values()) == 0
+    # The archives of the first version are shared, not copied.
+    assert set(dataset.examples.values_list("archive", flat=True)) < set(
+        later.examples.values_list("archive", flat=True)
+    )
+
+
+def test_photos_of_one_patient_stay_on_one_side(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    people = [patient(f"p{number}") for number in range(5)]
+    for number in range(20):
+        photo(people[number % 5], 900 + number, diagnosis=("MEL", "NV")[number % 2])
+    later = add(dataset, tmp_path)
+    for person in people:
+        own = Photo.objects.filter(owner=person).values_list("pk", flat=True)
+        assert later.examples.filter(photo__in=own).values_list("split", flat=True).distinct().count() == 1
+
+
+def test_pictures_that_are_there_already_are_left_out(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    owner = patient("owner")
+    first = photo(owner, 900)
+    with default_storage.open(first.image.name) as stored:
+        photo(owner, 901, content=stored.read())
+    later = add(dataset, tmp_path)
+    assert later.report["added"]["photos"] == 1
+    assert later.report["added"]["left_out"] == {"the same picture is in the data set already": 1}
+
+
+def test_a_lesion_confirmed_as_two_things_is_left_out(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    owner = patient("owner")
+    spot = Lesion.objects.create(owner=owner, name="left arm")
+    photo(owner, 900, diagnosis="MEL", lesion=spot)
+    photo(owner, 901, diagnosis="NV", lesion=spot)
+    photo(owner, 902, diagnosis="BKL")
+    later = add(dataset, tmp_path)
+    assert later.report["added"]["photos"] == 1
+    assert "different diagnoses" in str(later.report["added"]["left_out"])
+
+
+def test_the_next_version_leaves_out_whoever_changed_their_mind(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    stays, leaves = patient("stays"), patient("leaves")
+    kept, withdrawn = photo(stays, 900), photo(leaves, 901)
+    second = add(dataset, tmp_path)
+    assert set(second.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == {kept.pk, withdrawn.pk}
+    set_training_consent(user=leaves, given=False, by=leaves)
+    fresh = photo(stays, 902)
+    third = add(second, tmp_path, name="third")
+    assert set(third.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == {kept.pk, fresh.pk}
+    assert third.examples.get(photo=kept.pk).split == second.examples.get(photo=kept.pk).split
+
+
+def test_with_nothing_to_add_no_version_is_made(dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(ImportRefused, match="No photo can be added"):
+        add(dataset, tmp_path)
+    assert Dataset.objects.count() == 1
+
+
+def test_consent_is_the_persons_own(administrator: User, patient: MakePatient) -> None:
+    person = patient("person", consents=False)
+    with pytest.raises(PermissionError):
+        set_training_consent(user=person, given=True, by=administrator)
+    person.refresh_from_db()
+    assert person.training_consent is None
+    when = timezone.now()
+    set_training_consent(user=person, given=True, by=person)
+    person.refresh_from_db()
+    assert person.training_consent is not None and person.training_consent >= when
+
+
+def test_the_training_worker_makes_the_version(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, administrator: User
+) -> None:
+    photo(patient("owner"), 900)
+    job = request_version_with_photos(dataset=dataset, name="second", by=administrator)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.SUCCEEDED and job.dataset is not None
+    assert job.dataset.previous == dataset and job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS
+    with pytest.raises(ImportRejected):
+        request_version_with_photos(dataset=dataset, name="second", by=administrator)

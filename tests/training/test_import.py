@@ -1,0 +1,547 @@
+"""Imports as a whole: sealed when all is well; when anything is not, a clear reason and nothing left behind."""
+
+import csv
+import errno
+import io
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile, File
+from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from accounts.models import Role, User
+from diagnoses.intake import content_hash, read_image
+from diagnoses.models import KnownImage
+from diagnoses.taxonomy import CODES
+from tests.made import jpeg_bytes, made_picture, write_dataset
+from training.data.reading import read_sealed
+from training.data.refusals import ImportRefused
+from training.data.room import Source, import_dataset, run_import_job
+from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
+from training.pipeline.progress import Progress
+from training.pipeline.splits import split_fingerprint
+from training.services import jobs
+from training.services.datasets import DatasetInUse, delete_dataset
+from training.services.imports import ImportRejected, available_sources, request_import, resolve_source
+from training.services.leftovers import sweep_files
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(scope="module")
+def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 192 pictures of 96 lesions in the official layout."""
+    return write_dataset(tmp_path_factory.mktemp("isic"))
+
+
+@pytest.fixture
+def charts() -> None:
+    """Asked for by tests that look at charts: drawing ten of them takes longer than all the rest."""
+
+
+@pytest.fixture
+def files(
+    made_files: Path, tmp_path: Path, settings: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A copy to spoil, inside the data folder; the storage is empty before."""
+    if "charts" not in request.fixturenames:
+        monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
+    settings.TRAINING_DATA_DIR = tmp_path / "data"
+    settings.TRAINING_WORK_DIR = tmp_path / "work"
+    folder = tmp_path / "data" / "made"
+    shutil.copytree(made_files, folder)
+    for name in stored():
+        default_storage.delete(name)
+    yield folder
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return User.objects.create_user("admin@example.org", "correct horse battery", role=Role.ADMINISTRATOR)
+
+
+def stored(folder: str = "") -> list[str]:
+    """Every file on the storage below datasets/ and imports/."""
+    if not folder:
+        return [*stored("datasets"), *stored("imports")]
+    try:
+        folders, names = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return [f"{folder}/{name}" for name in names] + [name for inner in folders for name in stored(f"{folder}/{inner}")]
+
+
+def source(folder: Path, *, images: bool = True) -> Source:
+    return Source(
+        ground_truth=folder / "ISIC_2019_Training_GroundTruth.csv",
+        metadata=folder / "ISIC_2019_Training_Metadata.csv",
+        images=folder / "ISIC_2019_Training_Input.zip" if images else None,
+    )
+
+
+def nothing_is_left(settings: Any) -> None:
+    assert not Dataset.objects.exists() and not Example.objects.exists() and not ImageArchive.objects.exists()
+    assert not KnownImage.objects.exists()
+    assert stored() == []
+    work = Path(settings.TRAINING_WORK_DIR) / "imports"
+    assert not work.exists() or list(work.iterdir()) == []
+
+
+def respell(path: Path, change: dict[str, str]) -> None:
+    """Replace whole lines of a CSV that start with a key."""
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(change.get(line.split(",", 1)[0], line) for line in lines) + "\n")
+
+
+def rezip(path: Path, change: dict[str, bytes | None]) -> None:
+    """Replace members of the zip; None leaves one out."""
+    with zipfile.ZipFile(path) as old:
+        members = {name: old.read(name) for name in old.namelist()}
+    members.update({name: content for name, content in change.items() if content is not None})
+    with zipfile.ZipFile(path, "w") as new:
+        for name, content in members.items():
+            if change.get(name, b"") is not None:
+                new.writestr(name, content)
+
+
+def test_a_good_import_is_whole(files: Path, charts: None) -> None:
+    seen: list[Progress] = []
+    dataset = import_dataset(name="made", source=source(files), report=seen.append)
+
+    assert dataset.has_images and dataset.example_count == 192 == dataset.examples.count()
+    examples = list(dataset.examples.order_by("image"))
+    with zipfile.ZipFile(files / "ISIC_2019_Training_Input.zip") as original:
+        first = original.read("ISIC_0000000.jpg")
+    assert examples[0].content_hash == content_hash(read_image(first))
+    assert (examples[0].width, examples[0].height, examples[0].lesion_id) == (200, 150, "L00")
+
+    # The archive holds the very bytes, and the pipeline reads them back.
+    sealed = read_sealed(dataset)
+    with sealed.pictures as pictures:
+        assert pictures.content("ISIC_0000000") == first
+        assert len(pictures) == 192
+    assert sealed.split.fingerprint == dataset.split_fingerprint == split_fingerprint(sealed.split.assignment)
+    assert sealed.split.test_fingerprint == dataset.test_fingerprint
+
+    # By lesion, and computed so.
+    sides: dict[str, set[str]] = {}
+    for example in examples:
+        sides.setdefault(example.lesion_id, set()).add(example.split)
+    assert all(len(each) == 1 for each in sides.values()) and len(sides) == 96
+    leakage = dataset.report["split"]["leakage"]
+    assert sum(leakage["ours"].values()) == 0 and leakage["random"]["mean"] > 0.5
+    counts = dataset.report["split"]["counts"]
+    assert {code: sum(counts[code].values()) for code in CODES} == dict.fromkeys(CODES, 24)
+
+    # Uploads of these pictures will be recognised.
+    assert KnownImage.objects.filter(dataset="made").count() == 192
+    # Figures and charts are there.
+    assert dataset.eda is not None
+    assert {section["key"] for section in dataset.eda["sections"]} >= {"class-distribution", "image-sizes", "untold"}
+    for chart in dataset.eda["charts"].values():
+        assert default_storage.exists(chart["svg"]) and default_storage.exists(chart["png"])
+    stages = {each.stage for each in seen}
+    assert {"tables", "pictures", "split", "duplicates", "figures", "charts", "storing", "rows"} <= stages
+
+
+def test_the_same_files_and_seed_give_the_same_split_another_seed_another(files: Path) -> None:
+    one = import_dataset(name="one", source=source(files), seed=1)
+    two = import_dataset(name="two", source=source(files), seed=1)
+    three = import_dataset(name="three", source=source(files), seed=2)
+    assert one.split_fingerprint == two.split_fingerprint != three.split_fingerprint
+    assert one.fingerprint == two.fingerprint == three.fingerprint
+    assert ImageArchive.objects.values_list("sha256", flat=True).distinct().count() == 1
+
+
+def test_tables_without_images_can_be_explored(files: Path) -> None:
+    dataset = import_dataset(name="tables", source=source(files, images=False))
+    assert not dataset.has_images and not KnownImage.objects.exists() and not ImageArchive.objects.exists()
+    assert dataset.examples.filter(archive__isnull=True, sha256="").count() == 192
+    assert dataset.eda is not None and "image-sizes" not in dataset.eda["charts"]
+    assert dataset.report["split"]["leakage"]["random"]["mean"] > 0.5
+
+
+def test_a_folder_of_images_and_names_with_and_without_downsampled(files: Path) -> None:
+    with zipfile.ZipFile(files / "ISIC_2019_Training_Input.zip") as pictures:
+        pictures.extractall(files / "Input" / "deeper")
+    (files / "Input" / "deeper" / "ISIC_0000000.jpg").rename(
+        files / "Input" / "deeper" / "ISIC_0000000_downsampled.jpg"
+    )
+    (files / "Input" / "LICENSE.txt").write_text("text is no picture")
+    given = source(files)
+    dataset = import_dataset(name="folder", source=Source(given.ground_truth, given.metadata, files / "Input"))
+    assert dataset.examples.get(image="ISIC_0000000").member == "ISIC_0000000.jpg"
+
+
+def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, settings: Any) -> None:
+    given = source(files)
+    assert given.metadata is not None and given.images is not None
+    respell(given.ground_truth, {"ISIC_0000001": "ISIC_0000001,1,1,0,0,0,0,0,0,0"})
+    respell(given.metadata, {"ISIC_0000002": "ISIC_0000002,55,knee,L02,female"})
+    whole = jpeg_bytes(made_picture("NV", 1))
+    rezip(
+        given.images,
+        {
+            "ISIC_0000003.jpg": None,
+            "ISIC_0000004.jpg": whole[: len(whole) // 2],
+            "ISIC_0000005.jpg": b"<html>not found</html>",
+        },
+    )
+    with pytest.raises(ImportRefused) as refused:
+        import_dataset(name="bad", source=given)
+    assert refused.value.code == "faulty_files"
+    places = [(fault.file, fault.line) for fault in refused.value.faults]
+    assert places == [
+        ("ISIC_2019_Training_GroundTruth.csv", 3),
+        ("ISIC_2019_Training_Metadata.csv", 4),
+        ("ISIC_2019_Training_GroundTruth.csv", 5),
+        ("ISIC_0000004.jpg", 0),
+        ("ISIC_0000005.jpg", 0),
+    ]
+    reasons = [fault.reason for fault in refused.value.faults]
+    assert "MEL and NV" in reasons[0] and "'knee'" in reasons[1] and "no picture" in reasons[2]
+    assert "broken" in reasons[3] and "line 6" in reasons[3] and "not_an_image" in reasons[4]
+    nothing_is_left(settings)
+
+
+def test_one_lesion_with_two_diagnoses_is_a_fault(files: Path, settings: Any) -> None:
+    given = source(files)
+    respell(given.ground_truth, {"ISIC_0000000": "ISIC_0000000,0,1,0,0,0,0,0,0,0"})
+    with pytest.raises(ImportRefused) as refused:
+        import_dataset(name="bad", source=given)
+    assert [fault.line for fault in refused.value.faults] == [2]
+    assert "different diagnoses" in refused.value.faults[0].reason
+    nothing_is_left(settings)
+
+
+@pytest.mark.parametrize("content", [b"PK\x03\x04 cut off", b"", b"\x89PNG\r\n\x1a\n"])
+def test_a_zip_that_is_none_is_told(files: Path, settings: Any, content: bytes) -> None:
+    given = source(files)
+    assert given.images is not None
+    given.images.write_bytes(content)
+    with pytest.raises(ImportRefused, match="ISIC_2019_Training_Input"):
+        import_dataset(name="bad", source=given)
+    nothing_is_left(settings)
+
+
+def test_copies_stay_together_and_are_reported(files: Path) -> None:
+    given = source(files)
+    assert given.images is not None
+    # Two lesions of one diagnosis share a file: byte for byte one picture.
+    with zipfile.ZipFile(given.images) as pictures:
+        copy = pictures.read("ISIC_0100000.jpg")
+    near = io.BytesIO()
+    read_image(copy).save(near, "JPEG", quality=60)
+    rezip(given.images, {"ISIC_0100004.jpg": copy, "ISIC_0100006.jpg": near.getvalue()})
+    dataset = import_dataset(name="copies", source=given)
+    duplicates = dataset.report["duplicates"]
+    assert ["ISIC_0100000", "ISIC_0100004"] in duplicates["exact_copies"]
+    assert any({"ISIC_0100000", "ISIC_0100006"} == set(pair["images"]) for pair in duplicates["near_other_lesion"])
+    sides = dict(dataset.examples.values_list("image", "split"))
+    assert sides["ISIC_0100000"] == sides["ISIC_0100004"]
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(
+    files: Path, charts: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = default_storage.save
+
+    def full(name: str, content: File[Any], **options: Any) -> str:
+        if name.endswith(".zip"):
+            content.read(100)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return save(name, content, **options)
+
+    monkeypatch.setattr(default_storage, "save", full)
+    with pytest.raises(ImportRefused, match="The disk is full") as refused:
+        import_dataset(name="made", source=source(files))
+    assert refused.value.code == "disk_full"
+    nothing_is_left(settings)
+
+
+def test_too_little_working_space_is_told_before_the_work(
+    files: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(files)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
+    seen: list[Progress] = []
+    with pytest.raises(ImportRefused, match="GB are free"):
+        import_dataset(name="made", source=source(files), report=seen.append)
+    assert "pictures" not in {each.stage for each in seen}
+    nothing_is_left(settings)
+
+
+def test_a_storage_that_fails_is_told_and_leaves_nothing(
+    files: Path, charts: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str, content: File[Any], **options: Any) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(default_storage, "save", refuse)
+    with pytest.raises(ImportRefused, match="The storage did not take the charts: Permission denied"):
+        import_dataset(name="made", source=source(files))
+    nothing_is_left(settings)
+
+
+def test_a_name_is_taken_once(files: Path) -> None:
+    import_dataset(name="made", source=source(files, images=False))
+    with pytest.raises(ImportRefused, match="already") as refused:
+        import_dataset(name="made", source=source(files))
+    assert refused.value.code == "name_taken"
+    assert Dataset.objects.count() == 1 and not ImageArchive.objects.exists()
+
+
+def test_the_command_says_what_came_of_it(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = source(files)
+    arguments = {"name": "made", "ground_truth": given.ground_truth, "metadata": given.metadata}
+    call_command("import_isic2019", **arguments, images=given.images)
+    said = capsys.readouterr().out
+    assert "Imported made: 192 images of 96 lesions." in said and "0 images outside training" in said
+    respell(given.ground_truth, {"ISIC_0000001": "ISIC_0000001,0,0,0,0,0,0,0,0,1"})
+    with pytest.raises(CommandError, match="One fault"):
+        call_command("import_isic2019", **{**arguments, "name": "bad"})
+    assert "ISIC_2019_Training_GroundTruth.csv, line 3: ISIC_0000001 is labelled UNK" in capsys.readouterr().err
+
+
+def test_eda_prints_what_the_page_shows(files: Path, charts: None, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    dataset = import_dataset(name="made", source=source(files))
+    call_command("eda", "made", "--json")
+    printed = json.loads(capsys.readouterr().out)
+    assert dataset.eda is not None
+    assert printed["sections"] == dataset.eda["sections"] and printed["rows"] == 192
+    old = {name for chart in dataset.eda["charts"].values() for name in chart.values()}
+    call_command("eda", "made", "--store")
+    dataset.refresh_from_db()
+    assert dataset.eda is not None
+    new = {name for chart in dataset.eda["charts"].values() for name in chart.values()}
+    assert not old & new and all(default_storage.exists(name) for name in new)
+    with pytest.raises(CommandError, match="There are: made"):
+        call_command("eda", "nowhere")
+
+
+# --- As a job of the training worker ---------------------------------------------------------------------------
+
+
+def requested(administrator: User, name: str = "made", **sources: Any) -> DatasetImport:
+    given = {
+        "ground_truth": "made/ISIC_2019_Training_GroundTruth.csv",
+        "metadata": "made/ISIC_2019_Training_Metadata.csv",
+        "images": "made/ISIC_2019_Training_Input.zip",
+        **sources,
+    }
+    return request_import(by=administrator, name=name, **given)
+
+
+def test_a_queued_import_is_done_once_however_often_it_is_delivered(files: Path, administrator: User) -> None:
+    job = requested(administrator)
+    run_import_job(str(job.pk))
+    run_import_job(str(job.pk))
+    job.refresh_from_db()
+    assert job.status == Job.Status.SUCCEEDED and job.attempts == 1
+    assert job.dataset is not None and job.dataset.created_by == administrator
+    assert Dataset.objects.count() == 1 == ImageArchive.objects.count()
+    sweep_files()
+    assert default_storage.exists(ImageArchive.objects.get().name)
+
+
+def test_faults_are_kept_with_the_job(files: Path, administrator: User, settings: Any) -> None:
+    respell(files / "ISIC_2019_Training_GroundTruth.csv", {"ISIC_0000001": "ISIC_0000001,0,0,0,0,0,0,0,0,1"})
+    job = requested(administrator)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.failure_code) == (Job.Status.FAILED, "faulty_files")
+    assert job.faults == [
+        {
+            "file": "ISIC_2019_Training_GroundTruth.csv",
+            "line": 3,
+            "reason": "ISIC_0000001 is labelled UNK; only the eight diagnoses can be learned.",
+        }
+    ]
+    nothing_is_left(settings)
+
+
+def test_cancel_ends_a_running_import_and_leaves_nothing(
+    files: Path, administrator: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = requested(administrator)
+    beats: list[str] = []
+    beat = jobs.heartbeat
+
+    def cancelled_meanwhile(claim: jobs.JobClaim, **changes: Any) -> None:
+        beats.append(changes["progress"]["stage"])
+        if beats[-1] == "charts":
+            assert jobs.request_cancel(job, by=administrator)
+        beat(claim, **changes)
+
+    monkeypatch.setattr(jobs, "heartbeat", cancelled_meanwhile)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.CANCELLED and beats[-1] == "charts"
+    nothing_is_left(settings)
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(
+    files: Path, administrator: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = requested(administrator)
+    beat = jobs.heartbeat
+
+    def taken_over(claim: jobs.JobClaim, **changes: Any) -> None:
+        if changes["progress"]["stage"] == "rows":
+            # As the sweep does with a worker that fell silent, just before the last step.
+            DatasetImport.objects.filter(pk=job.pk).update(
+                status=Job.Status.QUEUED, lease=None, lease_expires=None, queued=timezone.now()
+            )
+            return
+        beat(claim, **changes)
+
+    monkeypatch.setattr(jobs, "heartbeat", taken_over)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.QUEUED
+    nothing_is_left(settings)
+
+
+def test_what_a_killed_worker_left_is_swept(files: Path, administrator: User) -> None:
+    job = requested(administrator)
+    claim = jobs.claim(DatasetImport, job.pk)
+    assert claim is not None
+    left = default_storage.save(f"datasets/import-{job.pk}-{claim.lease.hex}/images.zip", ContentFile(b"half"))
+    sweep_files()
+    assert default_storage.exists(left), "its worker may be alive"
+    jobs.give_back(claim)
+    sweep_files()
+    assert not default_storage.exists(left)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.SUCCEEDED
+
+
+def test_a_surprise_is_recorded_and_raised(
+    files: Path, administrator: User, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = requested(administrator)
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("training.data.sealing.split_report", broken)
+    with pytest.raises(ZeroDivisionError):
+        run_import_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.failure_code) == (Job.Status.FAILED, "unexpected")
+    assert "ZeroDivisionError" in job.failure_detail
+    nothing_is_left(settings)
+
+
+def test_uploads_are_imported_and_thrown_away(files: Path, administrator: User, settings: Any) -> None:
+    def upload(name: str) -> File[Any]:
+        return ContentFile((files / name).read_bytes(), name=name)
+
+    job = requested(
+        administrator,
+        ground_truth=upload("ISIC_2019_Training_GroundTruth.csv"),
+        metadata=upload("ISIC_2019_Training_Metadata.csv"),
+        images=upload("ISIC_2019_Training_Input.zip"),
+    )
+    assert len(stored("imports")) == 3
+    sweep_files()
+    assert len(stored("imports")) == 3, "still needed"
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.SUCCEEDED
+    sweep_files()
+    assert stored("imports") == []
+    job.refresh_from_db()
+    assert (job.ground_truth, job.images) == ("uploaded", "uploaded")
+
+
+def test_requests_that_make_no_sense_are_refused_at_their_field(files: Path, administrator: User) -> None:
+    def field_of(**changes: Any) -> str:
+        with pytest.raises(ImportRejected) as rejected:
+            requested(administrator, **changes)
+        return rejected.value.field
+
+    assert field_of(name="  ") == "name"
+    assert field_of(ground_truth="made/ISIC_2019_Training_Metadata.csv") == "ground_truth"
+    assert field_of(ground_truth=ContentFile(b"\xff\xd8\xff", name="photo.csv")) == "ground_truth"
+    assert field_of(images="made/nowhere.zip") == "images"
+    assert field_of(metadata="../secret.csv") == "metadata"
+    requested(administrator)
+    assert field_of() == "name"
+    assert stored("imports") == []
+    patient = User.objects.create_user("patient@example.org")
+    with pytest.raises(PermissionError):
+        requested(patient, name="mine")
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".", "..", "../outside.csv", "/etc/passwd", "made/../../outside.csv", "link", "a\x00b"]
+)
+def test_nothing_outside_the_data_folder_can_be_named(files: Path, path: str) -> None:
+    (files.parent.parent / "outside.csv").write_text("secret")
+    (files.parent / "link").symlink_to(files.parent.parent / "outside.csv")
+    with pytest.raises(ValueError, match="not in the data folder"):
+        resolve_source(path)
+    assert resolve_source("made").name == "made"
+
+
+def test_the_listing_tells_what_each_file_is(files: Path) -> None:
+    (files.parent / "download").mkdir()
+    (files.parent / "download" / "metadata.csv").write_text("isic_id,attribution,copyright_license,diagnosis\n")
+    (files.parent / "download" / "ISIC_1.jpg").write_bytes(b"x")
+    (files.parent / ".hidden.csv").write_text("image")
+    (files.parent / "notes.csv").write_text("a,b\n")
+    kinds = {each.path: each.kind for each in available_sources()}
+    assert kinds == {
+        "download": "folder",
+        "download/metadata.csv": "isic-cli",
+        "made/ISIC_2019_Training_GroundTruth.csv": "ground-truth",
+        "made/ISIC_2019_Training_Input.zip": "zip",
+        "made/ISIC_2019_Training_Metadata.csv": "metadata",
+        "notes.csv": "csv",
+    }
+
+
+def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files: Path) -> None:
+    folder = files.parent / "download"
+    folder.mkdir()
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["isic_id", "attribution", "copyright_license", "age_approx", "diagnosis_2", "diagnosis_3"])
+        for number in range(12):
+            (folder / f"ISIC_{number}.jpg").write_bytes(jpeg_bytes(made_picture("NV", number)))
+            writer.writerow([f"ISIC_{number}", "a", "CC-0", 50, "Benign melanocytic proliferations", "Nevus"])
+    dataset = import_dataset(name="cli", source=Source(folder / "metadata.csv", images=folder))
+    assert dataset.report["layout"] == "isic-cli" and dataset.example_count == 12
+    assert set(dataset.examples.values_list("diagnosis", flat=True)) == {"NV"}
+
+
+def test_a_data_set_is_deleted_with_its_files_unless_something_needs_it(files: Path, administrator: User) -> None:
+    dataset = import_dataset(name="made", source=source(files))
+    later = Dataset.objects.create(name="later", previous=dataset, fingerprint="f" * 64, example_count=0)
+    with pytest.raises(DatasetInUse, match="later version"):
+        delete_dataset(dataset=dataset, by=administrator)
+    later.delete()
+    with pytest.raises(PermissionError):
+        delete_dataset(dataset=dataset, by=User.objects.create_user("patient@example.org"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("django.db.transaction.on_commit", lambda run: run())
+        delete_dataset(dataset=dataset, by=administrator)
+    assert stored() == [] and not Example.objects.exists() and not KnownImage.objects.exists()
+
+
+def test_the_database_refuses_an_image_without_its_place(files: Path) -> None:
+    from django.db import IntegrityError, transaction
+
+    dataset = import_dataset(name="tables", source=source(files, images=False))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Example.objects.filter(dataset=dataset).update(sha256="a" * 64)

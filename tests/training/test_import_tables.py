@@ -1,0 +1,225 @@
+"""The tables of both layouts: every fault by file and line, and nothing taken for what it is not."""
+
+from pathlib import Path
+
+import pytest
+
+from diagnoses.taxonomy import CODES
+from training.pipeline.tables import ISIC_CLI, Tables, read_tables
+
+DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+FULL = DATA / "isic2019-full-tables"
+needs_full_tables = pytest.mark.skipif(not FULL.is_dir(), reason="../shared/data/isic2019-full-tables is not here")
+
+HEADER = "image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK"
+METADATA_HEADER = "image,age_approx,anatom_site_general,lesion_id,sex"
+NV = "0,1,0,0,0,0,0,0,0"
+
+
+def read(folder: Path, truth: str, metadata: str | None = None, **options: bool) -> Tables:
+    (folder / "truth.csv").write_text(truth)
+    if metadata is not None:
+        (folder / "metadata.csv").write_text(metadata)
+    return read_tables(
+        ground_truth=folder / "truth.csv",
+        metadata=folder / "metadata.csv" if metadata is not None else None,
+        **options,
+    )
+
+
+def said(tables: Tables) -> list[tuple[str, int, str]]:
+    return [(fault.file, fault.line, fault.reason) for fault in tables.faults]
+
+
+def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        f"\ufeff{HEADER}\nISIC_2,{NV}\nISIC_1,0.0,0.0,0.0,0.0,0.0,1.0,0.0,0.0,0.0\n",
+        f"{METADATA_HEADER}\nISIC_1,55,anterior torso,L1,female\nISIC_2,,,,\n",
+    )
+    assert tables.faults == []
+    rows = tables.rows.to_dict("records")
+    assert [row["image"] for row in rows] == ["ISIC_1", "ISIC_2"]
+    assert [row["diagnosis"] for row in rows] == ["DF", "NV"]
+    assert rows[0]["age_approx"] == 55 and rows[0]["lesion_id"] == "L1" and rows[0]["sex"] == "female"
+    assert rows[1]["lesion_id"] is None and rows[1]["sex"] is None and rows[1]["age_approx"] != rows[1]["age_approx"]
+
+
+def test_every_fault_is_named_by_line_whatever_lies_between(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        "\n".join(
+            [
+                HEADER,
+                f"ISIC_1,{NV}",
+                "",  # a blank line is no row, and counts as a line
+                "ISIC_2,1,1,0,0,0,0,0,0,0",
+                "ISIC_3,0,0,0,0,0,0,0,0,0",
+                "ISIC_4,0,0,0,0,0,0,0,0,1",
+                "ISIC_5,0,yes,0,0,0,0,0,0,0",
+                "ISIC_6,0,2,0,0,0,0,0,0,0",
+                "ISIC_7,0,1",
+                f"ISIC_1,{NV}",
+                f"../ISIC_8,{NV}",
+                f",{NV}",
+            ]
+        ),
+    )
+    # Short rows are found while the file is read, everything else row by row after it.
+    assert said(tables) == [
+        ("truth.csv", 9, "has 3 cells; the header has 10."),
+        ("truth.csv", 4, "ISIC_2 needs exactly one diagnosis set to 1; it has MEL and NV."),
+        ("truth.csv", 5, "ISIC_3 needs exactly one diagnosis set to 1; it has none."),
+        ("truth.csv", 6, "ISIC_4 is labelled UNK; only the eight diagnoses can be learned."),
+        ("truth.csv", 7, "ISIC_5: NV is 'yes'; expected 0 or 1."),
+        ("truth.csv", 8, "ISIC_6: NV is '2'; expected 0 or 1."),
+        ("truth.csv", 10, "ISIC_1 is there twice; the first time on line 2."),
+        ("truth.csv", 11, "'../ISIC_8' is not an image name: letters, digits, _ . - and at most 100."),
+        ("truth.csv", 12, "has no image name."),
+    ]
+
+
+def test_faults_of_both_files_are_seen_at_once(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        f"{HEADER}\nISIC_1,{NV}\nISIC_2,0,0,0,0,0,0,0,0,1\nISIC_3,{NV}\n",
+        f"{METADATA_HEADER}\nISIC_1,old,torso,L1,woman\nISIC_2,121,,,\n",
+    )
+    assert said(tables) == [
+        ("truth.csv", 3, "ISIC_2 is labelled UNK; only the eight diagnoses can be learned."),
+        ("metadata.csv", 2, "age_approx is 'old'; expected a number from 0 to 120, or nothing."),
+        ("metadata.csv", 2, "anatom_site_general is 'torso'; expected an ISIC site, or nothing."),
+        ("metadata.csv", 2, "sex is 'woman'; expected male or female, or nothing."),
+        ("metadata.csv", 3, "age_approx is '121'; expected a number from 0 to 120, or nothing."),
+        ("metadata.csv", 0, "has no row for ISIC_3 (truth.csv, line 4)."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("image,AK,BCC,BKL,DF,MEL,NV,SCC,VASC,UNK", "expected exactly image, MEL, NV"),  # the alphabet's order
+        (HEADER.replace(",SCC", ""), "missing: SCC"),
+        (HEADER + ",age", "not expected: age"),
+    ],
+)
+def test_columns_are_exact_order_included(tmp_path: Path, header: str, expected: str) -> None:
+    tables = read(tmp_path, f"{header}\nISIC_1,{NV}\n")
+    assert [fault.line for fault in tables.faults if expected in fault.reason] == [1]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty."),
+        (b"\xff\xd8\xff\xe0" + bytes(range(256)), "is not text in UTF-8"),
+        (f'{HEADER}\nISIC_1,"{NV}\n'.encode(), "is not a proper CSV file"),
+        (f"{HEADER}\n".encode(), "has no rows."),
+    ],
+)
+def test_a_wrong_file_is_told_by_name(tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "photo.csv").write_bytes(content)
+    tables = read_tables(ground_truth=tmp_path / "photo.csv")
+    assert tables.faults[0].file == "photo.csv"
+    assert expected in tables.faults[0].reason
+
+
+def test_a_missing_file_is_told_by_name(tmp_path: Path) -> None:
+    tables = read_tables(ground_truth=tmp_path / "nowhere.csv")
+    assert said(tables) == [("nowhere.csv", 0, "cannot be read: No such file or directory.")]
+
+
+def test_downsampled_names_mean_the_isic_image(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        f"{HEADER}\nISIC_1_downsampled,{NV}\nISIC_2,{NV}\n",
+        f"{METADATA_HEADER}\nISIC_1,50,,L1,\nISIC_2_downsampled,60,,L2,\n",
+    )
+    assert tables.faults == []
+    assert tables.rows["lesion_id"].tolist() == ["L1", "L2"]
+    assert tables.notes["downsampled_names"] == 1
+    both = read(tmp_path, f"{HEADER}\nISIC_1_downsampled,{NV}\nISIC_1,{NV}\n")
+    assert said(both) == [("truth.csv", 3, "ISIC_1 is there twice; the first time on line 2.")]
+
+
+ISIC_CLI_HEADER = (
+    "isic_id,attribution,copyright_license,age_approx,anatom_site_general,diagnosis_1,diagnosis_2,diagnosis_3,"
+    "diagnosis_4,image_type,lesion_id,sex"
+)
+
+
+def isic_cli_row(image: str, second: str, third: str = "", fourth: str = "") -> str:
+    quoted = f'"{third}"'
+    return f"{image},ViDIR,CC-BY-NC,45,lower extremity,x,{second},{quoted},{fourth},dermoscopic,IL_{image},male"
+
+
+@pytest.mark.parametrize(
+    ("second", "third", "code"),
+    [
+        ("Malignant melanocytic proliferations (Melanoma)", "Melanoma in situ", "MEL"),
+        ("Malignant melanocytic proliferations (Melanoma)", "Melanoma, NOS", "MEL"),
+        ("Benign melanocytic proliferations", "Nevus", "NV"),
+        ("Malignant adnexal epithelial proliferations - Follicular", "Basal cell carcinoma", "BCC"),
+        ("Indeterminate epidermal proliferations", "Solar or actinic keratosis", "AK"),
+        ("Benign epidermal proliferations", "Solar lentigo", "BKL"),
+        ("Benign epidermal proliferations", "Seborrheic keratosis", "BKL"),
+        ("Benign soft tissue proliferations - Fibro-histiocytic", "Dermatofibroma", "DF"),
+        ("Benign soft tissue proliferations - Vascular", "", "VASC"),
+        ("Benign soft tissue proliferations - Vascular", "Hemangioma", "VASC"),
+        ("Malignant epidermal proliferations", "Squamous cell carcinoma in situ", "SCC"),
+    ],
+)
+def test_isic_cli_words_mean_one_of_the_eight(tmp_path: Path, second: str, third: str, code: str) -> None:
+    tables = read(tmp_path, f"{ISIC_CLI_HEADER}\n{isic_cli_row('ISIC_1', second, third)}\n")
+    assert tables.faults == [] and tables.layout == ISIC_CLI
+    row = tables.rows.to_dict("records")[0]
+    assert (row["diagnosis"], row["age_approx"], row["sex"], row["lesion_id"]) == (code, 45, "male", "IL_ISIC_1")
+
+
+def test_isic_cli_rows_outside_the_eight_are_refused_by_row_or_left_out_when_asked(tmp_path: Path) -> None:
+    text = "\n".join(
+        [
+            ISIC_CLI_HEADER,
+            isic_cli_row("ISIC_1", "Benign melanocytic proliferations", "Nevus"),
+            isic_cli_row("ISIC_2", "Benign soft tissue proliferations - Fibro-histiocytic", "Scar"),
+            isic_cli_row("ISIC_3", "Malignant melanocytic proliferations (Melanoma)", "Melanoma metastasis"),
+            isic_cli_row("ISIC_4", ""),
+        ]
+    )
+    tables = read(tmp_path, text)
+    assert [line for _file, line, _reason in said(tables)] == [3, 4, 5]
+    assert all("none of the eight diagnoses" in reason for _file, _line, reason in said(tables))
+    left = read(tmp_path, text, leave_out_unmapped=True)
+    assert left.faults == []
+    assert left.rows["image"].tolist() == ["ISIC_1"]
+    assert sum(left.notes["left_out"].values()) == 3
+
+
+def test_isic_cli_of_former_years_has_one_column(tmp_path: Path) -> None:
+    tables = read(
+        tmp_path,
+        "isic_id,attribution,copyright_license,diagnosis\nISIC_1,a,CC-0,seborrheic keratosis\nISIC_2,a,CC-0,wart\n",
+    )
+    assert said(tables) == [("truth.csv", 3, "ISIC_2 is 'wart', none of the eight diagnoses.")]
+    assert tables.rows["diagnosis"].tolist() == ["BKL"]
+
+
+@needs_full_tables
+def test_the_full_official_tables_have_no_fault() -> None:
+    tables = read_tables(
+        ground_truth=FULL / "ISIC_2019_Training_GroundTruth.csv",
+        metadata=FULL / "ISIC_2019_Training_Metadata.csv",
+    )
+    assert tables.faults == []
+    assert len(tables.rows) == 25_331
+    assert set(tables.rows["diagnosis"]) == set(CODES)
+    assert tables.notes["downsampled_names"] == tables.rows["image"].str.endswith("_downsampled").sum() > 0
+
+
+@needs_full_tables
+def test_the_official_test_metadata_is_no_training_metadata() -> None:
+    tables = read_tables(
+        ground_truth=FULL / "ISIC_2019_Training_GroundTruth.csv", metadata=FULL / "ISIC_2019_Test_Metadata.csv"
+    )
+    assert said(tables)[0][:2] == ("ISIC_2019_Test_Metadata.csv", 1)
+    assert "missing: lesion_id" in said(tables)[0][2]
