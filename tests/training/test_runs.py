@@ -188,7 +188,7 @@ def test_a_run_is_asked_for_in_the_browser(page: Client, admin: User) -> None:
     dataset = made_dataset()
     address = reverse("admin:training_trainingrun_add")
     assert page.get(address).status_code == 200
-    step = page.get(address, {"dataset": dataset.pk, "recipe": "SMOKE", "parent": ""})
+    step = page.get(address, {"dataset": str(dataset.pk), "recipe": "SMOKE", "parent": ""})
     assert b"fine_tune.epochs" in step.content
     values = form_values(SMOKE, **{"fine_tune.epochs": "2"})
     response = page.post(address, {"dataset": dataset.pk, "recipe": "SMOKE", "parent": "", **values})

@@ -1,6 +1,6 @@
 """Own the page of an evaluation: figures with intervals, charts, subgroups, the hardest mistakes, downloads."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from django.contrib import admin
 from django.core.files.storage import default_storage
@@ -38,9 +38,9 @@ CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 class EvaluationAdmin(admin.ModelAdmin[Evaluation]):
     """Immutable figures, newest first."""
 
-    list_display: ClassVar[list[str]] = ["classifier", "dataset", "score", "melanoma", "malignant", "created"]
-    list_select_related: ClassVar[list[str]] = ["classifier", "dataset"]
-    list_filter: ClassVar[list[str]] = ["dataset"]
+    list_display = ["classifier", "dataset", "score", "melanoma", "malignant", "created"]
+    list_select_related = ["classifier", "dataset"]
+    list_filter = ["dataset"]
 
     class Media:
         css = STYLES

@@ -1,6 +1,6 @@
 """Own the pages of training runs: ask for one, watch it live, cancel it, resume it."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -68,12 +68,12 @@ def administrator(request: HttpRequest) -> User:
 class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
     """Runs, newest first; adding one means queueing it."""
 
-    list_display: ClassVar[list[str]] = [
+    list_display = [
         "short", "recipe", "dataset", "parent", "status", "stage", "classifier", "requested_by", "created",
     ]  # fmt: skip
-    list_display_links: ClassVar[list[str]] = ["short"]
-    list_filter: ClassVar[list[str]] = ["status", "recipe"]
-    list_select_related: ClassVar[list[str]] = ["dataset", "parent", "classifier", "requested_by"]
+    list_display_links = ["short"]
+    list_filter = ["status", "recipe"]
+    list_select_related = ["dataset", "parent", "classifier", "requested_by"]
 
     class Media:
         css = STYLES
