@@ -88,6 +88,9 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
+# A database that does not answer is an error within seconds, not a page that never comes. Milliseconds for the second:
+# how long a sent packet may stay unacknowledged, for servers across a network.
+DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "tcp_user_timeout": 10_000})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # The cache (rate limits, throttles) lives in PostgreSQL on purpose: Redis is the broker and nothing else, so that
