@@ -167,6 +167,10 @@ def _averaging_adamw(phase: FineTunePhase, total_steps: int) -> Any:
         def take_average(self, variables: Any) -> None:
             """Replace the weights by their running average, if one is kept."""
             super().finalize_variable_values(variables)
+            # Under JAX an assignment shares the array, and Keras gives the model's arrays away in its next call: the
+            # optimiser would be left with an average that has been deleted.
+            for variable in variables:
+                variable.assign(np.array(variable.numpy()))
 
     optimizer = AveragingAdamW(
         schedule,
