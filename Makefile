@@ -7,7 +7,7 @@ PORT ?= 8000
 # Any Python from 3.11 on; the locked packages are tried with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test check format lock scoring clean
 
 help:  ## Say what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
@@ -34,6 +34,10 @@ lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade 
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet $(UPGRADE) --generate-hashes --no-emit-index-url --python-version 3.11 requirements-scoring.in -o requirements-scoring.txt
+
+scoring: $(VENV)/.development  ## Add the official ISIC scoring to the tests (needs a C compiler)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scoring.txt
 
 clean:  ## Remove the virtual environment and caches; the data in var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -65,7 +65,7 @@ def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     official = pytest.importorskip(
-        "isic_challenge_scoring.metrics", reason="isic-challenge-scoring (requirements-dev) is not installed"
+        "isic_challenge_scoring.metrics", reason="isic-challenge-scoring is not installed (make scoring)"
     )
     load_csv = pytest.importorskip("isic_challenge_scoring.load_csv")
     # pandas 3 has given this method another name since the package was written.
