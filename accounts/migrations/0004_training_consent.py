@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_cache_table'),
+        ("accounts", "0003_cache_table"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='user',
-            name='training_consent',
-            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name='agreed to training'),
+            model_name="user",
+            name="training_consent",
+            field=models.DateTimeField(blank=True, editable=False, null=True, verbose_name="agreed to training"),
         ),
     ]

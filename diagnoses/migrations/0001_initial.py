@@ -11,7 +11,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -20,222 +19,496 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='ErasedFile',
+            name="ErasedFile",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200, unique=True, verbose_name='name on the storage')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200, unique=True, verbose_name="name on the storage")),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
             ],
             options={
-                'verbose_name': 'erased file',
-                'verbose_name_plural': 'erased files',
+                "verbose_name": "erased file",
+                "verbose_name_plural": "erased files",
             },
         ),
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('name', models.CharField(max_length=200, primary_key=True, serialize=False, verbose_name='name')),
-                ('runtime', models.CharField(blank=True, max_length=20, verbose_name='runtime')),
-                ('classifier', models.CharField(blank=True, max_length=100, verbose_name='loaded classifier')),
-                ('last_seen', models.DateTimeField(verbose_name='last seen')),
+                ("name", models.CharField(max_length=200, primary_key=True, serialize=False, verbose_name="name")),
+                ("runtime", models.CharField(blank=True, max_length=20, verbose_name="runtime")),
+                ("classifier", models.CharField(blank=True, max_length=100, verbose_name="loaded classifier")),
+                ("last_seen", models.DateTimeField(verbose_name="last seen")),
             ],
             options={
-                'verbose_name': 'worker',
-                'verbose_name_plural': 'workers',
-                'ordering': ['-last_seen'],
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
+                "ordering": ["-last_seen"],
             },
         ),
         migrations.CreateModel(
-            name='Classifier',
+            name="Classifier",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.CharField(max_length=100, unique=True, verbose_name='version')),
-                ('sha256', models.CharField(max_length=64, unique=True, verbose_name='SHA-256')),
-                ('stage', models.CharField(choices=[('candidate', 'Candidate'), ('live', 'Live'), ('retired', 'Retired')], default='candidate', max_length=10, verbose_name='stage')),
-                ('manifest', models.JSONField(verbose_name='manifest')),
-                ('fault', models.TextField(blank=True, help_text='Why a worker refused the bundle; empty when it was last found whole.', verbose_name='fault')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='registered')),
-                ('promoted', models.DateTimeField(blank=True, null=True, verbose_name='went live')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("version", models.CharField(max_length=100, unique=True, verbose_name="version")),
+                ("sha256", models.CharField(max_length=64, unique=True, verbose_name="SHA-256")),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[("candidate", "Candidate"), ("live", "Live"), ("retired", "Retired")],
+                        default="candidate",
+                        max_length=10,
+                        verbose_name="stage",
+                    ),
+                ),
+                ("manifest", models.JSONField(verbose_name="manifest")),
+                (
+                    "fault",
+                    models.TextField(
+                        blank=True,
+                        help_text="Why a worker refused the bundle; empty when it was last found whole.",
+                        verbose_name="fault",
+                    ),
+                ),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="registered"),
+                ),
+                ("promoted", models.DateTimeField(blank=True, null=True, verbose_name="went live")),
             ],
             options={
-                'verbose_name': 'classifier',
-                'verbose_name_plural': 'classifiers',
-                'ordering': ['-created', '-id'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('stage', 'live')), fields=('stage',), name='classifier_one_live'), models.CheckConstraint(condition=models.Q(('stage__in', ['candidate', 'live', 'retired'])), name='classifier_stage_known'), models.CheckConstraint(condition=models.Q(models.Q(('stage', 'live'), _negated=True), ('promoted__isnull', False), _connector='OR'), name='classifier_live_has_date')],
+                "verbose_name": "classifier",
+                "verbose_name_plural": "classifiers",
+                "ordering": ["-created", "-id"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("stage", "live")), fields=("stage",), name="classifier_one_live"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("stage__in", ["candidate", "live", "retired"])),
+                        name="classifier_stage_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("stage", "live"), _negated=True), ("promoted__isnull", False), _connector="OR"
+                        ),
+                        name="classifier_live_has_date",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='KnownImage',
+            name="KnownImage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('dataset', models.CharField(max_length=100, verbose_name='data set')),
-                ('image', models.CharField(help_text='Name in the data set, such as ISIC_0024468.', max_length=100, verbose_name='image')),
-                ('diagnosis', diagnoses.models.fields.DiagnosisField(verbose_name='diagnosis')),
-                ('original_sha256', models.CharField(max_length=64, verbose_name='SHA-256 of the file')),
-                ('content_hash', diagnoses.models.fields.ContentHashField(verbose_name='content hash')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("dataset", models.CharField(max_length=100, verbose_name="data set")),
+                (
+                    "image",
+                    models.CharField(
+                        help_text="Name in the data set, such as ISIC_0024468.", max_length=100, verbose_name="image"
+                    ),
+                ),
+                ("diagnosis", diagnoses.models.fields.DiagnosisField(verbose_name="diagnosis")),
+                ("original_sha256", models.CharField(max_length=64, verbose_name="SHA-256 of the file")),
+                ("content_hash", diagnoses.models.fields.ContentHashField(verbose_name="content hash")),
             ],
             options={
-                'verbose_name': 'known image',
-                'verbose_name_plural': 'known images',
-                'indexes': [models.Index(fields=['original_sha256'], name='known_image_bytes')],
-                'constraints': [models.UniqueConstraint(fields=('dataset', 'image'), name='known_image_unique')],
+                "verbose_name": "known image",
+                "verbose_name_plural": "known images",
+                "indexes": [models.Index(fields=["original_sha256"], name="known_image_bytes")],
+                "constraints": [models.UniqueConstraint(fields=("dataset", "image"), name="known_image_unique")],
             },
         ),
         migrations.CreateModel(
-            name='Lesion',
+            name="Lesion",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100, verbose_name='name')),
-                ('anatom_site_general', models.CharField(blank=True, choices=[('anterior torso', 'anterior torso'), ('posterior torso', 'posterior torso'), ('lateral torso', 'lateral torso'), ('head/neck', 'head/neck'), ('upper extremity', 'upper extremity'), ('lower extremity', 'lower extremity'), ('palms/soles', 'palms/soles'), ('oral/genital', 'oral/genital')], max_length=20, verbose_name='site')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lesions', to=settings.AUTH_USER_MODEL)),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("name", models.CharField(max_length=100, verbose_name="name")),
+                (
+                    "anatom_site_general",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("anterior torso", "anterior torso"),
+                            ("posterior torso", "posterior torso"),
+                            ("lateral torso", "lateral torso"),
+                            ("head/neck", "head/neck"),
+                            ("upper extremity", "upper extremity"),
+                            ("lower extremity", "lower extremity"),
+                            ("palms/soles", "palms/soles"),
+                            ("oral/genital", "oral/genital"),
+                        ],
+                        max_length=20,
+                        verbose_name="site",
+                    ),
+                ),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lesions", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'lesion',
-                'verbose_name_plural': 'lesions',
-                'ordering': ['-created', '-id'],
+                "verbose_name": "lesion",
+                "verbose_name_plural": "lesions",
+                "ordering": ["-created", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Photo',
+            name="Photo",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='uploaded')),
-                ('image', models.FileField(max_length=200, upload_to='', verbose_name='image')),
-                ('thumbnail', models.FileField(max_length=200, upload_to='', verbose_name='thumbnail')),
-                ('width', models.PositiveIntegerField(verbose_name='width in pixels')),
-                ('height', models.PositiveIntegerField(verbose_name='height in pixels')),
-                ('sha256', models.CharField(max_length=64, verbose_name='SHA-256 of the stored image')),
-                ('original_sha256', models.CharField(max_length=64, verbose_name='SHA-256 of the upload')),
-                ('original_format', models.CharField(max_length=10, verbose_name='uploaded format')),
-                ('shown_name', models.CharField(blank=True, max_length=100, verbose_name='file name')),
-                ('content_hash', diagnoses.models.fields.ContentHashField(verbose_name='content hash')),
-                ('age_approx', models.PositiveSmallIntegerField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(120)], verbose_name='age')),
-                ('sex', models.CharField(blank=True, choices=[('male', 'male'), ('female', 'female')], max_length=10, verbose_name='sex')),
-                ('anatom_site_general', models.CharField(blank=True, choices=[('anterior torso', 'anterior torso'), ('posterior torso', 'posterior torso'), ('lateral torso', 'lateral torso'), ('head/neck', 'head/neck'), ('upper extremity', 'upper extremity'), ('lower extremity', 'lower extremity'), ('palms/soles', 'palms/soles'), ('oral/genital', 'oral/genital')], max_length=20, verbose_name='site')),
-                ('status', models.CharField(choices=[('queued', 'Queued'), ('predicting', 'Being analysed'), ('predicted', 'Analysed'), ('failed', 'Failed')], default='queued', max_length=10, verbose_name='status')),
-                ('queued', models.DateTimeField(default=django.utils.timezone.now, verbose_name='queued')),
-                ('published', models.DateTimeField(blank=True, null=True, verbose_name='handed to the broker')),
-                ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
-                ('lease', models.UUIDField(blank=True, null=True, verbose_name='lease')),
-                ('lease_expires', models.DateTimeField(blank=True, null=True, verbose_name='lease expires')),
-                ('failure_code', models.CharField(blank=True, max_length=40, verbose_name='failure')),
-                ('diagnosis', diagnoses.models.fields.DiagnosisField(blank=True, verbose_name='top diagnosis')),
-                ('confidence', models.FloatField(blank=True, null=True, verbose_name='confidence')),
-                ('malignant_score', models.FloatField(blank=True, null=True, verbose_name='malignant score')),
-                ('idempotency_key', models.CharField(blank=True, editable=False, max_length=200)),
-                ('lesion', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='photos', to='diagnoses.lesion')),
-                ('owner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='photos', to=settings.AUTH_USER_MODEL, verbose_name='owner')),
-                ('recognised_as', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='diagnoses.knownimage')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="uploaded"),
+                ),
+                ("image", models.FileField(max_length=200, upload_to="", verbose_name="image")),
+                ("thumbnail", models.FileField(max_length=200, upload_to="", verbose_name="thumbnail")),
+                ("width", models.PositiveIntegerField(verbose_name="width in pixels")),
+                ("height", models.PositiveIntegerField(verbose_name="height in pixels")),
+                ("sha256", models.CharField(max_length=64, verbose_name="SHA-256 of the stored image")),
+                ("original_sha256", models.CharField(max_length=64, verbose_name="SHA-256 of the upload")),
+                ("original_format", models.CharField(max_length=10, verbose_name="uploaded format")),
+                ("shown_name", models.CharField(blank=True, max_length=100, verbose_name="file name")),
+                ("content_hash", diagnoses.models.fields.ContentHashField(verbose_name="content hash")),
+                (
+                    "age_approx",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(120),
+                        ],
+                        verbose_name="age",
+                    ),
+                ),
+                (
+                    "sex",
+                    models.CharField(
+                        blank=True, choices=[("male", "male"), ("female", "female")], max_length=10, verbose_name="sex"
+                    ),
+                ),
+                (
+                    "anatom_site_general",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("anterior torso", "anterior torso"),
+                            ("posterior torso", "posterior torso"),
+                            ("lateral torso", "lateral torso"),
+                            ("head/neck", "head/neck"),
+                            ("upper extremity", "upper extremity"),
+                            ("lower extremity", "lower extremity"),
+                            ("palms/soles", "palms/soles"),
+                            ("oral/genital", "oral/genital"),
+                        ],
+                        max_length=20,
+                        verbose_name="site",
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("predicting", "Being analysed"),
+                            ("predicted", "Analysed"),
+                            ("failed", "Failed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                        verbose_name="status",
+                    ),
+                ),
+                ("queued", models.DateTimeField(default=django.utils.timezone.now, verbose_name="queued")),
+                ("published", models.DateTimeField(blank=True, null=True, verbose_name="handed to the broker")),
+                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="attempts")),
+                ("lease", models.UUIDField(blank=True, null=True, verbose_name="lease")),
+                ("lease_expires", models.DateTimeField(blank=True, null=True, verbose_name="lease expires")),
+                ("failure_code", models.CharField(blank=True, max_length=40, verbose_name="failure")),
+                ("diagnosis", diagnoses.models.fields.DiagnosisField(blank=True, verbose_name="top diagnosis")),
+                ("confidence", models.FloatField(blank=True, null=True, verbose_name="confidence")),
+                ("malignant_score", models.FloatField(blank=True, null=True, verbose_name="malignant score")),
+                ("idempotency_key", models.CharField(blank=True, editable=False, max_length=200)),
+                (
+                    "lesion",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="photos",
+                        to="diagnoses.lesion",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="photos",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="owner",
+                    ),
+                ),
+                (
+                    "recognised_as",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="diagnoses.knownimage",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'photo',
-                'verbose_name_plural': 'photos',
-                'ordering': ['-created', '-id'],
+                "verbose_name": "photo",
+                "verbose_name_plural": "photos",
+                "ordering": ["-created", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Prediction',
+            name="Prediction",
             fields=[
-                ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('probabilities', django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), size=8)),
-                ('diagnosis', diagnoses.models.fields.DiagnosisField(verbose_name='top diagnosis')),
-                ('confidence', models.FloatField(verbose_name='confidence')),
-                ('malignant_score', models.FloatField(help_text='Sum of the probabilities of the cancers.', verbose_name='malignant score')),
-                ('heatmap', models.FileField(blank=True, max_length=200, upload_to='', verbose_name='heatmap')),
-                ('runtime', models.CharField(max_length=20, verbose_name='runtime')),
-                ('duration_ms', models.PositiveIntegerField(help_text='From claim to result, in the worker.', verbose_name='duration in ms')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='created')),
-                ('classifier', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='predictions', to='diagnoses.classifier')),
-                ('photo', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='predictions', to='diagnoses.photo')),
+                ("id", models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
+                ("probabilities", django.contrib.postgres.fields.ArrayField(base_field=models.FloatField(), size=8)),
+                ("diagnosis", diagnoses.models.fields.DiagnosisField(verbose_name="top diagnosis")),
+                ("confidence", models.FloatField(verbose_name="confidence")),
+                (
+                    "malignant_score",
+                    models.FloatField(
+                        help_text="Sum of the probabilities of the cancers.", verbose_name="malignant score"
+                    ),
+                ),
+                ("heatmap", models.FileField(blank=True, max_length=200, upload_to="", verbose_name="heatmap")),
+                ("runtime", models.CharField(max_length=20, verbose_name="runtime")),
+                (
+                    "duration_ms",
+                    models.PositiveIntegerField(
+                        help_text="From claim to result, in the worker.", verbose_name="duration in ms"
+                    ),
+                ),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="created"),
+                ),
+                (
+                    "classifier",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="predictions",
+                        to="diagnoses.classifier",
+                    ),
+                ),
+                (
+                    "photo",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="predictions", to="diagnoses.photo"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'prediction',
-                'verbose_name_plural': 'predictions',
-                'ordering': ['-created', '-id'],
+                "verbose_name": "prediction",
+                "verbose_name_plural": "predictions",
+                "ordering": ["-created", "-id"],
             },
         ),
         migrations.AddField(
-            model_name='photo',
-            name='prediction',
-            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='current_of', to='diagnoses.prediction'),
+            model_name="photo",
+            name="prediction",
+            field=models.OneToOneField(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="current_of",
+                to="diagnoses.prediction",
+            ),
         ),
         migrations.CreateModel(
-            name='Finding',
+            name="Finding",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('diagnosis', diagnoses.models.fields.DiagnosisField(verbose_name='diagnosis')),
-                ('source', models.CharField(choices=[('histopathology', 'Histopathology'), ('clinician', "Clinician's assessment")], max_length=20, verbose_name='source')),
-                ('note', models.TextField(blank=True, max_length=2000, verbose_name='note')),
-                ('created', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='recorded')),
-                ('recorded_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('photo', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='findings', to='diagnoses.photo')),
-                ('prediction', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='diagnoses.prediction')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("diagnosis", diagnoses.models.fields.DiagnosisField(verbose_name="diagnosis")),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("histopathology", "Histopathology"), ("clinician", "Clinician's assessment")],
+                        max_length=20,
+                        verbose_name="source",
+                    ),
+                ),
+                ("note", models.TextField(blank=True, max_length=2000, verbose_name="note")),
+                (
+                    "created",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name="recorded"),
+                ),
+                (
+                    "recorded_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+                (
+                    "photo",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="findings", to="diagnoses.photo"
+                    ),
+                ),
+                (
+                    "prediction",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="diagnoses.prediction",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'finding',
-                'verbose_name_plural': 'findings',
-                'ordering': ['-created', '-id'],
+                "verbose_name": "finding",
+                "verbose_name_plural": "findings",
+                "ordering": ["-created", "-id"],
             },
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.UniqueConstraint(fields=('photo', 'classifier'), name='prediction_once'),
+            model_name="prediction",
+            constraint=models.UniqueConstraint(fields=("photo", "classifier"), name="prediction_once"),
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.CheckConstraint(condition=models.Q(('confidence__gte', 0), ('confidence__lte', 1), ('malignant_score__gte', 0), ('malignant_score__lte', 1)), name='prediction_scores_are_shares'),
+            model_name="prediction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("confidence__gte", 0),
+                    ("confidence__lte", 1),
+                    ("malignant_score__gte", 0),
+                    ("malignant_score__lte", 1),
+                ),
+                name="prediction_scores_are_shares",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='prediction',
-            constraint=models.CheckConstraint(condition=models.Q(('probabilities__len', 8)), name='prediction_eight_probabilities'),
+            model_name="prediction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("probabilities__len", 8)), name="prediction_eight_probabilities"
+            ),
         ),
         migrations.AddIndex(
-            model_name='photo',
-            index=models.Index(models.F('owner'), models.OrderBy(models.F('created'), descending=True), models.OrderBy(models.F('id'), descending=True), name='photo_history'),
+            model_name="photo",
+            index=models.Index(
+                models.F("owner"),
+                models.OrderBy(models.F("created"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="photo_history",
+            ),
         ),
         migrations.AddIndex(
-            model_name='photo',
-            index=models.Index(models.OrderBy(models.F('created'), descending=True), models.OrderBy(models.F('id'), descending=True), name='photo_newest'),
+            model_name="photo",
+            index=models.Index(
+                models.OrderBy(models.F("created"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="photo_newest",
+            ),
         ),
         migrations.AddIndex(
-            model_name='photo',
-            index=models.Index(models.OrderBy(models.F('malignant_score'), descending=True, nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='photo_riskiest'),
+            model_name="photo",
+            index=models.Index(
+                models.OrderBy(models.F("malignant_score"), descending=True, nulls_last=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="photo_riskiest",
+            ),
         ),
         migrations.AddIndex(
-            model_name='photo',
-            index=models.Index(models.OrderBy(models.F('confidence'), nulls_last=True), models.OrderBy(models.F('id'), descending=True), name='photo_least_sure'),
+            model_name="photo",
+            index=models.Index(
+                models.OrderBy(models.F("confidence"), nulls_last=True),
+                models.OrderBy(models.F("id"), descending=True),
+                name="photo_least_sure",
+            ),
         ),
         migrations.AddIndex(
-            model_name='photo',
-            index=models.Index(condition=models.Q(('status__in', ['queued', 'predicting'])), fields=['queued'], name='photo_waiting'),
+            model_name="photo",
+            index=models.Index(
+                condition=models.Q(("status__in", ["queued", "predicting"])), fields=["queued"], name="photo_waiting"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['queued', 'predicting', 'predicted', 'failed'])), name='photo_status_known'),
+            model_name="photo",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("status__in", ["queued", "predicting", "predicted", "failed"])),
+                name="photo_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease__isnull', False), ('lease_expires__isnull', False), ('status', 'predicting')), models.Q(models.Q(('status', 'predicting'), _negated=True), ('lease__isnull', True), ('lease_expires__isnull', True)), _connector='OR'), name='photo_lease_while_predicting'),
+            model_name="photo",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("lease__isnull", False), ("lease_expires__isnull", False), ("status", "predicting")),
+                    models.Q(
+                        models.Q(("status", "predicting"), _negated=True),
+                        ("lease__isnull", True),
+                        ("lease_expires__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="photo_lease_while_predicting",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'failed'), models.Q(('failure_code', ''), _negated=True)), models.Q(models.Q(('status', 'failed'), _negated=True), ('failure_code', '')), _connector='OR'), name='photo_failed_with_reason'),
+            model_name="photo",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "failed"), models.Q(("failure_code", ""), _negated=True)),
+                    models.Q(models.Q(("status", "failed"), _negated=True), ("failure_code", "")),
+                    _connector="OR",
+                ),
+                name="photo_failed_with_reason",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'predicted'), _negated=True), models.Q(('confidence__isnull', False), ('malignant_score__isnull', False), models.Q(('diagnosis', ''), _negated=True)), _connector='OR'), name='photo_predicted_has_result'),
+            model_name="photo",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "predicted"), _negated=True),
+                    models.Q(
+                        ("confidence__isnull", False),
+                        ("malignant_score__isnull", False),
+                        models.Q(("diagnosis", ""), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="photo_predicted_has_result",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.CheckConstraint(condition=models.Q(('confidence__isnull', True), models.Q(('confidence__gte', 0), ('confidence__lte', 1)), _connector='OR'), name='photo_confidence_is_share'),
+            model_name="photo",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("confidence__isnull", True),
+                    models.Q(("confidence__gte", 0), ("confidence__lte", 1)),
+                    _connector="OR",
+                ),
+                name="photo_confidence_is_share",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='photo',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key', ''), _negated=True), fields=('owner', 'idempotency_key'), name='photo_idempotency'),
+            model_name="photo",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key", ""), _negated=True),
+                fields=("owner", "idempotency_key"),
+                name="photo_idempotency",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='finding',
-            constraint=models.CheckConstraint(condition=models.Q(('source__in', ['histopathology', 'clinician'])), name='finding_source_known'),
+            model_name="finding",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("source__in", ["histopathology", "clinician"])), name="finding_source_known"
+            ),
         ),
     ]

@@ -5,35 +5,58 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0002_immutable_evaluations'),
+        ("training", "0002_immutable_evaluations"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='datasetimport',
-            name='leave_out_unmapped',
-            field=models.BooleanField(default=False, help_text='isic-cli only: skip images whose diagnosis is none of the eight, instead of refusing the files.', verbose_name='leave out other diagnoses'),
+            model_name="datasetimport",
+            name="leave_out_unmapped",
+            field=models.BooleanField(
+                default=False,
+                help_text="isic-cli only: skip images whose diagnosis is none of the eight, instead of refusing the files.",
+                verbose_name="leave out other diagnoses",
+            ),
         ),
         migrations.AddField(
-            model_name='datasetimport',
-            name='previous',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='training.dataset', verbose_name='made from'),
+            model_name="datasetimport",
+            name="previous",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="training.dataset",
+                verbose_name="made from",
+            ),
         ),
         migrations.AddField(
-            model_name='datasetimport',
-            name='split_seed',
-            field=models.PositiveIntegerField(default=2019, help_text='The same files and seed give the same split on any machine.', verbose_name='split seed'),
+            model_name="datasetimport",
+            name="split_seed",
+            field=models.PositiveIntegerField(
+                default=2019,
+                help_text="The same files and seed give the same split on any machine.",
+                verbose_name="split seed",
+            ),
         ),
         migrations.AlterField(
-            model_name='datasetimport',
-            name='ground_truth',
-            field=models.CharField(blank=True, max_length=500, verbose_name='ground truth'),
+            model_name="datasetimport",
+            name="ground_truth",
+            field=models.CharField(blank=True, max_length=500, verbose_name="ground truth"),
         ),
         migrations.AlterField(
-            model_name='datasetimport',
-            name='layout',
-            field=models.CharField(choices=[('isic2019', 'ISIC 2019 challenge files'), ('isic-cli', 'isic-cli download'), ('photos', 'Confirmed photos of consenting patients')], default='isic2019', max_length=10, verbose_name='layout'),
+            model_name="datasetimport",
+            name="layout",
+            field=models.CharField(
+                choices=[
+                    ("isic2019", "ISIC 2019 challenge files"),
+                    ("isic-cli", "isic-cli download"),
+                    ("photos", "Confirmed photos of consenting patients"),
+                ],
+                default="isic2019",
+                max_length=10,
+                verbose_name="layout",
+            ),
         ),
     ]
