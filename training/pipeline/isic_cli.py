@@ -10,8 +10,8 @@ them is made of; everything else (other tumours, collisions, lesions nobody labe
 is refused by row, or left out when the person who imports asks for that.
 
 Sources: isic-cli 12.4.0 and isic-metadata 4.12.0 (Apache 2.0), which define columns and words; Tschandl 2018 and
-Combalia 2019 for what the classes of ISIC 2019 hold (haemorrhages count as VASC, solar lentigo and lichenoid keratosis as BKL,
-squamous cell carcinoma in situ as SCC).
+Combalia 2019 for what the classes of ISIC 2019 hold (haemorrhages count as VASC, solar lentigo and lichenoid keratosis
+as BKL, squamous cell carcinoma in situ as SCC).
 """
 
 from collections.abc import Mapping
