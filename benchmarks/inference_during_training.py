@@ -1,5 +1,5 @@
-"""How long a photo takes while nothing else runs, and while a network is trained on the same cores (R18), and how long a
-running training takes to cancel (R19).
+"""How long a photo takes while nothing else runs, and while a network is trained on the same cores (R18); and how long
+a running training takes to cancel (R19).
 
 Needs a running installation (an inference worker and a training worker on this machine) and an imported data set with
 images; photos and the run stay in it, so use a scratch database:
