@@ -25,18 +25,6 @@ def test_it_is_whole_and_small_enough_for_the_repository(default: Bundle) -> Non
     assert sum(each.size for each in default.manifest.files.values()) < 40_000_000
 
 
-def test_the_model_card_tells_its_figures(default: Bundle) -> None:
-    card = (ROOT / "docs" / "model-card.md").read_text()
-    figures = default.manifest.metrics
-    assert f"# Model card: `{default.version}`" in card
-    assert default.sha256 in card
-    for name in ("balanced_accuracy", "malignant_auc"):
-        value, low, high = (figures[name][key] for key in ("value", "low", "high"))
-        assert f"{value:.3f} ({low:.3f} to {high:.3f})" in card
-    for code in CODES:
-        assert f"({code}) | {figures['per_diagnosis'][code]['pictures']} | " in card
-
-
 def test_it_is_better_than_chance_by_its_own_figures(default: Bundle) -> None:
     figures = default.manifest.metrics
     assert figures["balanced_accuracy"]["low"] > 1 / 8

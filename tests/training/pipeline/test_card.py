@@ -1,0 +1,31 @@
+"""The model card in docs/ is that of the bundle in bundles/, to the letter."""
+
+import dataclasses
+from pathlib import Path
+
+from diagnoses.inference.bundle import read_bundle
+from diagnoses.taxonomy import Diagnosis
+from training.pipeline.card import model_card
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_card_in_docs_is_the_default_bundles_own() -> None:
+    written = (ROOT / "docs" / "model-card.md").read_text(encoding="utf-8")
+    assert written == model_card(read_bundle(ROOT / "bundles" / "default")), "run manage.py write_model_card"
+
+
+def test_the_card_tells_every_diagnosis_and_the_figures_of_the_manifest() -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    card, figures = model_card(bundle), bundle.manifest.metrics
+    for code in Diagnosis:
+        assert f"| {code.full_name} ({code}) | {figures['per_diagnosis'][code.value]['pictures']} |" in card
+    assert f"{figures['balanced_accuracy']['value']:.3f}" in card
+    assert bundle.sha256 in card
+
+
+def test_a_figure_without_a_meaning_is_said_to_be_none() -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    figures = dict(bundle.manifest.metrics, malignant_auc={"value": None, "low": None, "high": None})
+    changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, metrics=figures))
+    assert "against the rest | too few to say |" in model_card(changed)

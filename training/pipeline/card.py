@@ -1,0 +1,162 @@
+"""Own the model card of a bundle as Markdown: everything in it comes out of the manifest, so the two cannot part."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any, Final
+
+from diagnoses.inference.bundle import Bundle
+from diagnoses.taxonomy import Diagnosis
+from training.pipeline.splits import SPLITS
+
+LINE_LENGTH: Final = 118
+
+
+def model_card(bundle: Bundle) -> str:
+    """The card of a verified bundle that was sealed by `seal.seal_network`. Raises KeyError for another's manifest."""
+    manifest = bundle.manifest
+    parts = (
+        _heading(bundle),
+        _making(bundle),
+        _data(manifest.dataset, manifest.split),
+        _figures(bundle),
+        _limits(bundle),
+        f"## Licence\n\n{manifest.licence}",
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(bundle: Bundle) -> str:
+    written = _paragraph(
+        f"""Written by `manage.py write_model_card` out of the bundle's own manifest, which was measured when the bundle
+        was sealed ({bundle.manifest.created}). Identity: `{bundle.sha256}`."""
+    )
+    purpose = _paragraph(
+        """It says which of eight diagnoses a photo of a skin lesion most resembles, and how sure it is, so that a
+        clinician has a second look at hand. **It is not a medical device, it diagnoses nobody, and nobody should wait
+        or worry because of it.**"""
+    )
+    return f"# Model card: `{bundle.version}`\n\n{written}\n\n## What it is for\n\n{purpose}"
+
+
+def _making(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    recipe, tuning, size = manifest.recipe, manifest.recipe.get("fine_tune"), manifest.architecture.input_size
+    units = manifest.architecture.head_units
+    head = f"hidden layers of {', '.join(map(str, units))} and eight outputs" if units else "one linear layer"
+    start = "ImageNet weights" if manifest.provenance.get("imagenet_weights_sha256") else "the weights it continued"
+    frozen = f"""Recipe `{recipe["name"]}`: {manifest.architecture.backbone} at {size} x {size} px with {start}, global
+        average pooling, {head}. The head was fitted on the frozen network's features,
+        {_balance(recipe["frozen"]["balance"])}; its best epoch was chosen on the validation split."""
+    if tuning:
+        pictures = tuning["pictures_per_epoch"] or manifest.split["pictures"]["train"]
+        tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied pictures,
+            its first {tuning["frozen_blocks"]} stages and all BatchNorm statistics held, {_balance(tuning["balance"])};
+            the epoch with the best balanced accuracy on the validation split was kept."""
+    else:
+        tuned = "The network itself was left as it came: only the head has ever seen a lesion."
+    parity = manifest.parity
+    served = f"""Every photo is brought to a long side of {manifest.preprocessing.reference_long_side} px by area
+        averaging, then stretched to the input, by the same function in training and serving.
+        {sum(each.size for each in manifest.files.values()) / 1e6:.1f} MB, large kernels as float16. Keras against the
+        exported graph on {parity["pictures"]:.0f} pictures: probabilities within
+        {parity["probabilities_max_difference"]:.0e}, {parity["diagnoses_changed"]:.0f} diagnoses changed."""
+    return "## How it was made\n\n" + "\n\n".join(_paragraph(each) for each in (frozen, tuned, served))
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), LINE_LENGTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _balance(balance: Mapping[str, float]) -> str:
+    words = []
+    if balance["sampling_power"]:
+        words.append(f"rare diagnoses drawn more often (power {balance['sampling_power']:g})")
+    if balance["weight_power"]:
+        words.append(f"rare diagnoses weighing more (power {balance['weight_power']:g})")
+    if balance["logit_adjustment"]:
+        words.append(f"logits adjusted by {balance['logit_adjustment']:g} times the log share (Menon et al. 2021)")
+    return " and ".join(words) or "diagnoses as frequent as they come"
+
+
+def _data(dataset: Mapping[str, Any], split: Mapping[str, Any]) -> str:
+    counts = ", ".join(f"{name} {split['pictures'][name]:,}" for name in SPLITS)
+    text = f"""`{dataset["name"]}`: {dataset["pictures"]:,} pictures, fingerprint `{dataset["fingerprint"][:16]}…`.
+        Split by lesion, stratified by diagnosis, seed {split["seed"]}, fingerprint `{split["fingerprint"][:16]}…`: {counts}
+        pictures. No lesion, and no exact copy of a file, is on two sides. The calibration split gave temperature and
+        thresholds; the test split decided nothing."""
+    return f"## Data and split\n\n{_paragraph(text)}"
+
+
+def _figures(bundle: Bundle) -> str:
+    figures, temperature = bundle.manifest.metrics, bundle.manifest.temperature
+    codes = list(Diagnosis)
+    per_diagnosis = "\n".join(
+        f"| {code.full_name} ({code}) | {row['pictures']} | {_interval(row['sensitivity'])} | "
+        f"{_number(row['specificity'])} | {_number(row['precision'])} | {_number(row['auc'])} |"
+        for code in codes
+        for row in (figures["per_diagnosis"][code.value],)
+    )
+    points = "\n".join(
+        f"| {name} | {point['threshold']:.3f} | {_interval(point['sensitivity'])} | {_interval(point['specificity'])} |"
+        for name, point in sorted(figures["operating_points"].items())
+    )
+    confusion = "\n".join(
+        f"| **{code}** | " + " | ".join(map(str, row)) + " |"
+        for code, row in zip(codes, figures["confusion"], strict=True)
+    )
+    loss, error = figures["log_loss"], figures["expected_calibration_error"]
+    baseline = _number(figures["majority_baseline"])
+    return f"""## Measured on the test split
+
+{figures["pictures"]:,} pictures; brackets are bootstrap 95 % intervals. Chance is a balanced accuracy of 0.125.
+
+| figure | value |
+| --- | --- |
+| balanced accuracy (the ISIC 2019 metric) | **{_interval(figures["balanced_accuracy"])}** |
+| accuracy | {_interval(figures["accuracy"])}; always the most frequent diagnosis: {baseline} |
+| AUC, cancer (MEL, BCC, SCC) against the rest | {_interval(figures["malignant_auc"])} |
+| mean one-against-rest AUC | {_number(figures["mean_class_auc"])} |
+| log loss before, after temperature {temperature:.3f} | {_number(loss["before"])}, {_number(loss["after"])} |
+| expected calibration error before, after | {_number(error["before"])}, {_number(error["after"])} |
+
+| diagnosis | pictures | sensitivity | specificity | precision | AUC |
+| --- | --- | --- | --- | --- | --- |
+{per_diagnosis}
+
+Thresholds on the malignant score, chosen on the calibration split, measured here:
+
+| operating point | threshold | sensitivity | specificity |
+| --- | --- | --- | --- |
+{points}
+
+Confusion (row: truth, column: called):
+
+| | {" | ".join(codes)} |
+| --- |{" --- |" * len(codes)}
+{confusion}"""
+
+
+def _limits(bundle: Bundle) -> str:
+    counts = {code: row["pictures"] for code, row in bundle.manifest.metrics["per_diagnosis"].items()}
+    rarest = sorted(Diagnosis, key=lambda code: counts[code.value])[:4]
+    few = ", ".join(f"{code} {counts[code.value]}" for code in rarest)
+    return f"""## What to keep in mind
+
+- A classifier that gives rare diagnoses their say names them more often than they occur; their precision is low for
+  that reason. Confidence is calibrated on this data set's mixture, not on a clinic's.
+- The ISIC pictures are dermoscopic, come from few clinics and show mostly fair skin; no column tells skin tone. A photo
+  taken without a dermatoscope is another kind of picture, and nothing here says how the classifier does on it.
+- A picture of something else entirely (no lesion, a ninth diagnosis) still gets one of the eight names.
+- Some figures rest on few test pictures: {few}.
+- The heatmap shows where in a coarse grid the evidence for the answer lies, not why."""
+
+
+def _number(value: float | None) -> str:
+    return "too few to say" if value is None else f"{value:.3f}"
+
+
+def _interval(figure: Mapping[str, float | None]) -> str:
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None or low is None or high is None:
+        return _number(value)
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
