@@ -82,8 +82,8 @@ def _data(dataset: Mapping[str, Any], split: Mapping[str, Any]) -> str:
     counts = ", ".join(f"{name} {split['pictures'][name]:,}" for name in SPLITS)
     text = f"""`{dataset["name"]}`: {dataset["pictures"]:,} pictures, fingerprint `{dataset["fingerprint"][:16]}…`.
         Split by lesion, stratified by diagnosis, seed {split["seed"]}, fingerprint `{split["fingerprint"][:16]}…`:
-        {counts} pictures. No lesion, and no exact copy of a file, is on two sides. The calibration split gave temperature and
-        thresholds; the test split decided nothing."""
+        {counts} pictures. No lesion, and no exact copy of a file, is on two sides. The calibration split gave
+        temperature and thresholds; the test split decided nothing."""
     return f"## Data and split\n\n{_paragraph(text)}"
 
 
