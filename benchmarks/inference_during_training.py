@@ -49,7 +49,7 @@ def main(dataset_name: str, email: str) -> None:
 
     def training(run: TrainingRun) -> bool:
         run.refresh_from_db()
-        return run.progress.get("stage") == "fine-tune" and run.progress.get("done", 0) > 1
+        return bool(run.progress.get("stage") == "fine-tune" and run.progress.get("done", 0) > 1)
 
     for number in range(WARM_UP):
         answered(number)
