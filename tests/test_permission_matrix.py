@@ -125,6 +125,7 @@ TABLE: Final[dict[str, Row]] = {
     "photo-heatmap": photo_page(GET=SEES_PHOTO),
     "photo-delete": photo_page(GET=OWNER_PAGE, POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
     "photo-retry": photo_page(POST=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
+    "photo-repredict": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "photo-finding": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),
     # --- Health: for load balancers, who sign in nowhere
     "health-live": page(GET=EVERYBODY),

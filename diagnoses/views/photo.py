@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from diagnoses.forms import FindingForm
-from diagnoses.models import Photo
-from diagnoses.services import delete_photo, record_finding, retry_photo, view_photo
+from diagnoses.models import Classifier, Photo
+from diagnoses.services import delete_photo, record_finding, repredict_photo, retry_photo, view_photo
 from diagnoses.taxonomy import Diagnosis
 from diagnoses.texts import failure
 from diagnoses.views.access import SignedInRequest, signed_in, visible_photo
@@ -34,6 +34,7 @@ def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
     }
     if photo.is_waiting:
         context["waiting"] = waiting(photo)
+        context["earlier"] = prediction  # a photo that is analysed again keeps the answer it has until then
     elif photo.status == Photo.Status.FAILED:
         context["failure"] = failure(photo.failure_code)
     elif prediction is not None:
@@ -60,6 +61,12 @@ def _page(request: SignedInRequest, shown: Photo, finding_form: FindingForm | No
     context["findings"] = list(shown.findings.all())
     if request.user.sees_all_patients:
         context["finding_form"] = finding_form or FindingForm()
+        predictions = list(shown.predictions.select_related("classifier"))
+        context["other_predictions"] = [each for each in predictions if each.pk != shown.prediction_id]
+        live = Classifier.objects.live()
+        asked = {each.classifier_id for each in predictions}
+        if shown.status == Photo.Status.PREDICTED and live is not None and live.pk not in asked:
+            context["unasked_classifier"] = live
     return context
 
 
@@ -92,6 +99,18 @@ def photo_delete(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 def photo_retry(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """Queue a failed photo again."""
     retry_photo(photo=visible_photo(request, photo_id), by=request.user)
+    return redirect("photo", photo_id=photo_id)
+
+
+@require_POST
+@signed_in
+def photo_repredict(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """A clinician asks the live classifier as well. For patients this address does not exist."""
+    shown = visible_photo(request, photo_id)
+    if not request.user.sees_all_patients:
+        raise Http404
+    if not repredict_photo(photo=shown, by=request.user):
+        messages.info(request, _("The live classifier has answered already, or none is live."))
     return redirect("photo", photo_id=photo_id)
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
@@ -83,3 +85,33 @@ def test_not_by_the_patient_and_not_without_a_live_classifier(
     assert not repredict_photo(photo=photo, by=clinician)
     photo.refresh_from_db()
     assert photo.status == Photo.Status.PREDICTED
+
+
+def test_a_clinician_asks_the_live_classifier_from_the_page(
+    client: Client,
+    make_photo: Callable[..., Photo],
+    patient: User,
+    clinician: User,
+    classifier_row: Classifier,
+    successor: Callable[[], Classifier],
+) -> None:
+    photo = make_photo(patient)
+    answer(photo, classifier_row, 0)
+    page, ask = reverse("photo", args=[photo.pk]), reverse("photo-repredict", args=[photo.pk])
+    client.force_login(clinician)
+    assert ask not in client.get(page).content.decode()  # the live one has answered
+    new = successor()
+    assert ask in client.get(page).content.decode()
+    assert client.post(ask, follow=True).redirect_chain[-1][0] == page
+    photo.refresh_from_db()
+    assert photo.status == Photo.Status.QUEUED
+    client.force_login(patient)
+    assert "Until then the earlier answer stands: Melanoma" in client.get(page).content.decode()
+    assert client.post(ask).status_code == 404  # not the patient's to ask
+
+    answer(photo, new, 3)
+    client.force_login(clinician)
+    text = client.get(page).content.decode()
+    assert "Actinic keratosis" in text
+    assert classifier_row.version in text  # the first answer is still to be read
+    assert ask not in text
