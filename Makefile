@@ -7,7 +7,7 @@ PORT ?= 8000
 # Any Python from 3.11 on; the locked packages are tried with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
-.PHONY: help run test check format lock scoring clean
+.PHONY: help run test drill check format lock scoring clean
 
 help:  ## Say what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
@@ -17,6 +17,9 @@ run: $(VENV)/.runtime  ## Start Teri on this machine (PORT=8000)
 
 test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
+
+drill: $(VENV)/.development  ## Run the long drills that `make test` leaves out
+	@$(BIN)/python -m pytest -m drill $(ARGS)
 
 check: $(VENV)/.development  ## Linters, types, migrations, templates
 	$(BIN)/ruff check .

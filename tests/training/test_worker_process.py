@@ -83,6 +83,7 @@ def epochs_of(run: TrainingRun, phase: str) -> list[int]:
     return [entry["epoch"] for entry in run.history if entry["phase"] == phase]
 
 
+@pytest.mark.drill
 def test_a_queued_run_becomes_a_candidate_with_an_evaluation(start_worker: Callable[..., Any]) -> None:
     run = queue_smoke()
     start_worker()
@@ -127,6 +128,7 @@ def test_killed_in_mid_run_it_resumes_at_its_epoch_with_the_same_result(
         )
 
 
+@pytest.mark.drill
 def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(
     start_worker: Callable[..., Any], faults: Path, work: Path
 ) -> None:
@@ -158,6 +160,7 @@ def test_cancel_ends_it_and_keeps_the_checkpoint(start_worker: Callable[..., Any
     assert not Classifier.objects.exists()
 
 
+@pytest.mark.drill
 def test_sigterm_gives_the_run_back_and_the_next_worker_goes_on(start_worker: Callable[..., Any]) -> None:
     run = queue_smoke(**{"fine_tune.epochs": "12"})
     worker = start_worker()
@@ -174,6 +177,7 @@ def test_sigterm_gives_the_run_back_and_the_next_worker_goes_on(start_worker: Ca
     assert done < len(run.history)
 
 
+@pytest.mark.drill
 def test_the_process_alone_dies_and_the_run_goes_back_at_once(start_worker: Callable[..., Any], faults: Path) -> None:
     faults.write_text(json.dumps({"training_fine-tune_7": {"action": "kill", "times": 1}}))
     run = queue_smoke()
@@ -198,6 +202,7 @@ def test_the_same_message_twice_and_two_workers_start_one_run(start_worker: Call
     assert Classifier.objects.count() == 1
 
 
+@pytest.mark.drill
 def test_a_run_that_diverges_ends_as_failed(start_worker: Callable[..., Any]) -> None:
     # Beyond float32: the adjusted logits are infinite and the loss of the first batch is not a number.
     run = queue_smoke(**{"fine_tune.balance.logit_adjustment": "1e40"})
