@@ -98,9 +98,8 @@ def test_a_queued_run_becomes_a_candidate_with_an_evaluation(start_worker: Calla
     assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
 
 
-def test_killed_in_mid_run_it_resumes_at_its_epoch_with_the_same_result(
-    start_worker: Callable[..., Any], faults: Path, work: Path
-) -> None:
+def killed_in_mid_run(start_worker: Callable[..., Any], faults: Path) -> TrainingRun:
+    """A run whose worker was killed in its fourth epoch, brought to its end by the next worker."""
     # 80 training pictures in batches of 16: five batches an epoch; batch 17 lies in epoch 4.
     faults.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
     run = queue_smoke()
@@ -116,12 +115,20 @@ def test_killed_in_mid_run_it_resumes_at_its_epoch_with_the_same_result(
     # What was done stays done: the first three epochs are the very entries of the first attempt.
     assert run.history[: len(first_epochs)] == first_epochs
     assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
+    return run
+
+
+def test_killed_in_mid_run_it_resumes_at_its_epoch(start_worker: Callable[..., Any], faults: Path, work: Path) -> None:
+    run = killed_in_mid_run(start_worker, faults)
     # Nothing is left of a run that succeeded; the folder goes a moment after the row is written.
     wait(run, lambda row: not (work / "runs" / str(row.pk)).exists())
 
+
+@pytest.mark.drill
+def test_a_killed_run_gives_the_figures_of_an_undisturbed_one(start_worker: Callable[..., Any], faults: Path) -> None:
+    run = killed_in_mid_run(start_worker, faults)
     other = request_run(dataset=run.dataset, recipe=recipe_with("SMOKE", {}))
     wait(other, ended)
-    # A second run that nobody disturbs sees the same figures, epoch by epoch.
     for name in ("loss", "balanced_accuracy"):
         assert [entry[name] for entry in run.history] == pytest.approx(
             [entry[name] for entry in other.history], abs=1e-5
