@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeVar
 from uuid import UUID
 
@@ -159,7 +159,8 @@ def _time(value: object) -> datetime:
     # PostgreSQL's connector shifts to UTC, which leaves the calendar at its two ends.
     if moment.tzinfo is None or not 1900 <= moment.year <= 9000:
         raise ValueError("Not a moment we can have written.")
-    return moment
+    # Python has offsets of nearly a day, PostgreSQL of less than 16 hours: what reaches it is UTC.
+    return moment.astimezone(UTC)
 
 
 def _share(value: object) -> float:

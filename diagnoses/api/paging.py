@@ -1,11 +1,16 @@
 """Own how lists of the API are paged: newest first, by cursor, the same cost on every page."""
 
+from datetime import timedelta
+from typing import Final
+
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 from diagnoses.api.problems import Problem
+
+MAX_OFFSET: Final = timedelta(hours=16)  # PostgreSQL refuses a moment further from UTC than this
 
 
 class NewestFirst(CursorPagination):
@@ -23,7 +28,10 @@ class NewestFirst(CursorPagination):
             return None
         try:
             cursor = super().decode_cursor(request)
-            if cursor is None or cursor.position is None or parse_datetime(str(cursor.position)) is not None:
+            if cursor is None or cursor.position is None:
+                return cursor
+            moment = parse_datetime(str(cursor.position))
+            if moment is not None and abs(moment.utcoffset() or timedelta()) < MAX_OFFSET:
                 return cursor
         except Exception as error:
             raise _bad_cursor() from error

@@ -3,7 +3,9 @@
 import io
 import time
 import uuid
+from base64 import b64encode
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core.files.storage import default_storage
@@ -344,6 +346,12 @@ class TestList:
 
     @pytest.mark.parametrize("cursor", ["x", "cD1nYXJiYWdl", "cD0yMDI2JTAwLTAx", "%00", "é", "bz0tMQ=="])
     def test_a_made_up_cursor_is_400(self, api: Any, patient: User, problem: Any, cursor: str) -> None:
+        problem(api(patient).get(URL, {"cursor": cursor}), 400, "invalid_cursor")
+
+    @pytest.mark.parametrize("offset", ["+16:00", "-23:59:59.999999"])
+    def test_a_cursor_far_from_any_zone_is_400(self, api: Any, patient: User, problem: Any, offset: str) -> None:
+        position = urlencode({"p": f"2026-01-01T00:00:00{offset}"})
+        cursor = b64encode(position.encode()).decode()
         problem(api(patient).get(URL, {"cursor": cursor}), 400, "invalid_cursor")
 
     def test_costs_the_same_for_5_and_for_50(

@@ -124,6 +124,7 @@ BAD = {
     "no moment": cursor_of("newest", 0, "yesterday", KEY),
     "a moment without a zone": cursor_of("newest", 0, "2026-01-01T00:00:00", KEY),
     "before the calendar": cursor_of("newest", 0, "0001-01-01T00:00:00+14:00", KEY),
+    "far from any zone": cursor_of("newest", 0, "2026-01-01T00:00:00+99:00", KEY),
     "empty where nothing is": cursor_of("newest", 0, None, KEY),
     "a number for a moment": cursor_of("newest", 0, 3, KEY),
     "no id": cursor_of("newest", 0, START.isoformat(), "me"),
@@ -166,3 +167,8 @@ def test_a_page_starts_from_an_index_at_its_cursor(patient: User, order: Order) 
             plan = "\n".join(row[0] for row in cursor.fetchall())
         assert "Index Cond" in plan, plan
         assert "Seq Scan" not in plan, plan
+
+
+@pytest.mark.parametrize("moment", ["2026-01-01T00:00:00+20:00", "2026-01-01T00:00:00-23:59:59.999999"])
+def test_an_offset_that_only_python_knows_does_not_reach_the_database(db: None, moment: str) -> None:
+    assert not page_of(Photo.objects.all(), order=NEWEST, cursor=cursor_of("newest", 0, moment, KEY)).rows
