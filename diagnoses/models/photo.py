@@ -160,6 +160,11 @@ class Photo(models.Model):
         return self.status in {self.Status.QUEUED, self.Status.PREDICTING}
 
     @property
+    def is_lease_expired(self) -> bool:
+        """Claimed by a worker that has not been heard from in time; the next sweep takes it back."""
+        return self.lease_expires is not None and self.lease_expires < timezone.now()
+
+    @property
     def waiting_seconds(self) -> int:
         """How long ago this photo was queued, in whole seconds."""
         return int((timezone.now() - self.queued).total_seconds())

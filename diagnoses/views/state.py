@@ -41,7 +41,7 @@ class Waiting:
 def waiting(photo: Photo) -> Waiting:
     """Where a photo that is neither analysed nor failed stands, as far as the database knows."""
     seconds = max(0, photo.waiting_seconds)
-    if photo.status == Photo.Status.PREDICTING:
+    if photo.status == Photo.Status.PREDICTING and not photo.is_lease_expired:
         return Waiting("predicting", _("Being analysed"), _("The classifier is looking at your photo now."), seconds)
     classifier = Classifier.objects.live()
     if classifier is None or classifier.fault:

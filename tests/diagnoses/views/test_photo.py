@@ -75,6 +75,17 @@ def test_being_analysed(browser: Client, patient: User, make_photo: MakePhoto) -
     assert 'data-stage="predicting"' in page(browser, photo)
 
 
+def test_a_worker_that_died_on_the_photo_is_not_said_to_look_at_it(
+    browser: Client, patient: User, make_photo: MakePhoto, classifier_row: Classifier
+) -> None:
+    photo = make_photo(patient)
+    claim_photo(photo.pk)
+    Photo.objects.update(lease_expires=timezone.now() - timedelta(seconds=1))
+    assert 'data-stage="no-worker"' in page(browser, photo)
+    Worker.objects.create(name="back", last_seen=timezone.now())
+    assert 'data-stage="again"' in page(browser, photo)
+
+
 def test_interrupted_and_tried_again(
     browser: Client, patient: User, make_photo: MakePhoto, classifier_row: Classifier, worker: Worker
 ) -> None:
