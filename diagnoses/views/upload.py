@@ -1,6 +1,7 @@
 """The upload page: from a file and a few words to `submit_photo`."""
 
 import contextlib
+import hashlib
 import uuid
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from diagnoses.forms import PhotoForm, too_large, words_for
 from diagnoses.intake import IntakeLimits, PhotoRejected
 from diagnoses.models import Photo
-from diagnoses.services import IdempotencyConflict, PhotoMetadata, create_lesion, submit_photo
+from diagnoses.services import PhotoMetadata, create_lesion, submit_photo
 from diagnoses.views.access import SignedInRequest, signed_in
 
 # What a multipart body holds besides the file: boundaries, names and the other fields, generously.
@@ -64,7 +65,8 @@ def _refuse_length(request: SignedInRequest) -> HttpResponse:
     with contextlib.suppress(OSError):
         while remaining > 0 and (chunk := request.read(min(CHUNK, remaining))):
             remaining -= len(chunk)
-    form = PhotoForm({}, owner=request.user)
+    # What the form said was not read, its key neither.
+    form = PhotoForm({"upload_key": _upload_key()}, owner=request.user)
     form.is_valid()
     form.errors.clear()
     form.add_error("image", ValidationError(too_large(form.limits), code="too_large_bytes"))
@@ -96,12 +98,9 @@ def _submit(request: SignedInRequest, form: PhotoForm) -> Photo:
             ),
             "limits": form.limits,
         }
-        key = f"page:{given['upload_key']}" if given["upload_key"] else ""
-        try:
-            return submit_photo(**what, idempotency_key=key)
-        except IdempotencyConflict:
-            # "Back" and another photo in the same form: a new upload, not a repeat.
-            return submit_photo(**what)
+        # "Back" and another photo in the same form is a new upload, so the key is the form's and the file's together.
+        key = f"page:{given['upload_key']}:{hashlib.sha256(data).hexdigest()}" if given["upload_key"] else ""
+        return submit_photo(**what, idempotency_key=key)
 
 
 def _show(request: SignedInRequest, form: PhotoForm, status: int = 200) -> HttpResponse:
@@ -111,7 +110,7 @@ def _show(request: SignedInRequest, form: PhotoForm, status: int = 200) -> HttpR
 
 def _initial(request: SignedInRequest) -> dict[str, Any]:
     """What the patient said last time, and the spot asked for in the address."""
-    initial: dict[str, Any] = {"upload_key": uuid.uuid4().hex}
+    initial: dict[str, Any] = {"upload_key": _upload_key()}
     last = Photo.objects.filter(owner=request.user).order_by("-created", "-pk").first()
     if last is not None and request.user.is_patient:
         initial |= {"age_approx": last.age_approx, "sex": last.sex}
@@ -120,6 +119,10 @@ def _initial(request: SignedInRequest) -> dict[str, Any]:
         if lesion is not None:
             initial |= {"lesion": lesion.pk, "anatom_site_general": lesion.anatom_site_general}
     return initial
+
+
+def _upload_key() -> str:
+    return uuid.uuid4().hex
 
 
 def _body_length(request: HttpRequest) -> int:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,8 @@ def test_a_body_over_the_limit_is_refused_before_it_is_parsed(browser: Client, m
     assert response.status_code == 413
     assert "larger than 20 MB" in page
     assert "Choose a photo first" not in page
+    # The form that comes back still knows a second click from a second photo.
+    assert re.search(r'name="upload_key" value="[0-9a-f]{32}"', page)
 
 
 def test_the_machines_own_fault_is_not_blamed_on_the_photo(
@@ -175,6 +178,8 @@ def test_sending_the_same_form_twice_makes_one_photo(browser: Client, picture: P
     other = browser.post(URL, {"image": image(picture(2)), "upload_key": key})
     assert other.status_code == 302
     assert other.headers["Location"] != first.headers["Location"]
+    twice = browser.post(URL, {"image": image(picture(2)), "upload_key": key})
+    assert twice.headers["Location"] == other.headers["Location"]
     assert Photo.objects.count() == 2
 
 
