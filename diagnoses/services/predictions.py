@@ -111,10 +111,19 @@ def record_prediction(
             if unused:
                 erase_files([unused])
     except BaseException:
-        if heatmap:
+        # A time limit or a broken connection can strike when the commit has been made already.
+        if heatmap and not _may_be_saved(prediction_id):
             default_storage.delete(heatmap)
         raise
     return prediction
+
+
+def _may_be_saved(prediction_id: UUID) -> bool:
+    """Whether the row names its heatmap, or nobody can tell: a file too many can be found and erased."""
+    try:
+        return Prediction.objects.filter(pk=prediction_id).exists()
+    except Exception:
+        return True
 
 
 def fail_photo(*, claim: Claim, code: str) -> bool:

@@ -3,16 +3,19 @@
 import threading
 import uuid
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.files.storage import default_storage
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.models import Classifier, Photo, Prediction
 from diagnoses.services import Claim, claim_photo, fail_photo, record_prediction, release_photo, sweep
+from diagnoses.services import predictions
 from diagnoses.services.predictions import MAX_ATTEMPTS
 from diagnoses.taxonomy import CODES
 
@@ -130,6 +133,37 @@ class TestResults:
         claim = claimed(photo)
         Photo.objects.all().delete()
         assert write(claim, classifier_row) is None
+        folder = f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}"
+        assert not any(name.startswith("heatmap") for name in default_storage.listdir(folder)[1])
+
+    def test_a_fault_after_the_commit_leaves_the_heatmap_the_row_names(
+        self, transactional_db: None, patient: User, make_photo: Any, classifier_row: Classifier, monkeypatch: Any
+    ) -> None:
+        class StruckAfterCommit(transaction.Atomic):
+            def __exit__(self, *raised: Any) -> None:
+                super().__exit__(*raised)
+                raise SoftTimeLimitExceeded
+
+        photo = make_photo(patient)
+        claim = claimed(photo)
+        with monkeypatch.context() as struck, pytest.raises(SoftTimeLimitExceeded):
+            struck.setattr(
+                predictions, "transaction", SimpleNamespace(atomic=lambda: StruckAfterCommit(None, True, False))
+            )
+            write(claim, classifier_row)
+        assert default_storage.exists(Prediction.objects.get().heatmap.name)
+
+    def test_a_fault_before_the_commit_leaves_no_heatmap(
+        self, patient: User, make_photo: Any, classifier_row: Classifier, monkeypatch: Any
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise SoftTimeLimitExceeded
+
+        photo = make_photo(patient)
+        claim = claimed(photo)
+        with monkeypatch.context() as struck, pytest.raises(SoftTimeLimitExceeded):
+            struck.setattr(Photo, "save", fail)
+            write(claim, classifier_row)
         folder = f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}"
         assert not any(name.startswith("heatmap") for name in default_storage.listdir(folder)[1])
 
