@@ -22,7 +22,8 @@ from training.evaluation.measure import (
     roc_curve,
     subgroups,
 )
-from training.evaluation.room import sealed_before_training
+from training.evaluation.room import kept_from_training, sealed_before_training
+from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
@@ -219,3 +220,32 @@ def test_a_classifier_of_another_split_is_not_called_independent() -> None:
     assert sealed_before_training({"test_fingerprint": dataset.test_fingerprint}, dataset)
     assert sealed_before_training({"fingerprint": dataset.split_fingerprint}, dataset)
     assert not sealed_before_training({"fingerprint": "0" * 64}, dataset)
+
+
+@pytest.mark.django_db
+def test_what_a_parent_may_have_seen_its_child_has_seen() -> None:
+    dataset = made_dataset()
+    ours = {"test_fingerprint": dataset.test_fingerprint}
+
+    def continued(parent: Classifier) -> dict[str, Any]:
+        return {"parent": {"version": parent.version, "sha256": parent.sha256}}
+
+    good, other = classifier_named("good", split=ours), classifier_named("other", split={"fingerprint": "0" * 64})
+    child = classifier_named("child", split=ours, provenance=continued(other))
+    assert kept_from_training(ours, {"parent": None}, dataset)
+    assert kept_from_training(ours, continued(good), dataset)
+    assert not kept_from_training(ours, continued(other), dataset)
+    assert not kept_from_training(ours, continued(child), dataset)  # its grandparent's split was another
+    assert not kept_from_training(ours, {"parent": {"version": "elsewhere", "sha256": "e" * 64}}, dataset)
+
+
+@pytest.mark.django_db
+def test_without_a_name_it_is_the_split_that_the_classifier_was_trained_on() -> None:
+    first = made_dataset()
+    again = made_dataset("again", seed=1)
+    # The same files dealt by another seed, imported later.
+    Dataset.objects.filter(pk=again.pk).update(fingerprint=first.fingerprint, split_fingerprint="5" * 64)
+    trained = classifier_named(
+        "trained", dataset={"fingerprint": first.fingerprint}, split={"fingerprint": first.split_fingerprint}
+    )
+    assert EvaluateCommand()._dataset(trained, None) == first

@@ -60,7 +60,7 @@ def measure_bundle(
     figures |= {
         "subgroups": subgroups(table, labels, probabilities, operating_points=points),
         "hardest": hardest_mistakes(images, labels, probabilities),
-        "sealed_before_training": sealed_before_training(bundle.manifest.split, dataset),
+        "sealed_before_training": kept_from_training(bundle.manifest.split, bundle.manifest.provenance, dataset),
     }
     folder = f"evaluations/{bundle.sha256[:16]}-{dataset.test_fingerprint[:16]}"
     figures["charts"] = store_charts(figures, folder=folder)
@@ -91,6 +91,23 @@ def sealed_before_training(split: Any, dataset: Dataset) -> bool:
         split.get("test_fingerprint") == dataset.test_fingerprint
         or split.get("fingerprint") == dataset.split_fingerprint
     )
+
+
+def kept_from_training(split: Any, provenance: Mapping[str, Any], dataset: Dataset) -> bool:
+    """As `sealed_before_training`, of the classifier and of every one whose weights it continued.
+
+    A parent of another split may have learned from these test pictures, and its child remembers them. One that is not
+    registered here cannot be asked, which counts as no.
+    """
+    if not sealed_before_training(split, dataset):
+        return False
+    parent = provenance.get("parent")
+    if not parent:
+        return True
+    row = Classifier.objects.filter(sha256=parent["sha256"]).first()
+    if row is None:
+        return False
+    return kept_from_training(row.manifest.get("split", {}), row.manifest.get("provenance", {}), dataset)
 
 
 def evaluate_classifier(

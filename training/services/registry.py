@@ -65,7 +65,8 @@ def gates(classifier: Classifier) -> list[Gate]:
             _("The test images were kept from its training.")
             if independent
             else _(
-                "It was trained on another split, perhaps on some of these test images: its figures may flatter it."
+                "It, or a classifier it continues, was trained on another split, perhaps on some of these test images: "
+                "its figures may flatter it."
             ),
         )
     )

@@ -41,7 +41,9 @@ class Command(BaseCommand):
         if name is not None:
             dataset = Dataset.objects.filter(name=name).first()
         else:
-            dataset = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"]).first()
+            # The same files may be there under another seed, whose test split holds what this one learned from.
+            same = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"])
+            dataset = same.filter(split_fingerprint=classifier.manifest["split"]["fingerprint"]).first()
         if dataset is None:
             known = ", ".join(Dataset.objects.filter(has_images=True).values_list("name", flat=True)) or "none yet"
             raise CommandError(f"Say with --dataset which data set to measure on. There are: {known}.")
@@ -58,7 +60,10 @@ def table(evaluation: Evaluation) -> str:
         "",
     ]
     if not figures.get("sealed_before_training", True):
-        lines[2:2] = ["Trained on another split, perhaps on some of these images: the figures may flatter it."]
+        lines[2:2] = [
+            "It, or a classifier it continues, was trained on another split, perhaps on some of",
+            "these images: the figures may flatter it.",
+        ]
     accuracy = _figure(figures["accuracy"])
     baseline = f"always {figures['majority_diagnosis']}: {figures['majority_baseline']:.3f}"
     error = figures["expected_calibration_error"]
