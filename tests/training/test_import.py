@@ -22,13 +22,19 @@ from diagnoses.taxonomy import CODES
 from tests.made import jpeg_bytes, made_picture, write_dataset
 from training.data.reading import read_sealed
 from training.data.refusals import ImportRefused
-from training.data.room import Source, import_dataset, run_import_job
+from training.data.room import Source, _at_hand, import_dataset, run_import_job
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
 from training.pipeline.progress import Progress
 from training.pipeline.splits import split_fingerprint
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset
-from training.services.imports import ImportRejected, available_sources, request_import, resolve_source
+from training.services.imports import (
+    ImportRejected,
+    available_sources,
+    request_import,
+    request_version_with_photos,
+    resolve_source,
+)
 from training.services.leftovers import sweep_files
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +236,40 @@ def test_a_zip_that_is_none_is_told(files: Path, settings: Any, content: bytes) 
     nothing_is_left(settings)
 
 
+def test_a_zip_of_a_kind_nobody_reads_is_told(files: Path, settings: Any) -> None:
+    given = source(files)
+    assert given.images is not None
+    whole = given.images.read_bytes()
+    entry = whole.index(b"PK\x01\x02")  # the first of the central directory
+    # "Needed to extract: version 9.9" is refused with an error of its own kind by the zipfile module.
+    given.images.write_bytes(whole[: entry + 6] + b"\x63\x00" + whole[entry + 8 :])
+    with pytest.raises(ImportRefused) as refused:
+        import_dataset(name="bad", source=given)
+    assert "cannot be read as a folder or a zip file" in refused.value.faults[0].reason
+    nothing_is_left(settings)
+
+
+def test_a_picture_packed_with_a_broken_lzma_stream_is_told(files: Path, settings: Any) -> None:
+    given = source(files)
+    assert given.images is not None
+    with zipfile.ZipFile(given.images) as pictures:
+        contents = {name: pictures.read(name) for name in pictures.namelist()}
+    first = next(iter(contents))
+    with zipfile.ZipFile(given.images, "w") as pictures:
+        for name, content in contents.items():
+            packed = zipfile.ZIP_LZMA if name == first else zipfile.ZIP_STORED
+            pictures.writestr(name, content, compress_type=packed)
+        begin = pictures.getinfo(first).header_offset + 30 + len(first)
+        size = pictures.getinfo(first).compress_size
+    spoiled = bytearray(given.images.read_bytes())
+    spoiled[begin : begin + size] = b"\xff" * size
+    given.images.write_bytes(bytes(spoiled))
+    with pytest.raises(ImportRefused) as refused:
+        import_dataset(name="bad", source=given)
+    assert [fault.file for fault in refused.value.faults] == [first]
+    nothing_is_left(settings)
+
+
 def test_copies_stay_together_and_are_reported(files: Path) -> None:
     given = source(files)
     assert given.images is not None
@@ -388,6 +428,21 @@ def test_cancel_ends_a_running_import_and_leaves_nothing(
     nothing_is_left(settings)
 
 
+def test_a_row_of_broken_pictures_and_a_long_upload_renew_the_lease(files: Path, administrator: User) -> None:
+    given = source(files)
+    assert given.images is not None and given.metadata is not None
+    rezip(given.images, {f"ISIC_{100000 + number:07d}.jpg": b"no picture" for number in range(192)})
+    seen: list[Progress] = []
+    with pytest.raises(ImportRefused):
+        import_dataset(name="broken", source=given, report=seen.append)
+    assert len([progress for progress in seen if progress.stage == "pictures"]) >= 192 // 20
+    with given.images.open("rb") as images:
+        stored_as = default_storage.save("imports/long/images.zip", File(images))
+    seen.clear()
+    copied = _at_hand(f"upload:{stored_as}", files, "copy.zip", seen.append)
+    assert copied.read_bytes() == given.images.read_bytes() and seen
+
+
 def test_a_worker_that_lost_its_lease_writes_nothing(
     files: Path, administrator: User, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +592,19 @@ def test_a_data_set_is_deleted_with_its_files_unless_something_needs_it(files: P
         patch.setattr("django.db.transaction.on_commit", lambda run: run())
         delete_dataset(dataset=dataset, by=administrator)
     assert stored() == [] and not Example.objects.exists() and not KnownImage.objects.exists()
+
+
+def test_an_attempt_to_add_photos_keeps_a_data_set_only_while_it_lasts(files: Path, administrator: User) -> None:
+    dataset = import_dataset(name="made", source=source(files))
+    job = request_version_with_photos(dataset=dataset, name="made v2", by=administrator)
+    with pytest.raises(DatasetInUse, match="being made"):
+        delete_dataset(dataset=dataset, by=administrator)
+    run_import_job(job.pk)
+    job.refresh_from_db()
+    assert (job.status, job.failure_code) == (Job.Status.FAILED, "nothing_to_add")
+    delete_dataset(dataset=dataset, by=administrator)
+    job.refresh_from_db()
+    assert job.previous is None and not Dataset.objects.exists()
 
 
 def test_the_database_refuses_an_image_without_its_place(files: Path) -> None:

@@ -54,7 +54,10 @@ def inspect_pictures(
     """
     seen = Inspected()
     miniatures: list[NDArray[np.float32]] = []
-    for done, (image, line) in enumerate(images, start=1):
+    for done, (image, line) in enumerate(images):
+        # At the top, so that a row of broken pictures renews the lease and can be cancelled as well.
+        if done % _REPORT_EVERY == 0:
+            report(Progress("pictures", done, len(images)))
         if image not in pictures:
             seen.faults.append(Fault(labels_file, line, f"{image} has no picture in {pictures.place.name}."))
             continue
@@ -78,8 +81,7 @@ def inspect_pictures(
         if not seen.faults:
             # With a fault nothing will be kept; looking at the rest is still worth it.
             archive.add(seen.member[-1], content)
-        if done % _REPORT_EVERY == 0 or done == len(images):
-            report(Progress("pictures", done, len(images)))
+    report(Progress("pictures", len(images), len(images)))
     if miniatures:
         seen.content_hash = content_hashes(np.stack(miniatures))
     return seen

@@ -44,6 +44,7 @@ FAULTS_KEPT: Final = 2000
 """A file that is wrong from top to bottom has a fault in every row; so many are kept to be looked at."""
 HEARTBEAT_EVERY: Final = 1.0  # seconds; the page asks as often
 _ABANDONED_AFTER: Final = 24 * 3600  # seconds; older folders of work belong to a worker that was killed
+_CHUNK: Final = 1024 * 1024
 _PICTURES_NEED: Final = 1.02  # the archive beside the pictures it holds: names and central directory
 
 
@@ -160,15 +161,15 @@ def _prepare_job(job: DatasetImport, *, folder: str, work: Path, report: Report)
         assert job.previous is not None
         return prepare_version(job.previous, name=job.name, folder=folder, work=work, report=report)
     source = Source(
-        ground_truth=_at_hand(job.ground_truth, work, "ground_truth.csv"),
-        metadata=_at_hand(job.metadata, work, "metadata.csv") if job.metadata else None,
-        images=_at_hand(job.images, work, "images.zip") if job.images else None,
+        ground_truth=_at_hand(job.ground_truth, work, "ground_truth.csv", report),
+        metadata=_at_hand(job.metadata, work, "metadata.csv", report) if job.metadata else None,
+        images=_at_hand(job.images, work, "images.zip", report) if job.images else None,
         leave_out_unmapped=job.leave_out_unmapped,
     )
     return _prepare(name=job.name, source=source, seed=job.split_seed, folder=folder, work=work, report=report)
 
 
-def _at_hand(source: str, work: Path, name: str) -> Path:
+def _at_hand(source: str, work: Path, name: str, report: Report) -> Path:
     """The file on this machine: a path of the data folder, or a copy of the stored upload."""
     if not source.startswith(UPLOAD):
         try:
@@ -178,7 +179,10 @@ def _at_hand(source: str, work: Path, name: str) -> Path:
     target = work / name
     try:
         with open_upload(source) as upload, writing("the uploaded file"), target.open("wb") as file:
-            shutil.copyfileobj(upload, file, 1024 * 1024)
+            # From a remote storage gigabytes take longer than a lease lasts.
+            while chunk := upload.read(_CHUNK):
+                file.write(chunk)
+                report(Progress("tables", 0, 1))
     except FileNotFoundError as error:
         raise ImportRefused("upload_gone", "The uploaded file is gone from the storage. Upload it again.") from error
     return target

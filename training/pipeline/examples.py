@@ -6,6 +6,8 @@ with a fault anywhere is not read at all.
 
 import hashlib
 import io
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -40,6 +42,12 @@ PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 PICTURE_BYTES_MAX: Final = 64 * 1024 * 1024
 """The largest picture of the ISIC archive has 20 MB; a zip that claims more for one file is not unpacked."""
 
+UNREADABLE: Final = (
+    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, EOFError, RuntimeError,
+)  # fmt: skip
+"""What reading a member of a broken zip raises. struct.error and ValueError: a cut or spoiled LZMA header;
+RuntimeError: an encrypted member, or a compression Python does not know (NotImplementedError)."""
+
 
 class Pictures(Protocol):
     """Where the pipeline takes pictures from, by ISIC name."""
@@ -65,7 +73,8 @@ class PictureStore:
             else:
                 self._zip = zipfile.ZipFile(place)
                 found = self._zip.namelist()
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            # NotImplementedError: a zip made for a newer reader; ValueError: names in no known encoding.
             reason = f"cannot be read as a folder or a zip file: {error}."
             raise ExamplesError([Fault(place.name, 0, reason)]) from error
         self._names: dict[str, str] = {}
@@ -117,8 +126,7 @@ class PictureStore:
             if self.size_of(image) > PICTURE_BYTES_MAX:
                 raise OSError("it is too large for a picture")
             return self._read(image)
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            # RuntimeError: an encrypted member, or a compression Python does not know (NotImplementedError).
+        except UNREADABLE as error:
             raise ExamplesError([Fault(name, 0, f"cannot be read: {error}.")]) from error
 
     def _read(self, image: str) -> bytes:
