@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, transaction
 from django.test import Client
@@ -79,6 +80,40 @@ class TestSignUp:
         form = {**self.FORM, "password1": password, "password2": password}
         assert Client().post(reverse("account_signup"), form).status_code == 200
         assert not User.objects.exists()
+
+
+class TestAddresses:
+    def test_another_accounts_login_cannot_become_ones_own(self, patient: User, administrator: User) -> None:
+        browser = Client()
+        browser.post(reverse("account_login"), {"login": patient.email, "password": "correct horse battery"})
+        answer = browser.post(reverse("account_email"), {"action_add": "", "email": administrator.email.upper()})
+        assert answer.status_code == 200
+        assert "already" in answer.content.decode()
+        browser.post(reverse("account_email"), {"action_primary": "", "email": administrator.email})
+        assert not EmailAddress.objects.filter(user=patient, email=administrator.email).exists()
+        patient.refresh_from_db()
+        assert patient.email == "patient@example.org"
+
+    def test_where_addresses_are_verified_nobody_learns_who_has_an_account(
+        self, patient: User, administrator: User, settings: Any
+    ) -> None:
+        browser = Client()
+        browser.post(reverse("account_login"), {"login": patient.email, "password": "correct horse battery"})
+        EmailAddress.objects.update(verified=True)
+        settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+        answers = [
+            browser.post(reverse("account_email"), {"action_add": "", "email": email}).status_code
+            for email in (administrator.email, "nobody@example.org")
+        ]
+        assert answers == [302, 302]
+
+    def test_a_free_address_can(self, patient: User) -> None:
+        browser = Client()
+        browser.post(reverse("account_login"), {"login": patient.email, "password": "correct horse battery"})
+        for action in ("action_add", "action_primary"):
+            browser.post(reverse("account_email"), {action: "", "email": "New@Example.org"})
+        patient.refresh_from_db()
+        assert patient.email == "new@example.org"
 
 
 class TestSignIn:
