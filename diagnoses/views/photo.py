@@ -37,6 +37,7 @@ def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
         context["earlier"] = prediction  # a photo that is analysed again keeps the answer it has until then
     elif photo.status == Photo.Status.FAILED:
         context["failure"] = failure(photo.failure_code)
+        context["earlier"] = prediction  # a second analysis that failed takes nothing back
     elif prediction is not None:
         context["bars"] = bars(prediction)
         context["diagnosis"] = Diagnosis(prediction.diagnosis)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.models import Classifier, Photo
-from diagnoses.services import claim_photo, record_prediction, repredict_photo
+from diagnoses.services import claim_photo, fail_photo, record_prediction, repredict_photo
 from diagnoses.taxonomy import CODES
 
 
@@ -115,3 +115,24 @@ def test_a_clinician_asks_the_live_classifier_from_the_page(
     assert "Actinic keratosis" in text
     assert classifier_row.version in text  # the first answer is still to be read
     assert ask not in text
+
+
+def test_a_second_analysis_that_failed_leaves_the_first_answer_readable(
+    client: Client,
+    make_photo: Callable[..., Photo],
+    patient: User,
+    clinician: User,
+    classifier_row: Classifier,
+    successor: Callable[[], Classifier],
+) -> None:
+    photo = make_photo(patient)
+    answer(photo, classifier_row, 0)
+    successor()
+    assert repredict_photo(photo=photo, by=clinician)
+    claim = claim_photo(photo.pk)
+    assert claim is not None
+    assert fail_photo(claim=claim, code="prediction_failed")
+    client.force_login(patient)
+    text = client.get(reverse("photo", args=[photo.pk])).content.decode()
+    assert "The analysis failed" in text
+    assert "The earlier answer stands: Melanoma, 65 %" in text
