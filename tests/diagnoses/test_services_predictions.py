@@ -14,8 +14,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.models import Classifier, Photo, Prediction
-from diagnoses.services import Claim, claim_photo, fail_photo, record_prediction, release_photo, sweep
-from diagnoses.services import predictions
+from diagnoses.services import Claim, claim_photo, fail_photo, predictions, record_prediction, release_photo, sweep
 from diagnoses.services.predictions import MAX_ATTEMPTS
 from diagnoses.taxonomy import CODES
 
