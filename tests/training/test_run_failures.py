@@ -5,18 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 
 from diagnoses.inference.network import WeightsError
 from diagnoses.inference.sealing import SealingError
 from diagnoses.models import Classifier
 from tests.training.made_runs import made_dataset
-from training.models import Job, TrainingRun
+from training.models import ImageArchive, Job, TrainingRun
 from training.pipeline.fit import TrainingError
 from training.pipeline.progress import Cancelled, Progress
 from training.recipes import SMOKE
 from training.services import jobs
 from training.services.runs import request_run
-from training.worker import training
+from training.worker import process, training
 from training.worker.supervisor import DeviceBusy, device
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -113,6 +115,52 @@ def test_every_batch_may_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
     seen.clear()
     assert training.train_claimed(claim_again) == Job.Status.CANCELLED
     assert len(seen) <= 1
+
+
+def test_a_run_in_the_foreground_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def train(*, report: Any, **_: Any) -> None:
+        # The shell that started it is gone: from now on the parent is init.
+        monkeypatch.setattr("os.getppid", lambda: 1)
+        for batch in range(1, 4):
+            report(Progress("fine-tune", batch, 3))
+            seen.append(batch)
+        raise TrainingError("collapsed", "99% are called NV.")
+
+    monkeypatch.setattr(training, "train_classifier", train)
+    _, claim = claimed()
+    assert training.train_claimed(claim, when_stopped=Job.Status.CANCELLED) == Job.Status.FAILED
+    assert seen == [1, 2, 3]
+
+
+def test_a_worker_process_stops_when_its_supervisor_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, claim = claimed()
+    asked: list[bool] = []
+
+    def train(_claim: jobs.JobClaim, *, should_stop: Any) -> None:
+        asked.append(should_stop())
+        monkeypatch.setattr("os.getppid", lambda: 1)
+        asked.append(should_stop())
+
+    monkeypatch.setattr(training, "train_claimed", train)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr("os.setpriority", lambda *_: None)
+    monkeypatch.setattr("django.setup", lambda: None)
+    process.main([str(claim.pk), str(claim.lease), "1"])
+    assert asked == [False, True]
+
+
+def test_a_spoiled_archive_is_a_failure_with_a_reason() -> None:
+    run, claim = claimed()
+    archive = ImageArchive.objects.get(examples__dataset=run.dataset_id, examples__image__endswith="_00000")
+    default_storage.delete(archive.name)
+    ImageArchive.objects.filter(pk=archive.pk).update(
+        name=default_storage.save(archive.name, ContentFile(b"no zip at all"))
+    )
+    assert training.train_claimed(claim) == Job.Status.FAILED
+    run.refresh_from_db()
+    assert run.failure_code == "data" and "Restore it from a backup" in run.failure_detail
 
 
 def test_cancelled_inside_the_pipeline_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

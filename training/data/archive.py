@@ -84,7 +84,8 @@ def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
 class DatasetPictures(PictureStore):
     """The pictures of a sealed data set, wherever their archives are, found by their names in it.
 
-    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage.
+    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage, and
+    BadZipFile where it is broken.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -99,10 +100,14 @@ class DatasetPictures(PictureStore):
             assert key is not None
             self._names[image] = member
             self._where[image] = key
-        for archive in ImageArchive.objects.filter(pk__in=set(self._where.values())):
-            file = default_storage.open(archive.name, "rb")
-            self._files.append(file)
-            self._zips[archive.pk] = zipfile.ZipFile(file)
+        try:
+            for archive in ImageArchive.objects.filter(pk__in=set(self._where.values())):
+                file = default_storage.open(archive.name, "rb")
+                self._files.append(file)
+                self._zips[archive.pk] = zipfile.ZipFile(file)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the archives go."""

@@ -1,5 +1,6 @@
 """Own reading a sealed data set back from its rows and archives into what the pipeline takes."""
 
+import zipfile
 from dataclasses import dataclass
 
 import pandas as pd
@@ -23,7 +24,7 @@ class SealedData:
 def read_sealed(dataset: Dataset) -> SealedData:
     """The data set's table, split and pictures.
 
-    Raises ExamplesError where it has no pictures, an archive is gone from the storage, or a split is empty.
+    Raises ExamplesError where it has no pictures, an archive is gone from the storage or broken, or a split is empty.
     """
     table = example_table(dataset)
     assignment = pd.Series(table["split"].tolist(), index=table["image"].tolist(), dtype="object").sort_index()
@@ -35,8 +36,8 @@ def read_sealed(dataset: Dataset) -> SealedData:
         raise ExamplesError([Fault(dataset.name, 0, f"has no picture in its {empty[0]} split; import more pictures.")])
     try:
         pictures = DatasetPictures(dataset)
-    except OSError as error:
-        reason = f"lacks an archive of its pictures on the storage ({error}). Restore it from a backup."
+    except (OSError, zipfile.BadZipFile) as error:
+        reason = f"lacks a whole archive of its pictures on the storage ({error}). Restore it from a backup."
         raise ExamplesError([Fault(dataset.name, 0, reason)]) from error
     shares = {name: float(counts[name]) / len(assignment) for name in SPLITS}
     return SealedData(

@@ -24,6 +24,7 @@ stop = threading.Event()
 def main(arguments: list[str]) -> None:
     """Do the run; leaves with status 0 whenever the row says how it ended."""
     run, lease, attempt = arguments
+    supervisor = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # Ctrl-C reaches the whole terminal group; the supervisor decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -36,7 +37,9 @@ def main(arguments: list[str]) -> None:
     from training.worker.training import train_claimed
 
     claim = JobClaim(TrainingRun, uuid.UUID(run), uuid.UUID(lease), int(attempt))
-    status = train_claimed(claim, should_stop=stop.is_set)
+    # A supervisor that was killed cannot send SIGTERM any more. (In the foreground nobody is above: a run that was put
+    # into the background outlives its terminal.)
+    status = train_claimed(claim, should_stop=lambda: stop.is_set() or os.getppid() != supervisor)
     logging.getLogger(__name__).info("Run %s: %s.", run, status or "not ours any more")
 
 

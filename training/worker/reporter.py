@@ -6,7 +6,6 @@ exported for minutes, so a thread renews the lease as well, but only while batch
 loses its run and another worker takes it up.
 """
 
-import os
 import threading
 import time
 from collections import deque
@@ -53,7 +52,6 @@ class Reporter:
         self._train_pictures = train_pictures
         self._should_stop = should_stop
         self._also = also
-        self._parent = os.getppid()
         self._last_write = 0.0
         self._last_held = self._last_sign = time.monotonic()
         self._stage = ""
@@ -80,7 +78,7 @@ class Reporter:
             raise jobs.LeaseLost
         if self._cancelled.is_set():
             raise Cancelled
-        if self._should_stop() or os.getppid() != self._parent:
+        if self._should_stop():
             raise Stopped
         changes: dict[str, Any] = {}
         new_stage = progress.stage != self._stage
