@@ -43,7 +43,10 @@ def _making(bundle: Bundle) -> str:
     recipe, tuning, size = manifest.recipe, manifest.recipe.get("fine_tune"), manifest.architecture.input_size
     units = manifest.architecture.head_units
     head = f"hidden layers of {', '.join(map(str, units))} and eight outputs" if units else "one linear layer"
-    start = "ImageNet weights" if manifest.provenance.get("imagenet_weights_sha256") else "the weights it continued"
+    parent = manifest.provenance.get("parent")
+    start = "random weights" if manifest.architecture.backbone == "tiny" else "ImageNet weights"
+    if parent:
+        start = f"the weights of `{parent['version']}`"
     frozen = f"""Recipe `{recipe["name"]}`: {manifest.architecture.backbone} at {size} x {size} px with {start}, global
         average pooling, {head}. The head was fitted on the frozen network's features,
         {_balance(recipe["frozen"]["balance"])}; its best epoch was chosen on the validation split."""

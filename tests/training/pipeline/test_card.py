@@ -29,3 +29,17 @@ def test_a_figure_without_a_meaning_is_said_to_be_none() -> None:
     figures = dict(bundle.manifest.metrics, malignant_auc={"value": None, "low": None, "high": None})
     changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, metrics=figures))
     assert "against the rest | too few to say |" in model_card(changed)
+
+
+def test_the_card_says_where_the_weights_came_from() -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+
+    def card(backbone: str, provenance: dict[str, object]) -> str:
+        architecture = dataclasses.replace(bundle.manifest.architecture, backbone=backbone)
+        manifest = dataclasses.replace(bundle.manifest, architecture=architecture, provenance=provenance)
+        return " ".join(model_card(dataclasses.replace(bundle, manifest=manifest)).split())
+
+    none: dict[str, object] = {"parent": None}
+    assert "px with ImageNet weights" in card("efficientnetb4", none)
+    assert "px with random weights" in card("tiny", none)
+    assert "px with the weights of `older`" in card("tiny", {"parent": {"version": "older", "sha256": "0" * 64}})
