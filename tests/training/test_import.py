@@ -3,9 +3,10 @@
 import csv
 import errno
 import io
+import itertools
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts.models import Role, User
-from diagnoses.intake import content_hash, read_image
+from diagnoses.intake import content_hash, hash_distance, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
 from tests.made import jpeg_bytes, made_picture, write_dataset
@@ -105,7 +106,7 @@ def respell(path: Path, change: dict[str, str]) -> None:
     path.write_text("\n".join(change.get(line.split(",", 1)[0], line) for line in lines) + "\n")
 
 
-def rezip(path: Path, change: dict[str, bytes | None]) -> None:
+def rezip(path: Path, change: Mapping[str, bytes | None]) -> None:
     """Replace members of the zip; None leaves one out."""
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist()}
@@ -278,10 +279,18 @@ def test_copies_stay_together_and_are_reported(files: Path) -> None:
         copy = pictures.read("ISIC_0100000.jpg")
     near = io.BytesIO()
     read_image(copy).save(near, "JPEG", quality=60)
-    rezip(given.images, {"ISIC_0100004.jpg": copy, "ISIC_0100006.jpg": near.getvalue()})
+    rezip(given.images, {f"ISIC_010000{n}.jpg": copy for n in (4, 5)} | {"ISIC_0100006.jpg": near.getvalue()})
     dataset = import_dataset(name="copies", source=given)
     duplicates = dataset.report["duplicates"]
-    assert ["ISIC_0100000", "ISIC_0100004"] in duplicates["exact_copies"]
+    copies = ["ISIC_0100000", "ISIC_0100004", "ISIC_0100005"]
+    assert copies in duplicates["exact_copies"]
+    hashes = {image: bytes(each) for image, each in dataset.examples.values_list("image", "content_hash")}
+    digests = dict(dataset.examples.values_list("image", "sha256"))
+    # A pair of copies is no near pair as well, whichever two of three it is.
+    assert duplicates["near_count"] == sum(
+        hash_distance(hashes[a], hashes[b]) <= duplicates["near_within_bits"] and digests[a] != digests[b]
+        for a, b in itertools.combinations(sorted(hashes), 2)
+    )
     assert any({"ISIC_0100000", "ISIC_0100006"} == set(pair["images"]) for pair in duplicates["near_other_lesion"])
     sides = dict(dataset.examples.values_list("image", "split"))
     assert sides["ISIC_0100000"] == sides["ISIC_0100004"]
@@ -347,6 +356,14 @@ def test_the_command_says_what_came_of_it(files: Path, capsys: pytest.CaptureFix
     with pytest.raises(CommandError, match="One fault"):
         call_command("import_isic2019", **{**arguments, "name": "bad"})
     assert "ISIC_2019_Training_GroundTruth.csv, line 3: ISIC_0000001 is labelled UNK" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [{"name": " "}, {"name": "n" * 101}, {"seed": -1}, {"seed": 2**31}])
+def test_the_command_refuses_what_the_database_could_not_hold(files: Path, wrong: dict[str, Any]) -> None:
+    arguments = {"name": "made", "ground_truth": source(files).ground_truth, **wrong}
+    with pytest.raises(CommandError, match=r"--name|--seed"):
+        call_command("import_isic2019", **arguments)
+    assert not Dataset.objects.exists()
 
 
 def test_eda_prints_what_the_page_shows(files: Path, charts: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,8 +73,7 @@ def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dic
     images, groups = table["image"].tolist(), lesion_groups(table).tolist()
     copies = exact_copies(images, table["sha256"].tolist())
     pairs = near_pairs(table["content_hash"].tolist())
-    known = {image: position for position, image in enumerate(images)}
-    same_file = {(known[group[0]], known[other]) for group in copies for other in group[1:]}
+    digests = table["sha256"].tolist()
     near: list[dict[str, Any]] = [
         {
             "images": [images[pair.first], images[pair.second]],
@@ -83,7 +82,7 @@ def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dic
             "splits": [assignment[images[pair.first]], assignment[images[pair.second]]],
         }
         for pair in pairs
-        if (pair.first, pair.second) not in same_file
+        if digests[pair.first] != digests[pair.second]
     ]
     apart = [pair for pair in near if not pair["same_lesion"]]
     return {

@@ -36,7 +36,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         from training.data.refusals import ImportRefused
         from training.data.room import Source, import_dataset
+        from training.services.imports import NAME_LENGTH
 
+        name = options["name"].strip()
+        if not name or len(name) > NAME_LENGTH:
+            raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
+        if not 0 <= options["seed"] < 2**31:
+            raise CommandError("--seed is a whole number from 0 to 2147483647.")
         source = Source(
             ground_truth=options["ground_truth"],
             metadata=options["metadata"],
@@ -45,7 +51,7 @@ class Command(BaseCommand):
         )
         try:
             with ProgressBar() as bar:
-                dataset = import_dataset(name=options["name"], source=source, seed=options["seed"], report=bar)
+                dataset = import_dataset(name=name, source=source, seed=options["seed"], report=bar)
         except ImportRefused as refused:
             for fault in refused.faults[:FAULTS_SHOWN]:
                 self.stderr.write(str(fault))
