@@ -150,7 +150,9 @@ class TestResults:
                 predictions, "transaction", SimpleNamespace(atomic=lambda: StruckAfterCommit(None, True, False))
             )
             write(claim, classifier_row)
-        assert default_storage.exists(Prediction.objects.get().heatmap.name)
+        heatmap = Prediction.objects.get().heatmap.name
+        assert heatmap
+        assert default_storage.exists(heatmap)
 
     def test_a_fault_before_the_commit_leaves_no_heatmap(
         self, patient: User, make_photo: Any, classifier_row: Classifier, monkeypatch: Any
