@@ -594,6 +594,7 @@ def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files:
             writer.writerow([f"ISIC_{number}", "a", "CC-0", 50, "Benign melanocytic proliferations", "Nevus"])
     dataset = import_dataset(name="cli", source=Source(folder / "metadata.csv", images=folder))
     assert dataset.report["layout"] == "isic-cli" and dataset.example_count == 12
+    assert dataset.licence == "ISIC archive: CC-0 (12)"
     assert set(dataset.examples.values_list("diagnosis", flat=True)) == {"NV"}
 
 

@@ -226,6 +226,7 @@ def _prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, r
         report=report,
         seed=seed,
         archive_file=archive_file,
+        licence=sealing.licence_of(notes),
     )
 
 

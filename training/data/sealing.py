@@ -30,6 +30,16 @@ SEALED_COLUMNS: Final = (
 
 ISIC_LICENCE: Final = "ISIC 2019: CC BY-NC 4.0 (non-commercial, with citation)"
 
+_LICENCE_LENGTH: Final = 200
+
+
+def licence_of(notes: Mapping[str, Any]) -> str:
+    """That of the challenge files, or what the table of an isic-cli download says of its images, most frequent first."""
+    licences: Mapping[str, int] = notes.get("licences", {})
+    if not licences:
+        return ISIC_LICENCE
+    return f"ISIC archive: {', '.join(f'{name} ({number:,})' for name, number in licences.items())}"[:_LICENCE_LENGTH]
+
 
 def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
     """Raise ImportRefused where pictures of one lesion, or copies of one file, carry different diagnoses.

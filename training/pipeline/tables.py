@@ -106,6 +106,7 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
     records: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
     types: Counter[str] = Counter()
+    licences: Counter[str] = Counter()
     for line, row in zip(labels.lines, labels.rows, strict=True):
         image = row[isic_cli.ID_COLUMN]
         named = names.take(image, line)
@@ -118,11 +119,12 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
             continue
         about = _checked_metadata(labels, line, row)
         types[row.get("image_type", "") or "not stated"] += 1
+        licences[row.get("copyright_license", "") or "not stated"] += 1
         if named:
             records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **about})
     if labels.rows and not records and not labels.faults:
         labels.fault(0, "has no row with one of the eight diagnoses.")
-    notes = {**names.notes(), "image_types": dict(types.most_common())}
+    notes = {**names.notes(), "image_types": dict(types.most_common()), "licences": dict(licences.most_common())}
     if left_out:
         notes["left_out"] = dict(left_out.most_common())
     return Tables(_frame(records), labels.faults, ISIC_CLI, labels.name, notes)
