@@ -34,7 +34,7 @@ _LICENCE_LENGTH: Final = 200
 
 
 def licence_of(notes: Mapping[str, Any]) -> str:
-    """That of the challenge files, or what the table of an isic-cli download says of its images, most frequent first."""
+    """That of the challenge files, or what the table of an isic-cli download says, most frequent first."""
     licences: Mapping[str, int] = notes.get("licences", {})
     if not licences:
         return ISIC_LICENCE
