@@ -347,7 +347,7 @@ def _parsed(current: Any, text: str, dotted: str) -> Any:
 
 LINEAR_PROBE: Final = Recipe(
     name="LINEAR_PROBE",
-    expected="See docs/model-card.md: the classifier that a fresh clone starts with.",
+    expected="See docs/training-log.md: the first default, in minutes.",
     architecture=Architecture(backbone="efficientnetb4", input_size=224, head_dropouts=(0.3,)),
     frozen=FrozenPhase(
         epochs=60,
@@ -362,7 +362,7 @@ LINEAR_PROBE: Final = Recipe(
 
 FINE_TUNE: Final = Recipe(
     name="FINE_TUNE",
-    expected="See docs/training-log.md.",
+    expected="See docs/model-card.md, where a short one is measured, and docs/training-log.md.",
     architecture=Architecture(backbone="efficientnetb4", input_size=128, head_dropouts=(0.3,)),
     frozen=FrozenPhase(
         epochs=40,
