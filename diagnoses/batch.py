@@ -1,6 +1,9 @@
 """Classifies an operator's own files in bulk: what `manage.py classify` does, without web, broker or queue."""
 
+import lzma
+import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +18,11 @@ from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
 
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".mpo"})
 BATCH: Final = 16  # pictures a pass; more gains nothing on a CPU (docs/architecture.md) and only costs memory
+# RuntimeError and NotImplementedError come from encrypted members and compressions that zipfile does not know, the
+# three after them from members whose compressed bytes are damaged or cut off.
+UNREADABLE: Final = (
+    OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, EOFError,
+)  # fmt: skip
 READERS: Final = 2  # threads that decode while the network computes; Pillow lets go of the interpreter lock
 
 
@@ -60,13 +68,13 @@ def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[S
             files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
             pictures = [p for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
             passed_over += len(files) - len(pictures)
-            sources += [Source(str(p), p.read_bytes) for p in pictures]
+            sources += [Source(_printable(p), p.read_bytes) for p in pictures]
         elif path.is_file() and path.suffix.lower() == ".zip":
             members, others = _zip_members(path, limits)
             sources += members
             passed_over += others
         elif path.is_file():
-            sources.append(Source(str(path), path.read_bytes))
+            sources.append(Source(_printable(path), path.read_bytes))
         else:
             raise SourceError(f"There is no file or folder {path}.")
     return sources, passed_over
@@ -93,8 +101,7 @@ def classify_sources(
                     answers.append(None)
                 except PhotoRejected as error:
                     answers.append(Unreadable(source.name, error.code, error.message))
-                except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-                    # zipfile raises the last two for encrypted members and compressions it does not know.
+                except UNREADABLE as error:
                     answers.append(Unreadable(source.name, "unreadable", str(error) or type(error).__name__))
             outcomes = iter(loaded.classify(pictures) if pictures else [])
             for (source, _), answer in zip(batch, answers, strict=True):
@@ -124,6 +131,11 @@ def image_names(names: Sequence[str]) -> list[str]:
     return unique
 
 
+def _printable(path: Path) -> str:
+    """The path as text that can be written: bytes that are no UTF-8 become \\x.. (the file system takes any bytes)."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _read(source: Source, limits: IntakeLimits) -> Image.Image:
     return read_image(source.read(), limits=limits)
 
@@ -142,7 +154,7 @@ def _zip_members(path: Path, limits: IntakeLimits) -> tuple[list[Source], int]:
         if name.suffix.lower() not in PICTURE_SUFFIXES:
             passed_over += 1
             continue
-        sources.append(Source(f"{path}::{member.filename}", _member_reader(archive, member, limits)))
+        sources.append(Source(f"{_printable(path)}::{member.filename}", _member_reader(archive, member, limits)))
     return sources, passed_over
 
 

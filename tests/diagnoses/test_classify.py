@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import zipfile
 from io import StringIO
 from pathlib import Path
@@ -68,6 +69,37 @@ def test_unreadable_files_are_listed_and_everything_else_is_written(
     assert len(rows_of(output)) == len(CODES)
     assert "broken.jpg" in errors.getvalue()
     assert "1 file(s) were passed over" in errors.getvalue()
+
+
+def test_a_damaged_member_of_a_zip_stops_nothing(tiny_classifier: Classifier, folder: Path, tmp_path: Path) -> None:
+    archive, picture = tmp_path / "pictures.zip", (folder / "ISIC_0000000.jpg").read_bytes()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.jpg", picture)
+        file.writestr("b.jpg", picture)
+    data = bytearray(archive.read_bytes())
+    start = 30 + len("a.jpg")  # behind the local header
+    data[start : start + 40] = b"\xff" * 40
+    archive.write_bytes(data)
+    output, errors = tmp_path / "predictions.csv", StringIO()
+    with pytest.raises(CommandError, match="1 file"):
+        call_command("classify", archive, output=output, stderr=errors)
+    assert [row["image"] for row in rows_of(output)] == ["b"]
+    assert "pictures.zip::a.jpg" in errors.getvalue()
+
+
+def test_a_name_that_is_no_text_is_written_all_the_same(
+    tiny_classifier: Classifier, folder: Path, tmp_path: Path
+) -> None:
+    odd = Path(os.fsdecode(os.fsencode(folder) + b"/lat\xeen.jpg"))
+    (folder / "ISIC_0000000.jpg").rename(odd)
+    output = tmp_path / "predictions.csv"
+    call_command("classify", odd, output=output)
+    assert [row["image"] for row in rows_of(output)] == ["lat\\xeen"]
+
+
+def test_a_folder_to_write_to_is_refused_at_once(tiny_classifier: Classifier, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="is a folder"):
+        call_command("classify", folder, output=tmp_path)
 
 
 def test_a_zip_gives_what_the_folder_gives(tiny_classifier: Classifier, folder: Path, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not sources:
             raise CommandError("There are no pictures to classify.")
-        if output is not None and not output.absolute().parent.is_dir():
-            raise CommandError(f"There is no folder {output.absolute().parent} to write {output.name} into.")
+        if output is not None:
+            _require_writable(output)
         sealed = self._bundle(bundle)
         try:
             loaded = load_classifier(sealed, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
@@ -107,6 +107,14 @@ class Command(BaseCommand):
             pass  # never migrated: as good as empty
         self.stderr.write("No classifier is registered here yet; using the one that comes with the project.")
         return Path(settings.DEFAULT_BUNDLE_DIR)
+
+
+def _require_writable(output: Path) -> None:
+    """Said before the work, not after it."""
+    if not output.absolute().parent.is_dir():
+        raise CommandError(f"There is no folder {output.absolute().parent} to write {output.name} into.")
+    if output.is_dir():
+        raise CommandError(f"{output} is a folder; name a file to write.")
 
 
 def _write(
