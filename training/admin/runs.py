@@ -18,7 +18,7 @@ from diagnoses.models import Classifier
 from training.admin.curves import history_charts
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
-from training.models import Job, TrainingRun
+from training.models import Evaluation, Job, TrainingRun
 from training.recipes import RECIPES, Recipe, RecipeError
 from training.services.jobs import queue_position, request_cancel
 from training.services.runs import RunRejected, request_run, resume_run
@@ -218,7 +218,7 @@ def run_context(run: TrainingRun) -> dict[str, Any]:
         "took": _duration((run.finished - run.started).total_seconds()) if run.finished and run.started else "",
         "poll_ms": POLL_WAITING_MS if waiting else POLL_MS,
         "can_resume": run.status in {Job.Status.CANCELLED, Job.Status.FAILED},
-        "evaluation": run.classifier.evaluations.filter(dataset=run.dataset).first() if run.classifier else None,  # type: ignore[attr-defined]  # the relation is training's
+        "evaluation": Evaluation.objects.filter(classifier=run.classifier_id, dataset=run.dataset_id).first(),
     }
 
 
