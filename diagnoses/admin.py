@@ -21,6 +21,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from knox.models import AuthToken
 
+from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
 from diagnoses.inference.bundle import BundleError
 from diagnoses.models import Classifier, Finding, KnownImage, Lesion, Photo, Prediction, Worker
@@ -36,20 +37,11 @@ admin.site.unregister([AuthToken, Authenticator])
 admin.site.unregister(Group)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[M]):
-    """Rows to look at: nothing is added, changed or deleted here."""
+class LongListAdmin(ReadOnlyAdmin[M]):
+    """Rows to look at, of a table too long to count for every page."""
 
     list_per_page = ROWS
     show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
 
 
 def _thumbnail(photo: Photo) -> SafeString:
@@ -58,7 +50,7 @@ def _thumbnail(photo: Photo) -> SafeString:
 
 
 @admin.register(Photo)
-class PhotoAdmin(ReadOnlyAdmin[Photo]):
+class PhotoAdmin(LongListAdmin[Photo]):
     """Photos and the state of their analysis. Opening one is a look at a patient's photo, and audited."""
 
     list_display = ["small", "id", "owner", "created", "status", "diagnosis", "confidence", "attempts", "failure_code"]
@@ -93,7 +85,7 @@ class PhotoAdmin(ReadOnlyAdmin[Photo]):
 
 
 @admin.register(Prediction)
-class PredictionAdmin(ReadOnlyAdmin[Prediction]):
+class PredictionAdmin(LongListAdmin[Prediction]):
     """What classifiers said; immutable, by a database trigger too."""
 
     list_display = ["id", "photo_id", "classifier", "diagnosis", "confidence", "malignant_score", "runtime", "created"]
@@ -116,7 +108,7 @@ class PredictionAdmin(ReadOnlyAdmin[Prediction]):
 
 
 @admin.register(Finding)
-class FindingAdmin(ReadOnlyAdmin[Finding]):
+class FindingAdmin(LongListAdmin[Finding]):
     """What clinicians and pathologists said; append-only, by a database trigger too."""
 
     list_display = ["id", "photo_id", "diagnosis", "source", "recorded_by", "created"]
@@ -128,7 +120,7 @@ class FindingAdmin(ReadOnlyAdmin[Finding]):
 
 
 @admin.register(Lesion)
-class LesionAdmin(ReadOnlyAdmin[Lesion]):
+class LesionAdmin(LongListAdmin[Lesion]):
     """The spots patients follow."""
 
     list_display = ["name", "owner", "anatom_site_general", "created"]
@@ -140,7 +132,7 @@ class LesionAdmin(ReadOnlyAdmin[Lesion]):
 
 
 @admin.register(Classifier)
-class ClassifierAdmin(ReadOnlyAdmin[Classifier]):
+class ClassifierAdmin(LongListAdmin[Classifier]):
     """Sealed bundles and which one is live. The one thing to do here is to promote another."""
 
     list_display = ["version", "stage", "short_sha256", "is_whole", "created", "promoted"]
@@ -195,7 +187,7 @@ class ClassifierAdmin(ReadOnlyAdmin[Classifier]):
 
 
 @admin.register(KnownImage)
-class KnownImageAdmin(ReadOnlyAdmin[KnownImage]):
+class KnownImageAdmin(LongListAdmin[KnownImage]):
     """Data-set images that are recognised when somebody uploads them."""
 
     list_display = ["image", "dataset", "diagnosis"]
@@ -208,7 +200,7 @@ class KnownImageAdmin(ReadOnlyAdmin[KnownImage]):
 
 
 @admin.register(Worker)
-class WorkerAdmin(ReadOnlyAdmin[Worker]):
+class WorkerAdmin(LongListAdmin[Worker]):
     """Inference workers and when they were last heard from."""
 
     list_display = ["name", "runtime", "classifier", "last_seen"]

@@ -13,6 +13,7 @@ from django.utils.http import content_disposition_header
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.admin import ReadOnlyAdmin
 from diagnoses.media import PRIVATE_HEADERS
 from diagnoses.taxonomy import CODES, Diagnosis
 from training.admin.runs import STYLES, administrator
@@ -35,7 +36,7 @@ CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 
 @admin.register(Evaluation)
-class EvaluationAdmin(admin.ModelAdmin[Evaluation]):
+class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
     """Immutable figures, newest first."""
 
     list_display = ["classifier", "dataset", "score", "melanoma", "malignant", "created"]
@@ -60,15 +61,6 @@ class EvaluationAdmin(admin.ModelAdmin[Evaluation]):
     def get_queryset(self, request: HttpRequest) -> Any:
         heavy = ("predictions", "classifier__manifest", "dataset__eda", "dataset__report")
         return super().get_queryset(request).defer(*heavy).order_by(F("created").desc())
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Evaluation | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Evaluation | None = None) -> bool:
-        return False
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
