@@ -61,7 +61,7 @@ def train_classifier(
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split)
+    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent)
     network = build_network(recipe.architecture)
     weights_key = "random"
     if recipe.needs_imagenet_weights and imagenet_weights is not None:
@@ -216,8 +216,14 @@ def _digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _run_name(recipe: Recipe, examples: Examples, split: Split) -> str:
+def _run_name(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> str:
     described = json.dumps(
-        [recipe.as_json() | {"expected": ""}, examples.fingerprint, split.fingerprint], sort_keys=True
+        [
+            recipe.as_json() | {"expected": ""},
+            examples.fingerprint,
+            split.fingerprint,
+            *([] if parent is None else [parent.sha256]),
+        ],
+        sort_keys=True,
     )
     return f"{recipe.name.lower()}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

@@ -28,6 +28,7 @@ class Command(BaseCommand):
             help=f"folder with {PREFIX}GroundTruth.csv, {PREFIX}Metadata.csv and {PREFIX}Input (folder or .zip)",
         )
         parser.add_argument("--weights", type=Path, help="ImageNet backbone as .npz (not needed for SMOKE)")
+        parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
         parser.add_argument("--recipe", choices=sorted(RECIPES), default="LINEAR_PROBE")
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
@@ -36,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from diagnoses.inference.bundle import BundleError
+        from diagnoses.inference.bundle import BundleError, read_bundle
         from diagnoses.inference.export import ExportError
         from diagnoses.inference.network import WeightsError
         from diagnoses.inference.sealing import SealingError
@@ -46,7 +47,8 @@ class Command(BaseCommand):
         data: Path = options["data"]
         try:
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
-            if recipe.needs_imagenet_weights and options["weights"] is None:
+            parent = None if options["parent"] is None else read_bundle(options["parent"])
+            if recipe.needs_imagenet_weights and options["weights"] is None and parent is None:
                 raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
             with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
                 examples = read_examples(
@@ -63,6 +65,7 @@ class Command(BaseCommand):
                     split=split,
                     pictures=pictures,
                     imagenet_weights=options["weights"],
+                    parent=parent,
                     work=options["work"],
                     directory=options["output"],
                     version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",

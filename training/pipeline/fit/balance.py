@@ -32,7 +32,7 @@ def balanced_loss(shares: NDArray[np.float64], *, adjustment: float, smoothing: 
 
     def loss(truth: Any, logits: Any) -> Any:
         return keras.losses.categorical_crossentropy(
-            truth, logits + offsets, from_logits=True, label_smoothing=smoothing
+            truth, keras.ops.add(logits, offsets), from_logits=True, label_smoothing=smoothing
         )
 
     return loss
