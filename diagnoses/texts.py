@@ -10,6 +10,7 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from diagnoses.inference.assessment import Decision
 from diagnoses.taxonomy import Diagnosis
 
 
@@ -45,6 +46,14 @@ DIAGNOSIS_NAMES: Final[dict[str, str | Promise]] = {
     "DF": _("Dermatofibroma"),
     "VASC": _("Vascular lesion"),
     "SCC": _("Squamous cell carcinoma"),
+}
+
+# The states of the decision aid, as short as a list needs them. None of them says that all is well.
+DECISION_NAMES: Final[dict[Decision, str | Promise]] = {
+    Decision.URGENT: _("See a doctor within days"),
+    Decision.SOON: _("See a doctor soon"),
+    Decision.MONITOR: _("Photograph again"),
+    Decision.NOT_ASSESSED: _("Could not be assessed"),
 }
 
 GROUND_TRUTH_SOURCES: Final[dict[str, str | Promise]] = {

@@ -2,7 +2,7 @@
 
 from diagnoses.models.classifier import Classifier
 from diagnoses.models.erased_file import ErasedFile
-from diagnoses.models.fields import ContentHashField, DiagnosisField
+from diagnoses.models.fields import ContentHashField, DecisionField, DiagnosisField
 from diagnoses.models.finding import Finding
 from diagnoses.models.known_image import KnownImage
 from diagnoses.models.lesion import Lesion
@@ -13,6 +13,7 @@ from diagnoses.models.worker import Worker
 __all__ = [
     "Classifier",
     "ContentHashField",
+    "DecisionField",
     "DiagnosisField",
     "ErasedFile",
     "Finding",

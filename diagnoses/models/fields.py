@@ -6,12 +6,15 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_lazy as _
 
+from diagnoses.inference.assessment import Decision
 from diagnoses.taxonomy import SEXES, SITES, Diagnosis
+from diagnoses.texts import DECISION_NAMES
 
 # gettext finds these names through the `_()` calls in diagnoses/texts.py; here they are only looked up.
 DIAGNOSIS_CHOICES = [(d.value, _(d.full_name)) for d in Diagnosis]
 SITE_CHOICES = [(site, _(site)) for site in SITES]
 SEX_CHOICES = [(sex, _(sex)) for sex in SEXES]
+DECISION_CHOICES = [(decision.value, DECISION_NAMES[decision]) for decision in Decision]
 
 
 class DiagnosisField(models.CharField[str, str]):
@@ -25,6 +28,21 @@ class DiagnosisField(models.CharField[str, str]):
     def deconstruct(self) -> Any:
         name, path, args, kwargs = super().deconstruct()
         del kwargs["max_length"], kwargs["choices"]
+        return name, path, args, kwargs
+
+
+class DecisionField(models.CharField[str, str]):
+    """One of the decision aid's states (`diagnoses.inference.assessment.Decision`), or "" where none was made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_length"] = 12
+        kwargs["choices"] = DECISION_CHOICES
+        kwargs["blank"] = True
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["max_length"], kwargs["choices"], kwargs["blank"]
         return name, path, args, kwargs
 
 

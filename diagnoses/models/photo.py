@@ -8,12 +8,13 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DiagnosisField
+from diagnoses.inference.assessment import Decision
+from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DecisionField, DiagnosisField
 from diagnoses.taxonomy import AGE_MAX, AGE_MIN
 
 if TYPE_CHECKING:
@@ -108,6 +109,20 @@ class Photo(models.Model):
     diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
     confidence = models.FloatField(_("confidence"), null=True, blank=True)
     malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
+    decision = DecisionField(_("decision"), default="")
+    # What a worklist is sorted by: the decision, and within one decision the malignant score (0 to 1, hence steps of
+    # two). What no decision was made of stands before what may wait: nobody knows yet. Null without a prediction.
+    triage = models.GeneratedField(
+        verbose_name=_("triage"),
+        expression=Case(
+            When(decision=Decision.URGENT.value, then=Value(6.0) + F("malignant_score")),
+            When(decision=Decision.SOON.value, then=Value(4.0) + F("malignant_score")),
+            When(decision=Decision.MONITOR.value, then=F("malignant_score")),
+            default=Value(2.0) + F("malignant_score"),
+        ),
+        output_field=models.FloatField(null=True),
+        db_persist=True,
+    )
 
     # A client's own key for this upload: a repeat returns this photo instead of making a second one.
     idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
@@ -122,6 +137,7 @@ class Photo(models.Model):
             models.Index(F("owner"), F("created").desc(), F("id").desc(), name="photo_history"),
             models.Index(F("created").desc(), F("id").desc(), name="photo_newest"),
             models.Index(F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_riskiest"),
+            models.Index(F("triage").desc(nulls_last=True), F("id").desc(), name="photo_triage"),
             models.Index(F("confidence").asc(nulls_last=True), F("id").desc(), name="photo_least_sure"),
             models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
         ]
@@ -144,6 +160,9 @@ class Photo(models.Model):
                 name="photo_predicted_has_result",
             ),
             models.CheckConstraint(
+                condition=Q(decision__in=["", *(decision.value for decision in Decision)]), name="photo_decision_known"
+            ),
+            models.CheckConstraint(
                 condition=Q(confidence__isnull=True) | Q(confidence__gte=0, confidence__lte=1),
                 name="photo_confidence_is_share",
             ),
@@ -158,6 +177,11 @@ class Photo(models.Model):
     @property
     def is_waiting(self) -> bool:
         return self.status in {self.Status.QUEUED, self.Status.PREDICTING}
+
+    @property
+    def is_refused(self) -> bool:
+        """Analysed, and a gate refused the picture: its diagnosis is kept for clinicians and is none for a patient."""
+        return self.status == self.Status.PREDICTED and self.decision == Decision.NOT_ASSESSED
 
     @property
     def is_lease_expired(self) -> bool:

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from diagnoses.inference.assessment import Assessment
 from diagnoses.models import Classifier, Photo, Prediction
 from diagnoses.services.erasure import erase_files
 from diagnoses.taxonomy import CODES, Diagnosis
@@ -54,10 +55,12 @@ def record_prediction(
     heatmap_png: bytes | None,
     runtime: str,
     duration_ms: int,
+    assessment: Assessment | None = None,
 ) -> Prediction | None:
     """PREDICTING -> PREDICTED, with the immutable prediction beside it. None when the lease is no longer held.
 
     `probabilities` are the eight calibrated ones in ISIC order; ValueError when they are not a distribution.
+    `assessment` is what the decision aid makes of them; it is stored as it is and copied to the photo for lists.
     """
     values = [float(p) for p in probabilities]
     if len(values) != len(CODES) or not all(0.0 <= p <= 1.0 for p in values):
@@ -91,6 +94,9 @@ def record_prediction(
                         "diagnosis": CODES[top],
                         "confidence": values[top],
                         "malignant_score": malignant_score,
+                        "decision": assessment.decision.value if assessment else "",
+                        "score": assessment.score if assessment else None,
+                        "assessment": assessment.as_json() if assessment else None,
                         "heatmap": heatmap,
                         "runtime": runtime,
                         "duration_ms": duration_ms,
@@ -103,9 +109,11 @@ def record_prediction(
                 photo.diagnosis = prediction.diagnosis
                 photo.confidence = prediction.confidence
                 photo.malignant_score = prediction.malignant_score
+                photo.decision = prediction.decision
                 photo.save(
                     update_fields=[
                         "status", "lease", "lease_expires", "prediction", "diagnosis", "confidence", "malignant_score",
+                        "decision",
                     ]
                 )  # fmt: skip
             if unused:
