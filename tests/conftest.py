@@ -260,8 +260,8 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _fingerprint_of_training() -> str:
-    sources = [ROOT / "diagnoses/taxonomy.py", ROOT / "training/recipes.py", ROOT / "tests/made.py"]
-    for folder in ("diagnoses/inference", "training/pipeline"):
+    sources = [ROOT / "diagnoses/taxonomy.py", ROOT / "tests/made.py"]
+    for folder in ("diagnoses/inference", "training/pipeline", "training/recipes"):
         sources += sorted((ROOT / folder).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 

@@ -30,6 +30,8 @@ FEATURES: Final = "features"
 MAPS: Final = "maps"
 OUTPUTS: Final = (LOGITS, FEATURES, MAPS)
 HEAD_PREFIX: Final = "head_"
+METADATA_PREFIX: Final = "metadata/"
+"""The tensors of a metadata head lie beside the network's in a weights file, and belong to no layer of it."""
 
 BLOCK7B_GAMMA: Final = "block7b_project_bn/gamma"
 """Zero in the ImageNet file handed down with two missing kernels: the block passes its skip through until trained."""
@@ -48,7 +50,9 @@ class Architecture:
     - `backbone`: "efficientnetb4", or "tiny" (a few thousand weights; the same layer kinds; for tests and SMOKE);
     - `input_size`: side of the square input, pixels;
     - `head_units`: widths of the hidden dense layers (ReLU) between features and logits, empty for a linear head;
-    - `head_dropouts`: dropout rate before the first dense layer and after each hidden one (one more than `head_units`).
+    - `head_dropouts`: dropout rate before the first dense layer and after each hidden one (one more than `head_units`);
+    - `metadata`: whether age, sex and site, where they are known, are added to the logits (`inference.metadata`); the
+      network of the picture is the same with and without.
 
     Raises ValueError for anything else.
     """
@@ -57,6 +61,7 @@ class Architecture:
     input_size: int
     head_units: tuple[int, ...] = ()
     head_dropouts: tuple[float, ...] = (0.0,)
+    metadata: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -80,6 +85,7 @@ class Architecture:
             input_size=int(values["input_size"]),
             head_units=tuple(int(units) for units in values["head_units"]),
             head_dropouts=tuple(float(rate) for rate in values["head_dropouts"]),
+            metadata=bool(values.get("metadata", False)),  # bundles from before there was one do not say
         )
 
     @property
@@ -159,12 +165,23 @@ def network_tensors(network: "keras.Model") -> dict[str, NDArray[np.float32]]:
 
     Automatic layer names carry a counter of the process ("normalization_3"); the key leaves it out.
     """
-    return {key: np.asarray(value.numpy(), dtype=np.float32) for key, value in _variables(network).items()}
+    return {key: np.asarray(numpy_of(value), dtype=np.float32) for key, value in _variables(network).items()}
+
+
+def numpy_of(variable: Any) -> NDArray[Any]:
+    """A copy of a Keras variable's value, on any backend: `variable.numpy()` fails on a PyTorch one with a gradient."""
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(variable.value))
 
 
 def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Give the network these weights. Raises WeightsError unless names and shapes are exactly the network's own."""
+    """Give the network these weights; those of a metadata head among them are passed over.
+
+    Raises WeightsError unless names and shapes of the others are exactly the network's own.
+    """
     variables = _variables(network)
+    tensors = {key: value for key, value in tensors.items() if not key.startswith(METADATA_PREFIX)}
     if absent := sorted(variables.keys() - tensors.keys()):
         raise WeightsError(f"The weights lack {absent[0]} ({len(absent)} missing in all).")
     if unknown := sorted(tensors.keys() - variables.keys()):
@@ -209,7 +226,7 @@ def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma:
     if expected != len(arrays):
         raise WeightsError(f"The file holds {len(arrays)} arrays; the backbone has {expected} weights.")
     gamma = _variables(network).get(BLOCK7B_GAMMA)
-    if gamma is not None and block7b_gamma and not np.any(gamma.numpy()):
+    if gamma is not None and block7b_gamma and not np.any(numpy_of(gamma)):
         gamma.assign(np.full(tuple(gamma.shape), block7b_gamma, dtype=np.float32))
     return content_sha256
 

@@ -1,0 +1,136 @@
+"""Own the settings of the two phases of a training: the head on frozen features, and the network unfrozen."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from training.recipes.augmentation import Augmentation
+from training.recipes.balance import ClassBalance
+from training.recipes.errors import require
+
+EPOCHS_MAX: Final = 1000
+"""More epochs than any recipe here could use: a slip of the keyboard, not a plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPhase:
+    """The head on features computed once.
+
+    - `epochs`: passes over the training pictures;
+    - `batch_size`: pictures a step;
+    - `learning_rate`: of the optimiser, (0, 1];
+    - `weight_decay`: decoupled weight decay ("adamw" alone), [0, 1);
+    - `patience`: this many epochs without a better validation score end the phase;
+    - `standardise`: give every feature mean 0 and deviation 1 over the training pictures, and fold both into the first
+      dense layer afterwards;
+    - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
+    - `best_by`: the epoch kept is the best by "balanced_accuracy" or by "loss", both on the validation split;
+    - `optimizer`: "adamw", or "adam" as published in 2014, without weight decay;
+    - `beta_1`, `beta_2`: decay of the optimiser's two moments, [0, 1);
+    - `epsilon`: the small number in the optimiser's denominator, above 0;
+    - `plateau_factor`: what the learning rate is multiplied by when the validation loss has not fallen for
+      `plateau_patience` epochs, (0, 1); 0 leaves it alone;
+    - `plateau_patience`: epochs to wait for that;
+    - `learning_rate_min`: the rate never falls below it.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    patience: int = 10
+    standardise: bool = True
+    label_smoothing: float = 0.0
+    best_by: str = "balanced_accuracy"
+    balance: ClassBalance = field(default_factory=ClassBalance)
+    optimizer: str = "adamw"
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    plateau_factor: float = 0.0
+    plateau_patience: int = 2
+    learning_rate_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check_phase(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
+        require(self.patience >= 1, "patience is at least 1.")
+        require(self.best_by in ("balanced_accuracy", "loss"), 'best_by is "balanced_accuracy" or "loss".')
+        require(self.optimizer in ("adamw", "adam"), 'optimizer is "adamw" or "adam".')
+        require(self.optimizer == "adamw" or self.weight_decay == 0.0, "weight_decay needs the optimizer adamw.")
+        require(0.0 <= self.beta_1 < 1.0, "beta_1 lies in [0, 1).")
+        require(0.0 <= self.beta_2 < 1.0, "beta_2 lies in [0, 1).")
+        require(0.0 < self.epsilon < 1.0, "epsilon lies in (0, 1).")
+        require(0.0 <= self.plateau_factor < 1.0, "plateau_factor lies in [0, 1).")
+        require(self.plateau_patience >= 1, "plateau_patience is at least 1.")
+        require(
+            0.0 <= self.learning_rate_min <= self.learning_rate,
+            "learning_rate_min is neither negative nor above learning_rate.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FineTunePhase:
+    """Blocks unfrozen, BatchNorm frozen throughout (training it with small batches wrecks the network).
+
+    - `epochs`: how many times `pictures_per_epoch` are drawn, with a checkpoint after each;
+    - `batch_size`: pictures a step;
+    - `weight_decay`: decoupled, of kernels alone, [0, 1);
+    - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
+    - `clip_norm`: the gradient of a step is shortened to this length, above 0;
+    - `pictures_per_epoch`: pictures drawn between two checkpoints; 0 takes as many as the training split has;
+    - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, 7 at
+      most;
+    - `learning_rate`: the highest, reached after the warm-up; it falls to 0 along a cosine;
+    - `warmup_share`: share of all steps in which the learning rate rises, [0, 1);
+    - `ema_momentum`: the weights evaluated and kept are a running average with this momentum, [0, 1), 0 for none;
+    - `block7b_gamma`: start of block7b's last scale where the ImageNet file has it at 0;
+    - `mixup_alpha`: each picture is blended with another of its batch, labels alike, by a share drawn from
+      Beta(a, a) (Zhang et al. 2018, "mixup", who use 0.1 to 0.4), >= 0, 0 for none;
+    - `metadata_dropout`: share of the training pictures whose age, sex and site are all withheld, [0, 1); concerns a
+      network with a metadata head alone;
+    - `metadata_field_dropout`: share of the remaining pictures from which each of the three is withheld by itself,
+      [0, 1).
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 1e-4
+    warmup_share: float = 0.05
+    label_smoothing: float = 0.0
+    clip_norm: float = 1.0
+    ema_momentum: float = 0.99
+    frozen_blocks: int = 0
+    block7b_gamma: float = 0.1
+    pictures_per_epoch: int = 0
+    balance: ClassBalance = field(default_factory=ClassBalance)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    mixup_alpha: float = 0.0
+    metadata_dropout: float = 0.5
+    metadata_field_dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_phase(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
+        require(0.0 <= self.warmup_share < 1.0, "warmup_share lies in [0, 1).")
+        require(self.clip_norm > 0.0, "clip_norm is above 0.")
+        require(0.0 <= self.ema_momentum < 1.0, "ema_momentum lies in [0, 1).")
+        require(0 <= self.frozen_blocks <= 7, "frozen_blocks lies in 0 to 7.")
+        require(self.block7b_gamma >= 0.0, "block7b_gamma is not negative.")
+        require(self.pictures_per_epoch >= 0, "pictures_per_epoch is not negative.")
+        require(0.0 <= self.mixup_alpha < math.inf, "mixup_alpha is not negative.")
+        require(0.0 <= self.metadata_dropout < 1.0, "metadata_dropout lies in [0, 1).")
+        require(0.0 <= self.metadata_field_dropout < 1.0, "metadata_field_dropout lies in [0, 1).")
+
+
+def _check_phase(epochs: int, batch_size: int, learning_rate: float, weight_decay: float, smoothing: float) -> None:
+    for name, value in (
+        ("learning_rate", learning_rate),
+        ("weight_decay", weight_decay),
+        ("label_smoothing", smoothing),
+    ):
+        require(math.isfinite(value), f"{name} is a number.")
+    require(1 <= epochs <= EPOCHS_MAX, f"epochs lies in 1 to {EPOCHS_MAX}.")
+    require(1 <= batch_size <= 4096, "batch_size lies in 1 to 4096.")
+    require(0.0 < learning_rate <= 1.0, "learning_rate lies in (0, 1].")
+    require(0.0 <= weight_decay < 1.0, "weight_decay lies in [0, 1).")
+    require(0.0 <= smoothing < 1.0, "label_smoothing lies in [0, 1).")
