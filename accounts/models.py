@@ -123,6 +123,9 @@ class AuditEntry(models.Model):
         CLASSIFIER_PROMOTED = "classifier-promoted", _("Classifier promoted")
         CLASSIFIER_REGISTERED = "classifier-registered", _("Classifier registered")
         ROLE_CHANGED = "role-changed", _("Role changed")
+        ACCOUNT_CREATED = "account-created", _("Account created")
+        ACCOUNT_SWITCHED = "account-switched", _("Account switched on or off")
+        EMAIL_CHANGED = "email-changed", _("E-mail address changed")
 
     # The actor's primary key as text and no foreign key: the entry outlives the account, and erasing a person
     # leaves a number that leads nowhere.

@@ -1,4 +1,4 @@
-"""Writes to users: demo accounts and roles."""
+"""Writes to users: demo accounts, roles, addresses, switching off."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -30,10 +30,18 @@ def create_demo_accounts() -> list[User]:
 
 
 @transaction.atomic
+def register_account(*, user: User, by: User) -> User:
+    """Save a new account made by an administrator, with whatever role it starts. Raises PermissionError."""
+    _require_administrator(by)
+    user.save(force_insert=True)
+    audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_CREATED, subject=f"user:{user.pk}", role=str(user.role))
+    return user
+
+
+@transaction.atomic
 def change_role(*, user: User, role: Role, by: User) -> User:
     """Give `user` another role. Only administrators may; nobody changes their own, so one always remains."""
-    if not (by.is_active and by.is_administrator) or by.pk == user.pk:
-        raise PermissionError("Only another administrator may change a role.")
+    _require_administrator(by, other_than=user)
     locked = User.objects.select_for_update().get(pk=user.pk)
     before = locked.role
     if before != role:
@@ -43,6 +51,54 @@ def change_role(*, user: User, role: Role, by: User) -> User:
             actor=by, action=AuditEntry.Action.ROLE_CHANGED, subject=f"user:{user.pk}", before=before, after=str(role)
         )
     return locked
+
+
+@transaction.atomic
+def switch_account(*, user: User, active: bool, by: User) -> User:
+    """Switch an account off, or on again. Only administrators may, and nobody their own."""
+    _require_administrator(by, other_than=user)
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    if locked.is_active != active:
+        locked.is_active = active
+        locked.save(update_fields=["is_active"])
+        audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_SWITCHED, subject=f"user:{user.pk}", active=active)
+    return locked
+
+
+@transaction.atomic
+def change_email(*, user: User, email: str, by: User) -> User:
+    """Give an account another address. The old one opens nothing any more, neither by password nor by a reset link.
+
+    The new one counts as unverified: at the next sign-in a link goes there. Raises PermissionError for anybody but
+    administrators, IntegrityError where another account has the address.
+    """
+    from allauth.account.models import EmailAddress
+
+    _require_administrator(by)
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    email = email.lower()
+    if locked.email != email:
+        locked.email = email
+        locked.save(update_fields=["email"])
+        EmailAddress.objects.filter(user=locked).delete()
+        EmailAddress.objects.create(user=locked, email=email, primary=True, verified=False)
+        # The log outlives the person, so it holds no address.
+        audit.record(actor=by, action=AuditEntry.Action.EMAIL_CHANGED, subject=f"user:{user.pk}")
+    return locked
+
+
+def _require_administrator(by: User, *, other_than: User | None = None) -> None:
+    """Inside a transaction: `by` is an administrator, and stays one until it ends. Raises PermissionError.
+
+    The rows of all administrators are locked in one order, so that of two who demote each other at the same moment
+    the second waits, and then is none any more.
+    """
+    rows = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk")
+    administrators = set(rows.values_list("pk", flat=True))
+    if not (by.is_active and by.is_administrator) or by.pk not in administrators:
+        raise PermissionError("Only an administrator may change accounts.")
+    if other_than is not None and other_than.pk == by.pk:
+        raise PermissionError("Nobody changes their own role or switches themselves off.")
 
 
 def set_training_consent(*, user: User, given: bool, by: User) -> User:
