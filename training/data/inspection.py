@@ -13,16 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.intake import IntakeLimits, PhotoRejected
+from diagnoses.intake import PhotoRejected
 from diagnoses.intake.decode import decode_photo
 from diagnoses.intake.recognition_batch import content_hashes, miniature
 from training.data.archive import ArchiveWriter
-from training.pipeline.examples import PICTURE_BYTES_MAX, PictureStore
+from training.pipeline.examples import PICTURE_LIMITS, PictureStore
 from training.pipeline.faults import ExamplesError, Fault
 from training.pipeline.progress import Progress, Report
-
-LIMITS: Final = IntakeLimits(max_bytes=PICTURE_BYTES_MAX, min_side=16)
-"""Those of an upload, but for what only a stranger does: an operator's own image may be large, or a small crop."""
 
 _REPORT_EVERY: Final = 20
 
@@ -63,7 +60,7 @@ def inspect_pictures(
             continue
         try:
             content = pictures.content(image)
-            decoded = decode_photo(content, limits=LIMITS)
+            decoded = decode_photo(content, limits=PICTURE_LIMITS)
         except ExamplesError as error:
             seen.faults += [
                 Fault(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.faults

@@ -5,7 +5,6 @@ with a fault anywhere is not read at all.
 """
 
 import hashlib
-import io
 import lzma
 import struct
 import zipfile
@@ -16,11 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from diagnoses.intake import IntakeLimits, PhotoRejected
+from diagnoses.intake.decode import read_image
 from training.pipeline.faults import ExamplesError, Fault
 from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
 from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.splits import TEST, Split
 from training.pipeline.tables import DOWNSAMPLED, isic_id, read_tables
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "Fault",
     "PictureStore",
     "examples_fingerprint",
+    "fingerprint_of_test",
     "read_examples",
 ]
 
@@ -41,6 +44,9 @@ COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "le
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg", ".png")
 PICTURE_BYTES_MAX: Final = 64 * 1024 * 1024
 """The largest picture of the ISIC archive has 20 MB; a zip that claims more for one file is not unpacked."""
+
+PICTURE_LIMITS: Final = IntakeLimits(max_bytes=PICTURE_BYTES_MAX, min_side=16)
+"""Those of an upload, but for what only a stranger does: an operator's own image may be large, or a small crop."""
 
 UNREADABLE: Final = (
     OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, EOFError, RuntimeError,
@@ -144,10 +150,11 @@ class PictureStore:
         """The picture as RGB, fully decoded. Raises KeyError for an unknown name, ExamplesError for a broken file."""
         content = self.content(image)
         try:
-            with Image.open(io.BytesIO(content)) as opened:
-                return opened.convert("RGB")
-        except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
-            raise ExamplesError([Fault(self.name_of(image), 0, f"does not decode as a picture: {error}.")]) from error
+            # As an upload is decoded: upright, transparency on white, colours in sRGB.
+            return read_image(content, limits=PICTURE_LIMITS)
+        except PhotoRejected as error:
+            reason = f"is not a picture that can be used ({error.code}): {error.message}"
+            raise ExamplesError([Fault(self.name_of(image), 0, reason)]) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,14 @@ def examples_fingerprint(table: pd.DataFrame) -> str:
         for image, diagnosis, digest in zip(table["image"], table["diagnosis"], table["sha256"], strict=True)
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def fingerprint_of_test(table: pd.DataFrame, split: Split) -> str:
+    """`examples_fingerprint` of the test split alone.
+
+    Two classifiers are compared where it is equal: on the same pictures with the same labels.
+    """
+    return examples_fingerprint(table[table["image"].isin(split.images(TEST))])
 
 
 def _hashes(images: Sequence[str], pictures: PictureStore, report: Report) -> Iterator[str]:

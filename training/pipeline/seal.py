@@ -19,7 +19,7 @@ from diagnoses.inference.sealing import Draft, draft_bundle, seal_bundle
 from diagnoses.taxonomy import CODES
 from training.pipeline import metrics
 from training.pipeline.calibration import choose_operating_points, fit_temperature
-from training.pipeline.examples import Examples, Pictures
+from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
 from training.recipes import Recipe
@@ -82,6 +82,8 @@ def seal_network(
             "fingerprint": split.fingerprint,
             # Of the test pictures alone: a later version of the data set keeps them, and classifiers stay comparable.
             "test_fingerprint": split.test_fingerprint,
+            # Of their labels and pixels as well: what comparisons go by.
+            "test_content_fingerprint": fingerprint_of_test(examples.table, split),
             "seed": split.seed,
             "shares": dict(split.shares),
             "pictures": {name: len(split.images(name)) for name in split.shares},
