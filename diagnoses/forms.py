@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from diagnoses.intake import REASONS, IntakeLimits, PhotoRejected
 from diagnoses.models import Finding, Lesion, Photo
-from diagnoses.models.fields import DIAGNOSIS_CHOICES, SEX_CHOICES, SITE_CHOICES
+from diagnoses.models.fields import DECISION_CHOICES, DIAGNOSIS_CHOICES, SEX_CHOICES, SITE_CHOICES
 from diagnoses.models.photo import PhotoQuerySet
 from diagnoses.paging import Order
 from diagnoses.taxonomy import AGE_MAX, AGE_MIN
@@ -123,6 +123,7 @@ class ReviewOrder:
 
 REVIEW_ORDERS: Final = {
     "newest": ReviewOrder(Order("newest", "created", "time"), _("Newest first")),
+    "urgent": ReviewOrder(Order("urgent", "triage", "share", nullable=True), _("Most urgent first")),
     "riskiest": ReviewOrder(
         Order("riskiest", "malignant_score", "share", nullable=True), _("Highest malignant score first")
     ),
@@ -147,6 +148,7 @@ class ReviewFilterForm(forms.Form):
         widget=forms.TextInput(attrs={"type": "search", "placeholder": _("any part of it"), "autocomplete": "off"}),
     )
     status = forms.ChoiceField(label=_("Status"), required=False, choices=[*ANY, *Photo.Status.choices])
+    decision = forms.ChoiceField(label=_("Advice"), required=False, choices=[*ANY, *DECISION_CHOICES])
     diagnosis = forms.ChoiceField(label=_("Top diagnosis"), required=False, choices=[*ANY, *DIAGNOSIS_CHOICES])
     site = forms.ChoiceField(label=_("Site"), required=False, choices=[*ANY, *SITE_CHOICES])
     finding = forms.ChoiceField(
@@ -191,6 +193,9 @@ class ReviewFilterForm(forms.Form):
             photos = photos.filter(owner__email__icontains=patient)
         if status := chosen.get("status"):
             photos = photos.filter(status=status)
+        if decision := chosen.get("decision"):
+            # A photo that is analysed again keeps the decision it had; it is not its decision now.
+            photos = photos.filter(decision=decision, status=Photo.Status.PREDICTED)
         if diagnosis := chosen.get("diagnosis"):
             photos = photos.filter(diagnosis=diagnosis)
         if site := chosen.get("site"):

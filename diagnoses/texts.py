@@ -10,7 +10,7 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.inference.assessment import Decision
+from diagnoses.inference.assessment import Decision, Gate
 from diagnoses.taxonomy import Diagnosis
 
 
@@ -54,6 +54,62 @@ DECISION_NAMES: Final[dict[Decision, str | Promise]] = {
     Decision.SOON: _("See a doctor soon"),
     Decision.MONITOR: _("Photograph again"),
     Decision.NOT_ASSESSED: _("Could not be assessed"),
+}
+
+SAFETY_NET: Final = _("If the spot changes, bleeds or worries you, see a doctor, whatever this page says.")
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a gate did not let a picture pass, and what the person who took it can do."""
+
+    why: str | Promise
+    remedy: str | Promise
+
+
+# By the codes of `diagnoses.inference.assessment.CODES_OF`.
+GATE_REASONS: Final[dict[str, Reason]] = {
+    "too_small": Reason(
+        _("The picture is too small to show the details that matter."),
+        _("Go closer, and send the photo itself rather than a preview or a screenshot of it."),
+    ),
+    "too_dark": Reason(
+        _("The picture is too dark."),
+        _("Take it by daylight or in a bright room, without your own shadow on the spot."),
+    ),
+    "too_bright": Reason(
+        _("The picture is too bright, so that details are lost."),
+        _("Take it without flash and out of direct sun."),
+    ),
+    "low_contrast": Reason(
+        _("The spot hardly stands out from what is around it."),
+        _("Wipe the lens, use even daylight, and switch off filters."),
+    ),
+    "blurred": Reason(
+        _("The picture is blurred."),
+        _("Hold the phone about a hand's width away, tap the spot on the screen to focus, and keep still."),
+    ),
+    "cropped": Reason(
+        _("The spot runs over the edge of the picture."),
+        _("Move back a little, so that the whole spot and some skin around it are in the picture."),
+    ),
+    "unfamiliar": Reason(
+        _("The picture is unlike the skin pictures that the classifier learned from."),
+        _(
+            "Photograph only the spot, sharp and from close by, with a little skin around it. If you did just that, it "
+            "may be something that Teri does not know: show it to a doctor."
+        ),
+    ),
+    "uncertain": Reason(
+        _("The picture does not tell several diagnoses apart."),
+        _("A doctor can look closer than one picture allows."),
+    ),
+}
+
+GATE_NAMES: Final[dict[Gate, str | Promise]] = {
+    Gate.QUALITY: _("Photo quality"),
+    Gate.FAMILIARITY: _("Likeness to known pictures"),
+    Gate.CERTAINTY: _("Certainty"),
 }
 
 GROUND_TRUTH_SOURCES: Final[dict[str, str | Promise]] = {

@@ -42,7 +42,7 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.services"],
     ["diagnoses.worker"],
     ["diagnoses.tasks"],
-    ["diagnoses.paging", "diagnoses.forms", "diagnoses.templatetags"],
+    ["diagnoses.paging", "diagnoses.forms", "diagnoses.advice", "diagnoses.figures", "diagnoses.templatetags"],
     [
         "diagnoses.views",
         "diagnoses.api",

@@ -12,10 +12,12 @@ from rest_framework import serializers
 from rest_framework.reverse import reverse
 
 from accounts.models import User
+from diagnoses.advice import advice_on
+from diagnoses.inference.assessment import SCORE_MAX, SCORE_MIN, GateResult
 from diagnoses.models import Finding, Lesion, Photo, Prediction
-from diagnoses.models.fields import DIAGNOSIS_CHOICES, SEX_CHOICES, SITE_CHOICES
+from diagnoses.models.fields import DECISION_CHOICES, DIAGNOSIS_CHOICES, SEX_CHOICES, SITE_CHOICES
 from diagnoses.taxonomy import AGE_MAX, AGE_MIN, CODES
-from diagnoses.texts import DIAGNOSIS_NAMES, GROUND_TRUTH_SOURCES, failure
+from diagnoses.texts import DIAGNOSIS_NAMES, GATE_NAMES, GATE_REASONS, GROUND_TRUTH_SOURCES, SAFETY_NET, failure
 
 LONGEST_PASSWORD: Final = 1000  # hashing is linear in length; nobody's password is a book
 PASSWORD_STYLE: Final = {"input_type": "password"}
@@ -130,6 +132,47 @@ class PredictionSerializer(serializers.Serializer[Prediction]):
         return _photo_url(self, "api-photo-heatmap", prediction.photo_id) if prediction.heatmap else None
 
 
+class GateResultSerializer(serializers.Serializer[GateResult]):
+    """How the picture met one check."""
+
+    gate = serializers.ChoiceField(choices=list(GATE_NAMES.items()))
+    passed = serializers.BooleanField()
+    code = serializers.CharField(allow_blank=True, help_text=_("Why it was not passed; empty where it was. Stable."))
+    detail = serializers.SerializerMethodField(help_text=_("The same for people, and what to do; empty where passed."))
+    measured = serializers.FloatField(allow_null=True)
+    limit = serializers.FloatField(allow_null=True, help_text=_("Sealed with the classifier."))
+
+    def get_detail(self, result: GateResult) -> str:
+        reason = GATE_REASONS.get(result.code)
+        return f"{reason.why} {reason.remedy}" if reason else ""
+
+
+class AssessmentSerializer(serializers.Serializer[Any]):
+    """What a person should do next, and what it rests on. Never an all-clear."""
+
+    decision = serializers.ChoiceField(
+        choices=DECISION_CHOICES,
+        help_text=_("`urgent`: within days; `soon`: within weeks; `not_assessed`: a check refused the picture."),
+    )
+    title = serializers.CharField(help_text=_("The advice in a few words."))
+    detail = serializers.CharField(help_text=_("The advice in two or three sentences."))
+    safety_net = serializers.CharField(help_text=_("Belongs beside every advice."))
+    photograph_by = serializers.DateField(
+        allow_null=True, help_text=_("With `monitor`: until when to photograph the spot again.")
+    )
+    score = serializers.IntegerField(
+        min_value=SCORE_MIN,
+        max_value=SCORE_MAX,
+        allow_null=True,
+        help_text=_("How much the picture resembles cancers, in ten steps; null where the classifier has none."),
+    )
+    prediction_set = DiagnosisSerializer(
+        many=True,
+        help_text=_("Diagnoses that the picture does not tell apart, the likeliest first; may be empty."),
+    )
+    gates = GateResultSerializer(many=True, help_text=_("All three checks, in their order."))
+
+
 class GroundTruthSerializer(serializers.Serializer[Any]):
     """What the lesion is, as far as anybody knows, and how that is known."""
 
@@ -206,7 +249,15 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     original_sha256 = serializers.CharField()
     image_url = serializers.SerializerMethodField()
     thumbnail_url = serializers.SerializerMethodField()
-    prediction = serializers.SerializerMethodField()
+    assessment = serializers.SerializerMethodField(
+        help_text=_("Null until there is a prediction, and for predictions from before there were assessments.")
+    )
+    prediction = serializers.SerializerMethodField(
+        help_text=_(
+            "Null until there is one. Where `assessment.decision` is `not_assessed` it is kept for clinicians and "
+            "administrators and null for everybody else, because it is no answer."
+        )
+    )
     ground_truth = serializers.SerializerMethodField()
     failure = serializers.SerializerMethodField()
 
@@ -222,12 +273,37 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     def get_thumbnail_url(self, photo: Photo) -> str:
         return _photo_url(self, "api-photo-thumbnail", photo.pk)
 
+    @extend_schema_field(AssessmentSerializer(allow_null=True))
+    def get_assessment(self, photo: Photo) -> Any:
+        prediction = _prediction_now(photo)
+        assessed = prediction.assessed if prediction is not None else None
+        if prediction is None or assessed is None:
+            return None
+        advice = advice_on(photo, prediction)
+        return AssessmentSerializer(
+            {
+                "decision": assessed.decision.value,
+                "title": advice.title,
+                "detail": advice.detail,
+                "safety_net": str(SAFETY_NET),
+                "photograph_by": advice.photograph_by,
+                "score": assessed.score,
+                "prediction_set": [_diagnosis(code) for code in assessed.prediction_set if self._may_read(prediction)],
+                "gates": assessed.gates,
+            }
+        ).data
+
     @extend_schema_field(PredictionSerializer(allow_null=True))
     def get_prediction(self, photo: Photo) -> Any:
-        # An earlier prediction stays in the database while the photo is analysed again, but it is not the answer now.
-        if photo.prediction is None or photo.status != Photo.Status.PREDICTED:
+        prediction = _prediction_now(photo)
+        if prediction is None or not self._may_read(prediction):
             return None
-        return PredictionSerializer(photo.prediction, context=self.context).data
+        return PredictionSerializer(prediction, context=self.context).data
+
+    def _may_read(self, prediction: Prediction) -> bool:
+        """An answer to a picture that was refused is for those who know what it is worth."""
+        user = self.context["request"].user
+        return not prediction.is_refused or (isinstance(user, User) and user.sees_all_patients)
 
     @extend_schema_field(GroundTruthSerializer(allow_null=True))
     def get_ground_truth(self, photo: Photo) -> dict[str, object] | None:
@@ -264,6 +340,11 @@ class FindingSerializer(serializers.Serializer[Finding]):
     note = serializers.CharField(max_length=2000, required=False, allow_blank=True)
     recorded_by = serializers.CharField(read_only=True)
     created = serializers.DateTimeField(read_only=True)
+
+
+def _prediction_now(photo: Photo) -> Prediction | None:
+    """The answer as it stands: an earlier one stays stored while the photo is analysed again, but is not it."""
+    return photo.prediction if photo.status == Photo.Status.PREDICTED else None
 
 
 def _diagnosis(code: str) -> dict[str, str]:

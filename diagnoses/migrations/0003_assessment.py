@@ -50,9 +50,10 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(("assessment__isnull", True), ("decision", ""), ("score__isnull", True)),
                     models.Q(
-                        ("assessment__isnull", False),
+                        ("assessment__has_key", "decision"),
                         ("decision", django.db.models.fields.json.KeyTextTransform("decision", "assessment")),
                         ("decision__in", ["urgent", "soon", "monitor", "not_assessed"]),
+                        ("assessment__isnull", False),
                     ),
                     _connector="OR",
                 ),

@@ -56,7 +56,9 @@ class Prediction(models.Model):
             models.CheckConstraint(condition=Q(probabilities__len=len(CODES)), name="prediction_eight_probabilities"),
             models.CheckConstraint(
                 condition=Q(decision="", assessment__isnull=True, score__isnull=True)
-                | Q(decision__in=DECISIONS, assessment__isnull=False, decision=KT("assessment__decision")),
+                # A comparison with a missing key is null, and a check that is null passes.
+                | Q(decision__in=DECISIONS, assessment__has_key="decision", decision=KT("assessment__decision"))
+                & Q(assessment__isnull=False),
                 name="prediction_assessed_whole",
             ),
             models.CheckConstraint(

@@ -1,5 +1,7 @@
 """What templates print: names of diagnoses, shares as per cent, lengths of time, icons."""
 
+from collections.abc import Sequence
+
 from django import template
 from django.templatetags.static import static
 from django.utils.functional import Promise
@@ -8,7 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from diagnoses import texts
-from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.inference.assessment import Gate
+from diagnoses.models.fields import DECISION_CHOICES, SEX_CHOICES, SITE_CHOICES
 
 register = template.Library()
 
@@ -43,6 +46,39 @@ def site_name(site: str) -> str | Promise:
 def sex_name(sex: str) -> str | Promise:
     """A sex, translated."""
     return dict(SEX_CHOICES).get(sex, sex)
+
+
+@register.filter
+def decision_name(decision: str) -> str | Promise:
+    """ "soon" -> "See a doctor soon"; an empty or unknown one is shown as it is."""
+    return dict(DECISION_CHOICES).get(decision, decision)
+
+
+@register.filter
+def gate_name(gate: str) -> str | Promise:
+    """What a gate is called."""
+    return texts.GATE_NAMES[Gate(gate)]
+
+
+@register.filter
+def gate_reason(code: str) -> str | Promise:
+    """Why a gate refused, in one sentence."""
+    return texts.GATE_REASONS[code].why
+
+
+@register.filter
+def diagnosis_names(codes: Sequence[str]) -> str:
+    """("NV", "MEL", "BKL") -> "Melanocytic nevus, Melanoma and Benign keratosis", the first as a sentence begins."""
+    names = [str(diagnosis_name(code)) for code in codes]
+    if len(names) < 2:
+        return "".join(names)
+    return gettext("%(others)s and %(last)s") % {"others": ", ".join(names[:-1]), "last": names[-1]}
+
+
+@register.filter
+def hundredths(share: float) -> int:
+    """A share as a whole number of a hundred, as in "12 of 100": 0.1234 -> 12."""
+    return round(share * 100)
 
 
 @register.filter

@@ -11,38 +11,62 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from diagnoses.advice import advice_on
+from diagnoses.figures import figures_behind
 from diagnoses.forms import FindingForm
-from diagnoses.models import Classifier, Photo
+from diagnoses.inference.assessment import Gate
+from diagnoses.models import Classifier, Photo, Prediction
 from diagnoses.services import delete_photo, record_finding, repredict_photo, retry_photo, view_photo
 from diagnoses.taxonomy import Diagnosis
-from diagnoses.texts import failure
+from diagnoses.texts import SAFETY_NET, failure
 from diagnoses.views.access import SignedInRequest, signed_in, visible_photo
-from diagnoses.views.state import bars, waiting
+from diagnoses.views.state import bars, score_steps, waiting
 
 SIBLINGS_SHOWN = 6  # earlier photos of the same spot beside this one; a row of thumbnails
 
 
 def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
-    """What the state of a photo needs to be drawn, on its page and in the fragment."""
+    """What the state of a photo needs to be drawn, on its page and in the fragment.
+
+    An answer to a picture that was refused is kept for clinicians: for a patient there is no `prediction` here, so that
+    no template can show it by mistake.
+    """
     prediction = photo.prediction
-    truth = photo.ground_truth
+    reviews = request.user.sees_all_patients
+    answer = prediction if prediction is not None and (reviews or not prediction.is_refused) else None
     context: dict[str, Any] = {
         "photo": photo,
-        "prediction": prediction if photo.status == Photo.Status.PREDICTED else None,
-        "ground_truth": truth,
+        "ground_truth": photo.ground_truth,
         "is_owner": photo.owner_id == request.user.pk,
+        "reviews": reviews,
     }
     if photo.is_waiting:
         context["waiting"] = waiting(photo)
-        context["earlier"] = prediction  # a photo that is analysed again keeps the answer it has until then
+        context["earlier"] = answer  # a photo that is analysed again keeps the answer it has until then
     elif photo.status == Photo.Status.FAILED:
         context["failure"] = failure(photo.failure_code)
-        context["earlier"] = prediction  # a second analysis that failed takes nothing back
+        context["earlier"] = answer  # a second analysis that failed takes nothing back
     elif prediction is not None:
-        context["bars"] = bars(prediction)
-        context["diagnosis"] = Diagnosis(prediction.diagnosis)
-        context["agrees"] = truth is not None and truth.diagnosis == prediction.diagnosis
+        context["advice"] = advice_on(photo, prediction)
+        context["safety_net"] = SAFETY_NET
+        if answer is not None:
+            context |= _answer(photo, answer)
     return context
+
+
+def _answer(photo: Photo, prediction: Prediction) -> dict[str, Any]:
+    """What the classifier said, for those who may read it."""
+    truth = photo.ground_truth
+    return {
+        "prediction": prediction,
+        "assessed": prediction.assessed,
+        "uncertain": prediction.assessed is not None and not prediction.assessed.gate(Gate.CERTAINTY).passed,
+        "bars": bars(prediction),
+        "score_steps": score_steps(prediction.score),
+        "diagnosis": Diagnosis(prediction.diagnosis),
+        "figures": figures_behind(prediction),
+        "agrees": truth is not None and truth.diagnosis == prediction.diagnosis,
+    }
 
 
 @require_safe

@@ -7,6 +7,7 @@ from typing import Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from diagnoses.inference.assessment import SCORE_MAX, SCORE_MIN
 from diagnoses.models import Classifier, Photo, Prediction, Worker
 from diagnoses.taxonomy import CODES, Diagnosis
 from diagnoses.texts import DIAGNOSIS_NAMES
@@ -95,3 +96,18 @@ def bars(prediction: Prediction) -> list[Bar]:
         Bar(code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis)
         for code, probability in ranked
     ]
+
+
+@dataclass(frozen=True)
+class ScoreStep:
+    """One of the ten steps of the score as the page draws them; `x` in hundredths of the width."""
+
+    x: int
+    reached: bool
+
+
+def score_steps(score: int | None) -> list[ScoreStep]:
+    """The ten steps, those up to the score reached; none without a score."""
+    if score is None:
+        return []
+    return [ScoreStep((step - SCORE_MIN) * 10, step <= score) for step in range(SCORE_MIN, SCORE_MAX + 1)]

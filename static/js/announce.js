@@ -4,10 +4,7 @@ document.addEventListener("htmx:afterSwap", () => {
   const state = document.querySelector("#state");
   if (!state || state.dataset.stage === stage) return;
   stage = state.dataset.stage;
-  const words = state.querySelector("[data-announce]");
-  const confidence = state.querySelector(".confidence");
-  document.querySelector("#announcement").textContent = [words, confidence]
-    .filter(Boolean)
+  document.querySelector("#announcement").textContent = [...state.querySelectorAll("[data-announce]")]
     .map((element) => element.textContent.replace(/\s+/g, " ").trim())
     .join(", ");
 });

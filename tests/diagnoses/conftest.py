@@ -13,6 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Role, User
+from diagnoses.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
 from diagnoses.models import Classifier, Photo
 from diagnoses.services import claim_photo, record_prediction
 
@@ -108,11 +109,36 @@ def classifier_row(db: None) -> Classifier:
 MELANOMA = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
 
 
+Assess = Callable[..., Assessment]
+
+
+@pytest.fixture
+def assess() -> Assess:
+    """An assessment as a classifier makes it: `assess("soon", score=6)`, `assess("not_assessed", "blurred")`."""
+
+    def make(decision: str, *codes: str, **values: Any) -> Assessment:
+        def result(gate: Gate) -> GateResult:
+            code = next((code for code in codes if code in CODES_OF[gate]), "")
+            return GateResult(gate, not code, code, 3.25, 12.5)
+
+        if decision == Decision.MONITOR:
+            values.setdefault("monitor_days", 90)
+        values.setdefault("score", None)
+        return Assessment(Decision(decision), gates=tuple(result(gate) for gate in Gate), **values)
+
+    return make
+
+
 @pytest.fixture
 def predict(classifier_row: Classifier) -> Callable[..., Photo]:
     """Give a queued photo a result, as a worker would."""
 
-    def do(photo: Photo, probabilities: list[float] | None = None, heatmap: bytes | None = b"\x89PNG heat") -> Photo:
+    def do(
+        photo: Photo,
+        probabilities: list[float] | None = None,
+        heatmap: bytes | None = b"\x89PNG heat",
+        assessment: Assessment | None = None,
+    ) -> Photo:
         claim = claim_photo(photo.pk)
         assert claim is not None
         prediction = record_prediction(
@@ -122,6 +148,7 @@ def predict(classifier_row: Classifier) -> Callable[..., Photo]:
             heatmap_png=heatmap,
             runtime="test",
             duration_ms=12,
+            assessment=assessment,
         )
         assert prediction is not None
         return Photo.objects.get(pk=photo.pk)

@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from diagnoses.inference.assessment import Decision
 from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import Classifier, Finding, KnownImage, Photo, Prediction
 from diagnoses.models.fields import bits_of
-from diagnoses.services import claim_photo
+from diagnoses.services import claim_photo, record_prediction
 
 
 def refused(model: Any, match: str, **changes: Any) -> None:
@@ -48,6 +49,7 @@ class TestPhotoStates:
             ({"status": "predicted"}, "photo_predicted_has_result"),
             ({"status": "odd"}, "photo_status_known"),
             ({"confidence": 1.1}, "photo_confidence_is_share"),
+            ({"decision": "fine"}, "photo_decision_known"),
         ],
     )
     def test_the_impossible_is_refused(
@@ -86,6 +88,7 @@ class TestImmutable:
         [
             (Prediction, {"confidence": 0.5}),
             (Prediction, {"diagnosis": "NV"}),
+            (Prediction, {"decision": "soon", "assessment": {"decision": "soon"}}),
             (Finding, {"diagnosis": "MEL"}),
             (Finding, {"note": "changed my mind"}),
             (AuditEntry, {"actor": ""}),
@@ -114,6 +117,78 @@ class TestImmutable:
                 photo=make_photo(patient), classifier=classifier_row, diagnosis="NV", runtime="t", duration_ms=1,
                 **{**values, **changes},
             )  # fmt: skip
+
+
+class TestAssessments:
+    @pytest.mark.parametrize(
+        ("changes", "constraint"),
+        [
+            ({"decision": "soon"}, "prediction_assessed_whole"),
+            ({"score": 3}, "prediction_assessed_whole"),
+            ({"assessment": {"decision": "soon"}}, "prediction_assessed_whole"),
+            ({"decision": "soon", "assessment": {"decision": "urgent"}}, "prediction_assessed_whole"),
+            ({"decision": "soon", "assessment": {}}, "prediction_assessed_whole"),
+            ({"decision": "fine", "assessment": {"decision": "fine"}}, "prediction_assessed_whole"),
+            ({"decision": "soon", "assessment": {"decision": "soon"}, "score": 11}, "prediction_score_one_to_ten"),
+            (
+                {"decision": "not_assessed", "assessment": {"decision": "not_assessed"}, "score": 1},
+                "prediction_score_one_to_ten",
+            ),
+        ],
+    )
+    def test_half_an_assessment_is_refused(
+        self, patient: User, make_photo: Any, classifier_row: Classifier, changes: dict[str, Any], constraint: str
+    ) -> None:
+        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+            Prediction.objects.create(
+                photo=make_photo(patient), classifier=classifier_row, diagnosis="NV", runtime="t", duration_ms=1,
+                probabilities=[0.125] * 8, confidence=0.125, malignant_score=0.375, **changes,
+            )  # fmt: skip
+
+    @pytest.mark.parametrize("decision", list(Decision))
+    def test_an_assessment_comes_back_as_it_went_in(
+        self, patient: User, make_photo: Any, predict: Any, assess: Any, decision: Decision
+    ) -> None:
+        codes = ["unfamiliar"] if decision is Decision.NOT_ASSESSED else ["uncertain"]
+        score = None if decision is Decision.NOT_ASSESSED else 7
+        made = assess(decision, *codes, score=score, prediction_set=("BCC", "MEL"))
+        photo = predict(make_photo(patient), assessment=made)
+        prediction = Prediction.objects.get()
+        assert prediction.assessed == made
+        assert (prediction.decision, prediction.score, prediction.prediction_set) == (decision, score, ("BCC", "MEL"))
+        assert photo.decision == decision
+        assert prediction.is_suspicious == (decision in {Decision.URGENT, Decision.SOON})
+        assert prediction.is_refused == photo.is_refused == (decision is Decision.NOT_ASSESSED)
+
+    def test_rows_from_before_there_were_decisions_go_by_their_threshold(
+        self, patient: User, make_photo: Any, predict: Any, classifier_row: Classifier
+    ) -> None:
+        predict(make_photo(patient), probabilities=[0.3, 0.6, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01])  # malignant: 0.33
+        for threshold, suspicious in ((0.3, True), (0.4, False)):
+            manifest = {"operating_points": [{"name": "balanced", "threshold": threshold}]}
+            Classifier.objects.update(manifest=manifest)
+            prediction = Prediction.objects.get()
+            assert prediction.assessed is None
+            assert (prediction.is_suspicious, prediction.is_refused, prediction.prediction_set) == (
+                suspicious, False, (),
+            )  # fmt: skip
+
+    def test_a_second_prediction_brings_its_own_decision(
+        self, patient: User, clinician: User, make_photo: Any, predict: Any, assess: Any
+    ) -> None:
+        photo = predict(make_photo(patient), assessment=assess("soon"))
+        first = Prediction.objects.get()
+        other = Classifier.objects.create(version="other", sha256="d" * 64, manifest={})
+        Photo.objects.update(status=Photo.Status.QUEUED, attempts=0)
+        claim = claim_photo(photo.pk)
+        assert claim is not None
+        record_prediction(
+            claim=claim, classifier=other, probabilities=[0.125] * 8, heatmap_png=None, runtime="t", duration_ms=1,
+            assessment=assess("not_assessed", "too_dark"),
+        )  # fmt: skip
+        photo.refresh_from_db()
+        first.refresh_from_db()
+        assert (photo.decision, first.decision) == ("not_assessed", "soon")
 
 
 class TestRecognition:

@@ -97,9 +97,11 @@ def _fits(value: Any, described: dict[str, Any], components: dict[str, Any], whe
 
 
 def test_real_answers_are_as_described(
-    schema: dict[str, Any], api: Any, patient: User, clinician: User, make_photo: Any, predict: Any
+    schema: dict[str, Any], api: Any, patient: User, clinician: User, make_photo: Any, predict: Any, assess: Any
 ) -> None:
     waiting, done = make_photo(patient), predict(make_photo(patient))
+    assessed = predict(make_photo(patient), assessment=assess("monitor", score=2, prediction_set=("NV", "BKL")))
+    refused = predict(make_photo(patient), assessment=assess("not_assessed", "blurred", prediction_set=("NV", "BKL")))
     client = api(clinician)
     said = {"diagnosis": "MEL", "source": "clinician"}
     findings = f"/api/v1/photos/{done.pk}/findings/"
@@ -109,6 +111,9 @@ def test_real_answers_are_as_described(
         ("/api/v1/photos/", "get", client.get("/api/v1/photos/?page_size=1")),
         ("/api/v1/photos/{photo_id}/", "get", client.get(f"/api/v1/photos/{waiting.pk}/")),
         ("/api/v1/photos/{photo_id}/", "get", client.get(f"/api/v1/photos/{done.pk}/")),
+        ("/api/v1/photos/{photo_id}/", "get", client.get(f"/api/v1/photos/{assessed.pk}/")),
+        ("/api/v1/photos/{photo_id}/", "get", client.get(f"/api/v1/photos/{refused.pk}/")),
+        ("/api/v1/photos/{photo_id}/", "get", api(patient).get(f"/api/v1/photos/{refused.pk}/")),
         ("/api/v1/photos/{photo_id}/", "get", api().get(f"/api/v1/photos/{done.pk}/")),
         ("/api/v1/lesions/", "post", client.post("/api/v1/lesions/", {"name": "left arm"})),
         ("/api/v1/lesions/", "post", client.post("/api/v1/lesions/", {"name": ""})),
