@@ -40,15 +40,17 @@ class ExportError(Exception):
     """The network cannot be exported; the message names the layer."""
 
 
-def store_weights(network: "keras.Model", path: Path) -> None:
+def store_weights(network: "keras.Model", path: Path, further: Mapping[str, NDArray[np.float32]] | None = None) -> None:
     """Write every weight of the network to a safetensors file, large kernels rounded to float16.
+
+    `further` are tensors that belong to no layer of it and are kept beside (a metadata head's).
 
     Raises ExportError when a weight is not finite, or too large for float16.
     """
     from safetensors.numpy import save_file
 
     stored: dict[str, NDArray[Any]] = {}
-    for key, value in network_tensors(network).items():
+    for key, value in (network_tensors(network) | dict(further or {})).items():
         half = value.ndim >= 2 and value.size >= HALF_FROM_SIZE
         # An overflow shows as an infinity, which the next line refuses by name.
         with np.errstate(over="ignore"):

@@ -172,7 +172,7 @@ def numpy_of(variable: Any) -> NDArray[Any]:
     """A copy of a Keras variable's value, on any backend: `variable.numpy()` fails on a PyTorch one with a gradient."""
     import keras
 
-    return np.array(keras.ops.convert_to_numpy(variable.value))
+    return np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(variable)))
 
 
 def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[Any]]) -> None:

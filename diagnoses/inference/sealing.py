@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnoses.inference.bundle import (
+    FAMILIARITY_NAME,
     GRAPH_NAME,
     MANIFEST_NAME,
     SEALED_FILES,
@@ -31,6 +32,8 @@ from diagnoses.inference.bundle import (
     read_tensors,
 )
 from diagnoses.inference.export import store_weights, write_graph
+from diagnoses.inference.familiarity import Familiarity
+from diagnoses.inference.metadata import MetadataHead
 from diagnoses.inference.network import Architecture, set_network_tensors
 from diagnoses.inference.preprocessing import Preprocessing
 from diagnoses.inference.runtime import KerasBackend, OnnxBackend, Outputs, softmax
@@ -74,6 +77,7 @@ class Draft:
     architecture: Architecture
     preprocessing: Preprocessing
     backend: OnnxBackend
+    metadata_head: MetadataHead | None = None
 
     def discard(self) -> None:
         """Take the draft off the disk."""
@@ -81,19 +85,29 @@ class Draft:
 
 
 def draft_bundle(
-    network: "keras.Model", *, architecture: Architecture, preprocessing: Preprocessing, beside: Path
+    network: "keras.Model",
+    *,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    beside: Path,
+    metadata_head: MetadataHead | None = None,
 ) -> Draft:
     """Export the network into a new temporary folder beside the place where the bundle will be.
 
-    The network's weights become the stored ones, rounding included. Raises ExportError or OSError.
+    The network's weights become the stored ones, rounding included. Raises ExportError or OSError, and ValueError when
+    the architecture has a metadata head and none is given, or the other way round.
     """
+    if (metadata_head is not None) is not architecture.metadata:
+        raise ValueError("A metadata head is sealed with an architecture that has one, and with no other.")
     beside.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{beside.name}-", dir=beside.parent))
     try:
-        store_weights(network, folder / WEIGHTS_NAME)
+        further = {} if metadata_head is None else metadata_head.as_tensors()
+        store_weights(network, folder / WEIGHTS_NAME, further)
         set_network_tensors(network, read_tensors(folder / WEIGHTS_NAME))
         write_graph(network, weights=folder / WEIGHTS_NAME, graph=folder / GRAPH_NAME)
-        return Draft(folder, network, architecture, preprocessing, OnnxBackend(folder / GRAPH_NAME))
+        backend = OnnxBackend(folder / GRAPH_NAME)
+        return Draft(folder, network, architecture, preprocessing, backend, metadata_head)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -113,14 +127,24 @@ def seal_bundle(
     metrics: Mapping[str, Any],
     provenance: Mapping[str, Any] | None = None,
     licence: str = LICENCE,
+    assessment: Mapping[str, Any] | None = None,
+    familiarity: Familiarity | None = None,
+    views: int = 1,
 ) -> Bundle:
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
 
-    `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. Raises
+    `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `assessment` is
+    what `assessor` reads; `familiarity` goes with its part of that name, both or neither. Raises
     SealingError, with the draft discarded and `directory` as it was, when the graph and Keras differ, an output is not
     finite, or the outputs hardly depend on the picture.
     """
     try:
+        names = SEALED_FILES
+        if familiarity is not None:
+            from safetensors.numpy import save_file
+
+            save_file(familiarity.as_tensors(), draft.folder / FAMILIARITY_NAME, metadata={"format": "teri"})
+            names = (*SEALED_FILES, FAMILIARITY_NAME)
         parity = check_outputs(
             keras_outputs=KerasBackend(draft.network).run(probe), graph_outputs=_in_pieces(draft.backend, probe)
         )
@@ -139,16 +163,18 @@ def seal_bundle(
             licence=licence,
             files={
                 name: SealedFile(file_sha256(draft.folder / name), (draft.folder / name).stat().st_size)
-                for name in SEALED_FILES
+                for name in names
             },
             provenance=provenance or {},
+            assessment=assessment or {},
+            views=views,
         )
         (draft.folder / MANIFEST_NAME).write_bytes(manifest.as_bytes())
-        for name in (*SEALED_FILES, MANIFEST_NAME):
+        for name in (*names, MANIFEST_NAME):
             _sync(draft.folder / name)
         # mkdtemp's 0700 and safetensors' 0600 would keep a worker under another user out.
         draft.folder.chmod(0o755)
-        for name in (*SEALED_FILES, MANIFEST_NAME):
+        for name in (*names, MANIFEST_NAME):
             (draft.folder / name).chmod(0o644)
         read_bundle(draft.folder)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Own what happens to a training picture before the network sees it: symmetries, crops, colour, cutout.
+"""Own what happens to a training picture before the network sees it: symmetries, crops, RandAugment, colour, cutout.
 
 NumPy and PIL only, so that training runs on any Keras backend. The crop is resized by the same filter as serving
 uses, straight from the 200 px reference picture, so that an augmented picture is no blurrier than a served one.
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diagnoses.inference.preprocessing import to_input
+from training.pipeline.randaugment import rand_augmented
 from training.recipes import Augmentation
 
 GREY: tuple[float, float, float] = (0.299, 0.587, 0.114)
@@ -29,6 +30,13 @@ def augmented(
         pixels = np.rot90(pixels, int(generator.integers(4)))
         if generator.random() < 0.5:
             pixels = pixels[:, ::-1]
+    if augmentation.randaugment_operations:
+        pixels = rand_augmented(
+            pixels,
+            operations=augmentation.randaugment_operations,
+            magnitude=augmentation.randaugment_magnitude,
+            generator=generator,
+        )
     pixels = _recoloured(pixels, augmentation, generator)
     if augmentation.cutout_share:
         side = round(input_size * augmentation.cutout_share)

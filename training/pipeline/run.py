@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnoses.inference.bundle import Bundle, read_tensors
+from diagnoses.inference.metadata import MetadataHead, described, metadata_head_of
 from diagnoses.inference.network import (
     HEAD_PREFIX,
     LOGITS,
@@ -22,9 +23,11 @@ from diagnoses.inference.network import (
 )
 from diagnoses.inference.preprocessing import to_reference
 from diagnoses.taxonomy import CODES
+from training.pipeline.about import metadata_of
+from training.pipeline.device import precision_for, training_devices, use_onednn
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.features import cached_features, embedder
-from training.pipeline.fit import fine_tune, fit_head
+from training.pipeline.fit import AboutPictures, fine_tune, fit_head
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_network
 from training.pipeline.splits import TRAIN, VALIDATION, Split
@@ -58,6 +61,7 @@ def train_classifier(
     Raises ValueError when the .npz or the parent is needed and absent, WeightsError, ExamplesError, TrainingError,
     SealingError, ExportError or OSError, and whatever `report` raises.
     """
+    use_onednn()
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
@@ -100,6 +104,7 @@ def train_classifier(
     )
     histories: dict[str, Any] = {"head": head_history.epochs}
 
+    metadata = _metadata(recipe, examples, split, parent)
     if recipe.fine_tune is not None:
         references = {
             name: [
@@ -114,6 +119,7 @@ def train_classifier(
             references=references,
             labels=labels,
             run_folder=run_folder,
+            metadata=metadata,
             report=report,
         )
         histories["fine_tune"] = history.epochs
@@ -131,8 +137,11 @@ def train_classifier(
             "parent": None if parent is None else {"version": parent.version, "sha256": parent.sha256},
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
+            "precision": precision_for(recipe.precision),
+            "devices": max(1, len(training_devices(recipe.devices))),
             "history": histories,
         },
+        metadata_head=None if metadata is None else metadata.head,
         test_probabilities=test_probabilities,
         report=report,
     )
@@ -166,6 +175,17 @@ def backbone_key(network: Any) -> str:
     """sha256 (hex) over every weight below the head."""
     names = (HEAD_PREFIX, f"{LOGITS}/")
     return _digest({key: value for key, value in network_tensors(network).items() if not key.startswith(names)})
+
+
+def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> AboutPictures | None:
+    """What a metadata head is trained with; it goes on from the parent's, centred on the pictures of this run."""
+    if not recipe.architecture.metadata:
+        return None
+    descriptions = {name: described(metadata_of(examples.table, split.images(name))) for name in LEARNING_SPLITS}
+    head = MetadataHead.untrained(descriptions[TRAIN])
+    if parent is not None and (theirs := metadata_head_of(parent)) is not None:
+        head = MetadataHead(theirs.kernel, head.mean)
+    return AboutPictures(head, descriptions)
 
 
 def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
@@ -219,7 +239,7 @@ def _digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
 def _run_name(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> str:
     described = json.dumps(
         [
-            recipe.as_json() | {"expected": ""},
+            recipe.identity(),
             examples.fingerprint,
             split.fingerprint,
             *([] if parent is None else [parent.sha256]),

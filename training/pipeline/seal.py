@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diagnoses.inference.bundle import Bundle, OperatingPoint
+from diagnoses.inference.metadata import MetadataHead
 from diagnoses.inference.preprocessing import preprocess
 from diagnoses.inference.runtime import OnnxBackend, softmax
 from diagnoses.inference.sealing import Draft, draft_bundle, seal_bundle
 from diagnoses.taxonomy import CODES
 from training.pipeline import metrics
+from training.pipeline.about import metadata_of
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
 from training.pipeline.progress import Progress, Report, silent
@@ -41,28 +43,39 @@ def seal_network(
     directory: Path,
     version: str,
     provenance: Mapping[str, Any],
+    metadata_head: MetadataHead | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Export, calibrate, measure and seal a trained network.
 
     `test_probabilities` receives the calibrated probabilities of each test picture, which an evaluation need not
-    compute a second time.
+    compute a second time. With a `metadata_head` everything is calibrated and measured with the metadata of the rows;
+    the manifest's figures say what the picture alone would reach.
+
     Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
     """
     draft = draft_bundle(
-        network, architecture=recipe.architecture, preprocessing=recipe.preprocessing, beside=directory
+        network,
+        architecture=recipe.architecture,
+        preprocessing=recipe.preprocessing,
+        beside=directory,
+        metadata_head=metadata_head,
     )
     try:
         labels = _labels(examples)
-        logits, truth = {}, {}
+        logits, of_picture, truth = {}, {}, {}
         for name in (CALIBRATION, TEST):
             images = split.images(name)
             truth[name] = np.array([labels[image] for image in images])
-            logits[name] = _logits(draft, images, pictures, report)
+            logits[name] = of_picture[name] = _logits(draft, images, pictures, report)
+            if metadata_head is not None:
+                logits[name] = logits[name] + metadata_head.contribution(metadata_of(examples.table, images))
         temperature = fit_temperature(logits[CALIBRATION], truth[CALIBRATION])
         points = choose_operating_points(truth[CALIBRATION], softmax(logits[CALIBRATION] / temperature))
         figures = measure(truth[TEST], logits[TEST], temperature=temperature, operating_points=points)
+        if metadata_head is not None:
+            figures["picture_alone"] = picture_alone(truth[TEST], of_picture[TEST], temperature=temperature)
         if test_probabilities is not None:
             test_probabilities |= dict(zip(split.images(TEST), softmax(logits[TEST] / temperature), strict=True))
         probe = _probe(split.images(VALIDATION), labels, recipe, pictures)
@@ -162,6 +175,18 @@ def measure(
         "per_diagnosis": per_diagnosis,
         "operating_points": points,
         "confusion": counts.tolist(),
+    }
+
+
+def picture_alone(
+    labels: NDArray[np.integer], logits: NDArray[np.floating], *, temperature: float
+) -> dict[str, float | None]:
+    """What a classifier with a metadata head reaches on these rows when age, sex and site are withheld from it."""
+    calibrated = softmax(logits / temperature)
+    return {
+        "balanced_accuracy": _json(metrics.balanced_accuracy(labels, calibrated)),
+        "malignant_auc": _json(metrics.malignant_auc(labels, calibrated)),
+        "expected_calibration_error": _json(metrics.expected_calibration_error(labels, calibrated)),
     }
 
 

@@ -6,6 +6,6 @@ read top to bottom in one function; every epoch is a progress report, a cancel c
 
 from training.pipeline.fit.course import History, TrainingError
 from training.pipeline.fit.head import fit_head
-from training.pipeline.fit.tuning import fine_tune
+from training.pipeline.fit.tuning import AboutPictures, fine_tune
 
-__all__ = ["History", "TrainingError", "fine_tune", "fit_head"]
+__all__ = ["AboutPictures", "History", "TrainingError", "fine_tune", "fit_head"]

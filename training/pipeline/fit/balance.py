@@ -1,13 +1,16 @@
-"""Own how rare diagnoses get their say: what is drawn, what it weighs, what is asked of its logit."""
+"""Own how rare and hard diagnoses get their say: what is drawn, what it weighs, what is asked of its logit."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diagnoses.taxonomy import CODES
 from training.recipes import ClassBalance
+
+FOCAL_REST_MIN: Final = 1e-7
+"""What is left to a certain answer: the gradient of x^g at 0 is not finite for g below 1."""
 
 
 def class_weights(labels: NDArray[np.integer], balance: ClassBalance) -> NDArray[np.float32]:
@@ -24,18 +27,31 @@ def drawn_shares(labels: NDArray[np.integer], balance: ClassBalance) -> NDArray[
     return np.asarray(shares / shares.sum())
 
 
-def balanced_loss(shares: NDArray[np.float64], *, adjustment: float, smoothing: float) -> Callable[[Any, Any], Any]:
-    """Cross-entropy of one-hot labels and logits, with `adjustment` * log(share) added to the logits first."""
+def balanced_loss(
+    shares: NDArray[np.float64], *, adjustment: float, smoothing: float, focal_gamma: float = 0.0
+) -> Callable[[Any, Any], Any]:
+    """Cross-entropy of labels (N, 8), which may be mixed, and logits, with `adjustment` * log(share) added to these.
+
+    With `focal_gamma` g each diagnosis's part of it is multiplied by (1 - p)^g, p being its probability (focal loss,
+    Lin et al. 2017, in the form for labels that need not be one-hot); 0 is the cross-entropy itself.
+    """
     import keras
 
     offsets = np.asarray(adjustment * np.log(np.maximum(shares, 1e-6)), dtype=np.float32)
 
-    def loss(truth: Any, logits: Any) -> Any:
+    def cross_entropy(truth: Any, logits: Any) -> Any:
         return keras.losses.categorical_crossentropy(
             truth, keras.ops.add(logits, offsets), from_logits=True, label_smoothing=smoothing
         )
 
-    return loss
+    def focal(truth: Any, logits: Any) -> Any:
+        logarithms = keras.ops.log_softmax(keras.ops.add(logits, offsets), axis=-1)
+        smoothed = truth * (1.0 - smoothing) + smoothing / len(CODES)
+        # Rounding can leave a probability a hair above 1, and a root of what is below 0 is not a number.
+        rest = keras.ops.maximum(1.0 - keras.ops.exp(logarithms), FOCAL_REST_MIN)
+        return -keras.ops.sum(smoothed * keras.ops.power(rest, focal_gamma) * logarithms, axis=-1)
+
+    return focal if focal_gamma else cross_entropy
 
 
 def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.inference.network import numpy_of
 from diagnoses.taxonomy import CODES
 from training.pipeline.metrics import balanced_accuracy, log_loss
 from training.pipeline.progress import Progress, Report
@@ -103,7 +104,7 @@ def resumed(
 
 
 def numbered(prefix: str, variables: Sequence[Any]) -> dict[str, NDArray[Any]]:
-    return {f"{prefix}/{number}": np.asarray(variable.numpy()) for number, variable in enumerate(variables)}
+    return {f"{prefix}/{number}": numpy_of(variable) for number, variable in enumerate(variables)}
 
 
 def assign(variables: Sequence[Any], tensors: Mapping[str, NDArray[Any]]) -> None:

@@ -91,6 +91,7 @@ def fit_head(
             drawn_shares(labels["train"], ClassBalance()),
             adjustment=phase.balance.logit_adjustment,
             smoothing=phase.label_smoothing,
+            focal_gamma=phase.balance.focal_gamma,
         ),
         jit_compile=jit_choice(),
     )

@@ -1,6 +1,12 @@
-"""Own fine-tuning the whole network: blocks unfrozen, BatchNorm frozen, weights averaged, resumable every epoch."""
+"""Own fine-tuning the whole network: blocks unfrozen, BatchNorm frozen, weights averaged, resumable every epoch.
+
+A twin of the network is what is trained: in the precision and on the devices that the recipe asks for, with the
+metadata head beside it where there is one. The network itself stays float32 on one device, and receives the best
+weights.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -8,13 +14,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diagnoses.inference.network import BLOCK7B_GAMMA, network_tensors, set_network_tensors
+from diagnoses.inference.metadata import KERNEL, MetadataHead
+from diagnoses.inference.network import (
+    BLOCK7B_GAMMA,
+    build_network,
+    network_tensors,
+    numpy_of,
+    set_network_tensors,
+)
 from diagnoses.inference.preprocessing import to_input
 from diagnoses.inference.runtime import softmax
-from training.pipeline.augment import augmented
+from diagnoses.taxonomy import CODES
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
-from training.pipeline.device import jit_choice
-from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from training.pipeline.device import (
+    computing_in,
+    jit_choice,
+    precision_for,
+    require_even_shares,
+    spread_over,
+    training_devices,
+)
+from training.pipeline.fit.averaging import averaging_optimizer
+from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order
+from training.pipeline.fit.batches import batches
 from training.pipeline.fit.course import (
     History,
     assign,
@@ -35,6 +57,20 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH: Final = 32
 
+FLOAT16: Final = "mixed_float16"
+
+
+@dataclass(frozen=True, slots=True)
+class AboutPictures:
+    """What a metadata head is trained with.
+
+    - `head`: receives the weights of the best epoch, in place;
+    - `descriptions`: by "train" and "validation", (N, D), NaN where unknown, see `inference.metadata.described`.
+    """
+
+    head: MetadataHead
+    descriptions: Mapping[str, NDArray[np.float32]]
+
 
 def fine_tune(
     network: "keras.Model",
@@ -43,177 +79,184 @@ def fine_tune(
     references: Mapping[str, Sequence[Image.Image]],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
+    metadata: AboutPictures | None = None,
+    devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
     """Train the network itself, from the weights it has, resuming from `run_folder` when a checkpoint is there.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
-    Afterwards the network holds the (averaged) weights of its best epoch by validation balanced accuracy.
-    Raises TrainingError when the loss stops being a number, when every validation picture gets one diagnosis at the
-    end, or when the folder holds another run; whatever `report` raises passes through, the checkpoints stay.
+    `metadata` is needed where the architecture has a metadata head. `devices` are the backend's names of what to run
+    on, by default what the recipe says. Afterwards the network (and the metadata head) holds the averaged weights of
+    its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head.
+
+    Raises RecipeError when a batch cannot be shared evenly among the devices; TrainingError when the loss stops being a
+    number, when every validation picture gets one diagnosis at the end, or when the folder holds another run; whatever
+    `report` raises passes through, the checkpoints stay.
     """
     import keras
 
     phase = recipe.fine_tune
     if phase is None:
         raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
+    if (metadata is None) is recipe.architecture.metadata:
+        raise ValueError("A metadata head and what to train it with come together.")
+    devices = training_devices(recipe.devices) if devices is None else tuple(devices)
+    require_even_shares(phase.batch_size, devices)
     keras.utils.set_random_seed(recipe.seed)
-    size = recipe.architecture.input_size
-    drawn = phase.pictures_per_epoch or len(labels["train"])
-    steps = max(1, drawn // phase.batch_size)
+    steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
     total = steps * phase.epochs
-    model = _trainable_model(network, phase)
-    optimizer = _averaging_adamw(phase, total)
-    model.compile(
-        optimizer=optimizer,
-        loss=balanced_loss(
-            drawn_shares(labels["train"], phase.balance),
-            adjustment=phase.balance.logit_adjustment,
-            smoothing=phase.label_smoothing,
-        ),
-        jit_compile=jit_choice(),
-    )
-    optimizer.build(model.trainable_variables)
-    validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
-    weights = class_weights(labels["train"], phase.balance)
+    with spread_over(devices):
+        twin = _Twin(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
+        optimizer, averaging = twin.compiled(total, labels=labels["train"], devices=devices)
+        described: dict[str, NDArray[np.float32]] = {}
+        if metadata is not None:
+            described = {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()}
+        size = recipe.architecture.input_size
+        validation = [np.stack([to_input(picture, input_size=size) for picture in references["validation"]])]
+        if described:
+            validation.append(described["validation"])
+        weights = class_weights(labels["train"], phase.balance)
 
-    history, first, best = History(), 0, network_tensors(network)
-    run_key = run_key_of(recipe, labels)
-    if (checkpoint := load_checkpoint(run_folder)) is not None:
-        epoch, tensors, state = checkpoint
-        history, best = resumed(state, tensors, run_key, run_folder)
-        set_network_tensors(network, group(tensors, "network/"))
-        assign(optimizer.variables, group(tensors, "optimizer/"))
-        assign(_seeds(model), group(tensors, "seeds/"))
-        first = epoch + 1
+        history, first, best = History(), 0, twin.tensors()
+        run_key = run_key_of(recipe, labels)
+        if (checkpoint := load_checkpoint(run_folder)) is not None:
+            epoch, tensors, state = checkpoint
+            history, best = resumed(state, tensors, run_key, run_folder)
+            twin.take(group(tensors, "network/"))
+            assign(optimizer.variables, group(tensors, "optimizer/"))
+            assign(twin.seeds, group(tensors, "seeds/"))
+            first = epoch + 1
 
-    for epoch in range(first, phase.epochs):
-        order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
-        batches = _batches(
-            references["train"], labels["train"], weights=weights, order=order, recipe=recipe, phase=phase, epoch=epoch
-        )
-        fitted = model.fit(batches, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)])
-        loss = float(fitted.history["loss"][0])
-        plain = network_tensors(network)
-        optimizer.take_average(model.trainable_variables)
-        averaged = network_tensors(network)
-        table = softmax(model.predict(validation, batch_size=EVALUATION_BATCH, verbose=0))
-        figures = epoch_figures(loss, labels["validation"], table)
-        history.epochs.append(figures)
-        if figures["balanced_accuracy"] > history.best_score:
-            history.best_score, history.best_epoch, best = figures["balanced_accuracy"], epoch, averaged
-        set_network_tensors(network, plain)
-        save_checkpoint(
-            run_folder,
-            epoch=epoch,
-            tensors={
-                **{f"network/{key}": value for key, value in plain.items()},
-                **{f"best/{key}": value for key, value in best.items()},
-                **numbered("optimizer", optimizer.variables),
-                **numbered("seeds", _seeds(model)),
-            },
-            state=run_state(run_key, history),
-        )
-        report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
+        for epoch in range(first, phase.epochs):
+            order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
+            drawn_now = batches(
+                references["train"],
+                labels["train"],
+                weights=weights,
+                order=order,
+                recipe=recipe,
+                phase=phase,
+                epoch=epoch,
+                descriptions=described.get("train"),
+            )
+            fitted = twin.model.fit(
+                drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]
+            )
+            plain = twin.tensors()
+            averaging.take_average(twin.model.trainable_variables)
+            averaged = twin.tensors()
+            figures = epoch_figures(
+                float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
+            )
+            history.epochs.append(figures)
+            if figures["balanced_accuracy"] > history.best_score:
+                history.best_score, history.best_epoch, best = figures["balanced_accuracy"], epoch, averaged
+            twin.take(plain)
+            save_checkpoint(
+                run_folder,
+                epoch=epoch,
+                tensors={
+                    **{f"network/{key}": value for key, value in plain.items()},
+                    **{f"best/{key}": value for key, value in best.items()},
+                    **numbered("optimizer", optimizer.variables),
+                    **numbered("seeds", twin.seeds),
+                },
+                state=run_state(run_key, history),
+            )
+            report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
 
+        twin.take(best)
+        refuse_collapse(labels["validation"], twin.probabilities(validation, devices))
     set_network_tensors(network, best)
-    table = softmax(model.predict(validation, batch_size=EVALUATION_BATCH, verbose=0))
-    refuse_collapse(labels["validation"], table)
+    if metadata is not None:
+        metadata.head.kernel[...] = best[KERNEL]
     return history
 
 
-def _seeds(model: "keras.Model") -> list[Any]:
-    """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
-    return [variable for variable in model.variables if "seed_generator" in variable.path]
+class _Twin:
+    """The network once more, made for training: logits alone, BatchNorm and the first blocks frozen."""
 
+    def __init__(
+        self,
+        network: "keras.Model",
+        *,
+        recipe: Recipe,
+        phase: FineTunePhase,
+        head: MetadataHead | None,
+    ) -> None:
+        import keras
 
-def _trainable_model(network: "keras.Model", phase: FineTunePhase) -> "keras.Model":
-    """The network with its logits alone as output, BatchNorm and the first blocks frozen."""
-    import keras
+        self._phase = phase
+        self._policy = precision_for(recipe.precision)
+        with computing_in(self._policy):
+            self._network = build_network(recipe.architecture)
+        set_network_tensors(self._network, network_tensors(network))
+        frozen = _frozen_prefixes(phase.frozen_blocks)
+        for layer in self._network.layers:
+            layer.trainable = not (
+                isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Normalization))
+                or layer.name.startswith(frozen)
+            )
+            for variable in layer.weights:
+                if f"{layer.name}/{variable.name}" == BLOCK7B_GAMMA and not np.any(numpy_of(variable)):
+                    variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
+        self._kernel = None
+        logits, inputs = self._network.outputs[0], list(self._network.inputs)
+        if head is not None:
+            described = keras.Input((head.mean.size,), name="metadata")
+            dense = keras.layers.Dense(len(CODES), use_bias=False, name="metadata_logits", dtype="float32")
+            logits = keras.layers.Add(name="logits_with_metadata", dtype="float32")([logits, dense(described)])
+            inputs.append(described)
+            self._kernel = dense.kernel
+            self._kernel.assign(head.kernel)
+        self.model = keras.Model(inputs if head is not None else inputs[0], logits)
 
-    frozen = _frozen_prefixes(phase.frozen_blocks)
-    for layer in network.layers:
-        layer.trainable = not (
-            isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Normalization))
-            or layer.name.startswith(frozen)
+    def compiled(self, total_steps: int, *, labels: NDArray[np.integer], devices: Sequence[str]) -> tuple[Any, Any]:
+        """Ready to fit. Returns the optimiser and the averaging one in it, see `averaging_optimizer`."""
+        phase = self._phase
+        optimizer, averaging = averaging_optimizer(phase, total_steps, scales_loss=self._policy == FLOAT16)
+        self.model.compile(
+            optimizer=optimizer,
+            loss=balanced_loss(
+                drawn_shares(labels, phase.balance),
+                adjustment=phase.balance.logit_adjustment,
+                smoothing=phase.label_smoothing,
+                focal_gamma=phase.balance.focal_gamma,
+            ),
+            jit_compile=jit_choice(devices),
         )
-    for layer in network.layers:
-        for variable in layer.weights:
-            if f"{layer.name}/{variable.name}" == BLOCK7B_GAMMA and not np.any(variable.numpy()):
-                variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
-    return keras.Model(network.inputs, network.outputs[0])
+        optimizer.build(self.model.trainable_variables)
+        return optimizer, averaging
+
+    @property
+    def seeds(self) -> list[Any]:
+        """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
+        return [variable for variable in self.model.variables if "seed_generator" in variable.path]
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """The weights by name, those of the metadata head among them."""
+        found = network_tensors(self._network)
+        if self._kernel is not None:
+            found[KERNEL] = np.asarray(numpy_of(self._kernel), dtype=np.float32)
+        return found
+
+    def take(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Inverse of `tensors`."""
+        set_network_tensors(self._network, tensors)
+        if self._kernel is not None:
+            self._kernel.assign(tensors[KERNEL])
+
+    def probabilities(self, inputs: Sequence[NDArray[np.float32]], devices: Sequence[str]) -> NDArray[np.float64]:
+        """float64 (N, 8) of the inputs, each (N, ...)."""
+        count, shares = len(inputs[0]), max(len(devices), 1)
+        batch = shares * -(-EVALUATION_BATCH // shares)
+        # Several devices share full batches alone; the rows that fill the last one up are taken off again.
+        filler = -count % batch if shares > 1 else 0
+        filled = [np.concatenate([each, each[:1].repeat(filler, axis=0)]) for each in inputs]
+        logits = self.model.predict(filled if len(filled) > 1 else filled[0], batch_size=batch, verbose=0)
+        return softmax(np.asarray(logits)[:count])
 
 
 def _frozen_prefixes(blocks: int) -> tuple[str, ...]:
     return ("stem_", *(f"block{number}" for number in range(1, blocks))) if blocks else ()
-
-
-def _averaging_adamw(phase: FineTunePhase, total_steps: int) -> Any:
-    """AdamW on a warm-up and cosine schedule that keeps a running average of the weights inside its own step."""
-    import keras
-
-    warmup = max(1, round(phase.warmup_share * total_steps))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0,
-        decay_steps=max(1, total_steps - warmup),
-        warmup_target=phase.learning_rate,
-        warmup_steps=warmup,
-    )
-
-    class AveragingAdamW(keras.optimizers.AdamW):  # type: ignore[misc]  # Keras has no types
-        def finalize_variable_values(self, var_list: Any) -> None:
-            """Nothing: `fit` calls this after every epoch, and would replace the weights by their average."""
-
-        def take_average(self, variables: Any) -> None:
-            """Replace the weights by their running average, if one is kept."""
-            super().finalize_variable_values(variables)
-            # Under JAX an assignment shares the array, and Keras gives the model's arrays away in its next call: the
-            # optimiser would be left with an average that has been deleted.
-            for variable in variables:
-                variable.assign(np.array(variable.numpy()))
-
-    optimizer = AveragingAdamW(
-        schedule,
-        weight_decay=phase.weight_decay,
-        global_clipnorm=phase.clip_norm,
-        use_ema=phase.ema_momentum > 0.0,
-        ema_momentum=phase.ema_momentum or 0.99,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
-
-
-def _batches(
-    references: Sequence[Image.Image],
-    labels: NDArray[np.integer],
-    *,
-    weights: NDArray[np.float32],
-    order: NDArray[np.int64],
-    recipe: Recipe,
-    phase: FineTunePhase,
-    epoch: int,
-) -> Any:
-    """A Keras data set of augmented batches; what a picture looks like depends on seed, epoch and place alone."""
-    import keras
-
-    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-        def __len__(self) -> int:
-            return len(order) // phase.batch_size
-
-        def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-            rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
-            generator = np.random.default_rng([recipe.seed, 202, epoch, index])
-            pixels = np.stack(
-                [
-                    augmented(
-                        references[row],
-                        input_size=recipe.architecture.input_size,
-                        augmentation=phase.augmentation,
-                        generator=generator,
-                    )
-                    for row in rows
-                ]
-            )
-            return pixels, one_hot(labels[rows]), weights[rows]
-
-    return Batches()
