@@ -1,8 +1,11 @@
-"""Own the sealed bundle on disk: what its three files are, its manifest, and refusing anything that is not whole.
+"""Own the sealed bundle on disk: what its files are, its manifest, and refusing anything that is not whole.
 
-    manifest.json        what the classifier is, how it was made and measured, and the sha256 of the other two
-    weights.safetensors  every weight by name, once; large kernels as float16, everything else float32
-    graph.onnx           the exported graph; its initialisers are external data *inside* weights.safetensors
+    manifest.json            what the classifier is, how it was made and measured, and the sha256 of the others
+    weights.safetensors      every weight by name, once; large kernels as float16, everything else float32
+    graph.onnx               the exported graph; its initialisers are external data *inside* weights.safetensors
+    familiarity.safetensors  what the second gate keeps of the training pictures; a bundle may do without
+
+Version 2 of the format added the assessment (gates, decision, score) and views; version 1 is read as one without.
 
 The identity of a bundle is the sha256 of its manifest's bytes. Nothing in a bundle is code: no pickle, no Keras
 file; the architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither
@@ -21,6 +24,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.inference.assessor import AssessmentSettings, Assessor
+from diagnoses.inference.familiarity import Familiarity
 from diagnoses.inference.network import Architecture
 from diagnoses.inference.preprocessing import Preprocessing
 from diagnoses.taxonomy import CODES
@@ -28,10 +33,19 @@ from diagnoses.taxonomy import CODES
 MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
 GRAPH_NAME: Final = "graph.onnx"
+FAMILIARITY_NAME: Final = "familiarity.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
+"""In every bundle; `FAMILIARITY_NAME` is there as well where the manifest's assessment has a familiarity."""
 
 FORMAT: Final = "teri-classifier"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
+READABLE_VERSIONS: Final = (1, 2)
+
+VIEWS: Final = (1, 2, 8)
+"""Of one picture: upright; and mirrored; and both in all four quarter turns. Their logits are averaged."""
+
+ADVICE_POINT: Final = "balanced"
+"""The operating point that asked for a clinician before there were decisions."""
 
 MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
 """A manifest is some kilobytes; a larger file is not one, and is not parsed."""
@@ -81,7 +95,9 @@ class Manifest:
     - `temperature`: the logits are divided by it before the softmax, above 0;
     - `dataset`, `split`: name and fingerprint, so that two classifiers can be compared on the same test pictures;
     - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
-    - `parity`: differences between Keras and the exported graph, measured at sealing.
+    - `parity`: differences between Keras and the exported graph, measured at sealing;
+    - `assessment`: limits of gates, decision, score and alarm, see `assessor`; empty in version 1 of the format;
+    - `views`: how many views of a picture are averaged, one of `VIEWS`.
     """
 
     version: str
@@ -101,6 +117,13 @@ class Manifest:
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    assessment: Mapping[str, Any] = field(default_factory=dict)
+    views: int = 1
+
+    @property
+    def settings(self) -> AssessmentSettings:
+        """The assessment's limits, read."""
+        return _settings(self.assessment, self.operating_points)
 
     def as_bytes(self) -> bytes:
         """The canonical bytes of manifest.json: sorted keys, two spaces, a newline at the end."""
@@ -109,11 +132,12 @@ class Manifest:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Read the parsed manifest. Raises BundleError for another format, architecture or order of diagnoses."""
-        if values.get("format") != FORMAT or values.get("format_version") != FORMAT_VERSION:
+        format_version = values.get("format_version")
+        if values.get("format") != FORMAT or format_version not in READABLE_VERSIONS:
             raise BundleError(
                 "unknown_format",
-                f"The bundle's format is {values.get('format')!r} {values.get('format_version')!r}; "
-                f"this version reads {FORMAT!r} {FORMAT_VERSION}.",
+                f"The bundle's format is {values.get('format')!r} {format_version!r}; "
+                f"this version reads {FORMAT!r} {' and '.join(map(str, READABLE_VERSIONS))}.",
             )
         if (order := tuple(values.get("diagnoses", ()))) != CODES:
             raise BundleError(
@@ -144,15 +168,22 @@ class Manifest:
                 licence=str(values["licence"]),
                 files={name: SealedFile(**described) for name, described in values["files"].items()},
                 provenance=dict(values["provenance"]),
+                format_version=format_version,
+                assessment=dict(values["assessment"]) if format_version > 1 else {},
+                views=int(values["views"]) if format_version > 1 else 1,
             )
+            _settings(manifest.assessment, manifest.operating_points)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError("unreadable", f"The bundle's manifest is incomplete or malformed: {error!r}.") from error
         if not 0.0 < manifest.temperature < float("inf"):
             raise BundleError("unreadable", f"The bundle's temperature is {manifest.temperature}; it must be above 0.")
         if architecture.input_size != preprocessing.input_size:
             raise BundleError("unreadable", "The bundle's network and preprocessing disagree about the input size.")
-        if set(manifest.files) != set(SEALED_FILES):
-            raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(SEALED_FILES)}.")
+        if manifest.views not in VIEWS:
+            raise BundleError("unreadable", f"The bundle averages {manifest.views} views; this version knows {VIEWS}.")
+        expected = (*SEALED_FILES, FAMILIARITY_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
+        if set(manifest.files) != set(expected):
+            raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(expected)}.")
         return manifest
 
 
@@ -178,6 +209,21 @@ class Bundle:
     def graph_path(self) -> Path:
         """The verified ONNX graph; it must stay beside the weights it refers to."""
         return self.directory / GRAPH_NAME
+
+    def assessor(self) -> Assessor:
+        """The gates and the decision aid of this bundle. Raises BundleError when their tensors do not fit."""
+        familiarity = None
+        if FAMILIARITY_NAME in self.manifest.files:
+            try:
+                familiarity = Familiarity.from_tensors(read_tensors(self.directory / FAMILIARITY_NAME))
+            except ValueError as error:
+                raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
+        return Assessor(self.manifest.settings, familiarity)
+
+
+def _settings(assessment: Mapping[str, Any], points: tuple[OperatingPoint, ...]) -> AssessmentSettings:
+    advice = next((point.threshold for point in points if point.name == ADVICE_POINT), None)
+    return AssessmentSettings.from_json(assessment, fallback=advice)
 
 
 def read_bundle(directory: Path) -> Bundle:

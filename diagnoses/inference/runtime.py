@@ -5,7 +5,7 @@ fast on a CPU. The Keras path is for a GPU. Both sit behind the same `Backend` a
 difference is measured and sealed with every bundle).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from diagnoses.inference.bundle import Bundle, BundleError, read_tensors
+from diagnoses.inference.assessment import Assessment
+from diagnoses.inference.assessor import Look
+from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_tensors
 from diagnoses.inference.heatmap import DenseHead, grad_cam
+from diagnoses.inference.metadata import Metadata, metadata_head_of
 from diagnoses.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
-from diagnoses.inference.preprocessing import preprocess
+from diagnoses.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference
 from diagnoses.taxonomy import CODES, MALIGNANT, Diagnosis
 
 AUTO: Final = "auto"
@@ -125,7 +128,8 @@ class Outcome:
     - `diagnosis`, `confidence`: the most probable one and its probability;
     - `malignant_score`: MEL + BCC + SCC, in [0, 1];
     - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None when no place
-      of the picture speaks for it.
+      of the picture speaks for it;
+    - `assessment`: gates, decision, score and prediction set. A refused picture keeps all of the above.
     """
 
     probabilities: NDArray[np.float64]
@@ -134,6 +138,7 @@ class Outcome:
     malignant_score: float
     features: NDArray[np.float32]
     heatmap: NDArray[np.float32] | None
+    assessment: Assessment
 
 
 class LoadedClassifier:
@@ -145,40 +150,69 @@ class LoadedClassifier:
         head = bundle.manifest.architecture.head_layers
         tensors = read_tensors(bundle.weights_path, prefixes=tuple(f"{name}/" for name in head))
         self._head = DenseHead.from_tensors(bundle.manifest.architecture, tensors)
+        self._assessor = bundle.assessor()
+        self._metadata_head = metadata_head_of(bundle)
 
     @property
     def runtime(self) -> str:
         """Which backend runs: "onnx" or "keras"."""
         return self.backend.name
 
-    def classify(self, images: Sequence[Image.Image]) -> list[Outcome]:
-        """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB."""
+    def classify(
+        self, images: Sequence[Image.Image], metadata: Sequence[Metadata | None] | None = None
+    ) -> list[Outcome]:
+        """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB.
+
+        `metadata`, one for each picture, is heeded where the classifier has learned to; without it, and for None, the
+        answer is that of the picture alone.
+        """
         outcomes: list[Outcome] = []
         for start in range(0, len(images), self.backend.batch_size):
-            chunk = images[start : start + self.backend.batch_size]
+            prepared = [
+                look_and_prepare(image, self.bundle.manifest.preprocessing)
+                for image in images[start : start + self.backend.batch_size]
+            ]
             outcomes += self.classify_batch(
-                np.stack([preprocess(image, self.bundle.manifest.preprocessing) for image in chunk])
+                np.stack([pixels for pixels, _ in prepared]),
+                looks=[look for _, look in prepared],
+                metadata=None if metadata is None else metadata[start : start + len(prepared)],
             )
         return outcomes
 
-    def classify_batch(self, pixels: NDArray[np.float32]) -> list[Outcome]:
+    def classify_batch(
+        self,
+        pixels: NDArray[np.float32],
+        looks: Sequence[Look] | None = None,
+        metadata: Sequence[Metadata | None] | None = None,
+    ) -> list[Outcome]:
         """One outcome per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
 
-        Raises ValueError for another shape, and ArithmeticError when the network answers with something not finite.
+        `looks` are what the gates need of each picture; without them the pictures pass unlooked at. `metadata` is as in
+        `classify`. Raises ValueError for another shape or number of records, and ArithmeticError when the network
+        answers with something not finite.
         """
         size = self.bundle.manifest.preprocessing.input_size
         if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
             raise ValueError(f"The pixels are {pixels.shape}; (N, {size}, {size}, 3) is expected.")
+        if metadata is not None and len(metadata) != len(pixels):
+            raise ValueError(f"There are {len(metadata)} records of metadata for {len(pixels)} pictures.")
         if not len(pixels):
             return []
-        logits, features, maps = self.backend.run(np.ascontiguousarray(pixels, dtype=np.float32))
-        if not np.all(np.isfinite(logits)):
+        logits, features, maps = run_views(self.backend, pixels, self.bundle.manifest.views)
+        if not np.all(np.isfinite(logits)) or not np.all(np.isfinite(features)):
             raise ArithmeticError("The network's answer is not a finite number.")
+        if self._metadata_head is not None and metadata is not None:
+            logits = logits + self._metadata_head.contribution(metadata)
         table = softmax(logits / self.bundle.manifest.temperature)
-        return [self._outcome(*row) for row in zip(table, features, maps, strict=True)]
+        rows = zip(table, features, maps, looks or [None] * len(table), strict=True)
+        return [self._outcome(*row) for row in rows]
 
     def _outcome(
-        self, probabilities: NDArray[np.float64], features: NDArray[np.float32], maps: NDArray[np.float32]
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32],
+        maps: NDArray[np.float32],
+        look: Look | None,
     ) -> Outcome:
         position = int(probabilities.argmax())
         return Outcome(
@@ -188,7 +222,42 @@ class LoadedClassifier:
             malignant_score=float(probabilities[MALIGNANT_POSITIONS].sum()),
             features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
             heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
+            assessment=self._assessor.assess(look, features=features, probabilities=probabilities),
         )
+
+
+def look_and_prepare(picture: Image.Image, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], Look]:
+    """The network input of one RGB picture, as `preprocess` gives it, and the look at it that the gates need."""
+    long_side = preprocessing.reference_long_side
+    whole = to_picture(picture)
+    reference = to_reference(whole, long_side=long_side)
+    look = Look.of(whole, reference, reference_long_side=long_side)
+    return to_input(reference, input_size=preprocessing.input_size), look
+
+
+def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outputs:
+    """The network's answer to preprocessed pixels with the logits averaged over `views` of each (see `bundle.VIEWS`).
+
+    Features and maps are those of the upright view: heatmap and gates speak of the picture as it was uploaded. Raises
+    ValueError for another number of views.
+    """
+    if views not in VIEWS:
+        raise ValueError(f"{views} views are not known; choose one of {VIEWS}.")
+    logits, features, maps = backend.run(np.ascontiguousarray(pixels, dtype=np.float32))
+    if views == 1:
+        return logits, features, maps
+    total = np.asarray(logits, dtype=np.float64)
+    for view in list(dihedral(pixels))[1:views]:
+        total = total + backend.run(np.ascontiguousarray(view, dtype=np.float32))[0]
+    return np.asarray(total / views, dtype=np.float32), features, maps
+
+
+def dihedral(pixels: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """The eight views of square pixels (N, S, S, 3): upright, mirrored, then both after each quarter turn."""
+    for turns in range(4):
+        turned = np.rot90(pixels, turns, axes=(1, 2))
+        yield turned
+        yield turned[:, :, ::-1]
 
 
 def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:

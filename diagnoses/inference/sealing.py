@@ -139,7 +139,7 @@ def seal_bundle(
     finite, or the outputs hardly depend on the picture.
     """
     try:
-        names = SEALED_FILES
+        names: tuple[str, ...] = SEALED_FILES
         if familiarity is not None:
             from safetensors.numpy import save_file
 

@@ -96,7 +96,7 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
     [
         (lambda values: values.update(diagnoses=values["diagnoses"][:7]), "wrong_taxonomy"),
         (lambda values: values.pop("diagnoses"), "wrong_taxonomy"),
-        (lambda values: values.update(format_version=2), "unknown_format"),
+        (lambda values: values.update(format_version=3), "unknown_format"),
         (lambda values: values.update(format="keras"), "unknown_format"),
         (lambda values: values["architecture"].update(backbone="resnet50"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(fit="crop"), "unknown_architecture"),
