@@ -1,11 +1,13 @@
 """Doors into the training worker: a primary key comes in, one function is called.
 
+Runs and evaluations share the machine's accelerator, so a message about one of them only says that something waits: the
+oldest is done first, whichever message arrives when. The key is there for whoever reads the broker's log.
+
 The rooms are imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must not load
 pandas, TensorFlow or Keras.
 """
 
 from typing import Any, Final
-from uuid import UUID
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
@@ -31,10 +33,24 @@ NO_LIMIT: Final = 365 * 24 * 3600
     time_limit=NO_LIMIT + 60,
 )
 def train_task(pk: str) -> None:
-    """Do one queued run, in a process of its own."""
-    from training.worker.supervisor import supervise_run
+    """A run waits: do what has waited longest, in a process of its own."""
+    from training.worker.supervisor import supervise_next
 
-    supervise_run(UUID(pk))
+    supervise_next()
+
+
+@shared_task(
+    name="training.evaluate",
+    queue="training",
+    acks_late=False,
+    soft_time_limit=NO_LIMIT,
+    time_limit=NO_LIMIT + 60,
+)
+def evaluate_task(pk: str) -> None:
+    """An evaluation waits: do what has waited longest, in a process of its own."""
+    from training.worker.supervisor import supervise_next
+
+    supervise_next()
 
 
 @shared_task(

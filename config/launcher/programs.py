@@ -32,10 +32,11 @@ CELERY = (sys.executable, "-m", "celery", "-A", "config", "--quiet")
 def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
     """Return the programs of the checkout at `base_dir`, the site at `bind:port`."""
     schedule = base_dir / "var" / "celerybeat-schedule"
-    # Prefork, because only prefork keeps time limits.
+    # Prefork, because only prefork keeps time limits. Two children: an import does not wait for hours behind a run; of
+    # runs and evaluations the device lock lets one at a time work (training.worker.supervisor).
     training_worker = (
         *CELERY, "worker", "--queues", "training", "--hostname", "training@%h", "--pool", "prefork",
-        "--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
+        "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
     )  # fmt: skip
     return [
         Program(

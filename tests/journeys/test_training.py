@@ -89,7 +89,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
     page.get_by_role("link", name="Read its evaluation").click()
     expect(page.get_by_text("Balanced accuracy").first).to_be_visible()
     page.locator(".chart img").first.scroll_into_view_if_needed()
-    assert Evaluation.objects.filter(fingerprint=dataset.test_fingerprint).count() == 2
+    assert Evaluation.objects.filter(fingerprint=dataset.test_content_fingerprint).count() == 2
     assert visitor.fits()
 
     # Promote it, against a gate if there is one: the two tiny networks are of one kind.

@@ -55,6 +55,9 @@ def made_dataset(name: str = "made", *, per_diagnosis: int = 20, seed: int = 0) 
         fingerprint=hashlib.sha256("".join(lines).encode()).hexdigest(),
         split_fingerprint=split_fingerprint(assignment),
         test_fingerprint=split_fingerprint(assignment[assignment == "test"]),
+        test_content_fingerprint=hashlib.sha256(
+            "".join(sorted(f"{e.image},{e.diagnosis},{e.sha256}\n" for e in examples if e.split == "test")).encode()
+        ).hexdigest(),
         split_seed=1,
         has_images=True,
         example_count=len(examples),

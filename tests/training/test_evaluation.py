@@ -12,9 +12,11 @@ from diagnoses.inference.bundle import OperatingPoint
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from tests.training.made_runs import made_dataset
+from training.admin.evaluations import exposure_said, figures_context
 from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv, safe_cell
 from training.evaluation.measure import (
     TOO_FEW,
+    _figures,
     auc_above_sensitivity,
     hardest_mistakes,
     measure,
@@ -22,11 +24,14 @@ from training.evaluation.measure import (
     roc_curve,
     subgroups,
 )
-from training.evaluation.room import kept_from_training, sealed_before_training
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
+from training.pipeline import bootstrap
+from training.pipeline.examples import fingerprint_of_test
+from training.pipeline.splits import Split
 from training.services.evaluations import evaluation_on, record_evaluation
+from training.services.exposure import exposure_of
 
 POINTS = (OperatingPoint("balanced", 0.4, 0.8, 0.8), OperatingPoint("sensitive", 0.1, 0.95, 0.4))
 
@@ -85,7 +90,7 @@ def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
     for code in CODES:
         row = evaluation.metrics["per_diagnosis"][code]
         theirs = official.auc_above_sensitivity(truth[code].gt(0.5), answers[code], weights.score_weight, 0.80)
-        assert row["auc_above_80_sensitivity"] == pytest.approx(theirs, abs=1e-6)
+        assert row["auc_above_80_sensitivity"]["value"] == pytest.approx(theirs, abs=1e-6)
         theirs = official.auc(truth[code].gt(0.5), answers[code], weights.score_weight)
         assert row["auc"]["value"] == pytest.approx(theirs, abs=1e-6)
 
@@ -137,8 +142,71 @@ def test_calibration_undone_gives_the_figures_before_it() -> None:
     before = measure(labels, softmax(logits), temperature=1.0, operating_points=())
     after = measure(labels, softmax(logits / 2.5), temperature=2.5, operating_points=())
     error = "expected_calibration_error"
-    assert after[error]["before"] == pytest.approx(before[error]["after"], abs=1e-6)
-    assert after[error]["after"] < after[error]["before"]
+    assert after[error]["before"]["value"] == pytest.approx(before[error]["after"]["value"], abs=1e-6)
+    assert after[error]["after"]["high"] < after[error]["before"]["low"]
+
+
+def test_counting_how_often_a_picture_is_drawn_is_drawing_it_so_often() -> None:
+    # Scores with ties, diagnoses of very different size: every figure of a round by matrix product equals the figure of
+    # the pictures really drawn, and that of one picture each is the figure itself.
+    labels = np.random.default_rng(5).choice(8, size=300, p=[0.2, 0.5, 0.1, 0.04, 0.08, 0.03, 0.03, 0.02])
+    answers = made_answers(labels).round(2) + 1e-3
+    answers /= answers.sum(axis=1, keepdims=True)
+    plain = answers**0.7
+    plain /= plain.sum(axis=1, keepdims=True)
+    figures = _figures(labels, answers, plain, POINTS)
+    (counts,) = bootstrap.redrawn(labels, rounds=3, seed=1)
+    assert counts.sum(axis=1).tolist() == [300.0] * 3
+    assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
+    drawn = {name: figure.drawn(counts) for name, figure in figures.items()}
+    for name, figure in figures.items():
+        assert figure.drawn(np.ones((1, 300)))[0] == pytest.approx(figure.value, abs=1e-9), name
+    for row, often in enumerate(counts.astype(int)):
+        rows = np.repeat(np.arange(300), often)
+        for name, figure in _figures(labels[rows], answers[rows], plain[rows], POINTS).items():
+            assert drawn[name][row] == pytest.approx(figure.value, abs=1e-9, nan_ok=True), name
+
+
+def test_a_diagnosis_nobody_has_gives_no_interval_and_no_error() -> None:
+    labels = np.array([0, 1] * 20)
+    figures = measure(labels, made_answers(labels), temperature=1.0, operating_points=POINTS)
+    assert figures["per_diagnosis"]["SCC"]["auc"] == {"value": None, "low": None, "high": None}
+    assert figures["per_diagnosis"]["SCC"]["specificity"]["low"] is not None
+    json.dumps(figures, allow_nan=False)
+
+
+def test_subgroups_are_compared_over_the_diagnoses_they_have() -> None:
+    labels = np.array([0, 1, 4] * 40 + [5] * 5)
+    answers = made_answers(labels)
+    # Of the women there are no BKL and few DF; the men are only BKL.
+    sex = ["male" if label == 4 else "female" for label in labels]
+    table = pd.DataFrame({"sex": sex, "anatom_site_general": [None] * 125, "age_approx": [50.0] * 125})
+    found = {(row["kind"], row["name"]): row for row in subgroups(table, labels, answers, operating_points=())}
+    women = found["sex", "female"]
+    right = answers.argmax(axis=1) == labels
+    expected = np.mean([right[labels == 0].mean(), right[labels == 1].mean()])
+    assert women["diagnoses"] == ["MEL", "NV"]
+    assert women["balanced_accuracy"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert women["everybody"] == pytest.approx(expected, abs=1e-6)  # all MEL and NV are theirs
+    assert women["balanced_accuracy"]["low"] < expected < women["balanced_accuracy"]["high"]
+    assert found["sex", "male"]["balanced_accuracy"] is None  # one diagnosis is no mean
+    assert found["site", "not given"]["diagnoses"] == ["MEL", "NV", "BKL"]
+
+
+@pytest.mark.django_db
+def test_an_evaluation_of_before_the_intervals_is_still_shown() -> None:
+    classifier, dataset = classifier_named("one"), made_dataset()
+    rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis"))
+    labels = np.array([CODES.index(code) for _, code in rows])
+    metrics = measure(labels, made_answers(labels), temperature=1.3, operating_points=POINTS)
+    for row in metrics["per_diagnosis"].values():
+        row["auc_above_80_sensitivity"] = row["auc_above_80_sensitivity"]["value"]
+    for name in ("expected_calibration_error", "log_loss"):
+        metrics[name] = {when: figure["value"] for when, figure in metrics[name].items()}
+    old = record_evaluation(classifier=classifier, dataset=dataset, metrics=metrics, predictions={})
+    assert f"{metrics['expected_calibration_error']['after']:.3f}" in printed_table(old)
+    shown = figures_context(old)
+    assert shown["rows"][0]["auc80"] == f"{metrics['per_diagnosis']['MEL']['auc_above_80_sensitivity']:.3f}"
 
 
 def test_subgroups_that_are_too_small_say_nothing() -> None:
@@ -201,7 +269,7 @@ def test_an_evaluation_is_kept_once_and_never_changed() -> None:
     assert again.pk == first.pk
     assert again.metrics == first.metrics
     assert evaluation_on(classifier, dataset) == first
-    assert json.loads(figures_json(first))["fingerprint"] == dataset.test_fingerprint
+    assert json.loads(figures_json(first))["fingerprint"] == dataset.test_content_fingerprint
 
 
 @pytest.mark.django_db
@@ -212,31 +280,97 @@ def test_the_printed_table_says_what_was_measured() -> None:
     assert all(code in text for code in CODES)
     assert "sensitive" in text
     assert max(map(len, text.splitlines())) <= 100
+    assert text.count(f"{evaluation.metrics['per_diagnosis']['DF']['auc_above_80_sensitivity']['high']:.3f}") >= 1
+
+
+def relabelled(dataset: Dataset, **changes: Any) -> Dataset:
+    """A data set of the same image names, with other labels or pixels in its test split."""
+    examples = list(dataset.examples.all())
+    Dataset.objects.filter(pk=dataset.pk).update(name=f"{dataset.name} before")
+    other = made_dataset(dataset.name, seed=9)
+    assert other.test_fingerprint == dataset.test_fingerprint
+    assert {each.image for each in examples} == set(other.examples.values_list("image", flat=True))
+    return other
 
 
 @pytest.mark.django_db
-def test_a_classifier_of_another_split_is_not_called_independent() -> None:
+def test_the_same_names_with_other_pixels_are_other_test_images() -> None:
     dataset = made_dataset()
-    assert sealed_before_training({"test_fingerprint": dataset.test_fingerprint}, dataset)
-    assert sealed_before_training({"fingerprint": dataset.split_fingerprint}, dataset)
-    assert not sealed_before_training({"fingerprint": "0" * 64}, dataset)
+    other = relabelled(dataset)
+    assert other.test_content_fingerprint != dataset.test_content_fingerprint
+    classifier = classifier_named("one")
+    first = evaluate_made(classifier, dataset)
+    assert evaluation_on(classifier, other) is None
+    assert evaluate_made(classifier, other).pk != first.pk
+
+
+@pytest.mark.django_db
+def test_one_corrected_label_makes_another_test_split() -> None:
+    dataset = made_dataset()
+    rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis", "sha256"))
+    table = pd.DataFrame(rows, columns=["image", "diagnosis", "sha256"])
+    split = Split(pd.Series("test", index=table["image"]), 0, {}, "")
+    assert fingerprint_of_test(table, split) == dataset.test_content_fingerprint
+    corrected = table.assign(diagnosis=["NV", *table["diagnosis"][1:]])
+    assert fingerprint_of_test(corrected, split) != dataset.test_content_fingerprint
+
+
+@pytest.mark.django_db
+def test_who_kept_these_images_from_training_is_told_from_fingerprints() -> None:
+    dataset = made_dataset()
+
+    def kept(**split: str) -> bool:
+        return exposure_of({"version": "v", "split": split}, dataset).kept
+
+    assert kept(test_content_fingerprint=dataset.test_content_fingerprint)
+    # A bundle sealed before contents were: like is compared with like.
+    assert kept(test_fingerprint=dataset.test_fingerprint)
+    assert not kept(test_fingerprint=dataset.test_fingerprint, test_content_fingerprint="0" * 64)
+    assert kept(fingerprint=dataset.split_fingerprint)
+    nobody_knows = exposure_of({"version": "v", "split": {"fingerprint": "0" * 64}}, dataset)
+    assert (nobody_knows.kept, nobody_knows.seen, nobody_knows.by) == (False, None, "v")
+
+
+@pytest.mark.django_db
+def test_where_its_data_set_is_here_the_images_it_learned_from_are_counted() -> None:
+    theirs, ours = made_dataset("a"), made_dataset("b", seed=500)
+    manifest = {
+        "version": "v",
+        "dataset": {"fingerprint": theirs.fingerprint},
+        "split": {"fingerprint": theirs.split_fingerprint, "test_content_fingerprint": theirs.test_content_fingerprint},
+    }
+    none = exposure_of(manifest, ours)
+    assert (none.kept, none.seen, none.pictures) == (True, 0, 32)
+    # One of our test pictures is byte for byte one it learned from, another shows a lesion it learned from, a third is
+    # one of its own test pictures.
+    learned, tested = theirs.examples.filter(split="train"), theirs.examples.filter(split="test")
+    one, two, three = ours.examples.filter(split="test")[:3]
+    ours.examples.filter(pk=one.pk).update(sha256=learned[0].sha256)
+    ours.examples.filter(pk=two.pk).update(lesion_id=learned[1].lesion_id)
+    ours.examples.filter(pk=three.pk).update(sha256=tested[0].sha256)
+    some = exposure_of(manifest, ours)
+    assert (some.kept, some.seen, some.by) == (False, 2, "v")
+    assert "v learned from 2 of these 32 test images" in exposure_said(some.as_json())
 
 
 @pytest.mark.django_db
 def test_what_a_parent_may_have_seen_its_child_has_seen() -> None:
     dataset = made_dataset()
-    ours = {"test_fingerprint": dataset.test_fingerprint}
+    ours = {"test_content_fingerprint": dataset.test_content_fingerprint}
 
-    def continued(parent: Classifier) -> dict[str, Any]:
-        return {"parent": {"version": parent.version, "sha256": parent.sha256}}
+    def kept(parent: dict[str, str] | None) -> bool:
+        return exposure_of({"version": "v", "split": ours, "provenance": {"parent": parent}}, dataset).kept
+
+    def named(row: Classifier) -> dict[str, str]:
+        return {"version": row.version, "sha256": row.sha256}
 
     good, other = classifier_named("good", split=ours), classifier_named("other", split={"fingerprint": "0" * 64})
-    child = classifier_named("child", split=ours, provenance=continued(other))
-    assert kept_from_training(ours, {"parent": None}, dataset)
-    assert kept_from_training(ours, continued(good), dataset)
-    assert not kept_from_training(ours, continued(other), dataset)
-    assert not kept_from_training(ours, continued(child), dataset)  # its grandparent's split was another
-    assert not kept_from_training(ours, {"parent": {"version": "elsewhere", "sha256": "e" * 64}}, dataset)
+    child = classifier_named("child", split=ours, provenance={"parent": named(other)})
+    assert kept(None)
+    assert kept(named(good))
+    assert not kept(named(other))
+    assert not kept(named(child))  # its grandparent's split was another
+    assert not kept({"version": "elsewhere", "sha256": "e" * 64})
 
 
 @pytest.mark.django_db

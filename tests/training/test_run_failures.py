@@ -147,7 +147,7 @@ def test_a_worker_process_stops_when_its_supervisor_is_gone(monkeypatch: pytest.
     monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.setattr("os.setpriority", lambda *_: None)
     monkeypatch.setattr("django.setup", lambda: None)
-    process.main([str(claim.pk), str(claim.lease), "1"])
+    process.main(["run", str(claim.pk), str(claim.lease), "1"])
     assert asked == [False, True]
 
 

@@ -92,7 +92,7 @@ def test_a_queued_run_becomes_a_candidate_with_an_evaluation(start_worker: Calla
     assert run.classifier is not None
     assert run.classifier.stage == Classifier.Stage.CANDIDATE
     evaluation = Evaluation.objects.get(classifier=run.classifier)
-    assert evaluation.fingerprint == run.dataset.test_fingerprint
+    assert evaluation.fingerprint == run.dataset.test_content_fingerprint
     assert evaluation.metrics["sealed_before_training"] is True
     assert len(evaluation.predictions) == run.dataset.examples.filter(split="test").count()
     assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]

@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from typing import Final
 
-PAGES: Final = ("datasets", "runs", "evaluations", "classifiers")
+PAGES: Final = ("datasets", "runs", "evaluations", "evaluation_jobs", "classifiers")
 
 for _page in PAGES:
     if importlib.util.find_spec(f"{__name__}.{_page}") is not None:

@@ -18,9 +18,12 @@ from diagnoses.inference.bundle import BundleError
 from diagnoses.models import Classifier
 from diagnoses.services import ClassifierError
 from diagnoses.taxonomy import Diagnosis
-from training.admin.evaluations import figures_context, with_interval
-from training.admin.runs import STYLES, administrator
-from training.models import Evaluation, TrainingRun
+from training.admin.evaluations import exposure_said, figures_context, with_interval
+from training.admin.jobs import administrator
+from training.admin.runs import STYLES
+from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
+from training.services.evaluations import EvaluationRejected, request_evaluation
+from training.services.exposure import exposure_of
 from training.services.registry import PromotionRefused, gates, promote, roll_back, rolled_back_to
 
 HISTORY: int = 20
@@ -78,6 +81,7 @@ class RegistryAdmin(ClassifierAdmin):
         return [
             path("roll-back/", own(require_POST(self.roll_back_view)), name="diagnoses_classifier_roll_back"),
             path("<int:pk>/promote/", own(require_POST(self.promote_view)), name="diagnoses_classifier_promote"),
+            path("<int:pk>/evaluate/", own(require_POST(self.evaluate_view)), name="training_classifier_evaluate"),
             path("<int:pk>/card/", own(self.card_view), name="diagnoses_classifier_card"),
             *super().get_urls(),
         ]
@@ -109,7 +113,7 @@ class RegistryAdmin(ClassifierAdmin):
             "reason": request.POST.get("reason", ""),
             "run": TrainingRun.objects.select_related("dataset", "parent").filter(classifier=classifier).first(),
             "children": TrainingRun.objects.filter(parent=classifier).select_related("classifier", "dataset"),
-            "evaluations": _evaluations(classifier),
+            "measured": _measured(classifier),
             "history": _history(classifier),
         }
         return TemplateResponse(request, "admin/training/classifier/page.html", context, status=status)
@@ -143,6 +147,19 @@ class RegistryAdmin(ClassifierAdmin):
             messages.success(request, _("%(version)s is live again.") % {"version": live})
         return HttpResponseRedirect(reverse("admin:diagnoses_classifier_changelist"))
 
+    def evaluate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Queue the measuring of a classifier on a data set; leads to the page of the job."""
+        user = administrator(request)
+        classifier = _classifier(str(pk))
+        chosen = request.POST.get("dataset", "")
+        dataset = get_object_or_404(Dataset.objects.defer("eda"), pk=int(chosen) if chosen.isdecimal() else 0)
+        try:
+            job = request_evaluation(classifier=classifier, dataset=dataset, by=user)
+        except EvaluationRejected as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(reverse("admin:diagnoses_classifier_change", args=[pk]))
+        return HttpResponseRedirect(reverse("admin:training_evaluationjob_change", args=[job.pk]))
+
     def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The model card: what it is for, what it learned from, how good it is, what it is not."""
         administrator(request)
@@ -173,6 +190,29 @@ def _classifier(text: str) -> Classifier:
 def _evaluations(classifier: Classifier) -> QuerySet[Evaluation]:
     rows = Evaluation.objects.filter(classifier=classifier).select_related("dataset").defer("predictions")
     return rows.defer("predictions", "dataset__eda", "dataset__report")
+
+
+def _measured(classifier: Classifier) -> list[dict[str, Any]]:
+    """Every data set with pictures: what was measured on it, or whether measuring on it would be fair."""
+    rows = {each.fingerprint: each for each in _evaluations(classifier)}
+    active = {job.dataset_id: job for job in EvaluationJob.objects.filter(classifier=classifier).active().defer("log")}
+    table = []
+    for dataset in Dataset.objects.filter(has_images=True).defer("eda"):
+        evaluation = rows.get(dataset.test_content_fingerprint)
+        # Counted anew also where it was measured: older evaluations say less about it.
+        exposure = exposure_of(classifier.manifest, dataset)
+        table.append(
+            {
+                "dataset": dataset,
+                "evaluation": evaluation,
+                "score": with_interval(evaluation.metrics.get("balanced_accuracy")) if evaluation else "",
+                "job": active.get(dataset.pk),
+                "pictures": exposure.pictures,
+                "kept": exposure.kept,
+                "said": exposure_said(exposure.as_json()),
+            }
+        )
+    return table
 
 
 def _history(classifier: Classifier) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -14,14 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from accounts.models import User
 from diagnoses.taxonomy import Diagnosis
 from training.admin.exploration import chart_response, csv_response, shown_cell, shown_sections, table_response
+from training.admin.jobs import JobAdmin, administrator
 from training.forms.imports import ImportForm, NewVersionForm
 from training.models import Dataset, DatasetImport, Example
 from training.services.datasets import DatasetInUse, delete_dataset
 from training.services.imports import UPLOAD
-from training.services.jobs import request_cancel
+from training.services.jobs import lane_is_busy, queue_position, request_cancel
 
 STYLES: Final = {"all": ["css/admin-data.css"]}
 FAULTS_ON_PAGE: Final = 200
@@ -38,13 +37,6 @@ STAGES: Final = (
     ("rows", gettext_lazy("Write the data set")),
 )
 PICTURE_STAGES: Final = frozenset({"pictures", "duplicates", "checksum", "storing"})
-
-
-def _administrator(request: HttpRequest) -> User:
-    user = request.user
-    if not isinstance(user, User) or not user.is_administrator:
-        raise PermissionDenied
-    return user
 
 
 @admin.register(Dataset)
@@ -93,7 +85,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The page of a data set: nothing on it can be edited."""
-        _administrator(request)
+        administrator(request)
         dataset = get_object_or_404(Dataset.objects.select_related("previous", "created_by"), pk=_number(object_id))
         return self._page(request, dataset, NewVersionForm(initial={"name": _next_name(dataset.name)}))
 
@@ -117,7 +109,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
 
     def chart_view(self, request: HttpRequest, pk: int, key: str, kind: str) -> HttpResponse:
         """One chart as SVG or PNG, or its table as CSV."""
-        _administrator(request)
+        administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
         if kind == "csv":
             return table_response(dataset, key)
@@ -130,14 +122,14 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
 
     def figures_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Every stored figure as JSON."""
-        _administrator(request)
+        administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
         eda = {key: value for key, value in (dataset.eda or {}).items() if key != "charts"}
         return JsonResponse({"dataset": dataset.name, "report": dataset.report, "eda": eda})
 
     def split_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Which image is in which split, as CSV: the lines the split fingerprint is made of."""
-        _administrator(request)
+        administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
         rows = dataset.examples.order_by("image").values_list("image", "diagnosis", "lesion_id", "split")
         return csv_response(
@@ -146,7 +138,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
 
     def version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Queue a new version with the confirmed photos of consenting patients."""
-        user = _administrator(request)
+        user = administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
         form = NewVersionForm(request.POST)
         job = form.request(dataset, by=user) if form.is_valid() else None
@@ -162,7 +154,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         return listed, {str(self.opts.verbose_name_plural): len(listed)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Dataset) -> None:
-        delete_dataset(dataset=obj, by=_administrator(request))
+        delete_dataset(dataset=obj, by=administrator(request))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -179,7 +171,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
 
 
 @admin.register(DatasetImport)
-class DatasetImportAdmin(admin.ModelAdmin[DatasetImport]):
+class DatasetImportAdmin(JobAdmin[DatasetImport]):
     list_display = ["name", "layout", "status", "stage", "dataset", "requested_by", "created"]
     list_filter = ["status"]
     list_select_related = ["dataset", "requested_by"]
@@ -193,31 +185,19 @@ class DatasetImportAdmin(admin.ModelAdmin[DatasetImport]):
             return "–"
         return str(dict(STAGES).get(job.progress.get("stage", ""), _("waiting")))
 
-    def has_change_permission(self, request: HttpRequest, obj: DatasetImport | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: DatasetImport | None = None) -> bool:
-        return False
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return {}
-
     def get_urls(self) -> list[URLPattern]:
-        own = [
-            path("<int:pk>/progress/", self._view(self.progress_view), name="training_datasetimport_progress"),
-            path("<int:pk>/cancel/", self._view(require_POST(self.cancel_view)), name="training_datasetimport_cancel"),
-            path("<int:pk>/faults.csv", self._view(self.faults_view), name="training_datasetimport_faults"),
+        return [
+            self.own("progress/", self.progress_view, "progress"),
+            self.own("cancel/", require_POST(self.cancel_view), "cancel"),
+            self.own("faults.csv", self.faults_view, "faults"),
+            *super().get_urls(),
         ]
-        return [*own, *super().get_urls()]
-
-    def _view(self, view: Any) -> Any:
-        return self.admin_site.admin_view(view)
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The import form; a good one queues the job and leads to its page."""
-        user = _administrator(request)
+        user = administrator(request)
         if request.method == "POST":
             form = ImportForm(request.POST, request.FILES)
             job = form.request(by=user) if form.is_valid() else None
@@ -242,7 +222,7 @@ class DatasetImportAdmin(admin.ModelAdmin[DatasetImport]):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The page of one import, live while it runs."""
-        _administrator(request)
+        administrator(request)
         job = get_object_or_404(
             DatasetImport.objects.select_related("dataset", "requested_by", "previous"), pk=_number(object_id)
         )
@@ -257,23 +237,24 @@ class DatasetImportAdmin(admin.ModelAdmin[DatasetImport]):
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The part of the page that changes."""
-        _administrator(request)
+        administrator(request)
         job = get_object_or_404(DatasetImport.objects.select_related("dataset", "requested_by", "previous"), pk=pk)
         return TemplateResponse(request, "admin/training/datasetimport/progress.html", _job_context(job))
 
     def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask for the import to end."""
-        user = _administrator(request)
-        job = get_object_or_404(DatasetImport, pk=pk)
-        if request_cancel(job, by=user):
-            messages.success(request, _("The import will stop at once; nothing of it is kept."))
-        else:
-            messages.info(request, _("The import had ended already."))
-        return HttpResponseRedirect(reverse("admin:training_datasetimport_change", args=[pk]))
+        user = administrator(request)
+        return self.back(
+            request,
+            pk,
+            done=request_cancel(get_object_or_404(DatasetImport, pk=pk), by=user),
+            said=_("The import will stop at once; nothing of it is kept."),
+            otherwise=_("The import had ended already."),
+        )
 
     def faults_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Every kept fault as CSV."""
-        _administrator(request)
+        administrator(request)
         job = get_object_or_404(DatasetImport, pk=pk)
         rows = [[fault["file"], fault["line"] or None, fault["reason"]] for fault in job.faults]
         return csv_response(f"{job.name}-faults.csv", ["file", "line", "reason"], rows)
@@ -351,9 +332,6 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
     order = [name for name, _label in stages]
     position = order.index(current) if current in order else -1
     done = job.status == DatasetImport.Status.SUCCEEDED
-    ahead = None
-    if job.status == DatasetImport.Status.QUEUED:
-        ahead = DatasetImport.objects.waiting().filter(queued__lt=job.queued).count()
     total, so_far = progress.get("total") or 0, progress.get("done") or 0
     return {
         "job": job,
@@ -367,7 +345,8 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
         "counted": total > 1 and current in ("pictures", "charts"),
         "per_s": progress.get("per_s"),
         "eta": _duration(progress.get("eta_s")),
-        "ahead": ahead,
+        "ahead": max(queue_position(job) - 1, 0),
+        "busy": lane_is_busy(job),
         "cancelling": job.is_active and job.cancel_requested is not None,
         "faults": job.faults[:FAULTS_ON_PAGE],
         "fault_count": len(job.faults),

@@ -1,5 +1,6 @@
 """Own the page of an evaluation: figures with intervals, charts, subgroups, the hardest mistakes, downloads."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.contrib import admin
@@ -16,9 +17,11 @@ from django.utils.translation import gettext_lazy
 from accounts.admin import ReadOnlyAdmin
 from diagnoses.media import PRIVATE_HEADERS
 from diagnoses.taxonomy import CODES, Diagnosis
-from training.admin.runs import STYLES, administrator
+from training.admin.jobs import administrator
+from training.admin.runs import STYLES
 from training.charts.themes import dark_twin
 from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv
+from training.evaluation.figures import figure_of
 from training.models import Evaluation
 from training.services.pictures import picture_of
 
@@ -151,7 +154,7 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
                 "name": diagnosis.full_name,
                 "pictures": found["pictures"],
                 **{key: with_interval(found[key]) for key in ("sensitivity", "specificity", "precision", "auc")},
-                "auc80": plain(found["auc_above_80_sensitivity"]),
+                "auc80": with_interval(figure_of(found["auc_above_80_sensitivity"])),
             }
         )
     confusion = [
@@ -181,11 +184,12 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
             (_("Malignant AUC"), with_interval(metrics["malignant_auc"]), _("MEL, BCC or SCC against the rest")),
             (
                 _("Calibration error"),
-                plain(error["after"]),
-                _("%(before)s before temperature scaling") % {"before": plain(error["before"])},
+                with_interval(figure_of(error["after"])),
+                _("%(before)s before temperature scaling") % {"before": with_interval(figure_of(error["before"]))},
             ),
         ],
         "independent": metrics.get("sealed_before_training", False),
+        "exposure": exposure_said(metrics.get("exposure") or {}),
         "rows": rows,
         "points": [
             (
@@ -204,13 +208,43 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def exposure_said(exposure: Mapping[str, Any]) -> str:
+    """Whether a classifier may have learned from these test images, in a sentence (`Exposure.as_json`)."""
+    if exposure.get("kept"):
+        return _("None of these test images was used to train it.")
+    if exposure.get("seen"):
+        return _(
+            "%(by)s learned from %(seen)s of these %(pictures)s test images, or from another picture of the same "
+            "lesion: the figures flatter it."
+        ) % {"by": exposure["by"], "seen": exposure["seen"], "pictures": exposure["pictures"]}
+    if exposure.get("by"):
+        return _(
+            "What %(by)s was trained on is not registered here: it may have learned from some of these test images, "
+            "and the figures may flatter it."
+        ) % {"by": exposure["by"]}
+    return _(
+        "It, or a classifier it continues, was trained on another split, perhaps on some of these test images: the "
+        "figures may flatter it."
+    )
+
+
 def _subgroups(entries: list[dict[str, Any]]) -> list[tuple[Any, str, int, int, list[str]]]:
     few = _("too few to say")
     shown = []
     for entry in entries:
         if not entry["pictures"]:
             continue
-        cells = []
+        balanced = entry.get("balanced_accuracy")
+        cells = [
+            _("%(value)s; everybody %(everybody)s (%(diagnoses)s)")
+            % {
+                "value": with_interval(balanced),
+                "everybody": plain(entry["everybody"]),
+                "diagnoses": ", ".join(entry["diagnoses"]),
+            }
+            if balanced
+            else few
+        ]
         for point in entry["operating_points"].values():
             cells += [with_interval(point[rate]) if point[rate] else few for rate in ("sensitivity", "specificity")]
         shown.append((KINDS[entry["kind"]], _(entry["name"]), entry["pictures"], entry["malignant"], cells))

@@ -4,18 +4,17 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from accounts.models import User
 from diagnoses.models import Classifier
 from training.admin.curves import history_charts
+from training.admin.jobs import JobAdmin, administrator
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
 from training.models import Evaluation, Job, TrainingRun
@@ -45,7 +44,8 @@ FAILURES: Final = {
     "parity": gettext_lazy("The exported graph differs from the network"),
     "not_finite": gettext_lazy("The network answers with something that is not a number"),
     "export": gettext_lazy("The network could not be exported"),
-    "parent_bundle": gettext_lazy("The classifier to continue is not whole"),
+    "bundle": gettext_lazy("The classifier to continue is not whole"),
+    "parent_bundle": gettext_lazy("The classifier to continue is not whole"),  # of runs until November 2026
     "registration": gettext_lazy("The classifier could not be registered"),
     "other_run": gettext_lazy("The checkpoints belong to another run"),
     "unexpected": gettext_lazy("Something unforeseen happened"),
@@ -56,16 +56,8 @@ POLL_MS: Final = 2000
 POLL_WAITING_MS: Final = 5000
 
 
-def administrator(request: HttpRequest) -> User:
-    """Who asks. Raises PermissionDenied for anybody but an administrator."""
-    user = request.user
-    if not isinstance(user, User) or not user.is_administrator:
-        raise PermissionDenied
-    return user
-
-
 @admin.register(TrainingRun)
-class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
+class TrainingRunAdmin(JobAdmin[TrainingRun]):
     """Runs, newest first; adding one means queueing it."""
 
     list_display = [
@@ -74,6 +66,7 @@ class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
     list_display_links = ["short"]
     list_filter = ["status", "recipe"]
     list_select_related = ["dataset", "parent", "classifier", "requested_by"]
+    key = "uuid"
 
     class Media:
         css = STYLES
@@ -93,24 +86,12 @@ class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("log", "history", "parent__manifest", "classifier__manifest")
 
-    def has_change_permission(self, request: HttpRequest, obj: TrainingRun | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: TrainingRun | None = None) -> bool:
-        return False
-
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return {}
-
     def get_urls(self) -> list[URLPattern]:
-        def own(view: Any) -> Any:
-            return self.admin_site.admin_view(view)
-
         return [
-            path("<uuid:pk>/progress/", own(self.progress_view), name="training_trainingrun_progress"),
-            path("<uuid:pk>/log/", own(self.log_view), name="training_trainingrun_log"),
-            path("<uuid:pk>/cancel/", own(require_POST(self.cancel_view)), name="training_trainingrun_cancel"),
-            path("<uuid:pk>/resume/", own(require_POST(self.resume_view)), name="training_trainingrun_resume"),
+            self.own("progress/", self.progress_view, "progress"),
+            self.own("log/", self.log_view, "log"),
+            self.own("cancel/", require_POST(self.cancel_view), "cancel"),
+            self.own("resume/", require_POST(self.resume_view), "resume"),
             *super().get_urls(),
         ]
 
@@ -182,21 +163,23 @@ class TrainingRunAdmin(admin.ModelAdmin[TrainingRun]):
 
     def cancel_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Ask for the run to end."""
-        user = administrator(request)
-        if request_cancel(_run(str(pk)), by=user):
-            messages.success(request, _("The run stops after its current batch; its checkpoint is kept."))
-        else:
-            messages.info(request, _("The run had ended already."))
-        return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[pk]))
+        return self.back(
+            request,
+            pk,
+            done=request_cancel(_run(str(pk)), by=administrator(request)),
+            said=_("The run stops after its current batch; its checkpoint is kept."),
+            otherwise=_("The run had ended already."),
+        )
 
     def resume_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         """Queue a cancelled or failed run again."""
-        user = administrator(request)
-        if resume_run(run=_run(str(pk)), by=user):
-            messages.success(request, _("The run is queued again and goes on from its checkpoint."))
-        else:
-            messages.info(request, _("Only a cancelled or failed run can be resumed."))
-        return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[pk]))
+        return self.back(
+            request,
+            pk,
+            done=resume_run(run=_run(str(pk)), by=administrator(request)),
+            said=_("The run is queued again and goes on from its checkpoint."),
+            otherwise=_("Only a cancelled or failed run can be resumed."),
+        )
 
 
 def run_context(run: TrainingRun) -> dict[str, Any]:
@@ -209,13 +192,13 @@ def run_context(run: TrainingRun) -> dict[str, Any]:
         "stage": STAGES.get(progress.get("stage", ""), _("Starting")),
         "progress": progress,
         "percent": round(100 * done / total) if total else 0,
-        "eta": _duration(progress.get("eta_s")),
+        "eta": duration(progress.get("eta_s")),
         "position": queue_position(run),
         "failure": FAILURES.get(run.failure_code, run.failure_code),
         "charts": history_charts(run.history),
         "history": list(reversed(run.history)),
         "log_tail": "\n".join(run.log.splitlines()[-LOG_LINES:]),
-        "took": _duration((run.finished - run.started).total_seconds()) if run.finished and run.started else "",
+        "took": duration((run.finished - run.started).total_seconds()) if run.finished and run.started else "",
         "poll_ms": POLL_WAITING_MS if waiting else POLL_MS,
         "can_resume": run.status in {Job.Status.CANCELLED, Job.Status.FAILED},
         "evaluation": Evaluation.objects.filter(classifier=run.classifier_id, dataset=run.dataset_id).first(),
@@ -254,7 +237,8 @@ def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:
     return [(name, str(value), name in usual and usual[name] != value) for name, value, _kind in leaves(recipe)]
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """ "2 h 5 min", "3 min 20 s", or nothing where it is not known."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)

@@ -35,7 +35,7 @@ from training.pipeline.tables import Tables, read_tables
 from training.services import jobs
 from training.services.datasets import NewDataset, seal_dataset
 from training.services.imports import UPLOAD, open_upload, resolve_source
-from training.services.leftovers import discard_folder, job_folder, shell_folder
+from training.services.leftovers import discard_unused, job_folder, shell_folder
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Source:
     metadata: Path | None = None
     images: Path | None = None
     leave_out_unmapped: bool = False
+    near_together: bool = True
 
 
 def import_dataset(
@@ -73,7 +74,7 @@ def import_dataset(
             sealing.refuse_taken(name)
             raise
     except BaseException:
-        discard_folder(folder)
+        discard_unused(folder)
         raise
     report(Progress("rows", 1, 1))
     recognise_photos()
@@ -120,7 +121,8 @@ def run_import_job(pk: Any) -> None:
         raise
     finally:
         if not kept:
-            discard_folder(folder)
+            # The commit may have happened although its answer was lost: what refers to the files decides.
+            discard_unused(folder)
     if kept:
         recognise_photos()
 
@@ -165,6 +167,7 @@ def _prepare_job(job: DatasetImport, *, folder: str, work: Path, report: Report)
         metadata=_at_hand(job.metadata, work, "metadata.csv", report) if job.metadata else None,
         images=_at_hand(job.images, work, "images.zip", report) if job.images else None,
         leave_out_unmapped=job.leave_out_unmapped,
+        near_together=job.near_together,
     )
     return _prepare(name=job.name, source=source, seed=job.split_seed, folder=folder, work=work, report=report)
 
@@ -227,6 +230,7 @@ def _prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, r
         seed=seed,
         archive_file=archive_file,
         licence=sealing.licence_of(notes),
+        near_together=source.near_together,
     )
 
 

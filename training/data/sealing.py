@@ -1,10 +1,12 @@
 """Own turning a checked table into a whole data set: duplicates, split, leakage, figures and charts, ready to write."""
 
+import heapq
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 
 from diagnoses.taxonomy import CODES
@@ -12,12 +14,19 @@ from training.data.archive import store_archive
 from training.data.exploration import explore_and_draw
 from training.data.refusals import ImportRefused, faulty
 from training.models import Dataset, Example, ImageArchive
-from training.pipeline.duplicates import NEAR_DISTANCE, exact_copies, near_pairs
-from training.pipeline.examples import examples_fingerprint
+from training.pipeline.duplicates import NEAR_DISTANCE, clusters, exact_copies, near_blocks
+from training.pipeline.examples import examples_fingerprint, fingerprint_of_test
 from training.pipeline.faults import Fault
 from training.pipeline.leakage import random_split_leakage, shared_lesions
 from training.pipeline.progress import Progress, Report
-from training.pipeline.splits import SPLITS, Split, label_conflicts, lesion_groups, split_examples
+from training.pipeline.splits import (
+    SPLITS,
+    Split,
+    gather_look_alikes,
+    label_conflicts,
+    lesion_groups,
+    split_examples,
+)
 from training.services.datasets import NewDataset
 
 # The report is read by people; the counts are complete, the lists are long enough to look at.
@@ -79,31 +88,57 @@ def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
 
 
 def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dict[str, Any]:
-    """Exact copies and near duplicates, told apart by whether lesion ids and split already keep them together."""
-    images, groups = table["image"].tolist(), lesion_groups(table).tolist()
+    """Exact copies and near duplicates, told apart by whether lesion ids and split already keep them together.
+
+    Pairs are counted block by block: a set that holds one picture a thousand times has half a million pairs.
+    """
+    images = table["image"].tolist()
     copies = exact_copies(images, table["sha256"].tolist())
-    pairs = near_pairs(table["content_hash"].tolist())
-    digests = table["sha256"].tolist()
-    near: list[dict[str, Any]] = [
-        {
-            "images": [images[pair.first], images[pair.second]],
-            "bits": pair.distance,
-            "same_lesion": groups[pair.first] == groups[pair.second],
-            "splits": [assignment[images[pair.first]], assignment[images[pair.second]]],
-        }
-        for pair in pairs
-        if digests[pair.first] != digests[pair.second]
-    ]
-    apart = [pair for pair in near if not pair["same_lesion"]]
+    lesion, digest = pd.factorize(lesion_groups(table))[0], pd.factorize(table["sha256"])[0]
+    dealt = np.array([SPLITS.index(assignment[image]) for image in images])
+    total = elsewhere = across = 0
+    nearest: list[tuple[int, int, int]] = []
+    for block in near_blocks(table["content_hash"].tolist()):
+        # Exact copies are told above.
+        differ = digest[block.first] != digest[block.second]
+        apart = differ & (lesion[block.first] != lesion[block.second])
+        total += int(differ.sum())
+        elsewhere += int(apart.sum())
+        across += int((dealt[block.first] != dealt[block.second])[apart].sum())
+        found = zip(
+            block.distance[apart].tolist(), block.first[apart].tolist(), block.second[apart].tolist(), strict=True
+        )
+        nearest = heapq.nsmallest(LISTED, [*nearest, *found])
     return {
         "exact_copies": copies[:LISTED],
         "exact_copies_count": len(copies),
         "near_within_bits": NEAR_DISTANCE,
-        "near_count": len(near),
-        "near_other_lesion": apart[:LISTED],
-        "near_other_lesion_count": len(apart),
-        "near_across_splits_count": sum(pair["splits"][0] != pair["splits"][1] for pair in apart),
+        "near_count": total,
+        "near_other_lesion": [
+            {
+                "images": [images[first], images[second]],
+                "bits": bits,
+                "splits": [assignment[images[first]], assignment[images[second]]],
+            }
+            for bits, first, second in nearest
+        ],
+        "near_other_lesion_count": elsewhere,
+        "near_across_splits_count": across,
     }
+
+
+def keep_look_alikes_together(table: pd.DataFrame, split: Split) -> tuple[Split, dict[str, Any]]:
+    """`split` with near duplicates on one side, and what the report says of it.
+
+    {"moved": {image: where it was dealt}, "dealt_fingerprint": of the split before}, which together give that split
+    back. "moved" may be empty: then the two are the same.
+    """
+    label = clusters(near_blocks(table["content_hash"].tolist()), len(table))
+    images = table["image"].tolist()
+    gathered = gather_look_alikes(
+        split, pd.Series(label, index=images), pd.Series(lesion_groups(table).tolist(), index=images)
+    )
+    return gathered.split, {"moved": dict(gathered.moved), "dealt_fingerprint": split.fingerprint}
 
 
 def seal(
@@ -118,17 +153,24 @@ def seal(
     archive_file: Path | None = None,
     previous: Dataset | None = None,
     licence: str = ISIC_LICENCE,
+    near_together: bool = False,
 ) -> NewDataset:
     """Everything about a data set but the rows: split, duplicates, figures, charts, and the archive on the storage.
 
     `table` has the columns `SEALED_COLUMNS`; rows without `archive_id` but with a `member` lie in `archive_file`.
-    `split` is given where an earlier version decides; otherwise it is made from `seed`. Files go into `folder` on the
-    default storage. Raises ImportRefused.
+    `split` is given where an earlier version decides; otherwise it is made from `seed`, with near duplicates on one
+    side where `near_together` says so. Files go into `folder` on the default storage. Raises ImportRefused.
     """
     report(Progress("split", 0, 1))
-    split = split or split_examples(table, seed=seed)
     has_images = bool(len(table)) and bool((table["sha256"] != "").all())
+    gathered = None
+    if split is None:
+        split = split_examples(table, seed=seed)
+        if near_together and has_images:
+            split, gathered = keep_look_alikes_together(table, split)
     seen: dict[str, Any] = {**report_so_far, "folder": folder, "split": split_report(table, split)}
+    if gathered is not None:
+        seen["split"]["near_together"] = gathered
     report(Progress("split", 1, 1))
     if has_images:
         report(Progress("duplicates", 0, 1))
@@ -146,6 +188,7 @@ def seal(
         fingerprint=examples_fingerprint(table),
         split_fingerprint=split.fingerprint,
         test_fingerprint=split.test_fingerprint,
+        test_content_fingerprint=fingerprint_of_test(table, split),
         split_seed=split.seed,
         has_images=has_images,
         example_count=len(table),

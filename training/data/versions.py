@@ -30,7 +30,7 @@ from training.models import Dataset
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import extend_split, lesion_groups
 from training.services.datasets import NewDataset, seal_dataset
-from training.services.leftovers import discard_folder, shell_folder
+from training.services.leftovers import discard_unused, shell_folder
 
 NAME: Final = "TERI_"
 """Image names of photos start with this, so that none is taken for an image of the ISIC archive."""
@@ -53,7 +53,7 @@ def add_confirmed_photos(
         new = prepare_version(dataset, name=name, folder=folder, work=work, report=report)
         return seal_dataset(new, by=by)
     except BaseException:
-        discard_folder(folder)
+        discard_unused(folder)
         raise
 
 

@@ -2,5 +2,6 @@
 
 measure   the figures, from labels and calibrated probabilities alone (NumPy)
 room      a bundle and a data set in, figures and charts out; the training worker's room
+figures   reading what was stored, whenever it was
 exports   the same as CSV and JSON, for a download
 """

@@ -1,12 +1,13 @@
 """Own the figures of an evaluation: from labels, calibrated probabilities and metadata to one JSON value.
 
 Every {"value", "low", "high"} carries a 95 % percentile interval of one bootstrap in which the pictures of each
-diagnosis are redrawn among themselves (`training.pipeline.metrics.interval`). A figure that has no meaning on these
-rows is null, and one from too few pictures is not given at all: "too few to say".
+diagnosis are redrawn among themselves (`training.pipeline.bootstrap`). A figure that has no meaning on these rows is
+null, and one from too few pictures is not given at all: "too few to say".
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from diagnoses.inference.bundle import OperatingPoint
 from diagnoses.inference.runtime import softmax
 from diagnoses.taxonomy import CODES, SEXES, SITES
-from training.pipeline import metrics
-from training.pipeline.metrics import BOOTSTRAP_ROUNDS, BOOTSTRAP_SEED, Labels, Table
+from training.pipeline import bootstrap, metrics
+from training.pipeline.metrics import BOOTSTRAP_ROUNDS, Labels, Table
 
 SENSITIVITY_FLOOR: Final = 0.8
 """Of the partial area under the ROC curve that the ISIC challenges report: "AUC above 80 % sensitivity"."""
@@ -32,6 +33,11 @@ CURVE_POINTS: Final = 200
 """Points kept of a ROC curve: finer than a chart shows."""
 HARDEST: Final = 24
 SUBGROUP_ROUNDS: Final = 400
+
+FEWEST_DIAGNOSES: Final = 2
+"""Diagnoses of which a subgroup must have enough pictures for a mean of sensitivities to be more than one of them."""
+
+PER_DIAGNOSIS: Final = ("sensitivity", "specificity", "precision", "auc", "auc_above_80_sensitivity")
 
 
 def auc_above_sensitivity(positive: NDArray[np.bool_], scores: Table, floor: float = SENSITIVITY_FLOOR) -> float:
@@ -75,13 +81,14 @@ def measure(
     """The figures of one split. `labels` (N,), `probabilities` (N, 8) calibrated by `temperature`."""
     plain = softmax(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) * temperature)
     counts = metrics.confusion(labels, probabilities)
-    with_interval = _intervals(labels, probabilities, operating_points, rounds=BOOTSTRAP_ROUNDS)
+    with_interval = _with_intervals(
+        _figures(labels, probabilities, plain, operating_points), labels, rounds=BOOTSTRAP_ROUNDS
+    )
     per_diagnosis: dict[str, dict[str, Any]] = {}
     for position, code in enumerate(CODES):
         per_diagnosis[code] = {
             "pictures": int(counts[position].sum()),
-            **{name: with_interval[f"{name}:{code}"] for name in ("sensitivity", "specificity", "precision", "auc")},
-            "auc_above_80_sensitivity": number(auc_above_sensitivity(labels == position, probabilities[:, position])),
+            **{name: with_interval[f"{name}:{code}"] for name in PER_DIAGNOSIS},
         }
     areas = [value["auc"]["value"] for value in per_diagnosis.values() if value["auc"]["value"] is not None]
     malignant, scores = metrics.is_malignant(labels), metrics.malignant_score(probabilities)
@@ -92,15 +99,11 @@ def measure(
         "majority_baseline": number(float(counts.sum(axis=1).max() / labels.size)),
         "majority_diagnosis": CODES[int(counts.sum(axis=1).argmax())],
         "malignant_auc": with_interval["malignant_auc"],
-        "malignant_auc_above_80_sensitivity": number(auc_above_sensitivity(malignant, scores)),
+        "malignant_auc_above_80_sensitivity": with_interval["malignant_auc_above_80_sensitivity"],
         "mean_class_auc": number(float(np.mean(areas)) if areas else math.nan),
-        "log_loss": {
-            "before": number(metrics.log_loss(labels, plain)),
-            "after": number(metrics.log_loss(labels, probabilities)),
-        },
-        "expected_calibration_error": {
-            "before": number(metrics.expected_calibration_error(labels, plain)),
-            "after": number(metrics.expected_calibration_error(labels, probabilities)),
+        **{
+            name: {when: with_interval[f"{name} {when}"] for when in ("before", "after")}
+            for name in ("log_loss", "expected_calibration_error")
         },
         "temperature": temperature,
         "per_diagnosis": per_diagnosis,
@@ -126,9 +129,12 @@ def measure(
 def subgroups(
     table: pd.DataFrame, labels: Labels, probabilities: Table, *, operating_points: Sequence[OperatingPoint]
 ) -> list[dict[str, Any]]:
-    """Malignant against benign by sex, age band and site, one entry each, rows of `table` as those of `labels`.
+    """Malignant against benign, and balanced accuracy, by sex, age band and site; rows of `table` as those of `labels`.
 
     "sensitivity" and "specificity" of a point are null where fewer than `TOO_FEW` cancers (benign lesions) are there.
+    "balanced_accuracy" is over the diagnoses of which the group has at least `TOO_FEW` pictures, named beside it, and
+    null where those are fewer than two. Groups differ in which they are, so "everybody" gives the same mean over all
+    pictures of the split: only against that is a group's figure worth reading.
     """
     groups: list[tuple[str, str, NDArray[np.bool_]]] = []
     for column, kind, words in (("sex", "sex", SEXES), ("anatom_site_general", "site", SITES)):
@@ -137,22 +143,30 @@ def subgroups(
     age = table["age_approx"].to_numpy(dtype=float)
     groups += [("age", f"{low} to {high}", (age >= low) & (age <= high)) for low, high in AGE_BANDS]
     groups.append(("age", "not given", np.isnan(age)))
+    everybody = metrics.sensitivities(labels, probabilities)
     entries = []
     for kind, name, chosen in sorted(groups, key=lambda group: ("sex", "age", "site").index(group[0])):
-        positive = metrics.is_malignant(labels[chosen])
+        here, answers = labels[chosen], probabilities[chosen]
+        positive = metrics.is_malignant(here)
         entry: dict[str, Any] = {
             "kind": kind, "name": name, "pictures": int(chosen.sum()), "malignant": int(positive.sum()),
         }  # fmt: skip
         enough = {"sensitivity": positive.sum() >= TOO_FEW, "specificity": (~positive).sum() >= TOO_FEW}
-        found = (
-            _intervals(labels[chosen], probabilities[chosen], operating_points, rounds=SUBGROUP_ROUNDS)
-            if any(enough.values())
-            else {}
-        )
+        figures: dict[str, Figure] = {}
+        for point in operating_points:
+            both = _at_point(here, answers, point)
+            figures |= {f"{rate} at {point.name}": both[rate] for rate in enough if enough[rate]}
+        known = np.flatnonzero(np.bincount(here, minlength=len(CODES)) >= TOO_FEW)
+        if known.size >= FEWEST_DIAGNOSES:
+            figures["balanced_accuracy"] = _balanced(here, answers, known.tolist())
+        found = _with_intervals(figures, here, rounds=SUBGROUP_ROUNDS) if figures else {}
         entry["operating_points"] = {
-            point.name: {rate: found[f"{rate} at {point.name}"] if enough[rate] else None for rate in enough}
-            for point in operating_points
+            point.name: {rate: found.get(f"{rate} at {point.name}") for rate in enough} for point in operating_points
         }
+        entry["balanced_accuracy"] = found.get("balanced_accuracy")
+        if entry["balanced_accuracy"] is not None:
+            entry["diagnoses"] = [CODES[position] for position in known]
+            entry["everybody"] = number(float(np.mean(everybody[known])))
         entries.append(entry)
     return entries
 
@@ -194,47 +208,76 @@ def number(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def _figures(labels: Labels, probabilities: Table, points: Sequence[OperatingPoint]) -> dict[str, float]:
-    counts = metrics.confusion(labels, probabilities)
-    right, called, true = counts.diagonal(), counts.sum(axis=0), counts.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rates = {
-            "sensitivity": right / true,
-            "specificity": 1.0 - (called - right) / (labels.size - true),
-            "precision": right / called,
-            "auc": metrics.class_aucs(labels, probabilities),
-        }
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of all pictures, and the same as a function of redrawn ones."""
+
+    value: float
+    drawn: bootstrap.Drawn
+
+
+def _share(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Figure:
+    whole = int(of.sum())
+    return Figure(float((inside & of).sum() / whole) if whole else math.nan, bootstrap.share(inside, of))
+
+
+def _balanced(labels: Labels, probabilities: Table, positions: Sequence[int]) -> Figure:
+    """Mean sensitivity over the diagnoses at these positions; those without a picture do not count."""
+    called = probabilities.argmax(axis=1)
+    shares = [_share(called == position, labels == position) for position in positions]
+    known = [each.value for each in shares if math.isfinite(each.value)]
+    return Figure(float(np.mean(known)) if known else math.nan, bootstrap.mean_of([each.drawn for each in shares]))
+
+
+def _at_point(labels: Labels, probabilities: Table, point: OperatingPoint) -> dict[str, Figure]:
+    positive, flagged = metrics.is_malignant(labels), metrics.malignant_score(probabilities) >= point.threshold
+    return {"sensitivity": _share(flagged, positive), "specificity": _share(~flagged, ~positive)}
+
+
+def _areas(positive: NDArray[np.bool_], scores: Table) -> tuple[Figure, Figure]:
+    """AUC, and AUC above 80 % sensitivity."""
+    return (
+        Figure(metrics.auc(positive, scores), bootstrap.area(positive, scores)),
+        Figure(auc_above_sensitivity(positive, scores), bootstrap.area(positive, scores, floor=SENSITIVITY_FLOOR)),
+    )
+
+
+def _figures(labels: Labels, probabilities: Table, plain: Table, points: Sequence[OperatingPoint]) -> dict[str, Figure]:
+    """Every figure that carries an interval; `plain` are the probabilities before temperature scaling."""
+    called = probabilities.argmax(axis=1)
+    malignant, scores = metrics.is_malignant(labels), metrics.malignant_score(probabilities)
     figures = {
-        "balanced_accuracy": metrics.balanced_accuracy(labels, probabilities),
-        "accuracy": metrics.accuracy(labels, probabilities),
-        "malignant_auc": metrics.malignant_auc(labels, probabilities),
+        "balanced_accuracy": _balanced(labels, probabilities, range(len(CODES))),
+        "accuracy": _share(called == labels, np.ones(labels.size, dtype=bool)),
     }
-    for name, values in rates.items():
-        figures |= {f"{name}:{code}": float(value) for code, value in zip(CODES, values, strict=True)}
-    positive, scores = metrics.is_malignant(labels), metrics.malignant_score(probabilities)
+    figures["malignant_auc"], figures["malignant_auc_above_80_sensitivity"] = _areas(malignant, scores)
+    for position, code in enumerate(CODES):
+        true, answered = labels == position, called == position
+        figures[f"sensitivity:{code}"] = _share(answered, true)
+        figures[f"specificity:{code}"] = _share(~answered, ~true)
+        figures[f"precision:{code}"] = _share(true, answered)
+        figures[f"auc:{code}"], figures[f"auc_above_80_sensitivity:{code}"] = _areas(true, probabilities[:, position])
+    for when, table in (("before", plain), ("after", probabilities)):
+        given = np.maximum(table[np.arange(labels.size), labels], np.finfo(np.float64).tiny)
+        figures[f"log_loss {when}"] = Figure(metrics.log_loss(labels, table), bootstrap.mean(-np.log(given)))
+        figures[f"expected_calibration_error {when}"] = Figure(
+            metrics.expected_calibration_error(labels, table), bootstrap.calibration_error(labels, table)
+        )
     for point in points:
-        sensitivity, specificity = metrics.sensitivity_specificity(positive, scores, point.threshold)
-        figures |= {f"sensitivity at {point.name}": sensitivity, f"specificity at {point.name}": specificity}
+        both = _at_point(labels, probabilities, point)
+        figures |= {f"{rate} at {point.name}": figure for rate, figure in both.items()}
     return figures
 
 
-def _intervals(
-    labels: Labels, probabilities: Table, points: Sequence[OperatingPoint], *, rounds: int
+def _with_intervals(
+    figures: Mapping[str, Figure], labels: Labels, *, rounds: int
 ) -> dict[str, dict[str, float | None]]:
-    """Every figure with its interval, from one bootstrap."""
-    values = _figures(labels, probabilities, points)
-    generator = np.random.default_rng(BOOTSTRAP_SEED)
-    groups = [np.flatnonzero(labels == position) for position in np.unique(labels)]
-    drawn = np.empty((rounds, len(values)))
-    for round_ in range(rounds):
-        rows = np.concatenate([generator.choice(group, size=group.size) for group in groups])
-        drawn[round_] = list(_figures(labels[rows], probabilities[rows], points).values())
-    result = {}
-    for column, (name, value) in enumerate(values.items()):
-        finite = drawn[np.isfinite(drawn[:, column]), column]
-        low, high = np.percentile(finite, [2.5, 97.5]) if finite.size else (math.nan, math.nan)
-        result[name] = {"value": number(value), "low": number(float(low)), "high": number(float(high))}
-    return result
+    """Every figure as {"value", "low", "high"}, all from one bootstrap."""
+    found = bootstrap.intervals({name: figure.drawn for name, figure in figures.items()}, labels, rounds=rounds)
+    return {
+        name: {"value": number(figure.value), "low": number(found[name].low), "high": number(found[name].high)}
+        for name, figure in figures.items()
+    }
 
 
 def _curve(positive: NDArray[np.bool_], scores: Table) -> dict[str, list[float]] | None:

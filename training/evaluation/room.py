@@ -1,5 +1,6 @@
 """Own an evaluation from a sealed bundle and a sealed data set to its figures: the training worker's room."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,6 +21,7 @@ from training.models import Dataset, Evaluation
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import TEST
 from training.services.evaluations import record_evaluation
+from training.services.exposure import exposure_of
 
 STAGE: Final = "evaluate"
 
@@ -56,14 +58,20 @@ def measure_bundle(
     table = example_table(dataset).set_index("image").loc[images]
     labels = np.array([CODES.index(code) for code in table["diagnosis"]])
     points = bundle.manifest.operating_points
+    report(Progress("figures", 0, 1))
+    exposure = exposure_of(json.loads(bundle.manifest.as_bytes()), dataset)
     figures = measure(labels, probabilities, temperature=bundle.manifest.temperature, operating_points=points)
+    report(Progress("figures", 1, 1))
     figures |= {
         "subgroups": subgroups(table, labels, probabilities, operating_points=points),
         "hardest": hardest_mistakes(images, labels, probabilities),
-        "sealed_before_training": kept_from_training(bundle.manifest.split, bundle.manifest.provenance, dataset),
+        "sealed_before_training": exposure.kept,
+        "exposure": exposure.as_json(),
     }
-    folder = f"evaluations/{bundle.sha256[:16]}-{dataset.test_fingerprint[:16]}"
+    folder = f"evaluations/{bundle.sha256[:16]}-{dataset.test_content_fingerprint[:16]}"
+    report(Progress("charts", 0, 1))
     figures["charts"] = store_charts(figures, folder=folder)
+    report(Progress("charts", 1, 1))
     return Measured(
         figures,
         {image: [round(float(p), 9) for p in row] for image, row in zip(images, probabilities, strict=True)},
@@ -80,34 +88,6 @@ def _answers(bundle: Bundle, images: Sequence[str], data: SealedData, report: Re
             answers[image] = outcome.probabilities
         report(Progress(STAGE, start + len(chunk), len(images)))
     return answers
-
-
-def sealed_before_training(split: Any, dataset: Dataset) -> bool:
-    """Whether the classifier's own training kept exactly these test pictures away from it.
-
-    A classifier made elsewhere may have learned from some of them; its figures here would flatter it.
-    """
-    return bool(
-        split.get("test_fingerprint") == dataset.test_fingerprint
-        or split.get("fingerprint") == dataset.split_fingerprint
-    )
-
-
-def kept_from_training(split: Any, provenance: Mapping[str, Any], dataset: Dataset) -> bool:
-    """As `sealed_before_training`, of the classifier and of every one whose weights it continued.
-
-    A parent of another split may have learned from these test pictures, and its child remembers them. One that is not
-    registered here cannot be asked, which counts as no.
-    """
-    if not sealed_before_training(split, dataset):
-        return False
-    parent = provenance.get("parent")
-    if not parent:
-        return True
-    row = Classifier.objects.filter(sha256=parent["sha256"]).first()
-    if row is None:
-        return False
-    return kept_from_training(row.manifest.get("split", {}), row.manifest.get("provenance", {}), dataset)
 
 
 def evaluate_classifier(

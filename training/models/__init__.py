@@ -1,9 +1,9 @@
-"""What the database knows of training: data sets, runs, evaluations."""
+"""What the database knows of training: data sets, runs, evaluations, and the jobs that make them."""
 
 from training.models.dataset import Dataset, Example, ImageArchive
-from training.models.evaluation import Evaluation
+from training.models.evaluation import Evaluation, EvaluationJob
 from training.models.imports import DatasetImport
 from training.models.job import Job
 from training.models.run import TrainingRun
 
-__all__ = ["Dataset", "DatasetImport", "Evaluation", "Example", "ImageArchive", "Job", "TrainingRun"]
+__all__ = ["Dataset", "DatasetImport", "Evaluation", "EvaluationJob", "Example", "ImageArchive", "Job", "TrainingRun"]

@@ -19,10 +19,14 @@ class Dataset(models.Model):
     )
     # Names labels and pixels: sha256 over the sorted "image,diagnosis,sha256" lines.
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    # Names the split: sha256 over the sorted "image,split" lines. Empty where there are no images to train on.
+    # Names the split: sha256 over the sorted "image,split" lines.
     split_fingerprint = models.CharField(_("split fingerprint"), max_length=64, blank=True)
-    # sha256 over the sorted lines of the test split alone: two classifiers are compared where theirs are equal.
-    test_fingerprint = models.CharField(_("test fingerprint"), max_length=64, blank=True)
+    # Names of the test images alone: sha256 over their sorted "image,split" lines. The names are all that classifiers
+    # sealed before November 2026 say of their test split.
+    test_fingerprint = models.CharField(_("test names fingerprint"), max_length=64, blank=True)
+    # Names, labels and pixels of the test images: sha256 over their sorted "image,diagnosis,sha256" lines. Two
+    # classifiers are compared where they were measured on equal ones.
+    test_content_fingerprint = models.CharField(_("test fingerprint"), max_length=64, blank=True)
     split_seed = models.PositiveIntegerField(_("split seed"), null=True, blank=True)
     has_images = models.BooleanField(_("has images"), default=False)
     example_count = models.PositiveIntegerField(_("images"))

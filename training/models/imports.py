@@ -31,6 +31,13 @@ class DatasetImport(Job):
         default=False,
         help_text=_("isic-cli only: skip images whose diagnosis is none of the eight, instead of refusing the files."),
     )
+    near_together = models.BooleanField(
+        _("keep near duplicates together"),
+        default=True,
+        help_text=_(
+            "Pictures that look alike to the eye are put on one side of the split, whatever their lesion ids say."
+        ),
+    )
     # The data set that confirmed photos are added to.
     previous = models.ForeignKey(
         Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("made from")

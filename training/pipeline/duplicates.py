@@ -6,7 +6,7 @@ blocks, and three quarters of every hash are looked at only for the pairs whose 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,13 +41,34 @@ def exact_copies(names: Sequence[str], digests: Sequence[str]) -> list[list[str]
     return sorted(sorted(group) for group in by_digest.values() if len(group) > 1)
 
 
+@dataclass(frozen=True, slots=True)
+class NearBlock:
+    """Some of the near pairs, as three arrays of equal length: positions, first before second, and differing bits."""
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    distance: NDArray[np.int64]
+
+
 def near_pairs(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> list[NearPair]:
-    """Every pair of hashes (32 bytes each) that differs in at most `within` bits, nearest first."""
+    """Every pair of hashes (32 bytes each) that differs in at most `within` bits, nearest first.
+
+    A list of all of them: for a set that may hold thousands of copies of one picture, walk `near_blocks`.
+    """
+    found = [
+        NearPair(int(a), int(b), int(bits))
+        for block in near_blocks(hashes, within=within)
+        for a, b, bits in zip(block.first, block.second, block.distance, strict=True)
+    ]
+    return sorted(found, key=lambda pair: (pair.distance, pair.first, pair.second))
+
+
+def near_blocks(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> Iterator[NearBlock]:
+    """The near pairs, every pair once, in blocks of at most 131,072 pairs (3 MB), whatever the pictures."""
     if len(hashes) < 2:
-        return []
+        return
     words: NDArray[np.uint64] = np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64).reshape(-1, _WORDS)
     leading = np.ascontiguousarray(words[:, 0])
-    found: list[NearPair] = []
     for top in range(0, len(words), _ROWS):
         block = leading[top : top + _ROWS, None]
         for left in range(top - top % _COLUMNS, len(words), _COLUMNS):
@@ -59,8 +80,28 @@ def near_pairs(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> list[
             first, second = first[later], second[later]
             distance = np.bitwise_count(words[first] ^ words[second]).sum(axis=1, dtype=np.int64)
             near = distance <= within
-            found += [
-                NearPair(int(a), int(b), int(bits))
-                for a, b, bits in zip(first[near], second[near], distance[near], strict=True)
-            ]
-    return sorted(found, key=lambda pair: (pair.distance, pair.first, pair.second))
+            if near.any():
+                yield NearBlock(first[near], second[near], distance[near])
+
+
+def clusters(blocks: Iterable[NearBlock], count: int) -> NDArray[np.intp]:
+    """For each of `count` pictures the lowest position among those it is connected to by near pairs (its own if none).
+
+    Pairs that are connected already cost a look-up each and no more, so that thousands of copies of one picture, which
+    make millions of pairs, are joined in few steps.
+    """
+    label = np.arange(count)
+    for block in blocks:
+        a, b = label[block.first], label[block.second]
+        apart = a != b
+        while apart.any():
+            low, high = np.minimum(a, b)[apart], np.maximum(a, b)[apart]
+            # Each label goes to the lowest one it meets; chains are followed to their end.
+            target = np.arange(count)
+            np.minimum.at(target, high, low)
+            while (target[target] != target).any():
+                target = target[target]
+            label = target[label]
+            a, b = label[block.first], label[block.second]
+            apart = a != b
+    return label

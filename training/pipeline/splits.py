@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -87,6 +87,52 @@ def split_examples(
         [assignment[group] for group in members["group"]], index=members["image"].tolist(), dtype="object"
     ).sort_index()
     return Split(by_image, seed, dict(shares), split_fingerprint(by_image))
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A split in which look-alikes are on one side: `split`, and where each moved picture had been dealt to."""
+
+    split: Split
+    moved: Mapping[str, str]
+
+
+def gather_look_alikes(split: Split, look_alike: "pd.Series[int]", groups: "pd.Series[str]") -> Gathered:
+    """Move lesions that look alike and were dealt apart to one side: the first of `SPLITS` that holds one of them.
+
+    `look_alike` and `groups` are indexed by image: pictures with equal values look alike (`duplicates.clusters`), or
+    show one lesion. Moving instead of dealing anew leaves all other pictures where they are; and since training comes
+    first and the test split last, pictures leave a test split and never come into one, so that a classifier that was
+    trained on `split` has seen none of the new test pictures either.
+    """
+    together = _connected(list(groups.index), [groups, look_alike])
+    place = {name: number for number, name in enumerate(SPLITS)}
+    first: dict[str, str] = {}
+    for image, name in split.assignment.items():
+        found = first.setdefault(together[str(image)], name)
+        if place[name] < place[found]:
+            first[together[str(image)]] = name
+    moved = {str(image): name for image, name in split.assignment.items() if first[together[str(image)]] != name}
+    assignment = split.assignment.copy()
+    for image in moved:
+        assignment[image] = first[together[image]]
+    return Gathered(Split(assignment, split.seed, split.shares, split_fingerprint(assignment)), moved)
+
+
+def _connected(images: list[str], columns: "list[pd.Series[Any]]") -> dict[str, str]:
+    """For each image a name that it shares with every image it is connected to by equal values in any column."""
+    parent: dict[object, object] = {}
+
+    def root(node: object) -> object:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    for number, column in enumerate(columns):
+        for image, value in column.items():
+            parent[root((number, value))] = root(("image", image))
+    return {image: str(root(("image", image))) for image in images}
 
 
 def extend_split(

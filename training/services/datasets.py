@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from diagnoses.models import KnownImage
 from diagnoses.services.known_images import register_known_images
-from training.models import Dataset, DatasetImport, Evaluation, Example, ImageArchive, TrainingRun
+from training.models import Dataset, DatasetImport, Evaluation, EvaluationJob, Example, ImageArchive, TrainingRun
 from training.services.jobs import require_administrator
 
 BATCH: Final = 2000
@@ -72,6 +72,8 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
                 raise DatasetInUse(_("%(what)s were made with this data set.") % {"what": said.capitalize()})
         if dataset.versions.exists():
             raise DatasetInUse(_("A later version was made from this data set."))
+        if EvaluationJob.objects.filter(dataset=dataset).active().exists():
+            raise DatasetInUse(_("A classifier is being measured on it."))
         additions = DatasetImport.objects.filter(previous=dataset)
         if additions.active().exists():
             raise DatasetInUse(_("A new version with photos is being made from it."))

@@ -1,17 +1,62 @@
-"""Writes of evaluations, and the one question the registry asks of them."""
+"""Writes of evaluations: asked for, recorded; and the one question the registry asks of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
 from accounts.models import User
 from diagnoses.models import Classifier
-from training.models import Dataset, Evaluation
+from training.models import Dataset, Evaluation, EvaluationJob, Example, Job
+from training.services import jobs
 from training.services.jobs import require_administrator
+
+
+class EvaluationRejected(Exception):
+    """An evaluation that makes no sense; the message says why."""
 
 
 def evaluation_on(classifier: Classifier, dataset: Dataset) -> Evaluation | None:
     """What the classifier achieved on these very test pictures, if that was measured."""
-    return Evaluation.objects.filter(classifier=classifier, fingerprint=dataset.test_fingerprint).first()
+    return Evaluation.objects.filter(classifier=classifier, fingerprint=dataset.test_content_fingerprint).first()
+
+
+def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | None = None) -> EvaluationJob:
+    """Queue the measuring of a classifier on a data set's test split; asked for twice, it is the same job.
+
+    Raises PermissionError, and EvaluationRejected where it was measured already or there is nothing to measure on.
+    """
+    require_administrator(by)
+    if not dataset.has_images:
+        raise EvaluationRejected(
+            _("%(name)s has tables only. Import it with its images to measure on it.") % {"name": dataset}
+        )
+    if not dataset.examples.filter(split=Example.Split.TEST).exists():
+        raise EvaluationRejected(_("%(name)s has no test images.") % {"name": dataset})
+    if evaluation_on(classifier, dataset) is not None:
+        raise EvaluationRejected(
+            _("%(classifier)s has been measured on these test images already; an evaluation never changes.")
+            % {"classifier": classifier}
+        )
+    try:
+        with transaction.atomic():
+            job = EvaluationJob.objects.create(classifier=classifier, dataset=dataset, requested_by=by)
+            jobs.announce(job)
+    except IntegrityError:
+        job = active_job(classifier, dataset)
+        if job is None:
+            raise
+    return job
+
+
+def active_job(classifier: Classifier, dataset: Dataset) -> EvaluationJob | None:
+    """The job that is about to measure this, if there is one."""
+    active = [Job.Status.QUEUED, Job.Status.RUNNING]
+    found: EvaluationJob | None = EvaluationJob.objects.filter(
+        classifier=classifier, dataset=dataset, status__in=active
+    ).first()
+    return found
 
 
 def record_evaluation(
@@ -24,9 +69,9 @@ def record_evaluation(
 ) -> Evaluation:
     """Keep the figures of a classifier on a data set's test split. A second time changes nothing."""
     require_administrator(by)
-    evaluation, _ = Evaluation.objects.get_or_create(
+    evaluation, _created = Evaluation.objects.get_or_create(
         classifier=classifier,
-        fingerprint=dataset.test_fingerprint,
+        fingerprint=dataset.test_content_fingerprint,
         defaults={
             "dataset": dataset,
             "metrics": dict(metrics),

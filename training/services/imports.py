@@ -112,6 +112,7 @@ def request_import(
     images: str | File[Any] = "",
     split_seed: int = 2019,
     leave_out_unmapped: bool = False,
+    near_together: bool = True,
 ) -> DatasetImport:
     """Queue an import. Each source is a path under the data folder, or an uploaded file, which is stored until done.
 
@@ -145,6 +146,7 @@ def request_import(
                 requested_by=by,
                 split_seed=split_seed,
                 leave_out_unmapped=leave_out_unmapped,
+                near_together=near_together,
                 **kept,
             )
             announce(job)

@@ -1,4 +1,4 @@
-"""The life of a job: requested, claimed, alive, finished or taken back. The same for imports and training runs.
+"""The life of a job: requested, claimed, alive, finished or taken back. The same for imports, runs and evaluations.
 
 As with photos, the row is the outbox and the lease in the database decides who works on it; the broker only wakes a
 worker. Training acknowledges its message at once, so no visibility timeout ever starts a run a second time.
@@ -9,7 +9,7 @@ import functools
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,12 +21,18 @@ from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.queue import publish, queue_depth
-from training.models import DatasetImport, Job, TrainingRun
+from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
 
 logger = logging.getLogger(__name__)
 
 TRAINING_QUEUE: Final = "training"
-TASKS: Final[dict[type[Job], str]] = {DatasetImport: "training.import_dataset", TrainingRun: "training.train"}
+TASKS: Final[dict[type[Job], str]] = {
+    DatasetImport: "training.import_dataset",
+    TrainingRun: "training.train",
+    EvaluationJob: "training.evaluate",
+}
+LANES: Final[tuple[tuple[type[Job], ...], ...]] = ((TrainingRun, EvaluationJob), (DatasetImport,))
+"""Jobs of one lane wait for each other: networks for the machine's accelerator, imports for one another."""
 MAX_ATTEMPTS: Final = 5  # a run may be resumed this often; one that kills its worker each time is given up
 LOG_LIMIT: Final = 100_000  # characters of log kept in the row; the newest are worth most
 
@@ -76,6 +82,21 @@ def claim(model: type[Job], pk: Any) -> JobClaim | None:
     if not claimed:
         return None
     return JobClaim(model, pk, lease, model._default_manager.values_list("attempts", flat=True).get(pk=pk))
+
+
+def claim_oldest(kinds: Sequence[type[Job]]) -> JobClaim | None:
+    """Claim what has waited longest among these kinds; None where nothing waits."""
+    while waiting := _oldest_waiting(kinds):
+        if claimed := claim(type(waiting), waiting.pk):
+            return claimed
+    return None
+
+
+def wake_next(kinds: Sequence[type[Job]]) -> None:
+    """Something of this lane has ended: wake a worker for what has waited longest, without waiting for the sweep."""
+    waiting = _oldest_waiting(kinds)
+    if waiting is not None:
+        _publish(type(waiting), waiting.pk)
 
 
 def heartbeat(claim: JobClaim, **changes: Any) -> None:
@@ -146,13 +167,19 @@ def worker_lost(claim: JobClaim, *, detail: str) -> bool:
 
 
 def queue_position(job: Job) -> int:
-    """How many jobs will be started before this one, plus one; 0 when it does not wait. The oldest comes first."""
+    """How many jobs of its lane will be started before this one, plus one; 0 when it does not wait. Oldest first."""
     if job.status != Job.Status.QUEUED:
         return 0
     before = sum(
-        model._default_manager.filter(status=Job.Status.QUEUED, queued__lt=job.queued).count() for model in TASKS
+        model._default_manager.filter(status=Job.Status.QUEUED, queued__lt=job.queued).count() for model in _lane(job)
     )
     return before + 1
+
+
+def lane_is_busy(job: Job) -> bool:
+    """Whether another job that this one may have to wait for is running."""
+    running = (model._default_manager.filter(status=Job.Status.RUNNING) for model in _lane(job))
+    return any(rows.exists() for rows in running)
 
 
 def request_cancel(job: Job, *, by: User | None) -> bool:
@@ -198,6 +225,15 @@ def sweep_jobs() -> int:
             _publish(model, pk)
             touched += 1
     return touched
+
+
+def _lane(job: Job) -> tuple[type[Job], ...]:
+    return next(lane for lane in LANES if type(job) in lane)
+
+
+def _oldest_waiting(kinds: Sequence[type[Job]]) -> Job | None:
+    first = [model._default_manager.filter(status=Job.Status.QUEUED).order_by("queued").first() for model in kinds]
+    return min((job for job in first if job is not None), key=lambda job: job.queued, default=None)
 
 
 def _held(claim: JobClaim) -> Any:

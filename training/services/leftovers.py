@@ -4,13 +4,26 @@ A folder is named after the job and the attempt, so that whoever finds it can te
 refers to it. Nothing here needs pandas: the sweep calls it.
 """
 
+import logging
 import uuid
+from datetime import timedelta
+from typing import Final
 
 from django.core.files.storage import default_storage
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.utils import timezone
 
-from training.models import DatasetImport
+from training.models import Dataset, DatasetImport, ImageArchive
 from training.services.datasets import FOLDER
 from training.services.imports import discard_uploads
+
+logger = logging.getLogger(__name__)
+
+OF_COMMANDS: Final = ("shell", "eda")
+"""Beginnings of the folders that `manage.py import_isic2019` and `manage.py eda --store` make."""
+ABANDONED_AFTER: Final = timedelta(days=1)
+"""The longest import takes minutes between two files; a folder this old belongs to a command that was killed."""
 
 
 def job_folder(job: DatasetImport, lease: uuid.UUID) -> str:
@@ -37,27 +50,66 @@ def discard_folder(folder: str) -> None:
     default_storage.delete(folder)
 
 
+def discard_unused(folder: str) -> bool:
+    """Delete a folder that no row refers to. False where one does, or where the database does not say: the sweep will.
+
+    Asked after every import that did not end well, because a commit may have happened although its answer was lost.
+    """
+    try:
+        if in_use(folder):
+            return False
+    except DatabaseError:
+        # The connection is broken; the next question gets a new one.
+        connection.close()
+        logger.warning("The files of %s are left to the sweep: the database does not answer.", folder)
+        return False
+    discard_folder(folder)
+    return True
+
+
+def in_use(folder: str) -> bool:
+    """Whether a data set has its pictures or charts in this folder."""
+    inside = f"{folder}/"
+    return (
+        Dataset.objects.filter(Q(report__folder=folder) | Q(eda__charts__icontains=inside)).exists()
+        or ImageArchive.objects.filter(name__startswith=inside).exists()
+    )
+
+
 def sweep_files() -> int:
     """Throw away uploads of imports that ended and folders nobody refers to. Returns how many of both."""
     return discard_uploads() + discard_leftovers()
 
 
 def discard_leftovers() -> int:
-    """Delete the folders of jobs that ended (or are tried again) without them. Returns how many there were."""
+    """Delete the folders of jobs that ended (or are tried again) without them, and those of commands that were killed.
+
+    Returns how many there were.
+    """
     try:
         folders, _ = default_storage.listdir(FOLDER)
     except FileNotFoundError:
         return 0
     discarded = 0
     for folder in folders:
+        whole = f"{FOLDER}/{folder}"
         parts = folder.split("-")
-        if len(parts) != 3 or parts[0] != "import" or not parts[1].isdigit():
+        if len(parts) == 3 and parts[0] == "import" and parts[1].isdigit():
+            job = DatasetImport.objects.filter(pk=int(parts[1])).first()
+            if job is None or (job.lease is not None and job.lease.hex == parts[2]):
+                continue
+        elif len(parts) != 2 or parts[0] not in OF_COMMANDS or in_use(whole) or not _old(whole):
+            # A command holds no lease; while it works its files are young.
             continue
-        job = DatasetImport.objects.filter(pk=int(parts[1])).select_related("dataset").first()
-        if job is None or (job.lease is not None and job.lease.hex == parts[2]):
-            continue
-        if job.dataset is not None and job.dataset.report.get("folder") == f"{FOLDER}/{folder}":
-            continue
-        discard_folder(f"{FOLDER}/{folder}")
-        discarded += 1
+        discarded += discard_unused(whole)
     return discarded
+
+
+def _old(folder: str) -> bool:
+    """Whether the newest file of a folder has lain there for `ABANDONED_AFTER`; one without files counts as new."""
+    try:
+        _folders, files = default_storage.listdir(folder)
+        times = [default_storage.get_modified_time(f"{folder}/{name}") for name in files]
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return bool(times) and max(times) < timezone.now() - ABANDONED_AFTER

@@ -50,8 +50,8 @@ def gates(classifier: Classifier) -> list[Gate]:
     pair = common_evaluations(classifier, live)
     if pair is None:
         said = _(
-            "%(candidate)s and the live %(live)s were not measured on the same test images. Measure both: "
-            "manage.py evaluate VERSION --dataset NAME, or train on the data set of the live one."
+            "%(candidate)s and the live %(live)s were not measured on the same test images. Evaluate both on one data "
+            "set, on their pages or with manage.py evaluate VERSION --dataset NAME."
         ) % {"candidate": classifier, "live": live}
         return [*found, Gate("same_test", False, said)]
     candidate, lived = pair

@@ -1,7 +1,9 @@
-"""Own the process that does one run: `python -m training.worker.process RUN LEASE ATTEMPT`, started by the supervisor.
+"""Own the process that does one run or evaluation, started by the supervisor.
+
+    python -m training.worker.process run|evaluation KEY LEASE ATTEMPT
 
 A process of its own, because TensorFlow and CUDA never give memory back, must never be loaded in a process that
-forks, and because the operating system can then end a run without taking Celery along.
+forks, and because the operating system can then end a job without taking Celery along.
 """
 
 import contextlib
@@ -22,8 +24,8 @@ stop = threading.Event()
 
 
 def main(arguments: list[str]) -> None:
-    """Do the run; leaves with status 0 whenever the row says how it ended."""
-    run, lease, attempt = arguments
+    """Do the job; leaves with status 0 whenever the row says how it ended."""
+    kind, key, lease, attempt = arguments
     supervisor = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     # Ctrl-C reaches the whole terminal group; the supervisor decides.
@@ -32,15 +34,21 @@ def main(arguments: list[str]) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     django.setup()
 
-    from training.models import TrainingRun
+    from training.models import EvaluationJob, TrainingRun
     from training.services.jobs import JobClaim
-    from training.worker.training import train_claimed
 
-    claim = JobClaim(TrainingRun, uuid.UUID(run), uuid.UUID(lease), int(attempt))
+    if kind == "run":
+        from training.worker.training import train_claimed as work
+
+        claim = JobClaim(TrainingRun, uuid.UUID(key), uuid.UUID(lease), int(attempt))
+    else:
+        from training.worker.evaluating import evaluate_claimed as work
+
+        claim = JobClaim(EvaluationJob, int(key), uuid.UUID(lease), int(attempt))
     # A supervisor that was killed cannot send SIGTERM any more. (In the foreground nobody is above: a run that was put
     # into the background outlives its terminal.)
-    status = train_claimed(claim, should_stop=lambda: stop.is_set() or os.getppid() != supervisor)
-    logging.getLogger(__name__).info("Run %s: %s.", run, status or "not ours any more")
+    status = work(claim, should_stop=lambda: stop.is_set() or os.getppid() != supervisor)
+    logging.getLogger(__name__).info("%s %s: %s.", kind.capitalize(), key, status or "not ours any more")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ loses its run and another worker takes it up.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from django.conf import settings
@@ -31,7 +31,9 @@ class Stopped(Exception):
 
 
 class Reporter:
-    """A `Report` for one claimed run. Use as a context manager: the thread lives inside it.
+    """A `Report` for one claimed run or evaluation. Use as a context manager: the thread lives inside it.
+
+    `recipe`, `history` and `train_pictures` are those of a run; an evaluation has no epochs.
 
     Calling it raises `Cancelled`, `Stopped` or `LeaseLost`; what was checkpointed stays.
     """
@@ -40,9 +42,9 @@ class Reporter:
         self,
         claim: jobs.JobClaim,
         *,
-        recipe: Recipe,
-        history: list[dict[str, Any]],
-        train_pictures: int,
+        recipe: Recipe | None = None,
+        history: Sequence[dict[str, Any]] = (),
+        train_pictures: int = 0,
         should_stop: Callable[[], bool] = lambda: False,
         also: Report = silent,
     ) -> None:
@@ -156,6 +158,8 @@ class Reporter:
         return described
 
     def _epochs(self, stage: str) -> int:
+        if self._recipe is None:
+            return 0
         if stage == "head":
             return self._recipe.frozen.epochs
         return self._recipe.fine_tune.epochs if stage == "fine-tune" and self._recipe.fine_tune is not None else 0
@@ -163,6 +167,8 @@ class Reporter:
     def _pictures_a_unit(self, stage: str) -> int:
         if stage == "head":
             return self._train_pictures
+        if self._recipe is None:
+            return 1
         return self._recipe.fine_tune.batch_size if stage == "fine-tune" and self._recipe.fine_tune is not None else 1
 
     def _remember(self, progress: Progress, described: Mapping[str, Any], now: float) -> None:

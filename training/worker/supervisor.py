@@ -1,4 +1,4 @@
-"""Own one run as Celery's prefork child sees it: claim it, start its process, watch the lease and the worker.
+"""Own one run or evaluation as Celery's prefork child sees it: claim it, start its process, watch lease and worker.
 
 The message has been acknowledged before this begins; nothing here depends on it. The lease in the row decides: while
 it is held the process works, once it is lost the process is ended, and when the process dies the row goes back to the
@@ -7,8 +7,10 @@ queue at once, without waiting for the lease to run out.
 
 import contextlib
 import fcntl
+import itertools
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,12 +19,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from training.models import TrainingRun
+from training.models import EvaluationJob, Job, TrainingRun
 from training.services import jobs
 from training.worker.stopping import stop_announced
 
@@ -36,44 +37,82 @@ machine sends no heartbeat yet."""
 PATIENCE: Final = 60.0
 """Seconds a process has to leave after SIGTERM: the current batch, at worst the tracing of the first."""
 
+KINDS: Final[dict[type[Job], str]] = {TrainingRun: "run", EvaluationJob: "evaluation"}
+"""What needs the machine's accelerator, and what the process that does it calls it."""
+
 
 class DeviceBusy(Exception):
-    """Another training runs on this machine's accelerator (or its processors)."""
+    """Another training or evaluation runs on this machine's accelerator (or its processors)."""
 
 
 @contextlib.contextmanager
 def device() -> Iterator[None]:
-    """One training at a time per machine and set of visible GPUs, whoever starts it. Raises DeviceBusy."""
+    """One network at a time on each GPU that this process may see, whoever starts it. Raises DeviceBusy.
+
+    Each visible GPU has a lock of its own, whatever order they are named in; who may see all of them excludes everybody
+    else on the machine. A GPU that one process names by number and another by its UUID counts as two.
+    """
     folder = Path(settings.TRAINING_WORK_DIR)
     folder.mkdir(parents=True, exist_ok=True)
-    gpus = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "-").replace("/", "-")
-    with (folder / f"device-{socket.gethostname()}-{gpus}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DeviceBusy("Another training runs on this machine; wait for it, or cancel it.") from error
+    with contextlib.ExitStack() as held:
+        for name, mode in _locks(os.environ.get("CUDA_VISIBLE_DEVICES")):
+            lock = held.enter_context((folder / f"device-{socket.gethostname()}-{name}.lock").open("w"))
+            try:
+                fcntl.flock(lock, mode | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DeviceBusy("Another training runs on this machine; wait for it, or cancel it.") from error
         yield
 
 
-def supervise_run(run_id: UUID) -> None:
-    """What a message asks for. A run that is not waiting, or a busy device, makes it a message for nothing."""
+def _locks(visible: str | None) -> list[tuple[str, int]]:
+    """Names and modes of the locks to hold, in the order in which everybody takes them.
+
+    `visible` is CUDA_VISIBLE_DEVICES: None where every GPU is, none of them where it is empty; CUDA ends the list at
+    the first -1.
+    """
+    if visible is None:
+        return [("all", fcntl.LOCK_EX)]
+    names = list(itertools.takewhile(lambda name: name != "-1", (each.strip() for each in visible.split(","))))
+    devices = {re.sub(r"[^A-Za-z0-9.-]", "-", name) for name in names if name} or {"processors"}
+    return [("all", fcntl.LOCK_SH), *((name, fcntl.LOCK_EX) for name in sorted(devices))]
+
+
+def supervise_next() -> None:
+    """What a message asks for: do the run or evaluation that has waited longest, whichever the message was about.
+
+    Nothing waiting, or a busy device, makes it a message for nothing: when the device is free again, its user wakes
+    the next.
+    """
     try:
         with device():
-            claim = jobs.claim(TrainingRun, run_id)
-            if claim is not None:
-                _supervise(claim)
+            claim = jobs.claim_oldest(list(KINDS))
+            if claim is None:
+                return
+            _supervise(claim)
     except DeviceBusy:
-        logger.info("Run %s waits: another training runs here.", run_id)
+        logger.info("What was asked for waits: another training runs here.")
+        return
+    jobs.wake_next(list(KINDS))
 
 
 def _supervise(claim: jobs.JobClaim) -> None:
     worker = os.getppid()
     process = subprocess.Popen(
-        [sys.executable, "-m", "training.worker.process", str(claim.pk), str(claim.lease), str(claim.attempt)],
+        [
+            sys.executable,
+            "-m",
+            "training.worker.process",
+            KINDS[claim.model],
+            str(claim.pk),
+            str(claim.lease),
+            str(claim.attempt),
+        ],
         cwd=settings.BASE_DIR,
         stdin=subprocess.DEVNULL,
     )
-    logger.info("Run %s: attempt %d in process %d.", claim.pk, claim.attempt, process.pid)
+    logger.info(
+        "%s %s: attempt %d in process %d.", KINDS[claim.model].capitalize(), claim.pk, claim.attempt, process.pid
+    )
     started = time.monotonic()
     next_look, told = started + LEASE_EVERY, 0.0
     try:
@@ -102,12 +141,12 @@ def _supervise(claim: jobs.JobClaim) -> None:
 
 
 def _held(claim: jobs.JobClaim, *, renew: bool) -> bool:
-    """Whether the run is still this worker's; a database that does not answer counts as yes, the process asks too."""
+    """Whether the job is still this worker's; a database that does not answer counts as yes, the process asks too."""
     try:
         if renew:
             with contextlib.suppress(jobs.CancelRequested, jobs.LeaseLost):
                 jobs.heartbeat(claim)
-        rows = TrainingRun.objects.filter(pk=claim.pk)
+        rows = claim.model._default_manager.filter(pk=claim.pk)
         # Where it has ended a moment ago, the process is on its way out.
         return rows.filter(lease=claim.lease).exists() or rows.filter(finished__isnull=False).exists()
     except (OperationalError, InterfaceError):
@@ -121,5 +160,5 @@ def _process_lost(claim: jobs.JobClaim, returncode: int) -> None:
         why = signal.Signals(-returncode).name
     if returncode == -signal.SIGKILL:
         why += ", most often because memory ran out"
-    logger.error("The process of run %s ended with %s.", claim.pk, why)
-    jobs.worker_lost(claim, detail=f"The training process ended with {why}.")
+    logger.error("The process of %s %s ended with %s.", KINDS[claim.model], claim.pk, why)
+    jobs.worker_lost(claim, detail=f"The process of the {KINDS[claim.model]} ended with {why}.")

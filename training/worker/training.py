@@ -1,44 +1,31 @@
-"""Own one claimed run from its rows to its classifier: train, evaluate, register, finish; or fail with a reason.
+"""Own one claimed run from its rows to its classifier: train, evaluate, register, finish.
 
 The same code runs under the training worker (in a process of its own) and under `manage.py train` in the foreground.
-Whatever happens, the row ends in one terminal state or goes back to the queue; a run whose lease is lost writes
-nothing more.
 """
 
 import contextlib
-import errno
-import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from diagnoses.faults import fault
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
-from diagnoses.inference.export import ExportError
-from diagnoses.inference.network import WeightsError
-from diagnoses.inference.sealing import SealingError
 from diagnoses.models import Classifier
-from diagnoses.services import ClassifierError, bundle_directory, register_bundle
+from diagnoses.services import bundle_directory, register_bundle
 from training.data.reading import SealedData, read_sealed
 from training.evaluation.room import evaluate_classifier, measure_bundle
 from training.models import Job, TrainingRun
-from training.pipeline.faults import ExamplesError
-from training.pipeline.fit import TrainingError
-from training.pipeline.progress import Cancelled, Progress, Report, silent
+from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.run import train_classifier
-from training.recipes import Recipe, RecipeError
+from training.recipes import Recipe
 from training.services import jobs
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.worker.reporter import Reporter, Stopped
-
-logger = logging.getLogger(__name__)
-
-OUT_OF_MEMORY: Final = ("ResourceExhaustedError", "XlaRuntimeError", "MemoryError")
-"""Names of the errors by which TensorFlow, JAX and Python say that memory ran out; no common class exists."""
+from training.worker.ending import carry_out
+from training.worker.reporter import Reporter
 
 
 def run_folder(run: TrainingRun) -> Path:
@@ -53,32 +40,14 @@ def train_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed run. Returns the state it ended in, QUEUED when it was given back, None when the lease was lost.
-
-    `when_stopped` is QUEUED for a worker, whose successor goes on, or CANCELLED for a person at a keyboard.
-
-    Expected failures are recorded and returned; a surprise is recorded and raised.
-    """
-    try:
-        with _failures():
-            _train(claim, should_stop, also)
-        return Job.Status.SUCCEEDED
-    except jobs.LeaseLost:
-        logger.warning("Run %s belongs to another worker now; nothing more is written here.", claim.pk)
-        return None
-    except (Cancelled, Stopped) as reason:
-        if isinstance(reason, Stopped) and when_stopped == Job.Status.QUEUED:
-            _say(claim, "The worker was stopped; the run waits for the next one.")
-            return Job.Status.QUEUED if jobs.give_back(claim) else None
-        _say(claim, "Cancelled; the checkpoint stays, and the run can be resumed.")
-        return Job.Status.CANCELLED if jobs.finish(claim, Job.Status.CANCELLED) else None
-    except _Failure as failure:
-        _say(claim, f"Failed ({failure.code}): {failure}")
-        logger.warning("Run %s failed: %s.", claim.pk, failure.code)
-        return _fail(claim, failure.code, str(failure))
-    except Exception as error:
-        _fail(claim, "unexpected", f"{type(error).__name__}: {error}")
-        raise
+    """Do a claimed run; returns as `carry_out` does."""
+    return carry_out(
+        claim,
+        lambda: _train(claim, should_stop, also),
+        when_stopped=when_stopped,
+        cancelled="Cancelled; the checkpoint stays, and the run can be resumed.",
+        disk_full="The disk is full. Free some space and resume the run: it goes on from its last whole checkpoint.",
+    )
 
 
 def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) -> None:
@@ -165,50 +134,3 @@ def _imagenet_weights(recipe: Recipe) -> Path | None:
 
 def _parent(run: TrainingRun) -> Bundle | None:
     return None if run.parent is None else read_bundle(bundle_directory(run.parent))
-
-
-class _Failure(Exception):
-    def __init__(self, code: str, message: str) -> None:
-        self.code = code
-        super().__init__(message)
-
-
-@contextlib.contextmanager
-def _failures() -> Iterator[None]:
-    """Turn what is known to go wrong into a code and a sentence that says what to do."""
-    try:
-        yield
-    except (TrainingError, SealingError) as error:
-        raise _Failure(error.code, str(error)) from error
-    except (RecipeError, WeightsError, ExamplesError, ExportError, BundleError, ClassifierError) as error:
-        raise _Failure(CODES_OF[type(error)], str(error)) from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = "The disk is full. Free some space and resume the run: it goes on from its last whole checkpoint."
-            raise _Failure("disk_full", message) from error
-        raise
-    except Exception as error:
-        if type(error).__name__ in OUT_OF_MEMORY:
-            message = "Memory ran out. Choose a smaller batch_size or input_size, or a machine with more memory."
-            raise _Failure("out_of_memory", message) from error
-        raise
-
-
-CODES_OF: Final[dict[type[Exception], str]] = {
-    RecipeError: "bad_settings",
-    WeightsError: "weights",
-    ExamplesError: "data",
-    ExportError: "export",
-    BundleError: "parent_bundle",
-    ClassifierError: "registration",
-}
-
-
-def _fail(claim: jobs.JobClaim, code: str, detail: str) -> Job.Status | None:
-    ended = jobs.finish(claim, Job.Status.FAILED, failure_code=code, failure_detail=detail[:2000])
-    return Job.Status.FAILED if ended else None
-
-
-def _say(claim: jobs.JobClaim, line: str) -> None:
-    with contextlib.suppress(jobs.LeaseLost):
-        jobs.append_log(claim, line)

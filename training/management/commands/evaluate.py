@@ -1,4 +1,4 @@
-"""`manage.py evaluate VERSION [--dataset NAME]`: what a classifier achieves on a sealed test split, as a table."""
+"""`manage.py evaluate VERSION [--dataset NAME] [--queue]`: what a classifier achieves on a test split."""
 
 from typing import Any
 
@@ -7,9 +7,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from diagnoses.inference.bundle import BundleError
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
+from training.evaluation.figures import figure_of
 from training.models import Dataset, Evaluation
 from training.pipeline.faults import ExamplesError
-from training.services.evaluations import evaluation_on
+from training.services.evaluations import EvaluationRejected, evaluation_on, request_evaluation
+from training.services.exposure import dealt_fingerprint
+from training.services.jobs import queue_position
 
 
 class Command(BaseCommand):
@@ -18,6 +21,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="of the classifier")
         parser.add_argument("--dataset", metavar="NAME", help="by default the data set it was trained on")
+        parser.add_argument("--queue", action="store_true", help="let the training worker do it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         classifier = Classifier.objects.filter(version=options["version"]).first()
@@ -26,14 +30,22 @@ class Command(BaseCommand):
             raise CommandError(f"There is no classifier {options['version']}. There are: {known}.")
         dataset = self._dataset(classifier, options["dataset"])
         evaluation = evaluation_on(classifier, dataset)
+        if evaluation is None and options["queue"]:
+            try:
+                job = request_evaluation(classifier=classifier, dataset=dataset)
+            except EvaluationRejected as error:
+                raise CommandError(str(error)) from error
+            self.stdout.write(f"Queued as evaluation job {job.pk}, number {queue_position(job)} in the queue.")
+            return
         if evaluation is None:
             from training.evaluation.room import evaluate_classifier
             from training.progress_bar import ProgressBar
+            from training.worker.supervisor import DeviceBusy, device
 
             try:
-                with ProgressBar() as bar:
+                with device(), ProgressBar() as bar:
                     evaluation = evaluate_classifier(classifier=classifier, dataset=dataset, report=bar)
-            except (BundleError, ExamplesError) as error:
+            except (BundleError, ExamplesError, DeviceBusy) as error:
                 raise CommandError(str(error)) from error
         self.stdout.write(table(evaluation))
 
@@ -42,8 +54,9 @@ class Command(BaseCommand):
             dataset = Dataset.objects.filter(name=name).first()
         else:
             # The same files may be there under another seed, whose test split holds what this one learned from.
-            same = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"])
-            dataset = same.filter(split_fingerprint=classifier.manifest["split"]["fingerprint"]).first()
+            same = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"]).defer("eda")
+            split = classifier.manifest["split"]["fingerprint"]
+            dataset = next((each for each in same if split in (each.split_fingerprint, dealt_fingerprint(each))), None)
         if dataset is None:
             known = ", ".join(Dataset.objects.filter(has_images=True).values_list("name", flat=True)) or "none yet"
             raise CommandError(f"Say with --dataset which data set to measure on. There are: {known}.")
@@ -51,7 +64,7 @@ class Command(BaseCommand):
 
 
 def table(evaluation: Evaluation) -> str:
-    """The figures as plain text, 80 columns."""
+    """The figures as plain text, at most 100 columns."""
     figures = evaluation.metrics
     lines = [
         f"{evaluation.classifier} on the {evaluation.split} split of {evaluation.dataset}: "
@@ -59,7 +72,13 @@ def table(evaluation: Evaluation) -> str:
         "95 % bootstrap intervals in brackets.",
         "",
     ]
-    if not figures.get("sealed_before_training", True):
+    exposure = figures.get("exposure") or {}
+    if exposure.get("seen"):
+        lines[2:2] = [
+            f"{exposure['by']} learned from {exposure['seen']} of these images, or from others of",
+            "their lesions: the figures flatter it.",
+        ]
+    elif not figures.get("sealed_before_training", True):
         lines[2:2] = [
             "It, or a classifier it continues, was trained on another split, perhaps on some of",
             "these images: the figures may flatter it.",
@@ -71,18 +90,18 @@ def table(evaluation: Evaluation) -> str:
         f"{'Balanced accuracy':<28}{_figure(figures['balanced_accuracy'])}",
         f"{'Accuracy':<28}{accuracy}   ({baseline})",
         f"{'Malignant AUC':<28}{_figure(figures['malignant_auc'])}",
-        f"{'Calibration error':<28}{error['before']:.3f} before, {error['after']:.3f} after temperature",
+        f"{'Calibration error':<28}{_figure(error['after'])}   (before temperature: {_figure(error['before'])})",
         "",
-        f"{'':<6}{'images':>7}  {'sensitivity':<24}{'specificity':>11}{'precision':>11}{'AUC':>7}{'AUC80':>7}",
+        f"{'':<6}{'images':>7}  {'sensitivity':<24}{'specificity':<24}{'precision':<24}",
     ]
+    rows = figures["per_diagnosis"]
     for code in CODES:
-        row = figures["per_diagnosis"][code]
-        lines.append(
-            f"{code:<6}{row['pictures']:>7}  {_figure(row['sensitivity']):<24}"
-            f"{_number(row['specificity']['value']):>11}{_number(row['precision']['value']):>11}"
-            f"{_number(row['auc']['value']):>7}"
-            f"{_number(row['auc_above_80_sensitivity']):>7}"
-        )
+        cells = "".join(f"{_figure(rows[code][name]):<24}" for name in ("sensitivity", "specificity", "precision"))
+        lines.append(f"{code:<6}{rows[code]['pictures']:>7}  {cells}".rstrip())
+    lines += ["", f"{'':<6}{'':>7}  {'AUC':<24}{'AUC above 80 % sensitivity':<24}"]
+    for code in CODES:
+        cells = "".join(f"{_figure(rows[code][name]):<24}" for name in ("auc", "auc_above_80_sensitivity"))
+        lines.append(f"{code:<6}{'':>7}  {cells}".rstrip())
     lines += ["", "Malignant against benign", f"{'':<12}{'threshold':>10}  {'sensitivity':<24}{'specificity':<24}"]
     for name, point in figures["operating_points"].items():
         rates = f"{_figure(point['sensitivity']):<24}{_figure(point['specificity'])}"
@@ -90,7 +109,10 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _figure(figure: dict[str, float | None]) -> str:
+def _figure(stored: Any) -> str:
+    figure = figure_of(stored)
+    if figure["low"] is None:
+        return _number(figure["value"])
     return f"{_number(figure['value'])} ({_number(figure['low'])} to {_number(figure['high'])})"
 
 

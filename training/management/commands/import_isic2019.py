@@ -32,6 +32,11 @@ class Command(BaseCommand):
             action="store_true",
             help="isic-cli: skip images whose diagnosis is none of the eight instead of refusing the table",
         )
+        parser.add_argument(
+            "--near-duplicates-apart",
+            action="store_true",
+            help="deal by lesion id alone; without it pictures that look alike are put on one side of the split",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         from training.data.refusals import ImportRefused
@@ -48,6 +53,7 @@ class Command(BaseCommand):
             metadata=options["metadata"],
             images=options["images"],
             leave_out_unmapped=options["leave_out_unmapped"],
+            near_together=not options["near_duplicates_apart"],
         )
         try:
             with ProgressBar() as bar:
@@ -73,5 +79,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"Exact copies: {duplicates['exact_copies_count']}. Near duplicates (at most "
                 f"{duplicates['near_within_bits']} of 256 bits): {duplicates['near_count']}, of different lesions: "
-                f"{duplicates['near_other_lesion_count']}."
+                f"{duplicates['near_other_lesion_count']}; of those on two sides of the split: "
+                f"{duplicates['near_across_splits_count']}."
             )
+        moved = split.get("near_together", {}).get("moved", {})
+        if moved:
+            self.stdout.write(f"Moved to one side with what they look like: {len(moved)} images.")
