@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
-from diagnoses.inference.bundle import MANIFEST_NAME, SEALED_FILES, BundleError, file_sha256, read_bundle
+from diagnoses.inference.bundle import MANIFEST_NAME, BundleError, file_sha256, read_bundle
 from diagnoses.models import Classifier
 
 logger = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
     if existing is None and Classifier.objects.filter(version=bundle.version).exists():
         raise ClassifierError(f"Version {bundle.version} is another bundle already; seal this one under another name.")
     folder = f"bundles/{bundle.sha256}"
-    for path in (directory / name for name in (MANIFEST_NAME, *SEALED_FILES)):
+    for path in (directory / name for name in (MANIFEST_NAME, *bundle.manifest.files)):
         name = f"{folder}/{path.name}"
         if _is_stored(path, name):
             continue
