@@ -52,24 +52,8 @@ def advice_on(photo: Photo, prediction: Prediction) -> Advice:
     assessed = prediction.assessed
     if assessed is None:
         return _without_decision(prediction)
-    if assessed.decision is Decision.URGENT:
-        return Advice(
-            kind=assessed.decision.value,
-            title=_("See a doctor within days"),
-            detail=_(
-                "The picture strongly resembles skin cancers. A picture proves nothing, but have a doctor look at the "
-                "spot within days, and in any case within two weeks."
-            ),
-        )
-    if assessed.decision is Decision.SOON:
-        return Advice(
-            kind=assessed.decision.value,
-            title=_("Have a doctor look at it soon"),
-            detail=_(
-                "The picture resembles skin cancers closely enough that a doctor should look at the spot within the "
-                "next weeks. A picture proves nothing; please make an appointment."
-            ),
-        )
+    if assessed.decision in {Decision.URGENT, Decision.SOON}:
+        return _see_a_doctor(prediction, urgent=assessed.decision is Decision.URGENT)
     if assessed.decision is Decision.NOT_ASSESSED:
         return Advice(
             kind=assessed.decision.value,
@@ -92,6 +76,32 @@ def reasons_of(assessed: Assessment) -> tuple[Reason, ...]:
     return tuple(
         GATE_REASONS[result.code] for result in assessed.gates if result.gate in REFUSING and not result.passed
     )
+
+
+def _see_a_doctor(prediction: Prediction, *, urgent: bool) -> Advice:
+    diagnosis = Diagnosis(prediction.diagnosis)
+    if urgent:
+        title = _("See a doctor within days")
+        detail = _(
+            "The picture strongly resembles skin cancers. A picture proves nothing, but have a doctor look at the spot "
+            "within days, and in any case within two weeks."
+        )
+    elif diagnosis.precursor:
+        title = _("Have a doctor look at it soon")
+        detail = _(
+            "What the picture most resembles is no cancer but can become one, and is usually treated: a doctor should "
+            "look at the spot within the next weeks. A picture proves nothing; please make an appointment."
+        )
+    else:
+        title = _("Have a doctor look at it soon")
+        detail = _(
+            "The picture resembles skin cancers closely enough that a doctor should look at the spot within the next "
+            "weeks. A picture proves nothing; please make an appointment."
+        )
+    if not diagnosis.malignant and not diagnosis.precursor:
+        # Otherwise the harmless name further down would seem to take the advice back.
+        detail += " " + _("This holds although what it most resembles is harmless.")
+    return Advice(kind=(Decision.URGENT if urgent else Decision.SOON).value, title=title, detail=detail)
 
 
 def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advice:

@@ -56,6 +56,18 @@ DECISION_NAMES: Final[dict[Decision, str | Promise]] = {
     Decision.NOT_ASSESSED: _("Could not be assessed"),
 }
 
+# What each of them stands for, in one sentence.
+DECISION_MEANINGS: Final[dict[Decision, str | Promise]] = {
+    Decision.URGENT: _("The cancers together reach the upper level: within days, and in any case within two weeks."),
+    Decision.SOON: _(
+        "They reach the lower level, or the picture most resembles something that can become a cancer: within weeks."
+    ),
+    Decision.MONITOR: _("They stay below both levels: take another photo by the day that is named, and compare."),
+    Decision.NOT_ASSESSED: _(
+        "The photo is not good enough, or unlike the pictures the classifier learned from, so it gives no answer."
+    ),
+}
+
 SAFETY_NET: Final = _("If the spot changes, bleeds or worries you, see a doctor, whatever this page says.")
 
 

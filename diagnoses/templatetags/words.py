@@ -1,9 +1,11 @@
 """What templates print: names of diagnoses, shares as per cent, lengths of time, icons."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from django import template
 from django.templatetags.static import static
+from django.utils.formats import localize
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -79,6 +81,12 @@ def diagnosis_names(codes: Sequence[str]) -> str:
 def hundredths(share: float) -> int:
     """A share as a whole number of a hundred, as in "12 of 100": 0.1234 -> 12."""
     return round(share * 100)
+
+
+@register.filter
+def significant(number: float) -> str:
+    """A measured figure with three significant digits: 0.073412 -> "0.0734", 41.25 -> "41.2", 3.0 -> "3"."""
+    return str(localize(Decimal(f"{number:.3g}")))
 
 
 @register.filter

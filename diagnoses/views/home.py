@@ -2,19 +2,23 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from diagnoses.inference.assessment import Decision
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import Diagnosis
+from diagnoses.texts import DECISION_MEANINGS, DECISION_NAMES
+from diagnoses.views.lists import WORKLIST
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Strangers read what this is; patients go to their photos, clinicians and administrators to the review list."""
+    """Strangers read what this is; patients go to their photos, clinicians and administrators to their worklist."""
     user = request.user
     if isinstance(user, User):
-        return redirect("review-list" if user.sees_all_patients else "photo-list")
+        return redirect(f"{reverse('review-list')}?{WORKLIST}" if user.sees_all_patients else "photo-list")
     return render(request, "diagnoses/home.html")
 
 
@@ -24,5 +28,9 @@ def about(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "diagnoses/about.html",
-        {"diagnoses": list(Diagnosis), "classifier": Classifier.objects.live()},
+        {
+            "diagnoses": list(Diagnosis),
+            "decisions": [(DECISION_NAMES[decision], DECISION_MEANINGS[decision]) for decision in Decision],
+            "classifier": Classifier.objects.live(),
+        },
     )

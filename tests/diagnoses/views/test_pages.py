@@ -23,7 +23,12 @@ SignIn = Callable[[User], Client]
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("who", "where"), [("patient", "/photos/"), ("clinician", "/review/"), ("administrator", "/review/")]
+    ("who", "where"),
+    [
+        ("patient", "/photos/"),
+        ("clinician", "/review/?sort=urgent&finding=no"),
+        ("administrator", "/review/?sort=urgent&finding=no"),
+    ],
 )
 def test_home_leads_everybody_to_their_own(
     who: str, where: str, request: pytest.FixtureRequest, sign_in: SignIn
