@@ -3,9 +3,13 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 # The admin has no door of its own: its login is the site's, with the same rate limits and second factor (R11, R12).
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# Passwords are changed in one place too, which ends other sessions and tokens.
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment,method-assign]
+admin.site.password_change_done = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment,method-assign]
 admin.site.site_header = "Teri"
 admin.site.site_title = "Teri"
 
@@ -16,3 +20,5 @@ urlpatterns = [
     path("health/", include("diagnoses.health")),
     path("", include("diagnoses.urls")),
 ]
+
+handler500 = "diagnoses.views.errors.server_error"

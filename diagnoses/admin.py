@@ -24,7 +24,17 @@ from knox.models import AuthToken
 from accounts.admin import ReadOnlyAdmin
 from accounts.models import User
 from diagnoses.inference.bundle import BundleError
-from diagnoses.models import Classifier, Finding, KnownImage, Lesion, Photo, Prediction, Worker
+from diagnoses.models import (
+    Classifier,
+    ClassifierAlarm,
+    FeatureIndex,
+    Finding,
+    KnownImage,
+    Lesion,
+    Photo,
+    Prediction,
+    Worker,
+)
 from diagnoses.services import ClassifierError, promote_classifier, view_photo
 
 M = TypeVar("M", bound=Model)
@@ -193,7 +203,7 @@ class KnownImageAdmin(LongListAdmin[KnownImage]):
     list_display = ["image", "dataset", "diagnosis"]
     list_filter = ["dataset", "diagnosis"]
     search_fields = ["image", "original_sha256__exact"]
-    fields = ["dataset", "image", "diagnosis", "original_sha256"]
+    fields = ["dataset", "image", "diagnosis", "lesion", "original_sha256"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[KnownImage]:
         return super().get_queryset(request).defer("content_hash")
@@ -205,3 +215,28 @@ class WorkerAdmin(LongListAdmin[Worker]):
 
     list_display = ["name", "runtime", "classifier", "last_seen"]
     fields = ["name", "runtime", "classifier", "last_seen"]
+
+
+@admin.register(FeatureIndex)
+class FeatureIndexAdmin(LongListAdmin[FeatureIndex]):
+    """How far the search for similar cases is, for each classifier that may be asked. The worker does the work."""
+
+    list_display = ["classifier", "cases", "waiting", "updated"]
+    list_select_related = ["classifier"]
+    fields = ["classifier", "cases", "waiting", "median_similarity", "low_similarity", "updated"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FeatureIndex]:
+        return super().get_queryset(request).defer("classifier__manifest")
+
+
+@admin.register(ClassifierAlarm)
+class ClassifierAlarmAdmin(LongListAdmin[ClassifierAlarm]):
+    """When a live classifier's answers were not those of one that works, and how long."""
+
+    list_display = ["classifier", "code", "raised", "cleared"]
+    list_filter = ["code", "raised"]
+    list_select_related = ["classifier"]
+    fields = ["classifier", "code", "detail", "raised", "cleared"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClassifierAlarm]:
+        return super().get_queryset(request).defer("classifier__manifest")

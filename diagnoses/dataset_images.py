@@ -1,23 +1,29 @@
 """Own reading a labelled data set in the official ISIC layout, to recognise its images when somebody uploads one.
 
-Plain files in, plain values out: no Django, so that the work can be spread over processes. Nothing of the pictures is
-kept but a fingerprint.
+Plain files in, plain values out: no Django, so that the work can be spread over processes. What is made of a picture is
+a fingerprint, and a small copy of it for those who compare cases.
 
 Layout: a ground truth CSV with the columns `image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK`, one row an image, exactly one 1
-in each; images named `<image>.jpg` in a folder or a zip, in any sub-folder.
+in each; images named `<image>.jpg` in a folder or a zip, in any sub-folder. Where there is a metadata CSV, its columns
+`image` and `lesion_id` say which images show one lesion.
 Source: ISIC 2019 challenge, https://challenge.isic-archive.com/data/
 """
 
 import csv
 import hashlib
+import io
+import lzma
 import multiprocessing
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
+
+from PIL import Image
 
 from diagnoses.intake import IntakeLimits, PhotoRejected, content_hash, read_image
 from diagnoses.taxonomy import CODES, UNKNOWN_CODE
@@ -26,6 +32,12 @@ COLUMNS: Final = ("image", *CODES, UNKNOWN_CODE)
 PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png"})
 FAULTS_SHOWN: Final = 20  # enough to see what kind of mistake it is
 CHUNK: Final = 64  # images handed to a process at a time
+# What reading a member of a damaged zip raises; RuntimeError: it is encrypted, or packed in a way Python does not know.
+UNREADABLE: Final = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
+
+SMALL_SIDE: Final = 256
+"""Pixels of a small picture's longer side: more than the default network looks at, and still a thumbnail (10 kB)."""
+SMALL_QUALITY: Final = 90
 
 
 class DatasetError(Exception):
@@ -44,6 +56,44 @@ class Fingerprint:
 
     original_sha256: str
     content_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SmallPicture:
+    """A copy of an image, at most `SMALL_SIDE` pixels a side: a JPEG without metadata, and the SHA-256 of the file."""
+
+    original_sha256: str
+    jpeg: bytes
+    width: int
+    height: int
+
+
+Made = TypeVar("Made", Fingerprint, SmallPicture)
+
+
+def small_picture(data: bytes) -> SmallPicture:
+    """The small copy of an image file. Raises PhotoRejected for what is no picture."""
+    image = read_image(data, limits=IntakeLimits())
+    if max(image.size) > SMALL_SIDE:
+        scale = SMALL_SIDE / max(image.size)
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image.info.clear()
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=SMALL_QUALITY)
+    return SmallPicture(hashlib.sha256(data).hexdigest(), file.getvalue(), image.width, image.height)
+
+
+def read_lesions(path: Path) -> dict[str, str]:
+    """Image name to lesion id, of a metadata CSV; images without one are left out. Raises DatasetError."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, strict=True)
+            if not {"image", "lesion_id"} <= set(rows.fieldnames or ()):
+                raise DatasetError([f"{path.name}: the columns image and lesion_id are missing."])
+            return {row["image"]: row["lesion_id"].strip() for row in rows if row["image"] and row["lesion_id"]}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError([f"{path.name} cannot be read: {error}"]) from error
 
 
 def read_ground_truth(path: Path) -> dict[str, str]:
@@ -99,22 +149,37 @@ def fingerprint_images(
     `progress` is called with the number of images finished since the last call. Raises DatasetError naming every
     image that is missing, there twice, or no picture.
     """
+    return dict(_made(_fingerprint, source, names, progress))
+
+
+def small_pictures(
+    source: Path, names: list[str], *, progress: Callable[[int], object] = lambda done: None
+) -> Iterator[SmallPicture]:
+    """Small copies of the named images, one after another, made on all cores. Otherwise as `fingerprint_images`."""
+    for _name, small in _made(_small, source, names, progress):
+        yield small
+
+
+def _made(
+    make: Callable[[tuple[Path, str]], Made | str],
+    source: Path,
+    names: list[str],
+    progress: Callable[[int], object],
+) -> Iterator[tuple[str, Made]]:
     members = _find(source, names)
     context = multiprocessing.get_context("spawn")  # a fork would share the caller's database connection
-    found: dict[str, Fingerprint] = {}
     faults: list[str] = []
     with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=context) as pool:
         for name, outcome in zip(
-            members, pool.map(_fingerprint, [(source, m) for m in members.values()], chunksize=CHUNK), strict=True
+            members, pool.map(make, [(source, m) for m in members.values()], chunksize=CHUNK), strict=True
         ):
             if isinstance(outcome, str):
                 faults.append(f"{members[name]}: {outcome}")
             else:
-                found[name] = outcome
+                yield name, outcome
             progress(1)
     if faults:
         raise DatasetError(faults)
-    return found
 
 
 def _find(source: Path, names: list[str]) -> dict[str, str]:
@@ -125,7 +190,7 @@ def _find(source: Path, names: list[str]) -> dict[str, str]:
         else:
             with zipfile.ZipFile(source) as archive:
                 files = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise DatasetError([f"{source.name} cannot be read: {error}"]) from error
     wanted = set(names)
     places: dict[str, str] = {}
@@ -147,15 +212,24 @@ def _find(source: Path, names: list[str]) -> dict[str, str]:
 
 def _fingerprint(place: tuple[Path, str]) -> Fingerprint | str:
     """In a process of its own: the fingerprint, or what is wrong with the file."""
-    source, member = place
     limits = IntakeLimits()
     try:
-        data = _read(source, member, limits)
+        data = _read(*place, limits)
         return Fingerprint(hashlib.sha256(data).hexdigest(), content_hash(read_image(data, limits=limits)))
     except PhotoRejected as rejection:
         return rejection.message
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
-        return str(error)
+    except UNREADABLE as error:
+        return str(error) or type(error).__name__
+
+
+def _small(place: tuple[Path, str]) -> SmallPicture | str:
+    """In a process of its own: the small copy, or what is wrong with the file."""
+    try:
+        return small_picture(_read(*place, IntakeLimits()))
+    except PhotoRejected as rejection:
+        return rejection.message
+    except UNREADABLE as error:
+        return str(error) or type(error).__name__
 
 
 _archives: dict[Path, zipfile.ZipFile] = {}

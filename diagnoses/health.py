@@ -3,6 +3,9 @@
 `live` touches nothing. `ready` asks the database, the broker, the storage, the live classifier and the workers, each on
 a thread of its own and for a bounded time: a frozen server makes the answer 503, never late. The answer holds no
 addresses, names or error messages: it is for load balancers, and anybody can read it. Details go to the log.
+
+`alarm` says besides whether the live classifier's recent answers are those of one that works. It does not make the site
+unready: taking it away would not mend the classifier, and hide the results that people wait for.
 """
 
 import logging
@@ -21,7 +24,7 @@ from django.urls import path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from diagnoses.models import Classifier, Worker
+from diagnoses.models import Classifier, ClassifierAlarm, Worker
 from diagnoses.queue import queue_depth
 
 logger = logging.getLogger(__name__)
@@ -56,6 +59,11 @@ def worker() -> bool:
     return Worker.objects.heard_from_lately().exists()
 
 
+def quiet() -> bool:
+    """No alarm rings about the live classifier."""
+    return not ClassifierAlarm.objects.ringing().exists()
+
+
 class StorageProbe:
     """The storage takes a file, gives it back and lets it go."""
 
@@ -85,6 +93,9 @@ CHECKS: Final[dict[str, Check]] = {
 }
 
 
+ALARM: Final[Check] = quiet
+
+
 class _Probes:
     """Runs checks on threads. One that hangs is not started a second time: it fails until it comes back."""
 
@@ -99,7 +110,7 @@ class _Probes:
         with self._lock:
             if self._executor is None:
                 # Made at the first use: gunicorn forks before that, and threads do not survive a fork.
-                self._executor = ThreadPoolExecutor(max_workers=len(CHECKS), thread_name_prefix="health")
+                self._executor = ThreadPoolExecutor(max_workers=len(CHECKS) + 1, thread_name_prefix="health")
             for name, check in checks.items():
                 earlier = self._running.get(name)
                 if earlier is None or earlier.done():
@@ -141,11 +152,14 @@ def live(request: HttpRequest) -> JsonResponse:
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when everything a photo needs is there, else 503; each check says for itself."""
-    outcomes = _probes.run(CHECKS, patience=PATIENCE)
+    outcomes = _probes.run({**CHECKS, "alarm": ALARM}, patience=PATIENCE)
+    silent = outcomes.pop("alarm")
     good = all(outcomes.values())
     body = {
         "status": "ready" if good else "not ready",
         "checks": {name: "ok" if outcome else "failed" for name, outcome in outcomes.items()},
+        # Also "raised" where nobody could ask: then the database is among the failed checks.
+        "alarm": "none" if silent else "raised",
     }
     return JsonResponse(body, status=200 if good else 503)
 

@@ -45,6 +45,22 @@ def sweep_task() -> None:
     worker.heartbeat_and_sweep()
 
 
+@shared_task(name="diagnoses.index_similar_cases", soft_time_limit=50, time_limit=60)
+def index_similar_cases_task() -> None:
+    """A slice of the work on the index of similar cases."""
+    from diagnoses import worker
+
+    worker.index_similar_cases()
+
+
+@shared_task(name="diagnoses.watch_live_classifier", soft_time_limit=30, time_limit=40)
+def watch_live_classifier_task() -> None:
+    """Look whether the live classifier's recent answers are those of one that works."""
+    from diagnoses.services.alarms import watch_live_classifier
+
+    watch_live_classifier()
+
+
 @worker_process_init.connect
 def warm_up_child(**_: Any) -> None:
     """In a fresh child of the inference worker: forget the parent's connections and warm the network up."""

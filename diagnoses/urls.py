@@ -18,5 +18,6 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/image/", media.photo_image, name="photo-image"),
     path("photos/<uuid:photo_id>/thumbnail/", media.photo_thumbnail, name="photo-thumbnail"),
     path("photos/<uuid:photo_id>/heatmap/", media.photo_heatmap, name="photo-heatmap"),
+    path("review/references/<int:picture_id>/", media.reference_picture, name="reference-picture"),
     path("review/", lists.review_list, name="review-list"),
 ]

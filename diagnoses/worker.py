@@ -19,11 +19,12 @@ from PIL import Image
 from diagnoses.faults import fault
 from diagnoses.inference.bundle import BundleError, read_bundle
 from diagnoses.inference.heatmap import render_overlay
-from diagnoses.inference.runtime import LoadedClassifier, load_classifier
+from diagnoses.inference.runtime import LoadedClassifier, Outcome, load_classifier
 from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
 from diagnoses.models import Classifier, Photo, Worker
 from diagnoses.services import bundle_directory, claim_photo, fail_photo, fault_found, record_prediction, release_photo
 from diagnoses.services import sweep as sweep_photos
+from diagnoses.similar.indexing import Indexer, keep_vector
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +128,10 @@ def predict_photo(photo_id: UUID) -> None:
             heatmap_png=overlay,
             runtime=loaded.runtime,
             duration_ms=duration_ms,
+            assessment=outcome.assessment,
         )
         logger.info("Photo %s is analysed (%d ms).", photo_id, duration_ms)
+        _keep_vector(photo_id, classifier, outcome)
         fault("after_commit", photo=photo_id)
     except _ExpectedFailure as failure:
         fail_photo(claim=claim, code=failure.code)
@@ -160,6 +163,31 @@ def _stored_image(photo: Photo) -> Image.Image:
         return read_image(data, limits=STORED_LIMITS)
     except PhotoRejected as error:
         raise _ExpectedFailure("photo_unreadable") from error
+
+
+def _keep_vector(photo_id: UUID, classifier: Classifier, outcome: Outcome) -> None:
+    """For the search of similar cases. The answer is recorded already, and a vector that is missing is made later."""
+    try:
+        keep_vector(photo_id=photo_id, classifier=classifier, features=outcome.features)
+    except Exception:
+        logger.exception("Photo %s has no place among similar cases yet.", photo_id)
+
+
+_indexer = Indexer()
+
+
+def index_similar_cases() -> None:
+    """Give pictures their place among similar cases, for a few seconds and while nobody waits for an answer."""
+    try:
+        classifier, loaded = _engine.current()
+    except NoLiveClassifier:
+        return  # the next photo meets the same fault and says what follows from it
+    until = time.monotonic() + settings.INDEXING_SLICE.total_seconds()
+    _indexer.work(
+        classifier=classifier,
+        loaded=loaded,
+        should_stop=lambda: time.monotonic() > until or Photo.objects.waiting().exists(),
+    )
 
 
 def heartbeat_and_sweep() -> None:

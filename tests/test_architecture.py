@@ -40,6 +40,7 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.models"],
     ["diagnoses.queue", "diagnoses.media"],
     ["diagnoses.services"],
+    ["diagnoses.similar"],
     ["diagnoses.worker"],
     ["diagnoses.tasks"],
     ["diagnoses.paging", "diagnoses.forms", "diagnoses.advice", "diagnoses.figures", "diagnoses.templatetags"],

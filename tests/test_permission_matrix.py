@@ -21,7 +21,18 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts.models import AuditEntry, Role, User
-from diagnoses.models import Classifier, Finding, KnownImage, Lesion, Photo, Prediction, Worker
+from diagnoses.models import (
+    Classifier,
+    ClassifierAlarm,
+    FeatureIndex,
+    Finding,
+    KnownImage,
+    Lesion,
+    Photo,
+    Prediction,
+    ReferencePicture,
+    Worker,
+)
 from diagnoses.services import claim_photo, record_finding, record_prediction
 
 PEOPLE: Final = ("anonymous", "owner", "other", "clinician", "administrator", "deactivated")
@@ -117,6 +128,7 @@ TABLE: Final[dict[str, Row]] = {
     "photo-list": page(GET=SIGNED_IN),
     "photo-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
     "review-list": page(GET=CLINICIANS),
+    "reference-picture": Row({"GET": CLINICIANS}, NOBODY, {"picture_id": "reference"}),
     "photo": photo_page(GET=SEES_PHOTO),
     # Without htmx the fragment sends one on to its page.
     "photo-status": photo_page(GET=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
@@ -176,8 +188,9 @@ TABLE: Final[dict[str, Row]] = {
     # No door of its own: the site's sign-in page, and 403 for those who are signed in and no administrators.
     "admin:login": Row({}, (LOGIN, 403, 403, 403, FINE, LOGIN)),
     "admin:logout": Row({}, (GONE, GONE, GONE, GONE, FINE, GONE)),
-    "admin:password_change": admin_page(GET=ADMIN_READS),
-    "admin:password_change_done": admin_page(GET=ADMIN_READS),
+    # The site's own page changes it.
+    "admin:password_change": admin_page(GET=ADMIN_SENT_ON),
+    "admin:password_change_done": admin_page(GET=ADMIN_SENT_ON),
     "admin:autocomplete": admin_page(GET=ADMIN_REFUSED),
     "admin:jsi18n": admin_page(GET=ADMIN_READS),
     "admin:view_on_site": Row({}, ADMIN_ANY, {"content_type_id": "zero", "object_id": "zero"}),
@@ -193,6 +206,8 @@ TABLE: Final[dict[str, Row]] = {
     **admin_model("diagnoses_classifier", key="classifier"),
     **admin_model("diagnoses_knownimage", key="known"),
     **admin_model("diagnoses_worker", key="worker"),
+    **admin_model("diagnoses_featureindex", key="index"),
+    **admin_model("diagnoses_classifieralarm", key="alarm"),
     # The registry of training adds promotion to this page; its own tests say what it asks for.
     "admin:diagnoses_classifier_change": Row({"GET": ADMIN_READS}, ADMIN_ANY, {"object_id": "classifier"}),
 }
@@ -259,10 +274,14 @@ def world(db: None) -> dict[str, Any]:
         photo=photo, by=people["clinician"], diagnosis="MEL", source="histopathology", note="secret note"
     )
     worker = Worker.objects.create(name="worker", last_seen=timezone.now())
+    reference = ReferencePicture.objects.create(original_sha256="a" * 64, jpeg=b"pixels", width=1, height=1)
+    index = FeatureIndex.objects.create(classifier=classifier)
+    alarm = ClassifierAlarm.objects.create(classifier=classifier, code="constant")
     email = EmailAddress.objects.create(user=owner, email=owner.email, primary=True, verified=True)
     objects: dict[str, Any] = {
         "photo": photo.pk, "lesion": lesion.pk, "classifier": classifier.pk, "known": known.pk, "worker": worker.pk,
         "prediction": prediction.pk, "finding": finding.pk, "email": email.pk, "owner": owner.pk,
+        "reference": reference.pk, "index": index.pk, "alarm": alarm.pk,
         "entry": AuditEntry.objects.latest("pk").pk, "zero": 0, "word": "word", "app": "diagnoses",
     }  # fmt: skip
     return {"people": people, "objects": objects}

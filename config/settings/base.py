@@ -217,6 +217,13 @@ REPUBLISH_AFTER = timedelta(seconds=env.int("REPUBLISH_AFTER_SECONDS", default=2
 # A worker not heard from for this long counts as down.
 WORKER_SILENCE = timedelta(seconds=env.int("WORKER_SILENCE_SECONDS", default=30))
 
+# How long an inference worker indexes pictures for the search of similar cases before it does something else; less than
+# the interval, and it stops at once for a photo that waits.
+INDEXING_SLICE = timedelta(seconds=4)
+INDEXING_INTERVAL = timedelta(seconds=10)
+# How often the recent answers of the live classifier are looked at.
+WATCH_INTERVAL = timedelta(seconds=60)
+
 # --- Training ------------------------------------------------------------------------------------------------------
 
 # The only folder the admin may import from, and where the command line finds the data by default.
@@ -275,6 +282,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_INTERVAL,
         # A sweep that waited longer than the next one is not worth running.
         "options": {"expires": SWEEP_INTERVAL.total_seconds()},
+    },
+    "index-similar-cases": {
+        "task": "diagnoses.index_similar_cases",
+        "schedule": INDEXING_INTERVAL,
+        "options": {"expires": INDEXING_INTERVAL.total_seconds()},
+    },
+    "watch-live-classifier": {
+        "task": "diagnoses.watch_live_classifier",
+        "schedule": WATCH_INTERVAL,
+        "options": {"expires": WATCH_INTERVAL.total_seconds()},
     },
     "training-sweep": {
         "task": "training.sweep",

@@ -1,5 +1,6 @@
 """What the database knows: photographs, what classifiers said of them, what clinicians found."""
 
+from diagnoses.models.alarm import ClassifierAlarm
 from diagnoses.models.classifier import Classifier
 from diagnoses.models.erased_file import ErasedFile
 from diagnoses.models.fields import ContentHashField, DecisionField, DiagnosisField
@@ -8,19 +9,24 @@ from diagnoses.models.known_image import KnownImage
 from diagnoses.models.lesion import Lesion
 from diagnoses.models.photo import GroundTruth, Photo
 from diagnoses.models.prediction import Prediction
+from diagnoses.models.similar import FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.models.worker import Worker
 
 __all__ = [
     "Classifier",
+    "ClassifierAlarm",
     "ContentHashField",
     "DecisionField",
     "DiagnosisField",
     "ErasedFile",
+    "FeatureIndex",
+    "FeatureVector",
     "Finding",
     "GroundTruth",
     "KnownImage",
     "Lesion",
     "Photo",
     "Prediction",
+    "ReferencePicture",
     "Worker",
 ]

@@ -24,11 +24,16 @@ class KnownImageQuerySet(models.QuerySet["KnownImage"]):
 
 
 class KnownImage(models.Model):
-    """An image of a public data set, its diagnosis there, and what its content looks like. No pixels are kept."""
+    """An image of a public data set, its diagnosis there, and what its content looks like.
+
+    Its pixels, small, may lie in the `ReferencePicture` of the same file.
+    """
 
     dataset = models.CharField(_("data set"), max_length=100)
     image = models.CharField(_("image"), max_length=100, help_text=_("Name in the data set, such as ISIC_0024468."))
     diagnosis = DiagnosisField(_("diagnosis"))
+    # Of several images of one lesion only the nearest is shown as similar, and none to another of them.
+    lesion = models.CharField(_("lesion"), max_length=100, blank=True, help_text=_("Its name in the data set."))
     original_sha256 = models.CharField(_("SHA-256 of the file"), max_length=64)
     content_hash = ContentHashField(_("content hash"))
 

@@ -47,6 +47,8 @@ class Prediction(models.Model):
         verbose_name = _("prediction")
         verbose_name_plural = _("predictions")
         ordering = ["-created", "-id"]
+        # What the live classifier said lately is looked at every minute (diagnoses.services.alarms).
+        indexes = [models.Index(fields=["classifier", "-created"], name="prediction_newest")]
         constraints = [
             models.UniqueConstraint(fields=["photo", "classifier"], name="prediction_once"),
             models.CheckConstraint(

@@ -20,6 +20,7 @@ from diagnoses.services.photos import (
     retry_photo,
     submit_photo,
     view_photo,
+    view_picture,
 )
 from diagnoses.services.predictions import Claim, claim_photo, fail_photo, record_prediction, release_photo
 from diagnoses.services.recovery import SweepReport, sweep
@@ -48,4 +49,5 @@ __all__ = [
     "submit_photo",
     "sweep",
     "view_photo",
+    "view_picture",
 ]

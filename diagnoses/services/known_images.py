@@ -22,7 +22,7 @@ def register_known_images(images: Iterable[KnownImage]) -> int:
             batch_size=BATCH,
             update_conflicts=True,
             unique_fields=["dataset", "image"],
-            update_fields=["diagnosis", "original_sha256", "content_hash"],
+            update_fields=["diagnosis", "lesion", "original_sha256", "content_hash"],
         )
     return len(rows)
 

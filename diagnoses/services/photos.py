@@ -4,6 +4,7 @@ import functools
 import logging
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
@@ -21,8 +22,12 @@ from diagnoses.services.erasure import erase_files
 logger = logging.getLogger(__name__)
 
 
+PICTURE_LOOK = timedelta(hours=1)
+"""A picture asked for again within this time is the same look."""
+
+
 class IdempotencyConflict(Exception):
-    """The client used one Idempotency-Key for two different uploads."""
+    """The client used one Idempotency-Key for two different uploads: another file, or other words about it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +52,7 @@ def submit_photo(
     """Accept an upload: judge it, store it, queue it. When this returns, the photo cannot be lost any more.
 
     Raises `PhotoRejected` (nothing stored) when intake refuses the file, `IdempotencyConflict` when the key was used
-    for another file, PermissionError when the owner may not upload or the lesion is somebody else's.
+    for another upload, PermissionError when the owner may not upload or the lesion is somebody else's.
     """
     if not owner.is_active:
         raise PermissionError("This account is switched off.")
@@ -56,7 +61,7 @@ def submit_photo(
 
     accepted = accept_photo(data, limits=limits)
     if idempotency_key:
-        earlier = _earlier(owner, idempotency_key, accepted)
+        earlier = _earlier(owner, idempotency_key, accepted, metadata)
         if earlier is not None:
             return earlier
 
@@ -85,7 +90,7 @@ def submit_photo(
     except IntegrityError:
         _discard(written)
         # Two requests with one key at the same moment: the other one won.
-        earlier = _earlier(owner, idempotency_key, accepted) if idempotency_key else None
+        earlier = _earlier(owner, idempotency_key, accepted, metadata) if idempotency_key else None
         if earlier is None:
             raise
         return earlier
@@ -117,6 +122,23 @@ def view_photo(*, photo: Photo, by: User) -> None:
     if not by.sees_all_patients:
         raise PermissionError("This photo belongs to somebody else.")
     audit.record(actor=by, action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}")
+
+
+def view_picture(*, photo: Photo, by: User) -> None:
+    """The same for the picture or heatmap alone, once an hour: a page shows both, and a browser asks for pieces.
+
+    A look at the page counts as well.
+    """
+    if photo.owner_id != by.pk:
+        lately = AuditEntry.objects.filter(
+            subject=f"photo:{photo.pk}",
+            created__gte=timezone.now() - PICTURE_LOOK,
+            actor=str(by.pk),
+            action=AuditEntry.Action.PHOTO_VIEWED,
+        )
+        if by.sees_all_patients and lately.exists():
+            return
+    view_photo(photo=photo, by=by)
 
 
 def retry_photo(*, photo: Photo, by: User) -> bool:
@@ -163,23 +185,39 @@ def delete_photo(*, photo: Photo, by: User) -> None:
         locked = Photo.objects.select_for_update().filter(pk=photo.pk).first()
         if locked is None:
             return
-        names = [locked.image.name, locked.thumbnail.name]
-        names += [p.heatmap.name for p in locked.predictions.all() if p.heatmap]
+        folder = f"{_folder(locked.pk)}/"
+        names = [locked.image.name, locked.thumbnail.name, *(p.heatmap.name for p in locked.predictions.all())]
+        elsewhere = [name for name in names if name and not name.startswith(folder)]
         audit.record(actor=by, action=AuditEntry.Action.PHOTO_DELETED, subject=f"photo:{locked.pk}")
         locked.delete()
-        erase_files([name for name in names if name])
+        # The whole folder: a worker killed between a heatmap and its commit leaves a file that no row names.
+        erase_files([folder, *elsewhere])
 
 
-def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto) -> Photo | None:
+def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadata: PhotoMetadata) -> Photo | None:
     earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
-    if earlier is not None and earlier.original_sha256 != accepted.original_sha256:
+    if earlier is None:
+        return None
+    # Nothing of this changes after the upload, so the row says what was sent with the key the first time.
+    told = PhotoMetadata(
+        lesion=earlier.lesion,
+        age_approx=earlier.age_approx,
+        sex=earlier.sex,
+        anatom_site_general=earlier.anatom_site_general,
+    )
+    if earlier.original_sha256 != accepted.original_sha256 or told != metadata:
         raise IdempotencyConflict
     return earlier
 
 
+def _folder(photo_id: uuid.UUID) -> str:
+    """Where all files of a photo lie."""
+    return f"photos/{photo_id.hex[:2]}/{photo_id.hex}"
+
+
 def _store(photo: Photo, name: str, content: bytes, written: list[str]) -> str:
     """Write one file of a photo under a name made here; the client's file name plays no part (R22)."""
-    stored = default_storage.save(f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}/{name}", ContentFile(content))
+    stored = default_storage.save(f"{_folder(photo.pk)}/{name}", ContentFile(content))
     written.append(stored)
     return stored
 

@@ -32,7 +32,7 @@ def sweep() -> SweepReport:
     """Take back expired leases, send what the broker does not have, erase what was to be erased."""
     requeued, given_up = _take_back_leases()
     published = _publish_forgotten()
-    erased = finish_erasure() if ErasedFile.objects.exists() else 0
+    erased = finish_erasure() if ErasedFile.objects.filter(due__lte=timezone.now()).exists() else 0
     report = SweepReport(requeued=requeued, given_up=given_up, published=published, erased=erased)
     if any((requeued, given_up, published, erased)):
         logger.info("Sweep: %s", report)

@@ -2,14 +2,17 @@
 
 import contextlib
 import hashlib
+import json
+import logging
 import uuid
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
@@ -19,6 +22,7 @@ from diagnoses.intake import IntakeLimits, PhotoRejected
 from diagnoses.models import Photo
 from diagnoses.services import PhotoMetadata, create_lesion, submit_photo
 from diagnoses.views.access import SignedInRequest, signed_in
+from diagnoses.views.errors import is_storage_full
 
 # What a multipart body holds besides the file: boundaries, names and the other fields, generously.
 BODY_ALLOWANCE: Final = 64 * 1024
@@ -26,6 +30,15 @@ BODY_ALLOWANCE: Final = 64 * 1024
 # sends more sees the connection close.
 POLITE_BYTES: Final = 100 * 2**20
 CHUNK: Final = 2**18
+
+STORAGE_FULL: Final = _(
+    "There is no room for another photo at the moment. Nothing was stored; please try again in a few minutes."
+)
+DATABASE_LOST: Final = _(
+    "The site lost its database for a moment. Please send the photo again: it is not stored twice."
+)
+
+logger = logging.getLogger(__name__)
 
 
 # Django's check of the CSRF token parses the body, so the length is looked at first and the check comes second.
@@ -46,17 +59,36 @@ def _checked(request: SignedInRequest) -> HttpResponse:
     form = PhotoForm(request.POST, request.FILES, owner=request.user)
     if not form.is_valid():
         return _show(request, form, status=422)
-    try:
-        photo = _submit(request, form)
-    except PhotoRejected as rejected:
-        form.add_error("image", ValidationError(words_for(rejected), code=rejected.code))
-        return _show(request, form, status=503 if rejected.is_our_fault else 422)
-    except ValidationError as invalid:
-        form.add_error(None, invalid.messages)
-        return _show(request, form, status=422)
+    photo, status = _attempt(request, form)
+    if photo is None:
+        return _show(request, form, status=status)
     if request.htmx:
         return HttpResponseClientRedirect(reverse("photo", args=[photo.pk]))
     return redirect("photo", photo_id=photo.pk)
+
+
+def _attempt(request: SignedInRequest, form: PhotoForm) -> tuple[Photo | None, int]:
+    """The photo, or None with the status of the answer and the reason among the form's errors."""
+    try:
+        return _submit(request, form), 200
+    except PhotoRejected as rejected:
+        form.add_error("image", ValidationError(words_for(rejected), code=rejected.code))
+        return None, 503 if rejected.is_our_fault else 422
+    except ValidationError as invalid:
+        form.add_error(None, invalid.messages)
+        return None, 422
+    except OSError as error:
+        if not is_storage_full(error):
+            raise
+        logger.error("The storage is full: an upload was refused.")
+        form.add_error(None, ValidationError(STORAGE_FULL))
+        return None, 507
+    except (OperationalError, InterfaceError) as error:
+        logger.error("The database broke off during an upload: %s", type(error).__name__)
+        # Perhaps it is back already: then what was filled in is not lost. If not, the site's own answer says so.
+        connection.close_if_unusable_or_obsolete()
+        form.add_error(None, ValidationError(DATABASE_LOST))
+        return None, 503
 
 
 @signed_in
@@ -98,9 +130,17 @@ def _submit(request: SignedInRequest, form: PhotoForm) -> Photo:
             ),
             "limits": form.limits,
         }
-        # "Back" and another photo in the same form is a new upload, so the key is the form's and the file's together.
-        key = f"page:{given['upload_key']}:{hashlib.sha256(data).hexdigest()}" if given["upload_key"] else ""
+        # "Back" and another photo, or other words about it, is a new upload: the key is all of it together.
+        key = f"page:{given['upload_key']}:{_digest(data, given)}" if given["upload_key"] else ""
         return submit_photo(**what, idempotency_key=key)
+
+
+def _digest(data: bytes, given: dict[str, Any]) -> str:
+    """SHA-256 (hex) of the file and of what was said of it."""
+    lesion = given["lesion"]
+    said = [lesion.pk.hex if lesion else "", given["lesion_name"], given["age_approx"], given["sex"]]
+    words = json.dumps([*said, given["anatom_site_general"]])
+    return hashlib.sha256(hashlib.sha256(data).digest() + words.encode()).hexdigest()
 
 
 def _show(request: SignedInRequest, form: PhotoForm, status: int = 200) -> HttpResponse:

@@ -1,6 +1,7 @@
 """`manage.py import_known_images`: make the images of a labelled data set known, so that uploads are recognised.
 
-All or nothing: one bad row or file and nothing is imported.
+All or nothing: one bad row or file and nothing is imported. After that the pictures are kept small, so that clinicians
+can be shown similar ones; a command that is stopped there goes on with the missing ones the next time.
 """
 
 from argparse import ArgumentParser
@@ -10,9 +11,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from diagnoses.dataset_images import DatasetError, fingerprint_images, read_ground_truth
+from diagnoses.dataset_images import (
+    DatasetError,
+    fingerprint_images,
+    read_ground_truth,
+    read_lesions,
+    small_pictures,
+)
 from diagnoses.models import KnownImage
 from diagnoses.services import recognise_photos, register_known_images
+from diagnoses.similar.references import store_references, without_reference
 
 
 class Command(BaseCommand):
@@ -25,6 +33,7 @@ class Command(BaseCommand):
         parser.add_argument("--dataset", default="ISIC 2019", help="its name, as people will read it (%(default)s)")
         parser.add_argument("--images", type=Path, help="folder or zip of the images, instead of FOLDER's")
         parser.add_argument("--ground-truth", type=Path, help="CSV with the labels, instead of FOLDER's")
+        parser.add_argument("--metadata", type=Path, help="CSV that says which images show one lesion, if any")
         parser.add_argument("--if-empty", action="store_true", help="do nothing when this data set is known already")
 
     def handle(
@@ -34,16 +43,20 @@ class Command(BaseCommand):
         dataset: str,
         images: Path | None,
         ground_truth: Path | None,
+        metadata: Path | None,
         if_empty: bool,
         **options: Any,
     ) -> None:
-        if if_empty and KnownImage.objects.filter(dataset=dataset).exists():
+        if if_empty and KnownImage.objects.filter(dataset=dataset).exists() and not without_reference(dataset=dataset):
             self.stdout.write(f"{dataset} is known already.")
             return
         images = images or _only(folder, ["*_Input.zip", "*_Input"], "--images")
         ground_truth = ground_truth or _only(folder, ["*GroundTruth.csv"], "--ground-truth")
+        if metadata is None and folder is not None:
+            metadata = next(iter(sorted(folder.glob("*Metadata.csv"))), None)
         try:
             labels = read_ground_truth(ground_truth)
+            lesions = read_lesions(metadata) if metadata is not None else {}
             # Silent where nobody looks at a terminal.
             with tqdm(total=len(labels), unit="image", disable=None) as bar:
                 prints = fingerprint_images(images, list(labels), progress=bar.update)
@@ -54,6 +67,7 @@ class Command(BaseCommand):
                 dataset=dataset,
                 image=image,
                 diagnosis=diagnosis,
+                lesion=lesions.get(image, ""),
                 original_sha256=prints[image].original_sha256,
                 content_hash=prints[image].content_hash,
             )
@@ -61,6 +75,13 @@ class Command(BaseCommand):
         )
         recognised = recognise_photos()
         self.stdout.write(f"{count} images of {dataset} are known; {recognised} earlier photos were recognised.")
+        missing = without_reference(dataset=dataset)
+        try:
+            with tqdm(total=len(missing), unit="picture", disable=None) as bar:
+                kept = store_references(small_pictures(images, missing, progress=bar.update)) if missing else 0
+        except DatasetError as error:
+            raise CommandError(f"The images are known, but not all pictures could be kept.\n{error}") from error
+        self.stdout.write(f"{kept} pictures were kept small, to be shown as similar cases.")
 
 
 def _only(folder: Path | None, patterns: list[str], option: str) -> Path:

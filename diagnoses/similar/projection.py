@@ -1,0 +1,41 @@
+"""Own the way from a network's pooled features to the short vector that is searched. NumPy only; nothing is fitted.
+
+A random projection with entries of +1 and -1 keeps distances between any n points within a factor of 1 +- e for about
+log(n) / e^2 dimensions, whatever the data are: D. Achlioptas, "Database-friendly random projections", 2003. With 128 of
+them, distances among 25,000 pictures stay within about a quarter, typical ones within a tenth. A fitted projection
+(PCA) would do a little better and would have to be kept with every classifier.
+"""
+
+import hashlib
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diagnoses.models.similar import DIMENSIONS
+
+SEED: Final = b"teri similar cases 1"
+"""Another seed is another space: vectors made with it cannot be compared with those made before."""
+
+
+@cache
+def _signs(count: int) -> NDArray[np.float32]:
+    """float32 (count, DIMENSIONS) of +-1, from a hash rather than a random generator: the same in every version."""
+    bits = np.unpackbits(np.frombuffer(hashlib.shake_256(SEED).digest(count * DIMENSIONS // 8), dtype=np.uint8))
+    return (bits.astype(np.float32) * 2 - 1).reshape(count, DIMENSIONS)
+
+
+def project(features: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Pooled features (C,) -> float32 (DIMENSIONS,) of length 1.
+
+    Raises ValueError where the features are not one row of finite numbers, or all zero: they point nowhere.
+    """
+    row = np.asarray(features, dtype=np.float32)
+    if row.ndim != 1 or not np.all(np.isfinite(row)):
+        raise ValueError("Features are one row of finite numbers.")
+    short = row @ _signs(len(row))
+    length = float(np.linalg.norm(short))
+    if not length > 0:
+        raise ValueError("Features that are all zero have no direction.")
+    return np.asarray(short / length, dtype=np.float32)

@@ -1,0 +1,52 @@
+"""Writes the small pictures of data sets that clinicians look at and that every classifier's index is made from."""
+
+from collections.abc import Iterable
+
+from django.db.models import Exists, OuterRef
+
+from diagnoses.dataset_images import SmallPicture
+from diagnoses.models import KnownImage, ReferencePicture
+
+BATCH = 256
+
+
+def store_references(pictures: Iterable[SmallPicture]) -> int:
+    """Save small pictures, `BATCH` at a time; one that is there already stays. Returns how many were given.
+
+    What has been written stays when the source breaks off: the next time goes on with what is missing.
+    """
+    given = 0
+    batch: list[ReferencePicture] = []
+    for picture in pictures:
+        batch.append(
+            ReferencePicture(
+                original_sha256=picture.original_sha256,
+                jpeg=picture.jpeg,
+                width=picture.width,
+                height=picture.height,
+            )
+        )
+        if len(batch) == BATCH:
+            given += _save(batch)
+    return given + _save(batch)
+
+
+def without_reference(*, dataset: str) -> list[str]:
+    """Names of the known images of a data set that have no small picture yet."""
+    there = ReferencePicture.objects.filter(original_sha256=OuterRef("original_sha256"))
+    rows = KnownImage.objects.filter(~Exists(there), dataset=dataset)
+    return list(rows.order_by("image").values_list("image", flat=True))
+
+
+def drop_unknown_references() -> int:
+    """Delete small pictures that no data set has any more, with their vectors. Returns how many."""
+    known = KnownImage.objects.filter(original_sha256=OuterRef("original_sha256"))
+    _all, by_model = ReferencePicture.objects.filter(~Exists(known)).delete()
+    return by_model.get("diagnoses.ReferencePicture", 0)
+
+
+def _save(batch: list[ReferencePicture]) -> int:
+    count = len(batch)
+    ReferencePicture.objects.bulk_create(batch, ignore_conflicts=True)
+    batch.clear()
+    return count

@@ -1,0 +1,23 @@
+"""What photo pages print of similar confirmed cases: for clinicians only."""
+
+from typing import Any
+
+from django import template
+
+from accounts.models import User
+from diagnoses.models import Photo
+from diagnoses.similar.cases import similar_cases as find
+
+register = template.Library()
+
+
+@register.inclusion_tag("diagnoses/partials/similar.html", takes_context=True)
+def similar_cases(context: dict[str, Any], photo: Photo) -> dict[str, Any]:
+    """The nearest confirmed cases of other patients and lesions, where a clinician looks at an analysed photo.
+
+    Nothing for anybody else: not the owner of the photo, and no patient.
+    """
+    user = context.get("user")
+    if not isinstance(user, User) or not user.sees_all_patients or photo.status != Photo.Status.PREDICTED:
+        return {}
+    return {"similar": find(photo=photo, by=user), "photo": photo}
