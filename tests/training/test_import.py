@@ -1,12 +1,14 @@
 """Imports as a whole: sealed when all is well; when anything is not, a clear reason and nothing left behind."""
 
 import csv
+import dataclasses
 import errno
 import io
 import itertools
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ import pytest
 from django.core.files.base import ContentFile, File
 from django.core.files.storage import default_storage
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.utils import timezone
+from PIL import Image
 
 from accounts.models import Role, User
 from diagnoses.intake import content_hash, hash_distance, read_image
@@ -25,10 +29,12 @@ from training.data.reading import read_sealed
 from training.data.refusals import ImportRefused
 from training.data.room import Source, _at_hand, import_dataset, run_import_job
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
+from training.pipeline.examples import PICTURE_LIMITS, PictureStore
 from training.pipeline.progress import Progress
 from training.pipeline.splits import split_fingerprint
 from training.services import jobs
-from training.services.datasets import DatasetInUse, delete_dataset
+from training.services.datasets import DatasetInUse, delete_dataset, store_exploration
+from training.services.exposure import dealt_fingerprint, exposure_of
 from training.services.imports import (
     ImportRejected,
     available_sources,
@@ -36,7 +42,7 @@ from training.services.imports import (
     request_version_with_photos,
     resolve_source,
 )
-from training.services.leftovers import sweep_files
+from training.services.leftovers import discard_unused, sweep_files
 
 pytestmark = pytest.mark.django_db
 
@@ -495,6 +501,93 @@ def test_what_a_killed_worker_left_is_swept(files: Path, administrator: User) ->
     run_import_job(job.pk)
     job.refresh_from_db()
     assert job.status == Job.Status.SUCCEEDED
+
+
+def test_what_a_killed_command_left_is_swept_when_it_is_old_and_nobody_needs_it(
+    files: Path, charts: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = import_dataset(name="made", source=source(files))
+    store_exploration(dataset, {**dataset.eda, "charts": {}})  # type: ignore[dict-item]  # it has figures
+    there = stored()
+    assert there and all(name.startswith("datasets/shell-") for name in there)
+    for name in ("shell-0123/images.zip", "eda-4567/ages.svg", "somebody/else.txt"):
+        default_storage.save(f"datasets/{name}", ContentFile(b"half"))
+    sweep_files()
+    assert len(stored()) == len(there) + 3, "a command may be at work"
+    later = timezone.now() + timedelta(days=2)
+    monkeypatch.setattr("training.services.leftovers.timezone.now", lambda: later)
+    assert sweep_files() == 2
+    # What the data set reads stays, however old.
+    assert sorted(stored()) == sorted([*there, "datasets/somebody/else.txt"])
+
+
+def test_an_import_whose_commit_went_through_although_the_answer_was_lost_keeps_its_files(
+    files: Path, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = requested(administrator)
+    finish = jobs.finish
+
+    def commits_and_loses_the_answer(*args: Any, **options: Any) -> bool:
+        monkeypatch.setattr(jobs, "finish", finish)
+        finish(*args, **options)
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(jobs, "finish", commits_and_loses_the_answer)
+    with pytest.raises(OperationalError):
+        run_import_job(job.pk)
+    job.refresh_from_db()
+    assert job.status == Job.Status.SUCCEEDED
+    assert job.dataset is not None
+    with read_sealed(job.dataset).pictures as pictures:
+        assert len(pictures) == 192
+
+
+def test_files_are_left_to_the_sweep_where_the_database_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = default_storage.save("datasets/import-1-ab/images.zip", ContentFile(b"whole, perhaps"))
+
+    def gone(_folder: str) -> bool:
+        raise OperationalError
+
+    monkeypatch.setattr("training.services.leftovers.in_use", gone)
+    monkeypatch.setattr("training.services.leftovers.connection.close", lambda: None)
+    assert not discard_unused("datasets/import-1-ab")
+    assert default_storage.exists(left)
+
+
+def test_look_alikes_of_two_lesions_are_brought_to_one_side_unless_told_otherwise(files: Path) -> None:
+    given = source(files)
+    assert given.images is not None
+    apart = import_dataset(name="apart", source=dataclasses.replace(given, near_together=False))
+    assert "near_together" not in apart.report["split"]
+    together = import_dataset(name="together", source=given)
+    gathered = together.report["split"]["near_together"]
+    assert gathered["dealt_fingerprint"] == apart.split_fingerprint == dealt_fingerprint(together)
+    crossing = apart.report["duplicates"]["near_across_splits_count"]
+    assert together.report["duplicates"]["near_across_splits_count"] == 0
+    dealt, now = (dict(each.examples.values_list("image", "split")) for each in (apart, together))
+    assert {image: dealt[image] for image in dealt if dealt[image] != now[image]} == gathered["moved"]
+    assert bool(gathered["moved"]) == bool(crossing)
+    # A classifier trained on the split as it was dealt has seen none of the test images.
+    manifest = {"dataset": {"fingerprint": apart.fingerprint}, "split": {"fingerprint": apart.split_fingerprint}}
+    assert exposure_of(manifest, together).kept
+
+
+@pytest.mark.parametrize("saved", ["turned", "transparent"])
+def test_training_sees_a_picture_as_serving_does(tmp_path: Path, saved: str) -> None:
+    picture = Image.new("RGBA", (60, 40), (200, 30, 30, 255))
+    picture.paste((0, 0, 0, 0), (0, 0, 30, 40))
+    if saved == "turned":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.convert("RGB").save(tmp_path / "P.jpg", quality=95, exif=exif)
+    else:
+        picture.save(tmp_path / "P.png")
+    with PictureStore(tmp_path) as pictures:
+        seen = pictures.picture("P")
+        assert seen.tobytes() == read_image(pictures.content("P"), limits=PICTURE_LIMITS).tobytes()
+    assert seen.size == ((40, 60) if saved == "turned" else (60, 40))
+    if saved == "transparent":
+        assert seen.getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_a_surprise_is_recorded_and_raised(

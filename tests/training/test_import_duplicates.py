@@ -10,9 +10,17 @@ from diagnoses.intake import content_hash, hash_distance
 from diagnoses.intake.recognition_batch import content_hashes, miniature
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture
-from training.pipeline.duplicates import exact_copies, near_pairs
+from training.pipeline.duplicates import NearBlock, clusters, exact_copies, near_blocks, near_pairs
 from training.pipeline.leakage import random_split_leakage, shared_lesions
-from training.pipeline.splits import TEST, SplitError, extend_split, lesion_groups, split_examples
+from training.pipeline.splits import (
+    TEST,
+    SplitError,
+    extend_split,
+    gather_look_alikes,
+    lesion_groups,
+    split_examples,
+    split_fingerprint,
+)
 
 
 def test_the_hash_of_many_is_the_hash_of_each() -> None:
@@ -42,6 +50,50 @@ def test_near_pairs_are_those_that_counting_bit_by_bit_finds() -> None:
     found = {(pair.first, pair.second): pair.distance for pair in near_pairs(hashes, within=12)}
     assert found == expected and len(found) >= 12
     assert near_pairs(hashes[:1]) == []
+
+
+def test_thousands_of_copies_of_one_picture_are_walked_in_blocks_and_joined() -> None:
+    # Half a million pairs, of which no block holds more than one tile.
+    hashes = [bytes(32)] * 1000 + [bytes([255] * 32)] * 2
+    blocks = list(near_blocks(hashes))
+    assert sum(block.first.size for block in blocks) == 1000 * 999 // 2 + 1
+    assert max(block.first.size for block in blocks) <= 64 * 2048
+    assert all((block.first < block.second).all() for block in blocks)
+    assert clusters(blocks, 1002).tolist() == [0] * 1000 + [1000] * 2
+
+
+def test_clusters_follow_chains_in_any_order() -> None:
+    pairs = [(8, 9), (4, 5), (5, 8), (1, 9), (2, 3), (0, 7), (6, 7)]
+    for order in (pairs, pairs[::-1]):
+        single = [NearBlock(np.array([a]), np.array([b]), np.array([1])) for a, b in order]
+        whole = [NearBlock(*(np.array(each) for each in zip(*order, strict=True)), np.ones(7, dtype=np.int64))]
+        for blocks in (single, whole):
+            assert clusters(blocks, 10).tolist() == [0, 1, 2, 2, 1, 1, 0, 0, 1, 1]
+
+
+def test_look_alikes_are_gathered_where_learning_is_and_nothing_else_moves() -> None:
+    before = table([f"I{number:03d}" for number in range(200)])
+    # Two pictures of one lesion each for the first twenty.
+    before = pd.concat([before, table([f"J{number:03d}" for number in range(20)])], ignore_index=True)
+    before.loc[200:, "lesion_id"] = [f"I{number:03d}" for number in range(20)]
+    split = split_examples(before)
+    images, sides = before["image"].tolist(), split.assignment
+    tested = next(image for image in images[:20] if sides[image] == "test")
+    others = [next(image for image in images[20:200] if sides[image] == side) for side in ("train", "calibration")]
+    alike = pd.Series(range(len(images)), index=images)
+    alike[[tested, *others]] = 0 if "I000" in (tested, *others) else int(alike[tested])
+    groups = pd.Series(lesion_groups(before).tolist(), index=images)
+    gathered = gather_look_alikes(split, alike, groups)
+    # The other picture of the test lesion comes along.
+    assert gathered.moved == {tested: "test", tested.replace("I", "J"): "test", others[1]: "calibration"}
+    assert {gathered.split.assignment[image] for image in gathered.moved} == {"train"}
+    back = gathered.split.assignment.copy()
+    for image, side in gathered.moved.items():
+        back[image] = side
+    assert split_fingerprint(back) == split.fingerprint != gathered.split.fingerprint
+    assert set(gathered.split.images("test")) < set(split.images("test"))
+    untouched = gather_look_alikes(split, pd.Series(range(len(images)), index=images), groups)
+    assert untouched.moved == {} and untouched.split.fingerprint == split.fingerprint
 
 
 def test_exact_copies_are_named_together() -> None:

@@ -24,6 +24,7 @@ from training.services.jobs import lane_is_busy, queue_position, request_cancel
 
 STYLES: Final = {"all": ["css/admin-data.css"]}
 FAULTS_ON_PAGE: Final = 200
+MOVED_ON_PAGE: Final = 100
 
 STAGES: Final = (
     ("tables", gettext_lazy("Read the tables")),
@@ -310,6 +311,7 @@ def _split_context(dataset: Dataset) -> dict[str, Any]:
 def _report_context(dataset: Dataset) -> dict[str, Any]:
     report = dataset.report
     notes = report.get("notes", {})
+    gathered = report.get("split", {}).get("near_together")
     return {
         "sources": [name for name in report.get("sources", {}).values() if name],
         "layout": dict(DatasetImport.Layout.choices).get(report.get("layout", ""), ""),
@@ -320,6 +322,8 @@ def _report_context(dataset: Dataset) -> dict[str, Any]:
             (name, number) for name, number in notes.get("image_types", {}).items() if name != "dermoscopic"
         ],
         "duplicates": report.get("duplicates"),
+        "gathered": gathered,
+        "moved": sorted((gathered or {}).get("moved", {}).items())[:MOVED_ON_PAGE],
         "added": report.get("added"),
     }
 
