@@ -103,6 +103,16 @@ def test_a_claimed_evaluation_ends_with_figures(tiny_classifier: Classifier, adm
         assert default_storage.exists(chart["svg"])
 
 
+def test_what_was_measured_meanwhile_is_not_measured_again(tiny_classifier: Classifier) -> None:
+    dataset = made_dataset()
+    job, claim = claimed(tiny_classifier, dataset)
+    evaluation = evaluate_made(tiny_classifier, dataset)
+    stages: list[str] = []
+    assert evaluating.evaluate_claimed(claim, also=lambda progress: stages.append(progress.stage)) == "succeeded"
+    job.refresh_from_db()
+    assert (job.evaluation, stages) == (evaluation, [])
+
+
 def test_a_late_worker_leaves_no_evaluation(tiny_classifier: Classifier) -> None:
     job, claim = claimed(tiny_classifier, made_dataset())
 

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,12 @@ import pytest
 from diagnoses.faults import VARIABLE
 from diagnoses.models import Classifier
 from diagnoses.queue import publish
+from tests.made import write_dataset
 from tests.training.made_runs import made_dataset
 from training.models import Evaluation, Job, TrainingRun
 from training.services import jobs
+from training.services.evaluations import request_evaluation
+from training.services.imports import request_import
 from training.services.runs import recipe_with, request_run
 
 pytestmark = [pytest.mark.stack, pytest.mark.django_db(transaction=True)]
@@ -42,9 +45,10 @@ def faults(tmp_path: Path) -> Path:
 def start_worker(celery_worker_process: Any, work: Path, faults: Path) -> Iterator[Callable[..., Any]]:
     """Start a training worker with a short lease."""
 
-    def start(**environment: str) -> Any:
+    def start(*, arguments: Sequence[str] = (), **environment: str) -> Any:
         return celery_worker_process(
             queues="training",
+            arguments=arguments,
             env={
                 "TRAINING_WORK_DIR": str(work),
                 "TRAINING_LEASE_SECONDS": "15",
@@ -62,7 +66,7 @@ def queue_smoke(**changes: str) -> TrainingRun:
     return request_run(dataset=made_dataset(), recipe=recipe_with("SMOKE", changes))
 
 
-def wait(run: TrainingRun, until: Callable[[TrainingRun], bool], *, sweep: bool = False) -> TrainingRun:
+def wait(run: Any, until: Callable[[Any], bool], *, sweep: bool = False) -> Any:
     """Look at the row until it is as wanted; fails with its log otherwise."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -75,8 +79,8 @@ def wait(run: TrainingRun, until: Callable[[TrainingRun], bool], *, sweep: bool 
         time.sleep(0.2)
 
 
-def ended(run: TrainingRun) -> bool:
-    return run.finished is not None
+def ended(job: Job) -> bool:
+    return job.finished is not None
 
 
 def epochs_of(run: TrainingRun, phase: str) -> list[int]:
@@ -207,6 +211,44 @@ def test_the_same_message_twice_and_two_workers_start_one_run(start_worker: Call
     assert run.attempts == 1
     assert run.log.count("Attempt") == 1
     assert Classifier.objects.count() == 1
+
+
+def test_an_evaluation_survives_a_killed_worker_and_doubled_messages(
+    tiny_classifier: Classifier, start_worker: Callable[..., Any], faults: Path
+) -> None:
+    faults.write_text(json.dumps({"evaluation_figures_0": {"action": "hang"}}))
+    job = request_evaluation(classifier=tiny_classifier, dataset=made_dataset())
+    worker = start_worker()
+    wait(job, lambda row: row.progress.get("stage") == "evaluate")
+    worker.kill()
+    faults.write_text("{}")
+    for _ in range(3):
+        assert publish("training.evaluate", [str(job.pk)], queue="training")
+    start_worker()
+    start_worker()
+    wait(job, ended, sweep=True)
+    assert job.status == Job.Status.SUCCEEDED, job.failure_detail
+    assert job.attempts == 2
+    assert job.log.count("Attempt") == 2
+    assert job.evaluation == Evaluation.objects.get()
+
+
+def test_an_import_does_not_wait_behind_a_run(
+    start_worker: Callable[..., Any], faults: Path, settings: Any, tmp_path: Path
+) -> None:
+    faults.write_text(json.dumps({"training_fine-tune_7": {"action": "hang"}}))
+    run = queue_smoke()
+    # As `make run` and Compose start it.
+    start_worker(arguments=["--concurrency", "2"], TRAINING_DATA_DIR=str(tmp_path))
+    wait(run, lambda row: bool(row.history))
+    write_dataset(tmp_path / "files")
+    settings.TRAINING_DATA_DIR = tmp_path
+    table = "files/ISIC_2019_Training_GroundTruth.csv"
+    job = request_import(by=None, name="beside", ground_truth=table)
+    wait(job, ended)
+    assert job.status == Job.Status.SUCCEEDED, job.failure_detail
+    run.refresh_from_db()
+    assert run.status == Job.Status.RUNNING
 
 
 @pytest.mark.drill

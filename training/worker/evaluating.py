@@ -8,10 +8,10 @@ from diagnoses.faults import fault
 from diagnoses.inference.bundle import read_bundle
 from diagnoses.services import bundle_directory
 from training.evaluation.room import measure_bundle
-from training.models import EvaluationJob, Job
+from training.models import Evaluation, EvaluationJob, Job
 from training.pipeline.progress import Progress, Report, silent
 from training.services import jobs
-from training.services.evaluations import record_evaluation
+from training.services.evaluations import evaluation_on, record_evaluation
 from training.worker.ending import carry_out
 from training.worker.reporter import Reporter
 
@@ -35,6 +35,10 @@ def evaluate_claimed(
 
 def _evaluate(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) -> None:
     job = EvaluationJob.objects.select_related("classifier", "dataset", "requested_by").get(pk=claim.pk)
+    if (known := evaluation_on(job.classifier, job.dataset)) is not None:
+        # A run that ended meanwhile has measured the live classifier on its own data set.
+        _finish(claim, known)
+        return
     bundle = read_bundle(bundle_directory(job.classifier))
     with Reporter(claim, should_stop=should_stop, also=also) as report:
         report.log(f"Attempt {claim.attempt} on {job.worker}.")
@@ -57,9 +61,12 @@ def _evaluate(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Repor
             predictions=measured.predictions,
             by=asked if asked is not None and asked.is_active else None,
         )
+        _finish(claim, evaluation)
 
-        def link(locked: EvaluationJob) -> None:
-            locked.evaluation = evaluation
 
-        if not jobs.finish(claim, Job.Status.SUCCEEDED, and_then=link):
-            raise jobs.LeaseLost
+def _finish(claim: jobs.JobClaim, evaluation: Evaluation) -> None:
+    def link(locked: EvaluationJob) -> None:
+        locked.evaluation = evaluation
+
+    if not jobs.finish(claim, Job.Status.SUCCEEDED, and_then=link):
+        raise jobs.LeaseLost
