@@ -19,6 +19,7 @@ def model_card(bundle: Bundle) -> str:
         _making(bundle),
         _data(manifest.dataset, manifest.split),
         _figures(bundle),
+        *([_assessment(bundle)] if bundle.manifest.assessment else []),
         _limits(bundle),
         f"## Licence\n\n{manifest.licence}",
     )
@@ -28,7 +29,9 @@ def model_card(bundle: Bundle) -> str:
 def _heading(bundle: Bundle) -> str:
     written = _paragraph(
         f"""Written by `manage.py write_model_card` out of the bundle's own manifest, which was measured when the bundle
-        was sealed ({bundle.manifest.created}). Identity: `{bundle.sha256}`."""
+        was sealed ({bundle.manifest.created}). Identity: `{bundle.sha256}`. Every figure is computed again, from the
+        bundle and the data alone, by `manage.py reseal_classifier --bundle BUNDLE --data FOLDER`, which says whether
+        they agree."""
     )
     purpose = _paragraph(
         """It says which of eight diagnoses a photo of a skin lesion most resembles, and how sure it is, so that a
@@ -59,11 +62,19 @@ def _making(bundle: Bundle) -> str:
         tuned = "The network itself was left as it came: only the head has ever seen a lesion."
     parity = manifest.parity
     served = f"""Every photo is brought to a long side of {manifest.preprocessing.reference_long_side} px by area
-        averaging, then stretched to the input, by the same function in training and serving.
+        averaging, then stretched to the input, by the same function in training and serving. {_views(manifest.views)}
         {sum(each.size for each in manifest.files.values()) / 1e6:.1f} MB, large kernels as float16. Keras against the
         exported graph on {parity["pictures"]:.0f} pictures: probabilities within
         {parity["probabilities_max_difference"]:.0e}, {parity["diagnoses_changed"]:.0f} diagnoses changed."""
     return "## How it was made\n\n" + "\n\n".join(_paragraph(each) for each in (frozen, tuned, served))
+
+
+def _views(views: int) -> str:
+    return {
+        1: "One view of it is run.",
+        2: "The picture and its mirror image are run, and their logits averaged.",
+        8: "The picture and its mirror image are run in all four quarter turns, and their logits averaged.",
+    }[views]
 
 
 def _paragraph(text: str) -> str:
@@ -139,6 +150,78 @@ Confusion (row: truth, column: called):
 {confusion}"""
 
 
+def _assessment(bundle: Bundle) -> str:
+    block, figures = bundle.manifest.assessment, bundle.manifest.metrics
+    parts = ["## What is said of a photo"]
+    if "decision" in block:
+        parts += _decision(block["decision"], figures["decision"])
+    if "score" in block:
+        parts += _score(block["score"])
+    if "conformal" in block:
+        parts.append(_sets(block["conformal"], figures["prediction_set"]))
+    if "gates" in figures:
+        parts.append(_gates(block, figures["gates"]))
+    return "\n\n".join(parts)
+
+
+def _decision(chosen: Mapping[str, Any], figures: Mapping[str, Any]) -> list[str]:
+    text = f"""The advice goes by the malignant score. "Soon" (or more urgent) is the highest threshold that found 90 %
+        of the cancers and 90 % of the melanomas of the calibration split ({chosen["soon"]["sensitivity"]:.3f} and
+        {chosen["soon"]["melanoma_sensitivity"]:.3f} there); an actinic keratosis as most probable diagnosis is "soon"
+        as well. "Urgent" is the lowest that kept 90 % of the benign lesions out ({chosen["urgent"]["specificity"]:.3f}
+        there). On the test split, refused pictures included:"""
+    rows = "\n".join(
+        f"| {words} | {figures[name]['threshold']:.3f} | {_interval(figures[name]['sensitivity'])} | "
+        f"{_interval(figures[name]['melanoma_sensitivity'])} | {_interval(figures[name]['specificity'])} | "
+        f"{_interval(figures[name]['precision'])} |"
+        for name, words in (("soon", "soon or urgent"), ("urgent", "urgent"))
+    )
+    counted = "\n".join(
+        f"| {words}, AK counted as a cancer | | {_interval(row['sensitivity'])} | | {_interval(row['specificity'])} | "
+        f"{_interval(row['precision'])} |"
+        for name, words in (("soon", "soon or urgent"), ("urgent", "urgent"))
+        for row in (figures[name]["with_precursor"],)
+    )
+    table = f"""| advice | threshold | cancers found | melanomas found | specificity | precision |
+| --- | --- | --- | --- | --- | --- |
+{rows}
+{counted}"""
+    return [_paragraph(text), table]
+
+
+def _score(entries: Any) -> list[str]:
+    rows = "\n".join(
+        f"| {entry['score']} | {entry['from']:.3f} to {entry['to']:.3f} | {entry['pictures']} | {entry['malignant']} | "
+        f"{_interval({'value': entry['share'], 'low': entry['low'], 'high': entry['high']})} |"
+        for entry in entries
+    )
+    text = """The score from 1 to 10 is a step of the malignant score; 5 and 8 are the thresholds of "soon" and
+        "urgent". Its steps are of the calibration split, the share of cancers at each is of the test split:"""
+    return [
+        _paragraph(text),
+        f"| score | malignant score | pictures | cancers | share |\n| --- | --- | --- | --- | --- |\n{rows}",
+    ]
+
+
+def _sets(conformal: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    by_code = ", ".join(f"{code} {_number(row['value'])}" for code, row in figures["coverage_by_diagnosis"].items())
+    text = f"""Prediction sets (split conformal, by diagnosis, rare diagnoses together) are meant to hold the truth in
+        {conformal["coverage"]:.0%} of photos. On the test split they do in {_interval(figures["coverage"])}
+        ({by_code}), with {figures["mean_size"]:.2f} diagnoses on average; {conformal["test_wide_share"]:.1%} hold more
+        than {conformal["size_max"]} and are called uncertain."""
+    return _paragraph(text)
+
+
+def _gates(block: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    familiarity = block.get("familiarity")
+    limit = f"; unfamiliar above {familiarity['limit']:.2f} ({familiarity['method']})" if familiarity else ""
+    text = f"""Of the test pictures {_interval(figures["not_assessed"])} are refused an assessment, of the cancers among
+        them {_interval(figures["not_assessed_malignant"])}: quality {_interval(figures["quality"])}, unfamiliar
+        {_interval(figures["familiarity"])}{limit}. What else they refuse (animals, documents, bare skin, noise) is
+        tested on some dozens of pictures, not on what people really upload by mistake."""
+    return _paragraph(text)
+
+
 def _limits(bundle: Bundle) -> str:
     counts = {code: row["pictures"] for code, row in bundle.manifest.metrics["per_diagnosis"].items()}
     rarest = sorted(Diagnosis, key=lambda code: counts[code.value])[:4]
@@ -149,7 +232,8 @@ def _limits(bundle: Bundle) -> str:
   that reason. Confidence is calibrated on this data set's mixture, not on a clinic's.
 - The ISIC pictures are dermoscopic, come from few clinics and show mostly fair skin; no column tells skin tone. A photo
   taken without a dermatoscope is another kind of picture, and nothing here says how the classifier does on it.
-- A picture of something else entirely (no lesion, a ninth diagnosis) still gets one of the eight names.
+- A ninth diagnosis still gets one of the eight names, and of pictures of something else entirely only those go unnamed
+  that are far from every training picture.
 - Some figures rest on few test pictures: {few}.
 - The heatmap shows where in a coarse grid the evidence for the answer lies, not why."""
 

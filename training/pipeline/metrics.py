@@ -19,6 +19,8 @@ Table = NDArray[np.floating]
 BOOTSTRAP_ROUNDS: Final = 1000
 BOOTSTRAP_SEED: Final = 7
 ECE_BINS: Final = 15
+NORMAL_95: Final = 1.959964
+"""Standard deviations to either side that hold 95 % of a normal distribution."""
 MALIGNANT_POSITIONS: Final = tuple(diagnosis.position for diagnosis in MALIGNANT)
 
 
@@ -131,3 +133,13 @@ def interval(
         return float("nan"), float("nan")
     low, high = np.percentile(finite, [2.5, 97.5])
     return float(low), float(high)
+
+
+def wilson(hits: int, of: int) -> tuple[float, float, float]:
+    """A share with its 95 % interval (Wilson 1927), which is honest at 0, at 1 and for few; NaN for none."""
+    if not of:
+        return float("nan"), float("nan"), float("nan")
+    share, square = hits / of, NORMAL_95**2
+    centre = (share + square / (2 * of)) / (1 + square / of)
+    reach = NORMAL_95 / (1 + square / of) * (share * (1 - share) / of + square / (4 * of * of)) ** 0.5
+    return share, max(0.0, centre - reach), min(1.0, centre + reach)

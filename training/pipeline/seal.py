@@ -1,29 +1,33 @@
 """Own the last step of a run: measure the drafted classifier on the calibration and test splits, and seal it.
 
-The calibration split gives the temperature and the operating points; the test split is read once, here, for the
-figures that go into the manifest. Both are run through the exported graph, which is what will answer patients.
+The calibration split gives the temperature, the thresholds, and with some training pictures the gates; the test split
+is read once, here, for the figures that go into the manifest. All are run through the exported graph, which is what
+will answer patients.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.inference.bundle import Bundle, OperatingPoint
+from diagnoses.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
 from diagnoses.inference.metadata import MetadataHead
-from diagnoses.inference.preprocessing import preprocess
-from diagnoses.inference.runtime import OnnxBackend, softmax
-from diagnoses.inference.sealing import Draft, draft_bundle, seal_bundle
+from diagnoses.inference.network import Architecture
+from diagnoses.inference.preprocessing import Preprocessing, preprocess
+from diagnoses.inference.runtime import softmax
+from diagnoses.inference.sealing import draft_bundle, seal_bundle
 from diagnoses.taxonomy import CODES
-from training.pipeline import metrics
 from training.pipeline.about import metadata_of
+from training.pipeline.answers import Answers, Keep
+from training.pipeline.assess import ENOUGH, LEARNED, fit_assessment, measure_assessment
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
+from training.pipeline.measure import measure, picture_alone
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.splits import CALIBRATION, TEST, VALIDATION, Split
+from training.pipeline.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
 from training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -47,38 +51,102 @@ def seal_network(
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Bundle:
+    """Export, calibrate, measure and seal a network that was trained by a recipe; see `seal_measured`."""
+    return seal_measured(
+        network,
+        architecture=recipe.architecture,
+        preprocessing=recipe.preprocessing,
+        recipe=recipe.as_json(),
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        directory=directory,
+        version=version,
+        provenance=provenance,
+        metadata_head=metadata_head,
+        test_probabilities=test_probabilities,
+        report=report,
+    )
+
+
+def seal_measured(
+    network: "keras.Model",
+    *,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    recipe: Mapping[str, Any],
+    examples: Examples,
+    split: Split,
+    pictures: Pictures,
+    directory: Path,
+    version: str,
+    provenance: Mapping[str, Any],
+    metadata_head: MetadataHead | None = None,
+    views: int = 1,
+    keep_answers: Path | None = None,
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    report: Report = silent,
+) -> Bundle:
     """Export, calibrate, measure and seal a trained network.
 
-    `test_probabilities` receives the calibrated probabilities of each test picture, which an evaluation need not
-    compute a second time. With a `metadata_head` everything is calibrated and measured with the metadata of the rows;
-    the manifest's figures say what the picture alone would reach.
+    `views` of each picture are averaged, in every figure as in serving. `keep_answers` is a folder for the network's
+    answers, for the next sealing of the same weights. `test_probabilities` receives the calibrated probabilities of
+    each test picture, which an evaluation need not compute a second time. With a `metadata_head` everything is
+    calibrated and measured with the metadata of the rows; the figures say what the picture alone would reach.
 
     Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
     """
     draft = draft_bundle(
         network,
-        architecture=recipe.architecture,
-        preprocessing=recipe.preprocessing,
+        architecture=architecture,
+        preprocessing=preprocessing,
         beside=directory,
         metadata_head=metadata_head,
     )
     try:
         labels = _labels(examples)
-        logits, of_picture, truth = {}, {}, {}
-        for name in (CALIBRATION, TEST):
-            images = split.images(name)
-            truth[name] = np.array([labels[image] for image in images])
-            logits[name] = of_picture[name] = _logits(draft, images, pictures, report)
-            if metadata_head is not None:
-                logits[name] = logits[name] + metadata_head.contribution(metadata_of(examples.table, images))
-        temperature = fit_temperature(logits[CALIBRATION], truth[CALIBRATION])
-        points = choose_operating_points(truth[CALIBRATION], softmax(logits[CALIBRATION] / temperature))
-        figures = measure(truth[TEST], logits[TEST], temperature=temperature, operating_points=points)
+        keep = None
+        if keep_answers is not None:
+            weights = file_sha256(draft.folder / WEIGHTS_NAME)
+            keep = Keep(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
+
+        def answers(images: Sequence[str], views: int) -> Answers:
+            return Answers.of(
+                draft.backend,
+                images,
+                labels=labels,
+                pictures=pictures,
+                preprocessing=preprocessing,
+                views=views,
+                keep=keep,
+                report=report,
+            )
+
+        # Of the training pictures only features and looks are used, which are those of the upright view.
+        enough = len(split.images(CALIBRATION)) >= ENOUGH
+        learned = answers(_some(split.images(TRAIN), LEARNED), 1) if enough else None
+        seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
+        logits = {name: each.logits for name, each in seen.items()}
         if metadata_head is not None:
-            figures["picture_alone"] = picture_alone(truth[TEST], of_picture[TEST], temperature=temperature)
+            for name, each in seen.items():
+                about = metadata_of(examples.table, each.images)
+                logits[name] = each.logits + metadata_head.contribution(about)
+        temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
+        probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
+        points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])
+        figures = measure(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
+        if metadata_head is not None:
+            figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
+        block, familiarity = fit_assessment(
+            learned=learned,
+            calibration=seen[CALIBRATION],
+            probabilities=probabilities[CALIBRATION],
+            reference_long_side=preprocessing.reference_long_side,
+        )
+        figures |= measure_assessment(block, familiarity, test=seen[TEST], probabilities=probabilities[TEST])
         if test_probabilities is not None:
-            test_probabilities |= dict(zip(split.images(TEST), softmax(logits[TEST] / temperature), strict=True))
-        probe = _probe(split.images(VALIDATION), labels, recipe, pictures)
+            test_probabilities |= dict(zip(split.images(TEST), probabilities[TEST], strict=True))
+        probe = _probe(split.images(VALIDATION), labels, preprocessing, pictures)
     except BaseException:
         draft.discard()
         raise
@@ -101,98 +169,20 @@ def seal_network(
             "shares": dict(split.shares),
             "pictures": {name: len(split.images(name)) for name in split.shares},
         },
-        recipe=recipe.as_json(),
+        recipe=recipe,
         metrics=figures,
         provenance=provenance,
+        assessment=block,
+        familiarity=familiarity,
+        views=views,
     )
     report(Progress("seal", 1, 1))
     return bundle
 
 
-def measure(
-    labels: NDArray[np.integer],
-    logits: NDArray[np.floating],
-    *,
-    temperature: float,
-    operating_points: Sequence[OperatingPoint],
-) -> dict[str, Any]:
-    """The figures of one split as JSON values; each {"value", "low", "high"} carries its bootstrap 95 % interval.
-
-    A figure without a meaning on these rows is null.
-    """
-    plain, calibrated = softmax(logits), softmax(logits / temperature)
-    areas = metrics.class_aucs(labels, calibrated)
-    counts = metrics.confusion(labels, calibrated)
-    majority = np.bincount(labels, minlength=len(CODES)).max() / labels.size
-
-    def with_interval(figure: Callable[[Any, Any], float]) -> dict[str, float | None]:
-        low, high = metrics.interval(figure, labels, calibrated)
-        return {"value": _json(figure(labels, calibrated)), "low": _json(low), "high": _json(high)}
-
-    def found(position: int) -> Callable[[Any, Any], float]:
-        return lambda truth, table: float(metrics.sensitivities(truth, table)[position])
-
-    def rate(threshold: float, which: int) -> Callable[[Any, Any], float]:
-        return lambda truth, table: metrics.sensitivity_specificity(
-            metrics.is_malignant(truth), metrics.malignant_score(table), threshold
-        )[which]
-
-    per_diagnosis = {}
-    for position, code in enumerate(CODES):
-        right, called = counts[position, position], counts[:, position].sum()
-        others = labels.size - counts[position].sum()
-        per_diagnosis[code] = {
-            "pictures": int(counts[position].sum()),
-            "sensitivity": with_interval(found(position)),
-            "specificity": _json(1.0 - (called - right) / others if others else math.nan),
-            "precision": _json(right / called if called else math.nan),
-            "auc": _json(areas[position]),
-        }
-    points = {
-        point.name: {
-            "threshold": point.threshold,
-            "sensitivity": with_interval(rate(point.threshold, 0)),
-            "specificity": with_interval(rate(point.threshold, 1)),
-        }
-        for point in operating_points
-    }
-    return {
-        "split": TEST,
-        "pictures": int(labels.size),
-        "balanced_accuracy": with_interval(metrics.balanced_accuracy),
-        "accuracy": with_interval(metrics.accuracy),
-        "majority_baseline": _json(majority),
-        "malignant_auc": with_interval(metrics.malignant_auc),
-        "mean_class_auc": _json(float(np.nanmean(areas))),
-        "log_loss": {
-            "before": _json(metrics.log_loss(labels, plain)),
-            "after": _json(metrics.log_loss(labels, calibrated)),
-        },
-        "expected_calibration_error": {
-            "before": _json(metrics.expected_calibration_error(labels, plain)),
-            "after": _json(metrics.expected_calibration_error(labels, calibrated)),
-        },
-        "per_diagnosis": per_diagnosis,
-        "operating_points": points,
-        "confusion": counts.tolist(),
-    }
-
-
-def picture_alone(
-    labels: NDArray[np.integer], logits: NDArray[np.floating], *, temperature: float
-) -> dict[str, float | None]:
-    """What a classifier with a metadata head reaches on these rows when age, sex and site are withheld from it."""
-    calibrated = softmax(logits / temperature)
-    return {
-        "balanced_accuracy": _json(metrics.balanced_accuracy(labels, calibrated)),
-        "malignant_auc": _json(metrics.malignant_auc(labels, calibrated)),
-        "expected_calibration_error": _json(metrics.expected_calibration_error(labels, calibrated)),
-    }
-
-
-def _json(value: float | np.floating[Any]) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
+def _some(images: Sequence[str], count: int) -> list[str]:
+    """At most `count` of the images, the same ones every time, whatever their order says about them."""
+    return sorted(images, key=lambda image: hashlib.sha256(image.encode()).hexdigest())[:count]
 
 
 def _labels(examples: Examples) -> dict[str, int]:
@@ -203,20 +193,11 @@ def _labels(examples: Examples) -> dict[str, int]:
     }
 
 
-def _logits(draft: Draft, images: Sequence[str], pictures: Pictures, report: Report) -> NDArray[np.float32]:
-    parts = []
-    backend: OnnxBackend = draft.backend
-    for start in range(0, len(images), backend.batch_size):
-        chunk = images[start : start + backend.batch_size]
-        pixels = np.stack([preprocess(pictures.picture(image), draft.preprocessing) for image in chunk])
-        parts.append(backend.run(pixels)[0])
-        report(Progress("evaluate", start + len(chunk), len(images)))
-    return np.concatenate(parts)
-
-
-def _probe(images: Sequence[str], labels: Mapping[str, int], recipe: Recipe, pictures: Pictures) -> NDArray[np.float32]:
+def _probe(
+    images: Sequence[str], labels: Mapping[str, int], preprocessing: Preprocessing, pictures: Pictures
+) -> NDArray[np.float32]:
     chosen: list[str] = []
     for position in range(len(CODES)):
         same = [image for image in images if labels[image] == position]
         chosen += same[:PROBE_PER_DIAGNOSIS]
-    return np.stack([preprocess(pictures.picture(image), recipe.preprocessing) for image in chosen])
+    return np.stack([preprocess(pictures.picture(image), preprocessing) for image in chosen])

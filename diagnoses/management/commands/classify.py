@@ -5,7 +5,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +16,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from diagnoses.batch import Classified, SourceError, Unreadable, classify_sources, find_sources, image_names
+from diagnoses.inference.assessment import Gate
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.intake import IntakeLimits
@@ -33,10 +35,22 @@ class Command(BaseCommand):
         parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="Pictures, folders or zip files.")
         parser.add_argument("--output", type=Path, help="File to write (default: standard output).")
         parser.add_argument("--json", action="store_true", help="Write one JSON document instead of CSV.")
+        parser.add_argument(
+            "--assessments",
+            type=Path,
+            help="Write gates, advice, score and prediction sets to this CSV file.",
+        )
         parser.add_argument("--bundle", type=Path, help="Use this sealed bundle instead of the live classifier.")
 
     def handle(
-        self, *args: Any, paths: list[Path], output: Path | None, json: bool, bundle: Path | None, **options: Any
+        self,
+        *args: Any,
+        paths: list[Path],
+        output: Path | None,
+        json: bool,
+        bundle: Path | None,
+        assessments: Path | None = None,
+        **options: Any,
     ) -> None:
         limits = IntakeLimits()
         try:
@@ -45,8 +59,9 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if not sources:
             raise CommandError("There are no pictures to classify.")
-        if output is not None:
-            _require_writable(output)
+        for place in (output, assessments):
+            if place is not None:
+                _require_writable(place)
         sealed = self._bundle(bundle)
         try:
             loaded = load_classifier(sealed, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
@@ -65,18 +80,7 @@ class Command(BaseCommand):
 
         names = image_names([answer.name for answer in classified])
         rows = list(zip(names, classified, strict=True))
-        if output is None:
-            text = io.StringIO()
-            _write(text, rows, unreadable, sealed, as_json=json)
-            self.stdout.write(text.getvalue(), ending="")
-        else:
-            temporary = output.with_name(f".{output.name}.writing")
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                _write(file, rows, unreadable, sealed, as_json=json)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(output)
-
+        self._write_out(rows, unreadable, sealed, output=output, assessments=assessments, as_json=json)
         if passed_over:
             self.stderr.write(f"{passed_over} file(s) were passed over: not named like a picture.")
         self.stderr.write(f"{len(classified)} of {len(sources)} photo(s) classified with {sealed.version}.")
@@ -86,6 +90,27 @@ class Command(BaseCommand):
             raise CommandError("Interrupted; what was done is written.", returncode=130)
         if unreadable:
             raise CommandError(f"{len(unreadable)} file(s) could not be read; everything else is written.")
+
+    def _write_out(
+        self,
+        rows: Sequence[tuple[str, Classified]],
+        unreadable: list[Unreadable],
+        sealed: Bundle,
+        *,
+        output: Path | None,
+        assessments: Path | None,
+        as_json: bool,
+    ) -> None:
+        if output is None:
+            text = io.StringIO()
+            _write(text, rows, unreadable, sealed, as_json=as_json)
+            self.stdout.write(text.getvalue(), ending="")
+        else:
+            with _written(output) as file:
+                _write(file, rows, unreadable, sealed, as_json=as_json)
+        if assessments is not None:
+            with _written(assessments) as file:
+                _write_assessments(file, rows)
 
     def _bundle(self, directory: Path | None) -> Bundle:
         """The bundle to use: the given one, the live one, or on a machine that has never been set up the default."""
@@ -117,6 +142,28 @@ def _require_writable(output: Path) -> None:
         raise CommandError(f"{output} is a folder; name a file to write.")
 
 
+@contextmanager
+def _written(place: Path) -> Iterator[TextIO]:
+    """A file that is there whole or not at all."""
+    temporary = place.with_name(f".{place.name}.writing")
+    with temporary.open("w", newline="", encoding="utf-8") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(place)
+
+
+def _write_assessments(file: TextIO, rows: Iterable[tuple[str, Classified]]) -> None:
+    """One row per photo; the ISIC format has no place for any of it."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", "decision", "score", *(gate.value for gate in Gate), "prediction_set"])
+    for name, row in rows:
+        said = row.outcome.assessment
+        gates = (result.code or "passed" for result in said.gates)
+        score = "" if said.score is None else said.score
+        writer.writerow([name, said.decision.value, score, *gates, " ".join(said.prediction_set)])
+
+
 def _write(
     file: TextIO, rows: Iterable[tuple[str, Classified]], unreadable: list[Unreadable], bundle: Bundle, *, as_json: bool
 ) -> None:
@@ -131,6 +178,7 @@ def _write(
                     "confidence": row.outcome.confidence,
                     "malignant_score": row.outcome.malignant_score,
                     "probabilities": dict(zip(CODES, map(float, row.outcome.probabilities), strict=True)),
+                    "assessment": row.outcome.assessment.as_json(),
                 }
                 for name, row in rows
             ],

@@ -1,0 +1,152 @@
+"""Seal a classifier's weights again, compare ways of serving them, or check that its figures can be reproduced."""
+
+import tempfile
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+
+from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
+from training.pipeline.examples import Examples, ExamplesError, PictureStore, read_examples
+from training.pipeline.splits import SplitError
+from training.progress_bar import ProgressBar
+
+PREFIX: Final = "ISIC_2019_Training_"
+SHOWN: Final = 20
+"""Lines of differences that are printed."""
+
+
+class Command(BaseCommand):
+    help = (
+        "Measure a sealed classifier again on its own data and seal it with --output; with --compare print how other "
+        "input sizes and views do on the validation split; with neither, say whether its figures are reproduced. "
+        "No database, no broker."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--bundle", type=Path, default=Path("bundles/default"))
+        parser.add_argument(
+            "--data", type=Path, required=True, help="the folder with the official ISIC 2019 files it was trained on"
+        )
+        parser.add_argument("--output", type=Path, help="where the new bundle goes; replaced if it is there")
+        parser.add_argument("--input-size", type=int, help="side of the network's input, pixels")
+        parser.add_argument("--views", type=int, choices=VIEWS, help="views of a picture that are averaged")
+        parser.add_argument("--bundle-version", help="name for people; by default the old one with -resealed")
+        parser.add_argument("--compare", type=int, nargs="+", metavar="SIZE", help="input sizes to compare; no sealing")
+        parser.add_argument("--work", type=Path, default=Path("var/training/answers"), help="where answers are kept")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from diagnoses.inference.export import ExportError
+        from diagnoses.inference.network import WeightsError
+        from diagnoses.inference.sealing import SealingError
+        from training.pipeline.reseal import ResealError
+
+        data: Path = options["data"]
+        asked = any(options[name] for name in ("input_size", "views", "bundle_version"))
+        if asked and options["output"] is None and not options["compare"]:
+            raise CommandError("Another size, views or name make another bundle: say with --output where it goes.")
+        try:
+            bundle = read_bundle(options["bundle"])
+            with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
+                examples = read_examples(
+                    name=bundle.manifest.dataset["name"],
+                    ground_truth=data / f"{PREFIX}GroundTruth.csv",
+                    metadata=data / f"{PREFIX}Metadata.csv",
+                    pictures=pictures,
+                    report=bar,
+                )
+                if options["compare"]:
+                    self._compare(bundle, examples, pictures, bar, options)
+                elif options["output"]:
+                    self._seal(bundle, examples, pictures, bar, options)
+                else:
+                    self._check(bundle, examples, pictures, bar, options)
+        except (
+            ResealError, ExamplesError, SplitError, WeightsError, SealingError, ExportError, BundleError, OSError,
+            ValueError,
+        ) as error:  # fmt: skip
+            raise CommandError(str(error)) from error
+        except KeyError as error:
+            raise CommandError(f"The manifest does not say {error}; was the bundle sealed by a training?") from error
+
+    def _compare(
+        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
+    ) -> None:
+        from training.pipeline.reseal import compare
+
+        views = VIEWS if options["views"] is None else (options["views"],)
+        self.stdout.write("validation split\n  size  views  balanced accuracy  malignant AUC  log loss")
+        for choice in compare(
+            bundle,
+            examples=examples,
+            pictures=pictures,
+            sizes=options["compare"],
+            views=views,
+            keep_answers=options["work"],
+            report=bar,
+        ):
+            self.stdout.write(
+                f"{choice.input_size:>6}{choice.views:>7}{choice.balanced_accuracy:>19.3f}{choice.malignant_auc:>15.3f}"
+                f"{choice.log_loss:>10.3f}"
+            )
+
+    def _seal(
+        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
+    ) -> None:
+        from training.pipeline.reseal import reseal
+
+        sealed = reseal(
+            bundle,
+            examples=examples,
+            pictures=pictures,
+            directory=options["output"],
+            version=options["bundle_version"] or f"{bundle.version}-resealed",
+            input_size=options["input_size"],
+            views=options["views"],
+            keep_answers=options["work"],
+            report=bar,
+        )
+        figure = sealed.manifest.metrics["balanced_accuracy"]
+        self.stdout.write(
+            f"Sealed {sealed.version} in {sealed.directory} (sha256 {sealed.sha256}).\n"
+            f"Balanced accuracy on the test split: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})."
+        )
+
+    def _check(
+        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
+    ) -> None:
+        from training.pipeline.reseal import differences, reseal
+
+        with tempfile.TemporaryDirectory(prefix="teri-reseal-") as folder:
+            again = reseal(
+                bundle,
+                examples=examples,
+                pictures=pictures,
+                directory=Path(folder) / "bundle",
+                version=bundle.version,
+                # Nothing is kept or taken from before: the point is to compute it.
+                report=bar,
+            )
+        found = [
+            line
+            for part in ("metrics", "assessment", "temperature", "operating_points")
+            for line in differences(_plain(bundle, part), _plain(again, part), f"{part}.")
+        ]
+        if found:
+            raise CommandError(
+                f"{len(found)} figures of {bundle.version} were not reproduced:\n" + "\n".join(found[:SHOWN])
+            )
+        self.stdout.write(f"Every figure of {bundle.version} is reproduced from its weights and these data.")
+
+
+def _plain(bundle: Bundle, part: str) -> Any:
+    value = getattr(bundle.manifest, part)
+    if part == "operating_points":
+        return {point.name: [point.threshold, point.sensitivity, point.specificity] for point in value}
+    return value
+
+
+def _pictures(data: Path) -> Path:
+    folder, archive = data / f"{PREFIX}Input", data / f"{PREFIX}Input.zip"
+    return folder if folder.is_dir() else archive
