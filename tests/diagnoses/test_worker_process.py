@@ -78,6 +78,8 @@ def test_a_photo_is_predicted_by_a_real_worker(
     assert prediction.confidence == max(prediction.probabilities)
     assert prediction.malignant_score == pytest.approx(sum(prediction.probability_of(c) for c in ("MEL", "BCC", "SCC")))
     assert prediction.runtime == "onnx"
+    assert prediction.assessed is not None
+    assert photo.decision == prediction.decision == prediction.assessed.decision
     if prediction.heatmap:
         with prediction.heatmap.open() as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"

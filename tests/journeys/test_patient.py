@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from accounts.models import User
+from diagnoses.advice import advice_on
 from diagnoses.models import Classifier, Photo
 from diagnoses.taxonomy import CODES, Diagnosis
-from tests.made import made_photo
+from diagnoses.texts import SAFETY_NET
+from tests.made import jpeg_bytes, made_photo
 
 PATIENCE_MS = 60_000
 PASSWORD = "a long enough password"
@@ -28,8 +31,17 @@ def patient(transactional_db: None) -> User:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
+    """A spot as the tiny classifier has seen them, so that no gate refuses it."""
     path = tmp_path / "spot.jpg"
-    path.write_bytes(made_photo("MEL"))
+    path.write_bytes(made_photo("MEL", size=(200, 150)))
+    return path
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Path:
+    """A picture of next to nothing: no classifier should say anything of it."""
+    path = tmp_path / "night.jpg"
+    path.write_bytes(jpeg_bytes(Image.new("RGB", (400, 300), (9, 8, 8))))
     return path
 
 
@@ -62,12 +74,20 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     expect(page.locator(".confidence")).to_be_visible()
     photo = Photo.objects.select_related("prediction").get()
     assert photo.prediction is not None
-    heading = page.get_by_role("heading", level=1)
-    expect(heading).to_contain_text(Diagnosis(photo.diagnosis).full_name)
+    assert photo.decision in {"urgent", "soon", "monitor"}
+    # The advice first, then the diagnosis; the rest waits until it is asked for.
+    advice = advice_on(photo, photo.prediction).title
+    expect(page.get_by_role("heading", level=1)).to_have_text(advice)
+    expect(page.get_by_role("heading", level=2).first).to_contain_text(Diagnosis(photo.diagnosis).full_name)
+    expect(page.get_by_text(str(SAFETY_NET))).to_be_visible()
+    expect(page.locator("table.bars")).to_be_hidden()
+    page.get_by_text("All eight probabilities").first.click()
     expect(page.locator("table.bars tbody tr")).to_have_count(len(CODES))
+    expect(page.locator("table.bars")).to_be_visible()
+    page.get_by_text("Origin and limits").click()
     expect(page.get_by_text(tiny_classifier.version)).to_be_visible()
-    expect(page.locator("#announcement")).to_contain_text(Diagnosis(photo.diagnosis).full_name)
-    assert page.title().startswith(Diagnosis(photo.diagnosis).full_name)
+    expect(page.locator("#announcement")).to_contain_text(f"{advice}, {Diagnosis(photo.diagnosis).full_name}")
+    assert page.title().startswith(advice)
     assert visitor.fits()
 
     # The photo keeps its shape.
@@ -79,11 +99,12 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
 
     heatmap = page.locator(".photo__heatmap")
     if photo.prediction.heatmap:
-        expect(heatmap).to_have_css("opacity", "0.75")
-        page.get_by_label("Show what it looked at").uncheck()
         expect(heatmap).to_have_css("opacity", "0")
         page.get_by_label("Show what it looked at").check()
         expect(heatmap).to_have_css("opacity", "0.75")
+        expect(page.get_by_text("shows where and not why")).to_be_visible()
+        page.get_by_label("Show what it looked at").uncheck()
+        expect(heatmap).to_have_css("opacity", "0")
         assert heatmap.evaluate("image => image.naturalWidth") > 0
     else:
         expect(page.get_by_text("No heatmap")).to_be_visible()
@@ -92,6 +113,28 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     expect(page.locator(".tile")).to_have_count(1)
     expect(page.locator(".tile")).to_contain_text("left shoulder")
     expect(page.locator(".tile")).to_contain_text("confidence")
+    expect(page.locator(".tile .badge")).to_be_visible()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_a_picture_that_is_no_lesion_gets_no_answer(site: str, visit: Visit, night: Path, javascript: bool) -> None:
+    visitor = visit(site, width=320, javascript=javascript)
+    page = visitor.page
+    visitor.sign_in("patient@example.org", PASSWORD)
+    visitor.go("/photos/new/")
+    page.locator("input[type=file]").set_input_files(night)
+    page.get_by_role("button", name="Analyse this photo").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This photo could not be assessed")
+    expect(page.get_by_text("The picture is too dark.")).to_be_visible()
+    expect(page.get_by_text(str(SAFETY_NET))).to_be_visible()
+    expect(page.locator(".confidence, .bars, .photo__switch, .photo__heatmap")).to_have_count(0)
+    photo = Photo.objects.select_related("prediction").get()
+    assert photo.prediction is not None  # kept for clinicians
+    assert Diagnosis(photo.diagnosis).full_name not in page.inner_text("body")
+    assert visitor.fits()
+    page.get_by_role("link", name="My photos").first.click()
+    expect(page.locator(".tile")).to_contain_text("Could not be assessed")
+    assert Diagnosis(photo.diagnosis).full_name not in page.inner_text("body")
 
 
 @pytest.mark.usefixtures("chromium", "patient")
@@ -136,8 +179,8 @@ def test_without_javascript(site: str, visit: Visit, picture: Path) -> None:
     photo = Photo.objects.select_related("prediction").get()
     assert photo.prediction is not None
     if photo.prediction.heatmap:
-        page.locator("#heatmap-switch").uncheck()
-        expect(page.locator(".photo__heatmap")).to_have_css("opacity", "0")
+        page.locator("#heatmap-switch").check()
+        expect(page.locator(".photo__heatmap")).to_have_css("opacity", "0.75")
     page.get_by_role("link", name="Delete this photo").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("have been deleted")).to_be_visible()
