@@ -57,8 +57,8 @@ def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDAr
     share of all light, and the logarithms of their spreads.
     """
     pixels = np.asarray(to_reference(picture, long_side=reference_long_side), dtype=np.float64)
-    if min(pixels.shape[:2]) < 3:  # the Laplacian's own size
-        pixels = np.pad(pixels, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    if min(pixels.shape[:2]) < 3:  # nothing inside a border to see
+        pixels = np.pad(pixels, ((2, 2), (2, 2), (0, 0)), mode="edge")
     detail = (
         4.0 * pixels[1:-1, 1:-1] - pixels[:-2, 1:-1] - pixels[2:, 1:-1] - pixels[1:-1, :-2] - pixels[1:-1, 2:]
     ).reshape(-1, 3)

@@ -23,7 +23,7 @@ from training.pipeline.progress import Progress, Report, silent
 
 STAGE: Final = "evaluate"
 
-LOOK_VERSION: Final = 1
+LOOK_VERSION: Final = 2
 """Raised when a measure of quality or colour changes: kept answers hold them too."""
 
 
