@@ -18,6 +18,7 @@ from training.data.reading import SealedData, example_table, read_sealed
 from training.evaluation.drawing import store_charts
 from training.evaluation.measure import hardest_mistakes, measure, subgroups
 from training.models import Dataset, Evaluation
+from training.pipeline.about import metadata_of
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import TEST
 from training.services.evaluations import record_evaluation
@@ -84,7 +85,11 @@ def _answers(bundle: Bundle, images: Sequence[str], data: SealedData, report: Re
     answers = {}
     for start in range(0, len(images), step):
         chunk = images[start : start + step]
-        for image, outcome in zip(chunk, classifier.classify([data.pictures.picture(i) for i in chunk]), strict=True):
+        # With their metadata, as it was sealed; a classifier that has not learned any does not look.
+        outcomes = classifier.classify(
+            [data.pictures.picture(image) for image in chunk], metadata_of(data.examples.table, chunk)
+        )
+        for image, outcome in zip(chunk, outcomes, strict=True):
             answers[image] = outcome.probabilities
         report(Progress(STAGE, start + len(chunk), len(images)))
     return answers
