@@ -1,6 +1,7 @@
 """Evaluations that a person asks for: refused where they make no sense, one at a time, ended in one way or another."""
 
 import uuid
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,12 @@ def test_runs_and_evaluations_wait_for_each_other_in_the_order_they_were_asked_f
     done: list[Any] = []
     woken: list[Any] = []
     monkeypatch.setattr(supervisor, "_supervise", lambda claim: done.append(claim.pk))
-    monkeypatch.setattr(jobs, "publish", lambda task, keys, queue: woken.append((task, keys)) or True)
+
+    def publish(task: str, keys: list[str], *, queue: str) -> bool:
+        woken.append((task, keys))
+        return True
+
+    monkeypatch.setattr(jobs, "publish", publish)
     # Whatever the messages were about, and however often they came.
     for _ in range(5):
         supervisor.supervise_next()
@@ -229,7 +235,7 @@ def test_two_trainings_never_share_a_gpu(
 def test_a_lost_evaluation_goes_back_to_the_queue_and_is_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "publish", lambda *_, **__: True)
     job, _ = claimed(classifier_named("one"), made_dataset())
-    past = timezone.now() - timezone.timedelta(minutes=5)
+    past = timezone.now() - timedelta(minutes=5)
     EvaluationJob.objects.update(lease_expires=past)
     assert jobs.sweep_jobs()
     job.refresh_from_db()

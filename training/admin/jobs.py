@@ -40,7 +40,8 @@ class JobAdmin(ReadOnlyAdmin[J]):
     def own(self, address: str, view: Any, name: str) -> URLPattern:
         """An address below that of one job, for administrators."""
         whole = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
-        return path(f"<{self.key}:pk>/{address}", self.admin_site.admin_view(view), name=whole)
+        address_of: URLPattern = path(f"<{self.key}:pk>/{address}", self.admin_site.admin_view(view), name=whole)
+        return address_of
 
     def back(self, request: HttpRequest, pk: Any, *, done: bool, said: str, otherwise: str) -> HttpResponse:
         """To the page of the job, with a sentence on what was done or why not."""

@@ -1,6 +1,6 @@
 """Own `Job`: long work that a person asks for, a training worker does, and anybody can watch and cancel."""
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -60,7 +60,11 @@ class Job(models.Model):
     failure_detail = models.TextField(_("failure detail"), blank=True)
     log = models.TextField(_("log"), blank=True)
 
-    objects: ClassVar[JobQuerySet] = JobQuerySet.as_manager()  # type: ignore[assignment]  # same methods
+    if TYPE_CHECKING:
+        # What each kind's manager returns is its own; django-stubs would take it for `Job`, depending on its cache.
+        objects: ClassVar[JobQuerySet]
+    else:
+        objects = JobQuerySet.as_manager()
 
     class Meta:
         abstract = True

@@ -41,12 +41,13 @@ def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | N
         )
     try:
         with transaction.atomic():
-            job = EvaluationJob.objects.create(classifier=classifier, dataset=dataset, requested_by=by)
+            job: EvaluationJob = EvaluationJob.objects.create(classifier=classifier, dataset=dataset, requested_by=by)
             jobs.announce(job)
     except IntegrityError:
-        job = active_job(classifier, dataset)
-        if job is None:
+        asked_before = active_job(classifier, dataset)
+        if asked_before is None:
             raise
+        return asked_before
     return job
 
 
