@@ -267,6 +267,40 @@ def test_bad_settings_are_refused_by_name(changes: dict[str, str], said: str) ->
         changed(SEED_TRANSFER, changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"precision": "bfloat16"}, "precision is one of"),
+        ({"devices": "2"}, "devices is one of"),
+        ({"fine_tune.mixup_alpha": "-0.1"}, "mixup_alpha"),
+        ({"fine_tune.mixup_alpha": "inf"}, "mixup_alpha"),
+        ({"fine_tune.balance.focal_gamma": "nan"}, "focal_gamma"),
+        ({"fine_tune.metadata_dropout": "1"}, "metadata_dropout"),
+        ({"fine_tune.augmentation.randaugment_operations": "9"}, "randaugment_operations"),
+        ({"fine_tune.augmentation.randaugment_magnitude": "11"}, "randaugment_magnitude"),
+        ({"architecture.metadata": "perhaps"}, "cannot be"),
+    ],
+)
+def test_bad_settings_of_fine_tuning_are_refused_by_name(changes: dict[str, str], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        changed(FINE_TUNE, changes)
+
+
+def test_metadata_needs_a_phase_that_learns_it() -> None:
+    with pytest.raises(RecipeError, match="metadata is learned in fine-tuning"):
+        changed(SEED_TRANSFER, {"architecture.metadata": "true"})
+    assert changed(FINE_TUNE, {"architecture.metadata": "true"}).architecture.metadata
+
+
+def test_what_is_new_and_off_changes_no_identity_and_what_is_on_does() -> None:
+    old = FINE_TUNE.identity()
+    for group, name in (("architecture", "metadata"), ("fine_tune", "mixup_alpha")):
+        assert name not in old[group]
+    assert "precision" not in old
+    for name, value in (("precision", "float32"), ("architecture.metadata", "true"), ("fine_tune.mixup_alpha", "0.2")):
+        assert changed(FINE_TUNE, {name: value}).identity() != old
+
+
 def test_fields_that_belong_together_change_together() -> None:
     recipe = changed(SMOKE, {"architecture.head_units": "8,4", "architecture.head_dropouts": "0, 0.1, 0.2"})
     assert recipe.architecture.head_units == (8, 4)
