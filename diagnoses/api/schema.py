@@ -15,7 +15,7 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
     OpenApiParameter.HEADER,
     description=(
         "A key of your own for this upload, 1 to 200 printable ASCII characters without spaces. A repeat with the same "
-        "key and the same file makes no second photo and returns the first answer; with another file it is refused."
+        "key, file and fields makes no second photo and returns the first answer; with anything else it is refused."
     ),
 )
 

@@ -98,8 +98,17 @@ def _page(request: SignedInRequest, shown: Photo, finding_form: FindingForm | No
 @require_safe
 @signed_in
 def photo_status(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The part of the page that changes while a photo waits; asked for by the page itself, so not a look of its own."""
-    shown = visible_photo(request, photo_id, for_display=True)
+    """The part of the page that changes while a photo waits; asked for by the page itself, so not a look of its own.
+
+    A page that is open while its photo is deleted is told so and asks no more: of a 404 it would make nothing, and ask
+    for ever. Told to anybody who asks like that, whether there ever was such a photo or not.
+    """
+    try:
+        shown = visible_photo(request, photo_id, for_display=True)
+    except Http404:
+        if not request.htmx:
+            raise
+        return render(request, "diagnoses/partials/gone.html")
     if not request.htmx:
         return redirect("photo", photo_id=photo_id)
     return render(request, "diagnoses/partials/state.html", {**_context(request, shown), "fragment": True})

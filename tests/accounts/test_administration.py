@@ -113,6 +113,12 @@ class TestWrittenDown:
         assert not AuditEntry.objects.exists()
 
 
+def test_passwords_are_changed_on_the_sites_own_page(browser: Client) -> None:
+    for name in ("admin:password_change", "admin:password_change_done"):
+        answer = browser.get(reverse(name))
+        assert (answer.status_code, answer.headers["Location"]) == (302, reverse("account_change_password"))
+
+
 class TestOneAdministratorRemains:
     def test_nobody_touches_their_own_access(self, administrator: User, patient: User) -> None:
         with pytest.raises(PermissionError):

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from accounts.models import User
-from diagnoses.models import KnownImage, Photo
+from diagnoses.models import KnownImage, Photo, ReferencePicture
 from diagnoses.services import submit_photo
 from diagnoses.taxonomy import CODES
 
@@ -132,3 +132,31 @@ def test_an_official_image_uploaded_shows_its_ground_truth(
     assert truth_shown["reference"] == f"{name} (ISIC 2019)"
     assert truth_shown["diagnosis"]["code"] == KnownImage.objects.get(image=name).diagnosis
     assert Photo.objects.get().recognised_as == KnownImage.objects.get(image=name)
+
+
+def test_pictures_are_kept_small_and_lesions_named(db: None, dataset: Path) -> None:
+    (dataset / "T_Metadata.csv").write_text("image,age_approx,lesion_id\nISIC_1,40,L9\nISIC_2,,\n")
+    call_command("import_known_images", str(dataset), "--dataset", "S")
+    assert dict(KnownImage.objects.values_list("image", "lesion")) == {
+        "ISIC_1": "L9", "ISIC_2": "", "ISIC_3_downsampled": "",
+    }  # fmt: skip
+    assert set(ReferencePicture.objects.values_list("original_sha256", flat=True)) == set(
+        KnownImage.objects.values_list("original_sha256", flat=True)
+    )
+    ReferencePicture.objects.first().delete()  # type: ignore[union-attr]  # there are three
+    call_command("import_known_images", str(dataset), "--dataset", "S", "--if-empty")
+    assert ReferencePicture.objects.count() == 3, "known, but not whole"
+
+
+def test_a_member_with_damaged_bytes_is_named(db: None, dataset: Path, picture: Any) -> None:
+    archive = dataset / "T_Input.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for seed, name in enumerate(("ISIC_1", "ISIC_2", "ISIC_3_downsampled")):
+            file.writestr(f"{name}.jpg", picture(seed))
+        place = file.getinfo("ISIC_2.jpg").header_offset
+    content = bytearray(archive.read_bytes())
+    content[place + 45 : place + 145] = bytes([255]) * 100
+    archive.write_bytes(bytes(content))
+    with pytest.raises(CommandError, match=r"ISIC_2\.jpg"):
+        call_command("import_known_images", str(dataset))
+    assert not KnownImage.objects.exists()

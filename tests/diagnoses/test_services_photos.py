@@ -135,7 +135,15 @@ class TestIdempotency:
         assert submit_photo(owner=patient, data=picture(1), idempotency_key="k") == first
         with pytest.raises(IdempotencyConflict):
             submit_photo(owner=patient, data=picture(2), idempotency_key="k")
+        lesion = Lesion.objects.create(owner=patient, name="left arm")
+        others = [PhotoMetadata(age_approx=40), PhotoMetadata(sex="male"), PhotoMetadata(lesion=lesion)]
+        for other in [*others, PhotoMetadata(anatom_site_general="head/neck")]:
+            with pytest.raises(IdempotencyConflict):
+                submit_photo(owner=patient, data=picture(1), idempotency_key="k", metadata=other)
         assert Photo.objects.count() == 1
+        told = PhotoMetadata(lesion=lesion, age_approx=40, sex="male", anatom_site_general="head/neck")
+        second = submit_photo(owner=patient, data=picture(1), idempotency_key="l", metadata=told)
+        assert submit_photo(owner=patient, data=picture(1), idempotency_key="l", metadata=told) == second
 
     def test_a_race_has_one_winner_and_leaves_no_file_behind(
         self, transactional_db: None, redis_server: Any, patient: User, picture: Any, monkeypatch: pytest.MonkeyPatch

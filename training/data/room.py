@@ -26,6 +26,7 @@ from diagnoses.services.known_images import recognise_photos
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.inspection import inspect_pictures
+from training.data.references import keep_reference_pictures
 from training.data.refusals import ImportRefused, faulty, writing
 from training.models import Dataset, DatasetImport, Job
 from training.pipeline.examples import PictureStore
@@ -78,6 +79,7 @@ def import_dataset(
         raise
     report(Progress("rows", 1, 1))
     recognise_photos()
+    keep_reference_pictures(dataset)
     return dataset
 
 
@@ -125,6 +127,7 @@ def run_import_job(pk: Any) -> None:
             discard_unused(folder)
     if kept:
         recognise_photos()
+        keep_reference_pictures(Dataset.objects.get(name=job.name))
 
 
 class JobReport:

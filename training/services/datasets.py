@@ -114,6 +114,7 @@ def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownIm
             dataset=dataset.name,
             image=example.image,
             diagnosis=example.diagnosis,
+            lesion=example.lesion_id,
             original_sha256=example.sha256,
             content_hash=example.content_hash,
         )

@@ -115,23 +115,24 @@ class Command(BaseCommand):
     def _bundle(self, directory: Path | None) -> Bundle:
         """The bundle to use: the given one, the live one, or on a machine that has never been set up the default."""
         try:
-            if directory is None:
-                directory = self._live_directory()
-            return read_bundle(directory)
+            return read_bundle(directory) if directory is not None else self._live_bundle()
         except BundleError as error:
             raise CommandError(f"The classifier cannot be used: {error}") from error
 
-    def _live_directory(self) -> Path:
+    def _live_bundle(self) -> Bundle:
         try:
             live = Classifier.objects.live()
             if live is not None:
-                return bundle_directory(live)
+                bundle = read_bundle(bundle_directory(live))
+                if bundle.sha256 != live.sha256:  # as the worker asks
+                    raise BundleError("altered", f"The bundle's manifest is not the one registered as {live}.")
+                return bundle
             if Classifier.objects.exists():
                 raise CommandError("No classifier is live. Promote one, or name a bundle with --bundle.")
         except DatabaseError:
             pass  # never migrated: as good as empty
         self.stderr.write("No classifier is registered here yet; using the one that comes with the project.")
-        return Path(settings.DEFAULT_BUNDLE_DIR)
+        return read_bundle(Path(settings.DEFAULT_BUNDLE_DIR))
 
 
 def _require_writable(output: Path) -> None:

@@ -1,13 +1,15 @@
 """The pictures: who gets them, and what a browser may do with them."""
 
+import datetime
 from collections.abc import Callable
 
 import pytest
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from diagnoses.models import Photo
 
 MEDIA = {"photo-image": "image/jpeg", "photo-thumbnail": "image/jpeg", "photo-heatmap": "image/png"}
@@ -69,3 +71,51 @@ def test_a_missing_file_is_a_404_and_a_line_in_the_log(
     assert sign_in(photo.owner).get(reverse("photo-image", args=[photo.pk])).status_code == 404
     assert name in caplog.text
     assert photo.owner.email not in caplog.text
+
+
+class TestAudit:
+    """A look by anybody but the owner leaves a trace, also without the page around it (RELIABILITY R16)."""
+
+    def ask(self, client: Client, name: str, photo: Photo, **headers: str) -> None:
+        response = client.get(reverse(name, args=[photo.pk]), headers=headers)
+        assert response.status_code == 200
+        if response.streaming:
+            assert b"".join(response.streaming_content)  # type: ignore[attr-defined]  # read to its end, the file closes
+
+    def looks(self, photo: Photo, by: User) -> int:
+        return AuditEntry.objects.filter(
+            action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}", actor=str(by.pk)
+        ).count()
+
+    @pytest.mark.parametrize("name", ["photo-image", "photo-heatmap"])
+    def test_of_a_picture_asked_for_by_itself_once_an_hour(
+        self, name: str, photo: Photo, clinician: User, administrator: User, sign_in: Callable[[User], Client],
+    ) -> None:  # fmt: skip
+        client = sign_in(clinician)
+        for _ in range(3):
+            self.ask(client, name, photo, Range="bytes=0-1")
+        assert self.looks(photo, clinician) == 1
+        self.ask(sign_in(administrator), name, photo)
+        assert self.looks(photo, administrator) == 1, "one person's look is not another's"
+
+    def test_an_old_look_does_not_count(self, photo: Photo, clinician: User, sign_in: Callable[[User], Client]) -> None:
+        AuditEntry.objects.create(
+            actor=str(clinician.pk),
+            action=AuditEntry.Action.PHOTO_VIEWED,
+            subject=f"photo:{photo.pk}",
+            created=timezone.now() - datetime.timedelta(minutes=61),
+        )
+        self.ask(sign_in(clinician), "photo-image", photo)
+        assert self.looks(photo, clinician) == 2
+
+    def test_with_the_page_around_it_once(
+        self, photo: Photo, clinician: User, sign_in: Callable[[User], Client]
+    ) -> None:
+        client = sign_in(clinician)
+        for name in ("photo", "photo-image", "photo-heatmap", "photo-thumbnail"):
+            self.ask(client, name, photo)
+        assert self.looks(photo, clinician) == 1
+
+    def test_ones_own_leaves_none(self, photo: Photo, sign_in: Callable[[User], Client]) -> None:
+        self.ask(sign_in(photo.owner), "photo-image", photo)
+        assert not AuditEntry.objects.filter(action=AuditEntry.Action.PHOTO_VIEWED).exists()

@@ -251,3 +251,13 @@ def test_hostile_file_names_are_shown_escaped_and_stored_nowhere(
         for markup in ("<img src=x", "<script>alert", "\u202e"):
             assert markup not in page
     assert Photo.objects.count() > 40
+
+
+def test_the_same_form_again_is_one_photo_and_other_words_are_another(browser: Client, picture: Picture) -> None:
+    form = {"upload_key": "k", "lesion_name": "left arm", "age_approx": "45"}
+    first = browser.post(URL, {**form, "image": image(picture())})
+    again = browser.post(URL, {**form, "image": image(picture())})
+    assert first.headers["Location"] == again.headers["Location"]
+    other = browser.post(URL, {**form, "age_approx": "46", "image": image(picture())})
+    assert other.status_code == 302
+    assert sorted(age for age in Photo.objects.values_list("age_approx", flat=True) if age) == [45, 46]

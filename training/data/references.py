@@ -1,0 +1,43 @@
+"""Own handing the pictures of a sealed data set to the search for similar cases, small (`diagnoses.similar`)."""
+
+import logging
+import zipfile
+from collections.abc import Callable, Iterator
+
+from diagnoses.dataset_images import SmallPicture, small_picture
+from diagnoses.intake import PhotoRejected
+from diagnoses.similar.references import store_references, without_reference
+from training.data.archive import DatasetPictures
+from training.models import Dataset
+from training.pipeline.faults import ExamplesError
+
+logger = logging.getLogger(__name__)
+
+
+def keep_reference_pictures(dataset: Dataset, *, progress: Callable[[int], object] = lambda done: None) -> int:
+    """Make small copies of the pictures that have none yet. Returns how many were made.
+
+    A picture that cannot be read is passed over and logged: the data set is sealed, and everything else is of use. The
+    same where an archive is gone from the storage. What a stop leaves out is made the next time.
+    """
+    missing = without_reference(dataset=dataset.name) if dataset.has_images else []
+    if not missing:
+        return 0
+    try:
+        pictures = DatasetPictures(dataset)
+    except (OSError, zipfile.BadZipFile) as error:
+        logger.error("The pictures of %s are not there to be shown as similar cases: %s", dataset, error)
+        return 0
+    with pictures:
+        return store_references(_small(pictures, missing, progress))
+
+
+def _small(pictures: DatasetPictures, names: list[str], progress: Callable[[int], object]) -> Iterator[SmallPicture]:
+    for name in names:
+        try:
+            yield small_picture(pictures.content(name))
+        except KeyError:
+            pass  # only its row was imported
+        except (ExamplesError, PhotoRejected) as error:
+            logger.warning("The picture %s cannot be shown as a similar case: %s", name, error)
+        progress(1)
