@@ -80,6 +80,40 @@ def test_logit_adjustment_asks_more_of_a_rare_diagnosis() -> None:
     assert adjusted == pytest.approx(-np.log([0.01, 0.93]), abs=1e-4)
 
 
+def test_a_focal_gamma_of_0_is_the_cross_entropy_and_more_looks_away_from_what_is_learned() -> None:
+    import keras
+
+    generator = np.random.default_rng(4)
+    logits = generator.normal(0, 2, (6, 8)).astype(np.float32)
+    soft = generator.dirichlet(np.ones(8), 6).astype(np.float32)  # labels may be mixed
+    shares = np.full(8, 1 / 8)
+
+    def loss(truth: Any, gamma: float, smoothing: float = 0.0) -> Any:
+        return np.asarray(balanced_loss(shares, adjustment=0.0, smoothing=smoothing, focal_gamma=gamma)(truth, logits))
+
+    # A gamma of next to nothing goes through the other formula, and must agree with Keras's own.
+    for truth in (soft, one_hot(np.arange(6))):
+        for smoothing in (0.0, 0.1):
+            assert loss(truth, 1e-9, smoothing) == pytest.approx(loss(truth, 0.0, smoothing), rel=1e-4)
+    hard = one_hot(np.arange(6))
+    probability = np.asarray(keras.ops.softmax(logits))[np.arange(6), np.arange(6)]
+    assert loss(hard, 2.0) == pytest.approx((1 - probability) ** 2 * -np.log(probability), rel=1e-3)
+    certain = np.asarray(
+        balanced_loss(shares, adjustment=0.0, smoothing=0.0, focal_gamma=0.5)(one_hot(np.array([0])), 200.0 * hard[:1])
+    )
+    assert np.isfinite(certain).all()
+
+
+def test_focal_loss_and_mixup_train_in_both_phases(made: dict[str, Any], tmp_path: Path) -> None:
+    recipe = short(
+        fine_tune__balance__focal_gamma="2", fine_tune__mixup_alpha="0.2",
+        fine_tune__augmentation__randaugment_operations="1",
+    )  # fmt: skip
+    _, history = tuned(made, recipe, tmp_path)
+    losses = [each["loss"] for each in history.epochs]
+    assert losses[-1] < losses[0]
+
+
 def test_an_unchanged_augmentation_is_the_preprocessing_of_serving() -> None:
     nothing = Augmentation(False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     picture = made_picture("MEL", 1)
