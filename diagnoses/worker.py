@@ -19,6 +19,7 @@ from PIL import Image
 from diagnoses.faults import fault
 from diagnoses.inference.bundle import BundleError, read_bundle
 from diagnoses.inference.heatmap import render_overlay
+from diagnoses.inference.metadata import Metadata
 from diagnoses.inference.runtime import LoadedClassifier, Outcome, load_classifier
 from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
 from diagnoses.models import Classifier, Photo, Worker
@@ -113,7 +114,9 @@ def predict_photo(photo_id: UUID) -> None:
         photo = Photo.objects.get(pk=photo_id)
         image = _stored_image(photo)
         fault("in_predict", photo=photo_id)
-        outcome = loaded.classify([image])[0]
+        # Heard by a classifier that was trained with a metadata head alone; any other answers from the picture.
+        about = Metadata(photo.age_approx, photo.sex, photo.anatom_site_general)
+        outcome = loaded.classify([image], [about])[0]
         overlay = None
         if outcome.heatmap is not None:
             overlay = render_overlay(

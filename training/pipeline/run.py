@@ -83,26 +83,30 @@ def train_classifier(
         raise ValueError(f"The recipe {recipe.name} continues a classifier; say which.")
     labels = _labels(examples, split)
 
-    features = _features(
-        network,
-        recipe=recipe,
-        examples=examples,
-        split=split,
-        pictures=pictures,
-        weights_key=weights_key,
-        work=work,
-        report=report,
-    )
-    head_history = fit_head(
-        network,
-        recipe=recipe,
-        features=features,
-        labels=labels,
-        run_folder=run_folder / "head",
-        continues=head_continues,
-        report=report,
-    )
-    histories: dict[str, Any] = {"head": head_history.epochs}
+    if not recipe.frozen.epochs and not head_continues:
+        raise WeightsError("frozen.epochs is 0: fine-tuning then needs a parent with the same head to go on from.")
+    histories: dict[str, Any] = {"head": []}
+    if recipe.frozen.epochs:
+        features = _features(
+            network,
+            recipe=recipe,
+            examples=examples,
+            split=split,
+            pictures=pictures,
+            weights_key=weights_key,
+            work=work,
+            report=report,
+        )
+        head_history = fit_head(
+            network,
+            recipe=recipe,
+            features=features,
+            labels=labels,
+            run_folder=run_folder / "head",
+            continues=head_continues,
+            report=report,
+        )
+        histories["head"] = head_history.epochs
 
     metadata = _metadata(recipe, examples, split, parent)
     if recipe.fine_tune is not None:

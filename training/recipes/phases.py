@@ -16,7 +16,7 @@ EPOCHS_MAX: Final = 1000
 class FrozenPhase:
     """The head on features computed once.
 
-    - `epochs`: passes over the training pictures;
+    - `epochs`: passes over the training pictures; 0 leaves the phase out, where a parent's head is fine-tuned further;
     - `batch_size`: pictures a step;
     - `learning_rate`: of the optimiser, (0, 1];
     - `weight_decay`: decoupled weight decay ("adamw" alone), [0, 1);
@@ -52,7 +52,8 @@ class FrozenPhase:
     learning_rate_min: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_phase(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
+        _check_epochs(self.epochs, least=0)
+        _check_phase(self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
         require(self.patience >= 1, "patience is at least 1.")
         require(self.best_by in ("balanced_accuracy", "loss"), 'best_by is "balanced_accuracy" or "loss".')
         require(self.optimizer in ("adamw", "adam"), 'optimizer is "adamw" or "adam".')
@@ -110,7 +111,8 @@ class FineTunePhase:
     metadata_field_dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_phase(self.epochs, self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
+        _check_epochs(self.epochs, least=1)
+        _check_phase(self.batch_size, self.learning_rate, self.weight_decay, self.label_smoothing)
         require(0.0 <= self.warmup_share < 1.0, "warmup_share lies in [0, 1).")
         require(self.clip_norm > 0.0, "clip_norm is above 0.")
         require(0.0 <= self.ema_momentum < 1.0, "ema_momentum lies in [0, 1).")
@@ -122,14 +124,17 @@ class FineTunePhase:
         require(0.0 <= self.metadata_field_dropout < 1.0, "metadata_field_dropout lies in [0, 1).")
 
 
-def _check_phase(epochs: int, batch_size: int, learning_rate: float, weight_decay: float, smoothing: float) -> None:
+def _check_epochs(epochs: int, *, least: int) -> None:
+    require(least <= epochs <= EPOCHS_MAX, f"epochs lies in {least} to {EPOCHS_MAX}.")
+
+
+def _check_phase(batch_size: int, learning_rate: float, weight_decay: float, smoothing: float) -> None:
     for name, value in (
         ("learning_rate", learning_rate),
         ("weight_decay", weight_decay),
         ("label_smoothing", smoothing),
     ):
         require(math.isfinite(value), f"{name} is a number.")
-    require(1 <= epochs <= EPOCHS_MAX, f"epochs lies in 1 to {EPOCHS_MAX}.")
     require(1 <= batch_size <= 4096, "batch_size lies in 1 to 4096.")
     require(0.0 < learning_rate <= 1.0, "learning_rate lies in (0, 1].")
     require(0.0 <= weight_decay < 1.0, "weight_decay lies in [0, 1).")

@@ -50,6 +50,10 @@ class Recipe:
         require(self.precision in PRECISIONS, f"precision is one of {', '.join(PRECISIONS)}.")
         require(self.devices in DEVICES, f"devices is one of {', '.join(DEVICES)}.")
         require(
+            self.fine_tune is not None or self.frozen.epochs > 0,
+            "frozen.epochs is at least 1 in a recipe without fine-tuning.",
+        )
+        require(
             self.fine_tune is not None or not self.architecture.metadata,
             "metadata is learned in fine-tuning, which this recipe has not.",
         )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
+from diagnoses.inference.network import WeightsError
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
@@ -14,7 +15,7 @@ from training.pipeline.examples import Examples, PictureStore, read_examples
 from training.pipeline.progress import Progress
 from training.pipeline.run import train_classifier
 from training.pipeline.splits import Split, split_examples
-from training.recipes import FINE_TUNE, SMOKE, changed
+from training.recipes import FINE_TUNE, LINEAR_PROBE, SMOKE, RecipeError, changed
 
 LONGER = changed(SMOKE, {"fine_tune.epochs": "16"})
 """Long enough for the tiny network to know the made pictures apart; a step of it takes milliseconds."""
@@ -130,3 +131,38 @@ def test_a_recipe_that_starts_from_imagenet_says_so(
             directory=tmp_path / "bundle",
             version="none",
         )
+
+
+def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
+    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
+) -> None:
+    examples, split, pictures = dataset
+    further = changed(SMOKE, {"frozen.epochs": "0", "fine_tune.epochs": "1", "fine_tune.learning_rate": "1e-4"})
+    reports = list[Progress]()
+
+    def train(parent: Bundle | None) -> Bundle:
+        return train_classifier(
+            recipe=further,
+            examples=examples,
+            split=split,
+            pictures=pictures,
+            imagenet_weights=None,
+            work=tmp_path / "work",
+            directory=tmp_path / "bundle",
+            version="further",
+            parent=parent,
+            report=reports.append,
+        )
+
+    with pytest.raises(WeightsError, match="parent with the same head"):
+        train(None)
+    bundle = train(trained[0])
+    assert bundle.manifest.provenance["history"]["head"] == []
+    assert {"features", "head"}.isdisjoint(progress.stage for progress in reports)
+    # A fresh head would be at chance, 1 in 8; this one goes on from what its parent knew.
+    assert bundle.manifest.metrics["balanced_accuracy"]["value"] > 0.5
+
+
+def test_a_recipe_trains_something() -> None:
+    with pytest.raises(RecipeError, match="at least 1 in a recipe without fine-tuning"):
+        changed(LINEAR_PROBE, {"frozen.epochs": "0"})
