@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from PIL import Image
 
 from diagnoses.batch import image_names
 from diagnoses.models import Classifier
@@ -56,6 +57,19 @@ def test_columns_carry_the_right_names(tiny_classifier: Classifier, tmp_path: Pa
     right = sum(row["image"].startswith(max(CODES, key=lambda code: float(row[code]))) for row in rows)
     # Decoded in another order, the answers would be right one time in eight: 6 of 48, standard deviation 2.3.
     assert right >= 16
+
+
+def test_what_else_is_said_goes_into_a_second_file(tiny_classifier: Classifier, folder: Path, tmp_path: Path) -> None:
+    (folder / "black.jpg").write_bytes(jpeg_bytes(Image.new("RGB", (300, 200))))
+    output, second = tmp_path / "predictions.csv", tmp_path / "assessments.csv"
+    call_command("classify", folder, output=output, assessments=second)
+    assert list(rows_of(output)[0]) == ["image", *CODES, "UNK"], "the scorer's table stays the scorer's"
+    rows = {row["image"]: row for row in rows_of(second)}
+    assert set(rows) == {row["image"] for row in rows_of(output)}
+    assert (rows["black"]["decision"], rows["black"]["quality"]) == ("not_assessed", "too_dark")
+    assert rows["black"]["score"] == ""
+    assert rows["ISIC_0000000"]["quality"] == "passed"
+    assert rows["ISIC_0000000"]["decision"] in ("urgent", "soon", "monitor")
 
 
 def test_unreadable_files_are_listed_and_everything_else_is_written(

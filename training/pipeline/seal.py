@@ -22,7 +22,7 @@ from diagnoses.inference.sealing import draft_bundle, seal_bundle
 from diagnoses.taxonomy import CODES
 from training.pipeline.about import metadata_of
 from training.pipeline.answers import Answers, Keep
-from training.pipeline.assess import ENOUGH, LEARNED, fit_assessment, measure_assessment
+from training.pipeline.assess import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
 from training.pipeline.measure import measure, picture_alone
@@ -124,7 +124,7 @@ def seal_measured(
 
         # Of the training pictures only features and looks are used, which are those of the upright view.
         enough = len(split.images(CALIBRATION)) >= ENOUGH
-        learned = answers(_some(split.images(TRAIN), LEARNED), 1) if enough else None
+        learned = answers(_some(split.images(TRAIN), labels), 1) if enough else None
         seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
         logits = {name: each.logits for name, each in seen.items()}
         if metadata_head is not None:
@@ -180,9 +180,14 @@ def seal_measured(
     return bundle
 
 
-def _some(images: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the images, the same ones every time, whatever their order says about them."""
-    return sorted(images, key=lambda image: hashlib.sha256(image.encode()).hexdigest())[:count]
+def _some(images: Sequence[str], labels: Mapping[str, int]) -> list[str]:
+    """Up to `LEARNED_PER_DIAGNOSIS` images of each diagnosis, the same ones every time, whatever their names say."""
+    by_chance = sorted(images, key=lambda image: hashlib.sha256(image.encode()).hexdigest())
+    return [
+        image
+        for position in range(len(CODES))
+        for image in [each for each in by_chance if labels[each] == position][:LEARNED_PER_DIAGNOSIS]
+    ]
 
 
 def _labels(examples: Examples) -> dict[str, int]:

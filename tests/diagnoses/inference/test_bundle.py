@@ -13,6 +13,7 @@ import onnx
 import pytest
 
 from diagnoses.inference.bundle import (
+    FAMILIARITY_NAME,
     GRAPH_NAME,
     MANIFEST_NAME,
     WEIGHTS_NAME,
@@ -22,8 +23,12 @@ from diagnoses.inference.bundle import (
     read_bundle,
     read_tensors,
 )
+from diagnoses.inference.familiarity import Familiarity
 from diagnoses.inference.network import network_tensors
+from diagnoses.inference.preprocessing import Preprocessing
+from diagnoses.inference.sealing import draft_bundle
 from diagnoses.taxonomy import CODES
+from tests.diagnoses.inference.colours import TINY, seal
 
 
 @pytest.fixture
@@ -107,6 +112,12 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
         (lambda values: values.update(created="yesterday"), "unreadable"),
         (lambda values: values.update(files=[]), "unreadable"),
         (lambda values: values["files"].pop(GRAPH_NAME), "unreadable"),
+        (lambda values: values.update(views=3), "unreadable"),
+        (lambda values: values.pop("views"), "unreadable"),
+        (lambda values: values.pop("assessment"), "unreadable"),
+        (lambda values: values.update(assessment={"monitor_days": 0}), "unreadable"),
+        (lambda values: values.update(assessment={"decision": {"soon": {}}}), "unreadable"),
+        (lambda values: values.update(assessment={"familiarity": {"limit": 1.0}}), "unreadable"),
         (lambda values: values["files"].update({"../other": {"sha256": "", "size": 0}}), "unreadable"),
     ],
 )
@@ -172,3 +183,48 @@ def test_a_weights_file_with_a_giant_header_length_is_refused(tmp_path: Path) ->
     path.write_bytes(struct.pack("<Q", 2**62) + b"{}")
     with pytest.raises(BundleError, match="header"):
         locate_tensors(path)
+
+
+def test_a_bundle_from_before_there_were_gates_is_read_as_one_without(copy: Path) -> None:
+    def older(values: dict[str, Any]) -> None:
+        values["format_version"] = 1
+        values["operating_points"] = [{"name": "balanced", "threshold": 0.4, "sensitivity": 0.8, "specificity": 0.7}]
+        del values["assessment"], values["views"]
+
+    rewrite(copy, older)
+    bundle = read_bundle(copy)
+    assert (bundle.manifest.format_version, bundle.manifest.views) == (1, 1)
+    assert bundle.manifest.settings.soon == 0.4
+    assert bundle.manifest.settings.edges is None
+    assert bundle.assessor().familiarity is None
+
+
+def test_familiarity_is_sealed_verified_and_read(network: Any, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    kinds = {"features": 40, "colours": 40, "calibration_features": 20, "calibration_colours": 20}
+    fitted = Familiarity.fit(
+        **{name: generator.normal(size=(rows, 32 if "features" in name else 6)) for name, rows in kinds.items()}
+    )
+    directory = tmp_path / "bundle"
+    draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
+    bundle = seal(draft, directory, assessment={"familiarity": {"limit": 2.5}}, familiarity=fitted, views=2)
+    assert set(bundle.manifest.files) == {WEIGHTS_NAME, GRAPH_NAME, FAMILIARITY_NAME}
+    assert bundle.manifest.views == 2
+    assessor = bundle.assessor()
+    assert assessor.familiarity is not None
+    rows = generator.normal(size=(5, 32)), generator.normal(size=(5, 6))
+    assert np.allclose(assessor.familiarity.unfamiliarity(*rows), fitted.unfamiliarity(*rows), atol=1e-6)
+    stored = directory / FAMILIARITY_NAME
+    stored.write_bytes(stored.read_bytes()[:-1])
+    assert refusal(directory).code == "altered"
+
+
+def test_familiarity_without_its_part_of_the_manifest_is_not_sealed(network: Any, tmp_path: Path) -> None:
+    fitted = Familiarity.fit(
+        features=np.eye(4), colours=np.eye(6)[:4], calibration_features=np.eye(4), calibration_colours=np.eye(6)[:4]
+    )
+    directory = tmp_path / "bundle"
+    draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
+    with pytest.raises(BundleError):
+        seal(draft, directory, assessment={}, familiarity=fitted)
+    assert list(tmp_path.iterdir()) == []

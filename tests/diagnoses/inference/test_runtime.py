@@ -9,11 +9,13 @@ import pytest
 from PIL import Image
 
 from diagnoses.inference import runtime
+from diagnoses.inference.assessment import Decision
 from diagnoses.inference.bundle import Bundle, BundleError
 from diagnoses.inference.preprocessing import preprocess
-from diagnoses.inference.runtime import OnnxBackend, load_classifier, softmax
+from diagnoses.inference.runtime import OnnxBackend, dihedral, load_classifier, run_views, softmax
 from diagnoses.taxonomy import CODES, Diagnosis
 from tests.diagnoses.inference.colours import coloured_picture
+from tests.made import made_picture
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -49,6 +51,35 @@ def test_probabilities_are_the_logits_at_the_sealed_temperature(sealed: Bundle) 
     logits = OnnxBackend(sealed.graph_path).run(pixels)[0]
     assert sealed.manifest.temperature == 2.0
     assert np.allclose(classifier.classify_batch(pixels)[0].probabilities, softmax(logits / 2.0)[0])
+
+
+def test_views_are_averaged_and_the_upright_one_gives_features_and_maps(sealed: Bundle) -> None:
+    backend = OnnxBackend(sealed.graph_path)
+    pixels = np.stack([preprocess(coloured_picture(each), sealed.manifest.preprocessing) for each in range(3)])
+    upright = backend.run(pixels)
+    mirrored = backend.run(np.ascontiguousarray(pixels[:, :, ::-1]))
+    two = run_views(backend, pixels, 2)
+    assert np.allclose(two[0], (upright[0] + mirrored[0]) / 2, atol=1e-5)
+    assert np.array_equal(two[1], upright[1])
+    assert np.array_equal(two[2], upright[2])
+    assert np.array_equal(run_views(backend, pixels, 1)[0], upright[0])
+    # Averaged over all eight, the answer no longer depends on how the picture is turned or mirrored.
+    turned = np.ascontiguousarray(np.rot90(pixels, 1, axes=(1, 2))[:, :, ::-1])
+    assert np.allclose(run_views(backend, pixels, 8)[0], run_views(backend, turned, 8)[0], atol=1e-4)
+    assert len({view.tobytes() for view in dihedral(pixels)}) == 8
+    with pytest.raises(ValueError, match="3 views"):
+        run_views(backend, pixels, 3)
+
+
+def test_every_outcome_is_assessed(sealed: Bundle) -> None:
+    classifier = load_classifier(sealed, "onnx")
+    fine, black = classifier.classify([made_picture("NV", 3), Image.new("RGB", (400, 300))])
+    # This bundle has no thresholds: everything is to be seen by a clinician.
+    assert fine.assessment.decision == Decision.SOON
+    assert black.assessment.decision == Decision.NOT_ASSESSED
+    assert black.probabilities.sum() == pytest.approx(1.0), "a refused picture keeps its answer for clinicians"
+    unseen = classifier.classify_batch(preprocess(coloured_picture(4), sealed.manifest.preprocessing)[None])[0]
+    assert unseen.assessment.gates[0].measured is None
 
 
 def test_batches_and_single_pictures_agree(sealed: Bundle) -> None:
