@@ -7,7 +7,7 @@ Confirmed cases come first, then the photos that may be looked at.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -115,20 +115,13 @@ class Indexer:
             except ValueError as error:
                 self._unreadable.add(row.pk)
                 logger.warning("%s has no place among similar cases: %s", row, error)
-        is_photo = isinstance(rows[0], Photo)
+        of_what = f"{'photo' if rows[0]._meta.model_name == 'photo' else 'reference'}_id"
+        manager: Any = type(rows[0])._default_manager
         with transaction.atomic():
             # Whatever was deleted meanwhile gets nothing; whoever deletes locks the row first.
-            rows_left = type(rows[0])._default_manager.select_for_update(no_key=True).filter(pk__in=vectors)
+            left = manager.select_for_update(no_key=True).filter(pk__in=list(vectors)).values_list("pk", flat=True)
             FeatureVector.objects.bulk_create(
-                [
-                    FeatureVector(
-                        classifier=classifier,
-                        photo_id=key if is_photo else None,
-                        reference_id=None if is_photo else key,
-                        values=vectors[key],
-                    )
-                    for key in rows_left.values_list("pk", flat=True)
-                ],
+                [FeatureVector(classifier=classifier, values=vectors[key], **{of_what: key}) for key in left],
                 ignore_conflicts=True,
             )
 

@@ -93,10 +93,11 @@ class TestWrittenDown:
         assert written(AuditEntry.Action.ACCOUNT_CREATED) == [expected]
 
     def test_switching_off_and_on(self, browser: Client, administrator: User, patient: User) -> None:
-        saved(browser, patient, is_active="")
-        assert not patient.is_active
-        saved(browser, patient)
-        assert patient.is_active
+        seen = []
+        for active in ("", "on"):
+            saved(browser, patient, is_active=active)
+            seen.append(patient.is_active)
+        assert seen == [False, True]
         details = [detail for _actor, _subject, detail in written(AuditEntry.Action.ACCOUNT_SWITCHED)]
         assert details == [{"active": True}, {"active": False}]
 

@@ -178,7 +178,8 @@ def test_the_scale_leaves_a_lesions_own_pictures_out(
     index = FeatureIndex.objects.get()
     assert index.cases == case_vectors(classifier_row).count() == 4
     assert index.median_similarity == pytest.approx(0.01, abs=0.011)
-    assert index.low_similarity is not None and index.low_similarity <= index.median_similarity
+    assert index.low_similarity is not None and index.median_similarity is not None
+    assert index.low_similarity <= index.median_similarity
     monkeypatch.setattr(indexing, "SCALE_MIN", 5)
     measure_scale(classifier_row)
     assert FeatureIndex.objects.get().median_similarity is None
