@@ -161,7 +161,7 @@ def _gate_result(values: object) -> GateResult:
     )
 
 
-def _exactly(values: Mapping[str, Any], names: tuple[str, ...]) -> None:
+def _exactly(values: object, names: tuple[str, ...]) -> None:
     if not isinstance(values, Mapping) or set(values) != set(names):
         raise ValueError(f"Exactly {', '.join(names)} are expected.")
 

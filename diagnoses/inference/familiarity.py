@@ -63,7 +63,7 @@ def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDAr
         4.0 * pixels[1:-1, 1:-1] - pixels[:-2, 1:-1] - pixels[2:, 1:-1] - pixels[1:-1, :-2] - pixels[1:-1, 2:]
     ).reshape(-1, 3)
     detail = detail + DITHER * np.random.default_rng(0).normal(size=detail.shape)
-    together = np.corrcoef(detail.T)
+    together = np.asarray(np.corrcoef(detail.T))
     light = pixels.sum(axis=2) + BLACK_LEVEL
     red_green = (pixels[..., 0] - pixels[..., 1]) / light
     green_blue = (pixels[..., 1] - pixels[..., 2]) / light
@@ -165,7 +165,7 @@ class Familiarity:
         deep = np.mean(residual**2, axis=1)
         away = np.asarray(colours, dtype=np.float64) - self.colour_centre
         colour = np.einsum("ni,ij,nj->n", away, self.colour_precision, away)
-        return np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN))
+        return np.asarray(np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN)), dtype=np.float64)
 
     def unfamiliarity(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
         """How far from the training pictures (N,): the sum of both standardised log distances, about 0 on average."""

@@ -204,7 +204,8 @@ class LoadedClassifier:
         if self._metadata_head is not None and metadata is not None:
             logits = logits + self._metadata_head.contribution(metadata)
         table = softmax(logits / self.bundle.manifest.temperature)
-        rows = zip(table, features, maps, looks or [None] * len(table), strict=True)
+        seen: Sequence[Look | None] = [None] * len(table) if looks is None else looks
+        rows = zip(table, features, maps, seen, strict=True)
         return [self._outcome(*row) for row in rows]
 
     def _outcome(
