@@ -73,7 +73,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
     page.locator("[name='fine_tune.epochs']").fill("16")
     page.locator("[name='frozen.epochs']").fill("-1")
     page.get_by_role("button", name="Queue the run").click()
-    expect(page.get_by_text("epochs lies in 1 to")).to_be_visible()
+    expect(page.get_by_text("epochs lies in 0 to")).to_be_visible()
     # The browser notes the status of the refused form; that one is meant.
     assert all("422" in complaint for complaint in visitor.complaints)
     visitor.complaints.clear()

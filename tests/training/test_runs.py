@@ -164,7 +164,8 @@ def test_every_field_of_a_recipe_is_in_its_form_and_explained(recipe: Recipe) ->
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
-        ({"frozen.epochs": "0"}, "frozen.epochs"),
+        ({"frozen.epochs": "-1"}, "frozen.epochs"),
+        ({"fine_tune.epochs": "0"}, "fine_tune.epochs"),
         ({"frozen.learning_rate": "quick"}, "frozen.learning_rate"),
         ({"fine_tune.learning_rate": "5"}, "fine_tune.learning_rate"),
         ({"fine_tune.frozen_blocks": "9"}, "fine_tune.frozen_blocks"),
@@ -204,7 +205,10 @@ def test_bad_settings_are_refused_in_the_form_and_nothing_is_queued(page: Client
     address = reverse("admin:training_trainingrun_add")
     response = page.post(address, {**values, "recipe": "SMOKE", **form_values(SMOKE, **{"frozen.epochs": "-3"})})
     assert response.status_code == 422
-    assert "epochs lies in 1 to" in response.content.decode()
+    assert "epochs lies in 0 to" in response.content.decode()
+    response = page.post(address, {**values, "recipe": "SMOKE", **form_values(SMOKE, **{"frozen.epochs": "0"})})
+    assert response.status_code == 422
+    assert "tuned further: choose which" in response.content.decode()
     response = page.post(address, {**values, "recipe": "SEED_FINE_TUNE", **form_values(SEED_FINE_TUNE)})
     assert response.status_code == 422
     assert "choose which" in response.content.decode()

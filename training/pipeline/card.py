@@ -50,9 +50,17 @@ def _making(bundle: Bundle) -> str:
     start = "random weights" if manifest.architecture.backbone == "tiny" else "ImageNet weights"
     if parent:
         start = f"the weights of `{parent['version']}`"
-    frozen = f"""Recipe `{recipe["name"]}`: {manifest.architecture.backbone} at {size} x {size} px with {start}, global
-        average pooling, {head}. The head was fitted on the frozen network's features,
-        {_balance(recipe["frozen"]["balance"])}; its best epoch was chosen on the validation split."""
+    trained_at = recipe["architecture"]["input_size"]
+    place = f"at {size} x {size} px"
+    if trained_at != size:
+        place = f"trained at {trained_at} x {trained_at} px and served at {size} x {size} px,"
+    frozen = f"""Recipe `{recipe["name"]}`: {manifest.architecture.backbone} {place} with {start}, global average
+        pooling, {head}. """
+    if recipe["frozen"]["epochs"]:
+        frozen += f"""The head was fitted on the frozen network's features, {_balance(recipe["frozen"]["balance"])}; its
+            best epoch was chosen on the validation split."""
+    else:
+        frozen += "The head came with them."
     if tuning:
         pictures = tuning["pictures_per_epoch"] or manifest.split["pictures"]["train"]
         tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied pictures,

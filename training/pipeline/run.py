@@ -165,7 +165,7 @@ def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
     if recipe.continues and not with_head:
         raise WeightsError(
             f"{parent.version} has the head {theirs.head_units or 'linear'}; {recipe.name} continues one of "
-            f"{ours.head_units or 'linear'}. Choose a classifier made by the recipe it continues."
+            f"{ours.head_units or 'linear'}. Choose a classifier with the head that is to go on learning."
         )
     head = tuple(f"{name}/" for name in {*theirs.head_layers, *ours.head_layers})
     taken = {

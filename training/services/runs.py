@@ -107,6 +107,10 @@ def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
     if parent is None:
         if recipe.continues:
             raise RunRejected("parent", _("%(recipe)s continues a classifier: choose which.") % {"recipe": recipe.name})
+        if not recipe.frozen.epochs:
+            raise RunRejected(
+                "parent", _("With frozen.epochs at 0 a classifier's head is tuned further: choose which.")
+            )
         return
     theirs: Mapping[str, Any] = parent.manifest.get("architecture", {})
     if theirs.get("backbone") != recipe.architecture.backbone:
@@ -114,9 +118,11 @@ def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
             "parent", _("%(parent)s has the backbone %(theirs)s; this recipe trains %(ours)s.")
             % {"parent": parent, "theirs": theirs.get("backbone"), "ours": recipe.architecture.backbone},
         )  # fmt: skip
-    if recipe.continues and tuple(theirs.get("head_units", ())) != recipe.architecture.head_units:
+    if (recipe.continues or not recipe.frozen.epochs) and tuple(
+        theirs.get("head_units", ())
+    ) != recipe.architecture.head_units:
         raise RunRejected(
             "parent",
-            _("%(parent)s has another head than %(recipe)s. Choose a classifier made by the recipe it continues.")
+            _("%(parent)s has another head than %(recipe)s. Choose one with the head that is to go on learning.")
             % {"parent": parent, "recipe": recipe.name},
         )

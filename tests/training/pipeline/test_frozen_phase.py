@@ -246,7 +246,7 @@ def test_a_snapshot_from_before_the_new_fields_still_reads_and_names_its_checkpo
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"frozen.epochs": "0"}, "epochs"),
+        ({"frozen.epochs": "-1"}, "epochs"),
         ({"frozen.epochs": "many"}, "cannot be"),
         ({"frozen.learning_rate": "nan"}, "learning_rate"),
         ({"frozen.optimizer": "sgd"}, "optimizer"),
