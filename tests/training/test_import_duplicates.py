@@ -66,7 +66,8 @@ def test_clusters_follow_chains_in_any_order() -> None:
     pairs = [(8, 9), (4, 5), (5, 8), (1, 9), (2, 3), (0, 7), (6, 7)]
     for order in (pairs, pairs[::-1]):
         single = [NearBlock(np.array([a]), np.array([b]), np.array([1])) for a, b in order]
-        whole = [NearBlock(*(np.array(each) for each in zip(*order, strict=True)), np.ones(7, dtype=np.int64))]
+        firsts, seconds = (np.array(each) for each in zip(*order, strict=True))
+        whole = [NearBlock(firsts, seconds, np.ones(7, dtype=np.int64))]
         for blocks in (single, whole):
             assert clusters(blocks, 10).tolist() == [0, 1, 2, 2, 1, 1, 0, 0, 1, 1]
 

@@ -10,6 +10,7 @@ from diagnoses.dataset_images import small_picture
 from diagnoses.models import Classifier, FeatureVector, KnownImage, Photo
 from diagnoses.models.similar import DIMENSIONS
 from diagnoses.services import submit_photo
+from diagnoses.similar.indexing import Indexer
 from diagnoses.similar.references import store_references
 from tests.made import made_photo
 
@@ -17,7 +18,7 @@ from tests.made import made_photo
 @pytest.fixture
 def engine(tiny_classifier: Classifier, redis_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_engine", worker._Engine())
-    monkeypatch.setattr(worker, "_indexer", worker.Indexer())
+    monkeypatch.setattr(worker, "_indexer", Indexer())
 
 
 @pytest.mark.usefixtures("engine")

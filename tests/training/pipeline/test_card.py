@@ -40,6 +40,6 @@ def test_the_card_says_where_the_weights_came_from() -> None:
         return " ".join(model_card(dataclasses.replace(bundle, manifest=manifest)).split())
 
     none: dict[str, object] = {"parent": None}
-    assert "px with ImageNet weights" in card("efficientnetb4", none)
-    assert "px with random weights" in card("tiny", none)
-    assert "px with the weights of `older`" in card("tiny", {"parent": {"version": "older", "sha256": "0" * 64}})
+    assert " with ImageNet weights," in card("efficientnetb4", none)
+    assert " with random weights," in card("tiny", none)
+    assert " with the weights of `older`," in card("tiny", {"parent": {"version": "older", "sha256": "0" * 64}})
