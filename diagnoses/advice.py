@@ -50,8 +50,26 @@ class Advice:
 def advice_on(photo: Photo, prediction: Prediction) -> Advice:
     """What to do next by this prediction of this photo."""
     assessed = prediction.assessed
-    if assessed is None:
-        return _without_decision(prediction)
+    advice = _without_decision(prediction) if assessed is None else _by_decision(photo, prediction, assessed)
+    known = photo.ground_truth
+    if known is None or advice.is_strong or not _needs_a_doctor(Diagnosis(known.diagnosis)):
+        return advice
+    # What is known of the spot outweighs what the picture looks like: nobody waits three months with a known cancer.
+    return Advice(
+        kind=Decision.SOON.value,
+        title=_("This needs a doctor"),
+        detail=_(
+            "The spot is known to be something that is treated: see below what, and how that is known. Talk to your "
+            "doctor about it soon, whatever the picture looks like to the computer."
+        ),
+    )
+
+
+def _needs_a_doctor(diagnosis: Diagnosis) -> bool:
+    return diagnosis.malignant or diagnosis.precursor
+
+
+def _by_decision(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advice:
     if assessed.decision in {Decision.URGENT, Decision.SOON}:
         return _see_a_doctor(prediction, urgent=assessed.decision is Decision.URGENT)
     if assessed.decision is Decision.NOT_ASSESSED:
@@ -114,7 +132,7 @@ def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advi
         "some cancers. Take the new photo from the same distance, so that you can compare the two."
     )
     diagnosis = Diagnosis(prediction.diagnosis)
-    if diagnosis.malignant or diagnosis.precursor:
+    if _needs_a_doctor(diagnosis):
         # The level is about all cancers together; a name like this one is reason enough by itself.
         detail += " " + _("What it most resembles should be seen by a doctor all the same: please make an appointment.")
     return Advice(

@@ -164,6 +164,32 @@ def test_a_harmless_name_does_not_take_the_advice_back(
     assert ("although what it most resembles is harmless" in advice_on(photo, photo.prediction).detail) is harmless
 
 
+@pytest.mark.parametrize("decision", list(Decision))
+@pytest.mark.parametrize("code", CODES)
+def test_nobody_waits_with_a_cancer_that_is_known(
+    code: str,
+    decision: Decision,
+    patient: User,
+    clinician: User,
+    make_photo: MakePhoto,
+    predict: Predict,
+    assess: Assess,
+) -> None:
+    refused = ["unfamiliar"] if decision is Decision.NOT_ASSESSED else []
+    photo = predict(make_photo(patient), NEVUS, assessment=assess(decision.value, *refused))
+    assert photo.prediction is not None
+    before = advice_on(photo, photo.prediction)
+    record_finding(photo=photo, by=clinician, diagnosis=code, source="histopathology")
+    photo = Photo.objects.for_display().get(pk=photo.pk)
+    assert photo.prediction is not None
+    advice = advice_on(photo, photo.prediction)
+    if Diagnosis(code).malignant or Diagnosis(code).precursor:
+        assert advice.is_strong
+        assert advice.photograph_by is None
+    else:
+        assert advice == before
+
+
 # --- Could not be assessed
 
 
