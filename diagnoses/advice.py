@@ -116,7 +116,7 @@ def _see_a_doctor(prediction: Prediction, *, urgent: bool) -> Advice:
             "The picture resembles skin cancers closely enough that a doctor should look at the spot within the next "
             "weeks. A picture proves nothing; please make an appointment."
         )
-    if not diagnosis.malignant and not diagnosis.precursor:
+    if not _needs_a_doctor(diagnosis):
         # Otherwise the harmless name further down would seem to take the advice back.
         detail += " " + _("This holds although what it most resembles is harmless.")
     return Advice(kind=(Decision.URGENT if urgent else Decision.SOON).value, title=title, detail=detail)

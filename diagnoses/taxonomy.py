@@ -113,6 +113,12 @@ CODES: Final[tuple[str, ...]] = tuple(diagnosis.value for diagnosis in Diagnosis
 MALIGNANT: Final[tuple[Diagnosis, ...]] = tuple(d for d in Diagnosis if d.malignant)
 """The cancers; their probabilities add up to the malignant score."""
 
+MALIGNANT_POSITIONS: Final[tuple[int, ...]] = tuple(d.position for d in MALIGNANT)
+"""Where the cancers stand among the eight probabilities."""
+
+PRECURSOR_POSITIONS: Final[tuple[int, ...]] = tuple(d.position for d in Diagnosis if d.precursor)
+"""Where what can become a cancer stands."""
+
 UNKNOWN_CODE: Final = "UNK"
 """Ninth column of the ISIC files: none of the eight. No network here answers it, no training row may carry it."""
 

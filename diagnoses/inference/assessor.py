@@ -28,9 +28,7 @@ from diagnoses.inference.certainty import check_certainty, prediction_set
 from diagnoses.inference.decision import MONITOR_DAYS, decide, score_of
 from diagnoses.inference.familiarity import Familiarity, check_familiarity, colour_statistics
 from diagnoses.inference.quality import DEFAULT_LIMITS, QualityLimits, QualityMeasures, check_quality, measure_quality
-from diagnoses.taxonomy import CODES, MALIGNANT, Diagnosis
-
-MALIGNANT_POSITIONS: Final = [diagnosis.position for diagnosis in MALIGNANT]
+from diagnoses.taxonomy import CODES, MALIGNANT_POSITIONS, Diagnosis
 
 ALWAYS_SOON: Final = 0.0
 NEVER_URGENT: Final = math.inf
@@ -76,6 +74,11 @@ class AssessmentSettings:
         return made
 
 
+def malignant_score(probabilities: NDArray[np.floating]) -> float:
+    """MEL + BCC + SCC of one row of calibrated probabilities (8,), 0 to 1."""
+    return float(np.asarray(probabilities)[list(MALIGNANT_POSITIONS)].sum())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What the gates need of the picture itself: its quality, and `colours` (6,) (see `familiarity`)."""
@@ -115,7 +118,7 @@ class Assessor:
         )
         if any(not result.passed for result in gates if result.gate in REFUSING):
             return Assessment(Decision.NOT_ASSESSED, None, gates, codes)
-        malignant = float(np.asarray(probabilities)[MALIGNANT_POSITIONS].sum())
+        malignant = malignant_score(probabilities)
         diagnosis = Diagnosis(CODES[int(np.argmax(probabilities))])
         decision = decide(malignant, diagnosis, soon=settings.soon, urgent=settings.urgent)
         return Assessment(

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diagnoses.inference.assessment import Assessment
-from diagnoses.inference.assessor import Look
+from diagnoses.inference.assessor import Look, malignant_score
 from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_tensors
 from diagnoses.inference.heatmap import DenseHead, grad_cam
 from diagnoses.inference.metadata import Metadata, metadata_head_of
 from diagnoses.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
 from diagnoses.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference
-from diagnoses.taxonomy import CODES, MALIGNANT, Diagnosis
+from diagnoses.taxonomy import CODES, Diagnosis
 
 AUTO: Final = "auto"
 ONNX: Final = "onnx"
@@ -34,8 +34,6 @@ GPU_BATCH: Final = 64
 
 NVIDIA_DEVICES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
 """Where an NVIDIA driver shows itself (the last under WSL). Without one, TensorFlow need not be asked."""
-
-MALIGNANT_POSITIONS: Final = [diagnosis.position for diagnosis in MALIGNANT]
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
@@ -220,7 +218,7 @@ class LoadedClassifier:
             probabilities=probabilities,
             diagnosis=Diagnosis(CODES[position]),
             confidence=float(probabilities[position]),
-            malignant_score=float(probabilities[MALIGNANT_POSITIONS].sum()),
+            malignant_score=malignant_score(probabilities),
             features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
             heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
             assessment=self._assessor.assess(look, features=features, probabilities=probabilities),

@@ -6,7 +6,7 @@ Confirmed cases come first, then the photos that may be looked at.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -115,15 +115,7 @@ class Indexer:
             except ValueError as error:
                 self._unreadable.add(row.pk)
                 logger.warning("%s has no place among similar cases: %s", row, error)
-        of_what = f"{'photo' if rows[0]._meta.model_name == 'photo' else 'reference'}_id"
-        manager: Any = type(rows[0])._default_manager
-        with transaction.atomic():
-            # Whatever was deleted meanwhile gets nothing; whoever deletes locks the row first.
-            left = manager.select_for_update(no_key=True).filter(pk__in=list(vectors)).values_list("pk", flat=True)
-            FeatureVector.objects.bulk_create(
-                [FeatureVector(classifier=classifier, values=vectors[key], **{of_what: key}) for key in left],
-                ignore_conflicts=True,
-            )
+        _insert(type(rows[0]), classifier, vectors)
 
 
 def references_waiting(classifier: Classifier) -> "QuerySet[ReferencePicture]":
@@ -146,12 +138,24 @@ def keep_vector(*, photo_id: UUID, classifier: Classifier, features: NDArray[np.
 
     Raises ValueError where the features point nowhere (`projection.project`).
     """
-    values = project(features)
+    _insert(Photo, classifier, {photo_id: project(features).tolist()})
+
+
+def _insert(
+    model: type[Photo] | type[ReferencePicture], classifier: Classifier, vectors: Mapping[Any, list[float]]
+) -> None:
+    """Store vectors by the key of their picture; one that was deleted meanwhile gets nothing.
+
+    Whoever deletes a picture locks its row first: either it is gone by now, or its vector goes with it.
+    """
+    of_what = "photo_id" if model is Photo else "reference_id"
+    manager: Any = model._default_manager
     with transaction.atomic():
-        # Whoever deletes the photo locks its row first: either the photo is gone by now or its vector goes with it.
-        if Photo.objects.select_for_update(no_key=True).filter(pk=photo_id).exists():
-            row = FeatureVector(classifier=classifier, photo_id=photo_id, values=values.tolist())
-            FeatureVector.objects.bulk_create([row], ignore_conflicts=True)
+        left = manager.select_for_update(no_key=True).filter(pk__in=list(vectors)).values_list("pk", flat=True)
+        FeatureVector.objects.bulk_create(
+            [FeatureVector(classifier=classifier, values=vectors[key], **{of_what: key}) for key in left],
+            ignore_conflicts=True,
+        )
 
 
 def measure_scale(classifier: Classifier) -> None:

@@ -19,8 +19,7 @@ from diagnoses.models import Classifier
 from diagnoses.services import ClassifierError
 from diagnoses.taxonomy import Diagnosis
 from training.admin.evaluations import exposure_said, figures_context, with_interval
-from training.admin.jobs import administrator
-from training.admin.runs import STYLES
+from training.admin.jobs import STYLES, administrator
 from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
 from training.services.evaluations import EvaluationRejected, request_evaluation
 from training.services.exposure import exposure_of

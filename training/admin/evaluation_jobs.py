@@ -11,10 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from training.admin.jobs import JobAdmin, administrator
-from training.admin.runs import FAILURES, POLL_MS, POLL_WAITING_MS, STYLES, duration
+from training.admin.jobs import FAILURES, STYLES, JobAdmin, administrator, live_context
 from training.models import EvaluationJob, Job
-from training.services.jobs import lane_is_busy, queue_position, request_cancel
+from training.services.jobs import lane_is_busy, request_cancel
 
 STAGES: Final = {
     "evaluate": gettext_lazy("Asking the classifier about every test image"),
@@ -102,16 +101,4 @@ def _job(pk: int) -> EvaluationJob:
 
 def _context(job: EvaluationJob) -> dict[str, Any]:
     """What the changing part of the page shows."""
-    progress = job.progress
-    done, total = progress.get("done", 0), progress.get("total", 0)
-    return {
-        "job": job,
-        "stage": STAGES.get(progress.get("stage", ""), _("Starting")),
-        "progress": progress,
-        "percent": round(100 * done / total) if total else 0,
-        "eta": duration(progress.get("eta_s")),
-        "position": queue_position(job),
-        "busy": lane_is_busy(job),
-        "failure": FAILURES.get(job.failure_code, job.failure_code),
-        "poll_ms": POLL_WAITING_MS if job.status == Job.Status.QUEUED else POLL_MS,
-    }
+    return live_context(job, STAGES) | {"job": job, "busy": lane_is_busy(job)}

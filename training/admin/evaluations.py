@@ -17,8 +17,7 @@ from django.utils.translation import gettext_lazy
 from accounts.admin import ReadOnlyAdmin
 from diagnoses.media import PRIVATE_HEADERS
 from diagnoses.taxonomy import CODES, Diagnosis
-from training.admin.jobs import administrator
-from training.admin.runs import STYLES
+from training.admin.jobs import STYLES, administrator
 from training.charts.themes import dark_twin
 from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv
 from training.evaluation.figures import figure_of

@@ -14,15 +14,13 @@ from django.views.decorators.http import require_POST
 
 from diagnoses.models import Classifier
 from training.admin.curves import history_charts
-from training.admin.jobs import JobAdmin, administrator
+from training.admin.jobs import FAILURES, STYLES, JobAdmin, administrator, duration, live_context
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
 from training.models import Evaluation, Job, TrainingRun
 from training.recipes import RECIPES, Recipe, RecipeError
-from training.services.jobs import queue_position, request_cancel
+from training.services.jobs import request_cancel
 from training.services.runs import RunRejected, request_run, resume_run
-
-STYLES: Final = {"all": ["css/admin-training.css"]}
 
 STAGES: Final = {
     "features": gettext_lazy("Computing the features of every picture, once"),
@@ -32,28 +30,7 @@ STAGES: Final = {
     "seal": gettext_lazy("Sealing the classifier"),
 }
 
-FAILURES: Final = {
-    "diverged": gettext_lazy("The training diverged"),
-    "collapsed": gettext_lazy("The network calls nearly everything one diagnosis"),
-    "disk_full": gettext_lazy("The disk is full"),
-    "out_of_memory": gettext_lazy("Memory ran out"),
-    "worker_lost": gettext_lazy("The worker was lost too often"),
-    "bad_settings": gettext_lazy("The settings are not those of this version"),
-    "weights": gettext_lazy("The starting weights do not fit"),
-    "data": gettext_lazy("The data set cannot be read"),
-    "parity": gettext_lazy("The exported graph differs from the network"),
-    "not_finite": gettext_lazy("The network answers with something that is not a number"),
-    "export": gettext_lazy("The network could not be exported"),
-    "bundle": gettext_lazy("The classifier to continue is not whole"),
-    "parent_bundle": gettext_lazy("The classifier to continue is not whole"),  # of runs until November 2026
-    "registration": gettext_lazy("The classifier could not be registered"),
-    "other_run": gettext_lazy("The checkpoints belong to another run"),
-    "unexpected": gettext_lazy("Something unforeseen happened"),
-}
-
 LOG_LINES: Final = 40  # the newest, on the page; the whole log is a download
-POLL_MS: Final = 2000
-POLL_WAITING_MS: Final = 5000
 
 
 @admin.register(TrainingRun)
@@ -184,22 +161,12 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
 
 def run_context(run: TrainingRun) -> dict[str, Any]:
     """What the changing part of a run's page shows."""
-    progress = run.progress
-    done, total = progress.get("done", 0), progress.get("total", 0)
-    waiting = run.status == Job.Status.QUEUED
-    return {
+    return live_context(run, STAGES) | {
         "run": run,
-        "stage": STAGES.get(progress.get("stage", ""), _("Starting")),
-        "progress": progress,
-        "percent": round(100 * done / total) if total else 0,
-        "eta": duration(progress.get("eta_s")),
-        "position": queue_position(run),
-        "failure": FAILURES.get(run.failure_code, run.failure_code),
         "charts": history_charts(run.history),
         "history": list(reversed(run.history)),
         "log_tail": "\n".join(run.log.splitlines()[-LOG_LINES:]),
         "took": duration((run.finished - run.started).total_seconds()) if run.finished and run.started else "",
-        "poll_ms": POLL_WAITING_MS if waiting else POLL_MS,
         "can_resume": run.status in {Job.Status.CANCELLED, Job.Status.FAILED},
         "evaluation": Evaluation.objects.filter(classifier=run.classifier_id, dataset=run.dataset_id).first(),
     }
@@ -235,14 +202,3 @@ def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:
         return [(name, str(value), False) for name, value in run.settings.items()]
     usual = {name: value for name, value, _kind in leaves(RECIPES[run.recipe])} if run.recipe in RECIPES else {}
     return [(name, str(value), name in usual and usual[name] != value) for name, value, _kind in leaves(recipe)]
-
-
-def duration(seconds: float | None) -> str:
-    """ "2 h 5 min", "3 min 20 s", or nothing where it is not known."""
-    if seconds is None:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return _("%(h)s h %(m)s min") % {"h": hours, "m": minutes}
-    return _("%(m)s min %(s)s s") % {"m": minutes, "s": rest} if minutes else _("%(s)s s") % {"s": rest}

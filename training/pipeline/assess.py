@@ -14,11 +14,11 @@ from diagnoses.inference.collapse import live_reference
 from diagnoses.inference.decision import MONITOR_DAYS, score_of
 from diagnoses.inference.familiarity import METHOD, Familiarity
 from diagnoses.inference.quality import limits_from
-from diagnoses.taxonomy import CODES, Diagnosis
+from diagnoses.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
 from training.pipeline import metrics
 from training.pipeline.answers import Answers
 from training.pipeline.calibration import COVERAGE, advised, choose_decision, choose_edges, set_thresholds
-from training.pipeline.measure import number, share
+from training.pipeline.measure import share
 from training.pipeline.metrics import Table
 
 UNFAMILIAR_SHARE: Final = 0.025
@@ -137,13 +137,13 @@ def measure_assessment(
         for entry in block["score"]:
             at = scores == entry["score"]
             cancers, pictures = int(positive[at].sum()), int(at.sum())
-            value, low, high = metrics.wilson(cancers, pictures)
+            figure = share(cancers, pictures)
             entry |= {
                 "pictures": pictures,
                 "malignant": cancers,
-                "share": number(value),
-                "low": number(low),
-                "high": number(high),
+                "share": figure["value"],
+                "low": figure["low"],
+                "high": figure["high"],
             }
     return figures
 
@@ -151,7 +151,7 @@ def measure_assessment(
 def _advice(labels: NDArray[np.int64], flagged: NDArray[np.bool_], threshold: float) -> dict[str, Any]:
     positive = metrics.is_malignant(labels)
     melanoma = labels == Diagnosis.MEL.position
-    precursor = positive | np.isin(labels, [diagnosis.position for diagnosis in Diagnosis if diagnosis.precursor])
+    precursor = positive | np.isin(labels, PRECURSOR_POSITIONS)
 
     def rates(truth: NDArray[np.bool_]) -> dict[str, Any]:
         return {

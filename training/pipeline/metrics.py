@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.taxonomy import CODES, MALIGNANT
+from diagnoses.taxonomy import CODES, MALIGNANT_POSITIONS
 
 Labels = NDArray[np.integer]
 Table = NDArray[np.floating]
@@ -21,7 +21,6 @@ BOOTSTRAP_SEED: Final = 7
 ECE_BINS: Final = 15
 NORMAL_95: Final = 1.959964
 """Standard deviations to either side that hold 95 % of a normal distribution."""
-MALIGNANT_POSITIONS: Final = tuple(diagnosis.position for diagnosis in MALIGNANT)
 
 
 def confusion(labels: Labels, probabilities: Table) -> NDArray[np.int64]:

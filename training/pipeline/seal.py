@@ -124,7 +124,9 @@ def seal_measured(
 
         # Of the training pictures only features and looks are used, which are those of the upright view.
         enough = len(split.images(CALIBRATION)) >= ENOUGH
-        learned = answers(_some(split.images(TRAIN), labels), 1) if enough else None
+        # By chance, the same ones every time, whatever their names say.
+        shuffled = sorted(split.images(TRAIN), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
+        learned = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
         seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
         logits = {name: each.logits for name, each in seen.items()}
         if metadata_head is not None:
@@ -180,13 +182,12 @@ def seal_measured(
     return bundle
 
 
-def _some(images: Sequence[str], labels: Mapping[str, int]) -> list[str]:
-    """Up to `LEARNED_PER_DIAGNOSIS` images of each diagnosis, the same ones every time, whatever their names say."""
-    by_chance = sorted(images, key=lambda image: hashlib.sha256(image.encode()).hexdigest())
+def _first_of_each(images: Sequence[str], labels: Mapping[str, int], count: int) -> list[str]:
+    """The first `count` images of each diagnosis, by diagnosis."""
     return [
         image
         for position in range(len(CODES))
-        for image in [each for each in by_chance if labels[each] == position][:LEARNED_PER_DIAGNOSIS]
+        for image in [each for each in images if labels[each] == position][:count]
     ]
 
 
@@ -201,8 +202,5 @@ def _labels(examples: Examples) -> dict[str, int]:
 def _probe(
     images: Sequence[str], labels: Mapping[str, int], preprocessing: Preprocessing, pictures: Pictures
 ) -> NDArray[np.float32]:
-    chosen: list[str] = []
-    for position in range(len(CODES)):
-        same = [image for image in images if labels[image] == position]
-        chosen += same[:PROBE_PER_DIAGNOSIS]
+    chosen = _first_of_each(images, labels, PROBE_PER_DIAGNOSIS)
     return np.stack([preprocess(pictures.picture(image), preprocessing) for image in chosen])

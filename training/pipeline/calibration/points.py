@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from diagnoses.inference.assessment import SCORE_MAX
 from diagnoses.inference.bundle import OperatingPoint
-from diagnoses.taxonomy import Diagnosis
+from diagnoses.taxonomy import PRECURSOR_POSITIONS, Diagnosis
 from training.pipeline.metrics import Labels, Table, is_malignant, malignant_score, sensitivity_specificity
 
 SENSITIVITY_TARGETS: Final = (("balanced", None), ("sensitive", 0.95))
@@ -58,7 +58,8 @@ def choose_decision(labels: Labels, probabilities: Table) -> dict[str, dict[str,
         return None
     soon = min(_reached_by(scores[chosen], SOON_SENSITIVITY) for chosen in (positive, melanoma))
     benign = np.sort(scores[~positive])
-    above = np.unique(scores)[np.unique(scores) > benign[int(np.ceil(URGENT_SPECIFICITY * benign.size)) - 1]]
+    thresholds = np.unique(scores)
+    above = thresholds[thresholds > benign[int(np.ceil(URGENT_SPECIFICITY * benign.size)) - 1]]
     urgent = max(soon, float(above[0]) if above.size else 1.0)
     decision = {}
     for name, threshold in (("soon", soon), ("urgent", urgent)):
@@ -80,8 +81,7 @@ def advised(probabilities: Table, name: str, threshold: float) -> NDArray[np.boo
     """
     flagged = malignant_score(probabilities) >= threshold
     if name == "soon":
-        precursors = [diagnosis.position for diagnosis in Diagnosis if diagnosis.precursor]
-        flagged = flagged | np.isin(np.asarray(probabilities).argmax(axis=1), precursors)
+        flagged = flagged | np.isin(np.asarray(probabilities).argmax(axis=1), PRECURSOR_POSITIONS)
     return np.asarray(flagged, dtype=np.bool_)
 
 
