@@ -1,8 +1,8 @@
 """The language a person reads: which they are, how the choice is kept, and writing to somebody in theirs.
 
-A visitor is answered in the language of their cookie, else of their browser (Django's LocaleMiddleware); somebody signed
-in, in the language of their account (`accounts.middleware`). What reaches a person outside their own request, such as an
-e-mail or a report, is made inside `in_language_of`.
+A visitor is answered in the language of their cookie, else of their browser (Django's LocaleMiddleware); somebody
+signed in, in the language of their account (`accounts.middleware`). What reaches a person outside their own request,
+such as an e-mail or a report, is made inside `in_language_of`.
 """
 
 from collections.abc import Iterator
