@@ -5,14 +5,19 @@ from diagnoses.models.classifier import Classifier
 from diagnoses.models.erased_file import ErasedFile
 from diagnoses.models.fields import ContentHashField, DecisionField, DiagnosisField
 from diagnoses.models.finding import Finding
+from diagnoses.models.history import PhotoHistory
 from diagnoses.models.known_image import KnownImage
-from diagnoses.models.lesion import Lesion
+from diagnoses.models.lesion import BodyView, Lesion
 from diagnoses.models.photo import GroundTruth, Photo
 from diagnoses.models.prediction import Prediction
+from diagnoses.models.reading import Reading
+from diagnoses.models.reminder import Reminder
+from diagnoses.models.share_link import ShareLink
 from diagnoses.models.similar import FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.models.worker import Worker
 
 __all__ = [
+    "BodyView",
     "Classifier",
     "ClassifierAlarm",
     "ContentHashField",
@@ -26,7 +31,11 @@ __all__ = [
     "KnownImage",
     "Lesion",
     "Photo",
+    "PhotoHistory",
     "Prediction",
+    "Reading",
     "ReferencePicture",
+    "Reminder",
+    "ShareLink",
     "Worker",
 ]

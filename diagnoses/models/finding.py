@@ -20,6 +20,10 @@ class Finding(models.Model):
     prediction = models.ForeignKey(
         "diagnoses.Prediction", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
+    # The reading it came out of; null for what was recorded directly.
+    reading = models.OneToOneField(
+        "diagnoses.Reading", on_delete=models.CASCADE, null=True, blank=True, related_name="finding"
+    )
     diagnosis = DiagnosisField(_("diagnosis"))
     source = models.CharField(_("source"), max_length=20, choices=Source.choices)
     note = models.TextField(_("note"), blank=True, max_length=2000)

@@ -4,25 +4,46 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from diagnoses.models.fields import SITE_CHOICES
 
 
+class BodyView(models.TextChoices):
+    """The two drawings of the body map."""
+
+    FRONT = "front", _("Front")
+    BACK = "back", _("Back")
+
+
 class Lesion(models.Model):
-    """One spot on one patient's skin."""
+    """One spot on one patient's skin, placed on the body map or named by its site, or both."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="lesions")
     name = models.CharField(_("name"), max_length=100)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+    # Where on a drawing: shares of its width and height from the upper left, 0 to 1. All three or none.
+    body_view = models.CharField(_("side of the body"), max_length=5, choices=BodyView.choices, blank=True)
+    body_x = models.FloatField(_("place across"), null=True, blank=True)
+    body_y = models.FloatField(_("place down"), null=True, blank=True)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 
     class Meta:
         verbose_name = _("lesion")
         verbose_name_plural = _("lesions")
         ordering = ["-created", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(body_view="", body_x__isnull=True, body_y__isnull=True)
+                | Q(body_view__in=BodyView.values, body_x__gte=0, body_x__lte=1, body_y__gte=0, body_y__lte=1)
+                # A comparison with null is null, and a check that is null passes.
+                & Q(body_x__isnull=False, body_y__isnull=False),
+                name="lesion_placed_whole",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -64,6 +64,21 @@ class Photo(models.Model):
         PREDICTED = "predicted", _("Analysed")
         FAILED = "failed", _("Failed")
 
+    class ReviewState(models.TextChoices):
+        """Whose turn it is among the clinicians."""
+
+        UNREAD = "unread", _("Not read")
+        SECOND = "second", _("Waits for a second reading")
+        ADJUDICATION = "adjudication", _("Waits for adjudication")
+        READ = "read", _("Read")
+
+    class SecondReason(models.TextChoices):
+        """Why a second reading is wanted."""
+
+        REQUESTED = "requested", _("Asked for by the first reader")
+        MALIGNANT = "malignant", _("The first reader sees a cancer")
+        DISAGREEMENT = "disagreement", _("The first reader disagrees with the prediction")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="photos", verbose_name=_("owner")
@@ -109,6 +124,7 @@ class Photo(models.Model):
     diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
     confidence = models.FloatField(_("confidence"), null=True, blank=True)
     malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
+    # The prediction's, or SOON where that was MONITOR and the patient's history does not allow to wait.
     decision = DecisionField(_("decision"), default="")
     # What a worklist is sorted by: the decision, and within one decision the malignant score (0 to 1, hence steps of
     # two). What no decision was made of stands before what may wait: nobody knows yet. Null without a prediction.
@@ -123,6 +139,28 @@ class Photo(models.Model):
         output_field=models.FloatField(null=True),
         db_persist=True,
     )
+
+    # The first part of the worklist's order: how soon somebody should look, by the decision; confidence and age follow.
+    priority = models.GeneratedField(
+        verbose_name=_("priority"),
+        expression=Case(
+            When(decision=Decision.URGENT.value, then=Value(3)),
+            When(decision=Decision.SOON.value, then=Value(2)),
+            When(decision=Decision.MONITOR.value, then=Value(0)),
+            default=Value(1),
+        ),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
+
+    # What the clinicians did.
+    review_state = models.CharField(_("review"), max_length=12, choices=ReviewState.choices, default=ReviewState.UNREAD)
+    second_reason = models.CharField(
+        _("reason for a second reading"), max_length=12, choices=SecondReason.choices, blank=True
+    )
+    # When the patient asked for a clinician's review; null: not.
+    review_requested = models.DateTimeField(_("review requested"), null=True, blank=True)
+    review_closed = models.DateTimeField(_("review closed"), null=True, blank=True)
 
     # A client's own key for this upload: a repeat returns this photo instead of making a second one.
     idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
@@ -139,6 +177,14 @@ class Photo(models.Model):
             models.Index(F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_riskiest"),
             models.Index(F("triage").desc(nulls_last=True), F("id").desc(), name="photo_triage"),
             models.Index(F("confidence").asc(nulls_last=True), F("id").desc(), name="photo_least_sure"),
+            models.Index(
+                F("review_state"),
+                F("priority").desc(),
+                F("confidence").asc(nulls_last=True),
+                F("created").asc(),
+                F("id").asc(),
+                name="photo_worklist",
+            ),
             models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
         ]
         constraints = [
@@ -161,6 +207,14 @@ class Photo(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(decision__in=["", *(decision.value for decision in Decision)]), name="photo_decision_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(review_state__in=["unread", "second", "adjudication", "read"]),
+                name="photo_review_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(second_reason__in=["", "requested", "malignant", "disagreement"]),
+                name="photo_second_reason_known",
             ),
             models.CheckConstraint(
                 condition=Q(confidence__isnull=True) | Q(confidence__gte=0, confidence__lte=1),

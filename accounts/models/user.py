@@ -1,4 +1,4 @@
-"""Own `User` (the e-mail is the login), its role, and the append-only `AuditEntry`."""
+"""Own `User`: the e-mail is the login, the role says what they may do."""
 
 from typing import Any, ClassVar
 
@@ -7,6 +7,14 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+
+class Language(models.TextChoices):
+    """The languages of the application, each by its own name."""
+
+    KAZAKH = "kk", "Қазақша"
+    RUSSIAN = "ru", "Русский"
+    ENGLISH = "en", "English"
 
 
 class Role(models.TextChoices):
@@ -55,6 +63,10 @@ class User(AbstractBaseUser):
     # When the person agreed that confirmed photos of theirs may teach the next classifier; None: not, or no longer.
     training_consent = models.DateTimeField(_("agreed to training"), null=True, blank=True, editable=False)
 
+    # The language they chose last; empty: whatever their browser asks for.
+    language = models.CharField(_("language"), max_length=2, choices=Language.choices, blank=True)
+    notify_by_email = models.BooleanField(_("tell me by e-mail as well"), default=True)
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -71,6 +83,7 @@ class User(AbstractBaseUser):
                 violation_error_message=_("There is already an account with this e-mail address."),
             ),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+            models.CheckConstraint(condition=models.Q(language__in=["", *Language.values]), name="user_language_known"),
         ]
 
     def __str__(self) -> str:
@@ -111,38 +124,3 @@ class User(AbstractBaseUser):
 
     def has_module_perms(self, app_label: str) -> bool:
         return self.is_active and self.is_administrator
-
-
-class AuditEntry(models.Model):
-    """One thing somebody did that must stay known. The database refuses to change or delete a row (trigger)."""
-
-    class Action(models.TextChoices):
-        PHOTO_VIEWED = "photo-viewed", _("Photo viewed")
-        PHOTO_DELETED = "photo-deleted", _("Photo deleted")
-        FINDING_RECORDED = "finding-recorded", _("Finding recorded")
-        CLASSIFIER_PROMOTED = "classifier-promoted", _("Classifier promoted")
-        CLASSIFIER_REGISTERED = "classifier-registered", _("Classifier registered")
-        ROLE_CHANGED = "role-changed", _("Role changed")
-        ACCOUNT_CREATED = "account-created", _("Account created")
-        ACCOUNT_SWITCHED = "account-switched", _("Account switched on or off")
-        EMAIL_CHANGED = "email-changed", _("E-mail address changed")
-
-    # The actor's primary key as text and no foreign key: the entry outlives the account, and erasing a person
-    # leaves a number that leads nowhere.
-    actor = models.CharField(_("actor"), max_length=40, blank=True, help_text=_("User id; empty for the system."))
-    action = models.CharField(_("action"), max_length=40, choices=Action.choices)
-    subject = models.CharField(_("subject"), max_length=100, help_text=_("Kind and id, such as photo:…"))
-    detail = models.JSONField(_("detail"), default=dict, blank=True)
-    created = models.DateTimeField(_("when"), default=timezone.now, editable=False)
-
-    class Meta:
-        verbose_name = _("audit entry")
-        verbose_name_plural = _("audit log")
-        ordering = ["-created", "-pk"]
-        indexes = [
-            models.Index(fields=["-created", "-id"], name="audit_newest"),
-            models.Index(fields=["subject", "-created"], name="audit_subject"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.created:%Y-%m-%d %H:%M} {self.action} {self.subject}"

@@ -1,7 +1,6 @@
 """Writes to users: demo accounts, roles, addresses, switching off."""
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, Role, User
@@ -99,16 +98,3 @@ def _require_administrator(by: User, *, other_than: User | None = None) -> None:
         raise PermissionError("Only an administrator may change accounts.")
     if other_than is not None and other_than.pk == by.pk:
         raise PermissionError("Nobody changes their own role or switches themselves off.")
-
-
-def set_training_consent(*, user: User, given: bool, by: User) -> User:
-    """Record that `user` agrees, or no longer agrees, that confirmed photos of theirs may teach a classifier.
-
-    Only the person alone may say so. A withdrawal keeps the photos out of every later data set; sealed ones stay.
-    """
-    if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone can agree to this.")
-    if given != (user.training_consent is not None):
-        user.training_consent = timezone.now() if given else None
-        user.save(update_fields=["training_consent"])
-    return user

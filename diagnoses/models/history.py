@@ -1,0 +1,68 @@
+"""Own `PhotoHistory`: the short history that teledermatology asks with a photo, and the 7-point checklist."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+CHECKLIST_MAJOR = ("change_size", "change_shape", "change_colour")
+"""Two points each."""
+
+CHECKLIST_MINOR = ("diameter_7mm", "inflamed", "bleeding", "itch")
+"""One point each."""
+
+CHECKLIST_REFERS = 3
+"""From here on the patient should be seen: NICE guideline NG12, recommendation 1.7.1."""
+
+
+class PhotoHistory(models.Model):
+    """What the patient says of the spot on one photo; None of a yes-or-no question means not answered."""
+
+    class Duration(models.TextChoices):
+        WEEKS = "weeks", _("less than a month")
+        MONTHS = "months", _("some months")
+        YEARS = "years", _("a year or longer")
+        ALWAYS = "always", _("since childhood")
+        UNKNOWN = "unknown", _("I do not know")
+
+    photo = models.OneToOneField("diagnoses.Photo", on_delete=models.CASCADE, related_name="history")
+    duration = models.CharField(_("how long it has been there"), max_length=10, choices=Duration.choices, blank=True)
+    change_size = models.BooleanField(_("has changed in size"), null=True, blank=True)
+    change_shape = models.BooleanField(_("has changed in shape"), null=True, blank=True)
+    change_colour = models.BooleanField(_("has changed in colour"), null=True, blank=True)
+    raised = models.BooleanField(_("is raised"), null=True, blank=True)
+    diameter_7mm = models.BooleanField(_("is 7 mm across or more"), null=True, blank=True)
+    inflamed = models.BooleanField(_("is inflamed"), null=True, blank=True)
+    bleeding = models.BooleanField(_("bleeds, oozes or has a crust"), null=True, blank=True)
+    itch = models.BooleanField(_("itches or feels different"), null=True, blank=True)
+    note = models.TextField(_("in your own words"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("history of a spot")
+        verbose_name_plural = _("histories of spots")
+
+    def __str__(self) -> str:
+        return f"history of {self.photo_id}"
+
+    @property
+    def answered(self) -> bool:
+        """Whether the patient said anything at all."""
+        questions = (*CHECKLIST_MAJOR, *CHECKLIST_MINOR, "raised")
+        return bool(self.duration or self.note) or any(getattr(self, name) is not None for name in questions)
+
+    @property
+    def checklist_score(self) -> int:
+        """The weighted 7-point checklist, 0 to 10 (MacKie 1990; Walter et al. 2013, "Using the 7-point checklist as a
+        diagnostic aid for pigmented skin lesions in general practice"). What was not answered counts as no.
+        """
+        return 2 * sum(bool(getattr(self, name)) for name in CHECKLIST_MAJOR) + sum(
+            bool(getattr(self, name)) for name in CHECKLIST_MINOR
+        )
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether size, shape or colour have changed."""
+        return any(getattr(self, name) for name in CHECKLIST_MAJOR)
+
+    @property
+    def needs_a_doctor(self) -> bool:
+        """Whether the history alone is a reason not to wait: a raised or changing spot is never only monitored."""
+        return bool(self.raised) or self.is_changing or self.checklist_score >= CHECKLIST_REFERS
