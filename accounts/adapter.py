@@ -4,9 +4,12 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
+from django.utils.translation import get_language
 from knox.models import AuthToken
 
-from accounts.models import User
+from accounts.middleware import activate
+from accounts.models import Language, User
+from accounts.services.language import in_language_of
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -18,9 +21,30 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
             user.set_password(password)
         else:
             user.set_unusable_password()
+        reading = get_language()
+        if reading in Language.values:
+            user.language = reading
         if commit:
             user.save()
         return user
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        """Sign in, and speak the language of the account from here on: the greeting is part of this answer."""
+        super().login(request, user)
+        if user.language:
+            activate(request, user.language)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Write in the language of whoever gets the mail, which need not be that of whoever caused it.
+
+        To an address that has no account here, in the language of the page.
+        """
+        recipient = context.get("user") or User.objects.filter(email__iexact=email).first()
+        if not isinstance(recipient, User) or not recipient.language:
+            super().send_mail(template_prefix, email, context)
+            return
+        with in_language_of(recipient):
+            super().send_mail(template_prefix, email, context)
 
     def set_password(self, user: User, password: str) -> None:
         """Change or reset: whoever holds a token made with the old password is out, as other sessions are (R12)."""

@@ -5,6 +5,8 @@ from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from accounts.views.language import switch_language
+
 # The admin has no door of its own: its login is the site's, with the same rate limits and second factor (R11, R12).
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # Passwords are changed in one place too, which ends other sessions and tokens.
@@ -17,6 +19,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("api/v1/", include("diagnoses.api.urls")),
+    path("language/", switch_language, name="switch-language"),
     path("health/", include("diagnoses.health")),
     path("", include("diagnoses.urls")),
 ]

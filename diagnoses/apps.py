@@ -1,8 +1,9 @@
 """From a photograph to a prediction and its review. Knows nothing of training."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class DiagnosesConfig(AppConfig):
     name = "diagnoses"
-    verbose_name = "Diagnoses"
+    verbose_name = _("Diagnoses")

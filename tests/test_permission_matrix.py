@@ -125,6 +125,8 @@ TABLE: Final[dict[str, Row]] = {
     # --- Pages
     "home": page(GET=SIGNED_IN_ALREADY),
     "about": page(GET=EVERYBODY),
+    # Anybody may change what they read in; without a language there is nothing to do.
+    "switch-language": page(POST=(400, 400, 400, 400, 400, 400)),
     "photo-list": page(GET=SIGNED_IN),
     "photo-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
     "review-list": page(GET=CLINICIANS),

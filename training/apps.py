@@ -1,8 +1,9 @@
 """From ISIC 2019 files to a promoted classifier. Builds on diagnoses."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class TrainingConfig(AppConfig):
     name = "training"
-    verbose_name = "Training"
+    verbose_name = _("Training")

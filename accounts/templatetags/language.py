@@ -1,0 +1,59 @@
+"""The language switch in templates: `{% language_switch "header" %}`."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django import template
+from django.http import HttpRequest
+from django.template import RequestContext
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
+
+from accounts.models import Language
+
+register = template.Library()
+
+# What stands in the header of a narrow page; the beginning of the name, so that it is heard in it as well.
+SHORT: Final = {Language.KAZAKH: "Қаз", Language.RUSSIAN: "Рус", Language.ENGLISH: "Eng"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One language to read in: its code, its name in itself, the beginning of that, and whether it is read now."""
+
+    code: str
+    name: str
+    short: str
+    is_current: bool
+
+
+@register.inclusion_tag("partials/language.html", takes_context=True)
+def language_switch(context: RequestContext, place: str) -> dict[str, Any]:
+    """The form that changes the language; `place` is "header" or "footer". Nothing where there is no request."""
+    request: HttpRequest | None = context.get("request")
+    if request is None:  # pages made when nobody can tell who is reading: 500, 503
+        return {}
+    now = get_language()
+    choices = [Choice(code, name, SHORT[Language(code)], code == now) for code, name in Language.choices]
+    return {
+        "place": place,
+        "choices": choices,
+        "current": next((choice for choice in choices if choice.is_current), choices[-1]),
+        "page": page_of(request),
+        "csrf_token": context.get("csrf_token"),
+    }
+
+
+def page_of(request: HttpRequest) -> str:
+    """The path and query to come back to: of this page, or of the one whose form was sent where this answers a form.
+
+    The address a form is sent to need not be one that shows anything.
+    """
+    if request.method in {"GET", "HEAD"}:
+        return request.get_full_path()
+    sender = request.headers.get("Referer", "")
+    if url_has_allowed_host_and_scheme(sender, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        parts = urlsplit(sender)
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
+    return request.path
