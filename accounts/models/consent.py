@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 
@@ -48,6 +49,12 @@ class ConsentText(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_purpose_display()} {self.version}"
+
+    @property
+    def text(self) -> str:
+        """The words in the language of the page: paragraphs, separated by empty lines."""
+        words = {"kk": self.text_kk, "ru": self.text_ru}
+        return words.get((get_language() or "en")[:2], self.text_en)
 
 
 class ConsentQuerySet(models.QuerySet["Consent"]):

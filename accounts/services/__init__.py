@@ -1,6 +1,15 @@
 """Every write of this app: people, what they agree to."""
 
-from accounts.services.consent import set_training_consent
+from accounts.services.consent import (
+    NoConsentText,
+    consent_of,
+    give_consent,
+    needs_consent,
+    publish_consent_text,
+    set_training_consent,
+    withdraw_consent,
+)
+from accounts.services.notifications import forget, mark_read, notify, set_email_switch
 from accounts.services.people import (
     DEMO_ACCOUNTS,
     DEMO_PASSWORD,
@@ -10,14 +19,26 @@ from accounts.services.people import (
     register_account,
     switch_account,
 )
+from accounts.services.profiles import save_profile
 
 __all__ = [
     "DEMO_ACCOUNTS",
     "DEMO_PASSWORD",
+    "NoConsentText",
     "change_email",
     "change_role",
+    "consent_of",
     "create_demo_accounts",
+    "forget",
+    "give_consent",
+    "mark_read",
+    "needs_consent",
+    "notify",
+    "publish_consent_text",
     "register_account",
+    "save_profile",
+    "set_email_switch",
     "set_training_consent",
     "switch_account",
+    "withdraw_consent",
 ]

@@ -1,18 +1,141 @@
-"""Writes to consents: agreeing to a text, and taking it back."""
+"""Writes to consents: publishing a text, agreeing to it, and taking that back.
 
+Two purposes: diagnosis, without which a patient uploads nothing, and training, which is a gift. `User.training_consent`
+is kept in step with the second, because whoever gathers photos for a data set asks that column.
+"""
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
-from accounts.models import User
+from accounts import audit
+from accounts.models import AuditEntry, Consent, ConsentText, Purpose, User
+
+
+class NoConsentText(Exception):
+    """There is nothing to agree to: no text of this purpose was ever published."""
+
+
+def needs_consent(user: User) -> bool:
+    """Whether `user` must agree to the current text about diagnosis before uploading a photo.
+
+    Patients only: what clinicians and administrators do is settled with their employer. False where no text was
+    published.
+    """
+    if not user.is_patient:
+        return False
+    text = ConsentText.objects.current(Purpose.DIAGNOSIS)
+    return text is not None and not Consent.objects.standing().filter(user=user, text=text).exists()
+
+
+def consent_of(user: User, purpose: Purpose) -> Consent | None:
+    """The newest consent that stands, whatever version of the text it is to; None: not given, or withdrawn."""
+    standing = Consent.objects.standing().filter(user=user, text__purpose=purpose)
+    return standing.select_related("text").order_by("-text__version").first()
+
+
+@transaction.atomic
+def give_consent(*, user: User, purpose: Purpose, by: User, version: int | None = None) -> Consent:
+    """Record that `user` agrees to the current text. Agreed already: the consent that stands.
+
+    `version` is the one the person read; ValidationError where another has been published since. Raises PermissionError
+    unless the person says so alone, NoConsentText where there is no text.
+    """
+    _require_self(user, by)
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    text = ConsentText.objects.current(purpose)
+    if text is None:
+        raise NoConsentText(purpose)
+    if version is not None and version != text.version:
+        raise ValidationError(
+            gettext("A new version of this text has been published just now. Please read it."), code="newer"
+        )
+    consent = Consent.objects.standing().filter(user=locked, text=text).first()
+    if consent is None:
+        consent = Consent.objects.create(user=locked, text=text)
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.CONSENT_GIVEN,
+            subject=f"user:{user.pk}",
+            purpose=str(purpose),
+            version=text.version,
+        )
+    if purpose == Purpose.TRAINING and locked.training_consent is None:
+        _set_training(user, locked, given=True)
+    return consent
+
+
+@transaction.atomic
+def withdraw_consent(*, user: User, purpose: Purpose, by: User) -> bool:
+    """Take back what `user` agreed to, in every version. False where nothing stood. Raises PermissionError.
+
+    Diagnosis: no new photos; those that are there stay readable until they are deleted. Training: the photos stay out
+    of every later data set; sealed ones are not changed.
+    """
+    _require_self(user, by)
+    locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    standing = Consent.objects.standing().filter(user=locked, text__purpose=purpose)
+    versions = sorted(standing.values_list("text__version", flat=True))
+    standing.update(withdrawn=timezone.now())
+    had_training = purpose == Purpose.TRAINING and locked.training_consent is not None
+    if had_training:
+        _set_training(user, locked, given=False)
+    if versions or had_training:
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.CONSENT_WITHDRAWN,
+            subject=f"user:{user.pk}",
+            purpose=str(purpose),
+            versions=versions,
+        )
+    return bool(versions) or had_training
 
 
 def set_training_consent(*, user: User, given: bool, by: User) -> User:
-    """Record that `user` agrees, or no longer agrees, that confirmed photos of theirs may teach a classifier.
+    """Record that `user` agrees, or no longer agrees, that confirmed photos of theirs may teach a classifier."""
+    if given:
+        give_consent(user=user, purpose=Purpose.TRAINING, by=by)
+    else:
+        withdraw_consent(user=user, purpose=Purpose.TRAINING, by=by)
+    return user
 
-    Only the person alone may say so. A withdrawal keeps the photos out of every later data set; sealed ones stay.
+
+@transaction.atomic
+def publish_consent_text(*, purpose: Purpose, text_kk: str, text_ru: str, text_en: str, by: User) -> ConsentText:
+    """Publish the next version of a text. With a new one about diagnosis every patient is asked before the next upload.
+
+    Raises PermissionError for anybody but administrators, ValidationError for a text that is empty, too long, or the
+    same in all languages as the one in force.
     """
+    if not (by.is_active and by.is_administrator):
+        raise PermissionError("Only an administrator publishes what people agree to.")
+    # Of two at the same moment the second waits for the newest text; the constraint refuses what slips through.
+    current = ConsentText.objects.select_for_update().current(purpose)
+    texts = {"text_kk": text_kk.strip(), "text_ru": text_ru.strip(), "text_en": text_en.strip()}
+    if current is not None and all(getattr(current, name) == words for name, words in texts.items()):
+        raise ValidationError(gettext("This is the text that is in force already."), code="same")
+    text = ConsentText(
+        purpose=purpose, version=current.version + 1 if current is not None else 1, published_by=by, **texts
+    )
+    text.full_clean()
+    text.save(force_insert=True)
+    audit.record(
+        actor=by,
+        action=AuditEntry.Action.CONSENT_TEXT_PUBLISHED,
+        subject=f"consent-text:{text.pk}",
+        purpose=str(purpose),
+        version=text.version,
+    )
+    return text
+
+
+def _set_training(user: User, locked: User, *, given: bool) -> None:
+    """Keep the column in step, in the database and in the object the caller holds."""
+    locked.training_consent = user.training_consent = timezone.now() if given else None
+    locked.save(update_fields=["training_consent"])
+
+
+def _require_self(user: User, by: User) -> None:
     if by.pk != user.pk or not by.is_active:
         raise PermissionError("Only the person alone can agree to this.")
-    if given != (user.training_consent is not None):
-        user.training_consent = timezone.now() if given else None
-        user.save(update_fields=["training_consent"])
-    return user

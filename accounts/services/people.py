@@ -3,7 +3,8 @@
 from django.db import transaction
 
 from accounts import audit
-from accounts.models import AuditEntry, Role, User
+from accounts.models import AuditEntry, Purpose, Role, User
+from accounts.services.consent import give_consent, needs_consent
 
 DEMO_PASSWORD = "teri-demo"  # noqa: S105 - printed on purpose, local settings only
 DEMO_ACCOUNTS = {
@@ -15,7 +16,10 @@ DEMO_ACCOUNTS = {
 
 @transaction.atomic
 def create_demo_accounts() -> list[User]:
-    """Make the three demo accounts where they are missing, with verified addresses; existing ones stay as they are."""
+    """Make the three demo accounts where they are missing, with verified addresses; existing ones stay as they are.
+
+    The patient has agreed to the text about diagnosis, so that a photo can be tried at once.
+    """
     from allauth.account.models import EmailAddress
 
     users = []
@@ -24,6 +28,9 @@ def create_demo_accounts() -> list[User]:
         if user is None:
             user = User.objects.create_user(email, DEMO_PASSWORD, role=role, name=name)
             EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
+        # Whoever withdrew it while trying that out stays asked.
+        if needs_consent(user) and not user.consents.exists():
+            give_consent(user=user, purpose=Purpose.DIAGNOSIS, by=user)
         users.append(user)
     return users
 
