@@ -7,7 +7,7 @@ PORT ?= 8000
 # Any Python from 3.11 on; the locked packages are tried with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
-.PHONY: help run test drill check format lock scoring clean
+.PHONY: help run test drill check format messages lock scoring clean
 
 help:  ## Say what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
@@ -32,6 +32,9 @@ check: $(VENV)/.development  ## Linters, types, migrations, templates
 format: $(VENV)/.development  ## Put code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+messages: $(VENV)/.development  ## Bring the catalogs of Kazakh and Russian up to date with the texts (ARGS=missing says what lacks)
+	@$(BIN)/python tools/translations.py $(ARGS)
 
 lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade takes newer versions)
 	$(BIN)/python -m pip install --quiet uv

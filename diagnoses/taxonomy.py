@@ -68,41 +68,52 @@ class Diagnosis(enum.StrEnum):
         return CODES.index(self.value)
 
 
+def gettext_noop(message: str) -> str:
+    """Mark `message` for Django's `makemessages`, which looks for this name; nothing here imports Django."""
+    return message
+
+
 _FACTS: Final[Mapping[Diagnosis, _Facts]] = {
     Diagnosis.MEL: _Facts(
-        "Melanoma",
-        "A cancer that starts in the cells that give skin its colour; found early, it can usually be cured.",
+        gettext_noop("Melanoma"),
+        gettext_noop(
+            "A cancer that starts in the cells that give skin its colour; found early, it can usually be cured."
+        ),
         malignant=True,
     ),
     Diagnosis.NV: _Facts(
-        "Melanocytic nevus",
-        "An ordinary mole: a harmless cluster of the cells that give skin its colour.",
+        gettext_noop("Melanocytic nevus"),
+        gettext_noop("An ordinary mole: a harmless cluster of the cells that give skin its colour."),
     ),
     Diagnosis.BCC: _Facts(
-        "Basal cell carcinoma",
-        "The most common skin cancer; it grows slowly and rarely spreads, but it needs treatment.",
+        gettext_noop("Basal cell carcinoma"),
+        gettext_noop("The most common skin cancer; it grows slowly and rarely spreads, but it needs treatment."),
         malignant=True,
     ),
     Diagnosis.AK: _Facts(
-        "Actinic keratosis",
-        "A rough patch caused by years of sun; it is not cancer, but it can turn into one.",
+        gettext_noop("Actinic keratosis"),
+        gettext_noop("A rough patch caused by years of sun; it is not cancer, but it can turn into one."),
         precursor=True,
     ),
     Diagnosis.BKL: _Facts(
-        "Benign keratosis",
-        "A harmless growth of the skin's outer layer, such as an age spot or a seborrhoeic keratosis.",
+        gettext_noop("Benign keratosis"),
+        gettext_noop("A harmless growth of the skin's outer layer, such as an age spot or a seborrhoeic keratosis."),
     ),
     Diagnosis.DF: _Facts(
-        "Dermatofibroma",
-        "A small, firm, harmless bump, often left behind by an insect bite or a scratch.",
+        gettext_noop("Dermatofibroma"),
+        gettext_noop("A small, firm, harmless bump, often left behind by an insect bite or a scratch."),
     ),
     Diagnosis.VASC: _Facts(
-        "Vascular lesion",
-        "A usually harmless mark of small blood vessels, such as a cherry angioma, or a small bleed under the skin.",
+        gettext_noop("Vascular lesion"),
+        gettext_noop(
+            "A usually harmless mark of small blood vessels, such as a cherry angioma, or a small bleed under the skin."
+        ),
     ),
     Diagnosis.SCC: _Facts(
-        "Squamous cell carcinoma",
-        "A skin cancer of the outer layer; treated early, it can usually be cured, but it can spread if left alone.",
+        gettext_noop("Squamous cell carcinoma"),
+        gettext_noop(
+            "A skin cancer of the outer layer; treated early, it can usually be cured, but it can spread if left alone."
+        ),
         malignant=True,
     ),
 }

@@ -1,0 +1,350 @@
+"""The catalogs: `make messages` brings locale/*/LC_MESSAGES/django.po and .mo up to date with the sources.
+
+`translations.py update`   what makes messages does: foreign texts, extraction, both catalogs, compilation
+`translations.py compile`  only .po to .mo, after translating; needs no gettext
+`translations.py missing`  what is not translated yet, by language
+`translations.py extract FILE`  every text of the sources as a template (.pot)
+
+The catalogs are merged and compiled with polib, so that only the extraction needs GNU gettext. Nothing is guessed
+(no fuzzy entries), nothing is kept that no source has, lines are not wrapped and places are files without numbers: a
+change of a template changes the entries it changes.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+import polib
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+LANGUAGES: Final = ("kk", "ru")
+SOURCES: Final = ("accounts", "config", "diagnoses", "training", "templates")
+ENDINGS: Final = frozenset({".py", ".html", ".txt"})
+FOREIGN_TEXTS: Final = ROOT / "accounts/foreign_texts.py"
+GETTEXT_PROGRAMS: Final = ("xgettext", "msguniq", "msgmerge", "msgattrib")
+
+# A text of the catalog: its context ("" for none) and its msgid.
+Key = tuple[str, str]
+
+HEADER: Final = {
+    "Project-Id-Version": "Teri",
+    "MIME-Version": "1.0",
+    "Content-Type": "text/plain; charset=UTF-8",
+    "Content-Transfer-Encoding": "8bit",
+}
+# CLDR's plural rules for whole numbers. Django's own Russian catalog has a fourth form, for fractions, which a whole
+# number never takes; gettext looks a form up by the rule of the catalog it finds the text in.
+PLURALS: Final = {
+    "kk": "nplurals=2; plural=(n != 1);",
+    "ru": ("nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);"),
+}
+FORMS: Final = {"kk": 2, "ru": 3}
+
+# Packages whose texts people read here, where their catalogs are, and what of them is never shown: features that are
+# switched off, settings pages that do not exist, database fields without a form. Files by the places their catalogs
+# name; REST framework ships no places.
+PACKAGES: Final = {
+    "django": "conf/locale",
+    "django.contrib.auth": "locale",
+    "django.contrib.admin": "locale",
+    "allauth": "locale",
+    "rest_framework": "locale",
+}
+SHOWN_FILES: Final = {
+    "django": r"core/(paginator|validators)|forms/|db/models/(base|constraints)|utils/(timesince|dates|text)",
+    "django.contrib.auth": r"contrib/auth/(forms|hashers|password_validation)",
+    "django.contrib.admin": (
+        r"contrib/admin/(?!apps|forms|templates/(admin/(404|500|login|invalid_setup|auth/)|registration/))"
+    ),
+    "allauth": r"account/(adapter|fields|forms|models|apps)|mfa/(adapter|models|totp|recovery_codes|apps)"
+    r"|templates/account/(?!base_confirm_code|confirm_\w+_code|email_change|phone|request_login|signup_by|email/login_code)"
+    r"|templates/mfa/(?!webauthn|trust)",
+}
+NEVER_SHOWN: Final = re.compile(
+    r"\b(passkey|phone|security key|username|webauthn|passwordless|sign-in code|single sign-on|reset code)|^[^a-z]*$"
+    r"|verification code is listed|PIN protection|%\(truncated_text\)s|slug|domain name|IPv|ManagementForm",
+    re.IGNORECASE,
+)
+# A page of the browsable API, which is switched off, and the descriptions of its schema.
+NEVER_SHOWN_BY_REST_FRAMEWORK: Final = re.compile(
+    r"^(A page|A search|A \{value|Extra|Number of|The initial|The pagination|UUID string|Which field|content|main"
+    r"|navbar|request|response|unique)"
+)
+MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+INTRODUCTION: Final = '''"""Texts of the packages that people meet here and that lack Kazakh or Russian there.
+
+Made by `make messages` from the catalogs of the installed packages; not imported anywhere. Named here, the texts get
+into our own catalogs, which are asked before those of the packages. What a package does have in a language may stay
+empty in ours.
+"""
+# ruff: noqa: E501
+
+from django.utils.translation import {names}
+
+'''
+
+
+def catalog_path(language: str) -> Path:
+    """Where the catalog of a language is."""
+    return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
+
+
+def catalog(language: str) -> polib.POFile:
+    """The catalog of a language, lines unwrapped."""
+    return polib.pofile(str(catalog_path(language)), wrapwidth=0)
+
+
+def key(entry: polib.POEntry | polib.MOEntry) -> Key:
+    """What gettext looks an entry up by."""
+    return entry.msgctxt or "", entry.msgid
+
+
+def is_translated(entry: polib.POEntry, language: str) -> bool:
+    """Whether nothing of an entry is left to do, all plural forms included."""
+    if entry.fuzzy:
+        return False
+    if not entry.msgid_plural:
+        return bool(entry.msgstr)
+    return len(entry.msgstr_plural) == FORMS[language] and all(entry.msgstr_plural.values())
+
+
+def from_packages(language: str) -> set[Key]:
+    """Every text the installed packages have in a language themselves."""
+    found: set[Key] = set()
+    for package, folder in PACKAGES.items():
+        path = _package(package) / folder / language / "LC_MESSAGES" / "django.mo"
+        if path.exists():
+            found |= {key(entry) for entry in polib.mofile(str(path))}
+    return found
+
+
+def missing(language: str) -> list[polib.POEntry]:
+    """The entries that people would read in English: not translated here, nor by a package."""
+    packages = from_packages(language)
+    return [
+        entry
+        for entry in catalog(language)
+        if not is_translated(entry, language) and not (_is_foreign(entry) and key(entry) in packages)
+    ]
+
+
+def foreign_texts() -> list[polib.POEntry | polib.MOEntry]:
+    """What is shown of the packages and lacks one of our languages, in the order of the packages."""
+    by_language = {language: from_packages(language) for language in LANGUAGES}
+    chosen: dict[Key, polib.POEntry | polib.MOEntry] = {}
+    for package in PACKAGES:
+        for entry in _shown(package):
+            if any(key(entry) not in known for known in by_language.values()):
+                chosen.setdefault(key(entry), entry)
+    for month in MONTHS:
+        # Django's Kazakh writes them with a capital within a date as well.
+        chosen.setdefault(("alt. month", month), polib.POEntry(msgctxt="alt. month", msgid=month))
+    return list(chosen.values())
+
+
+def write_foreign_texts() -> int:
+    """Write `accounts/foreign_texts.py`; returns the number of texts."""
+    texts = foreign_texts()
+    lines: list[str] = []
+    names: set[str] = set()
+    for entry in texts:
+        arguments = [_quoted(entry.msgid)]
+        name = "gettext_noop"
+        if entry.msgid_plural:
+            name, arguments = "ngettext_lazy", [*arguments, _quoted(entry.msgid_plural)]
+        if entry.msgctxt:
+            name = "npgettext_lazy" if entry.msgid_plural else "pgettext_lazy"
+            arguments = [_quoted(entry.msgctxt), *arguments]
+        names.add(name)
+        lines.append(f"    {name}({', '.join(arguments)}),\n")
+    head = INTRODUCTION.format(names=", ".join(sorted(names)))
+    FOREIGN_TEXTS.write_text(f"{head}TEXTS = (\n{''.join(lines)})\n", encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(FOREIGN_TEXTS)], check=True)
+    return len(texts)
+
+
+def can_extract() -> bool:
+    """Whether GNU gettext is installed."""
+    return all(shutil.which(program) for program in GETTEXT_PROGRAMS)
+
+
+def extract() -> polib.POFile:
+    """Every text of the sources. Raises SystemExit without GNU gettext.
+
+    Django's own extraction, in a copy of the sources: it writes a file beside every template while it works.
+    """
+    if not can_extract():
+        raise SystemExit(
+            "Collecting the texts needs GNU gettext (Debian, Ubuntu: apt install gettext; macOS: brew install "
+            "gettext). To turn translated .po files into .mo only: .venv/bin/python tools/translations.py compile"
+        )
+    from django.conf import settings
+    from django.core.management import call_command
+    from django.core.management.commands import makemessages
+
+    if not settings.configured:
+        settings.configure(USE_I18N=True, LOCALE_PATHS=[], MEDIA_ROOT="", STATIC_ROOT="")
+    with tempfile.TemporaryDirectory(prefix="teri-messages-") as copy, _working_in(Path(copy)):
+        for source in _sources():
+            there = Path(copy) / source.relative_to(ROOT)
+            there.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, there)
+        (Path(copy) / "locale").mkdir()
+        call_command(
+            makemessages.Command(), locale=["en"], keep_pot=True, no_wrap=True, add_location="file", verbosity=0
+        )
+        return polib.pofile("locale/django.pot", wrapwidth=0)
+
+
+def merge(template: polib.POFile, language: str) -> polib.POFile:
+    """The catalog of a language with the texts of `template`, in its order: kept where the text is the same."""
+    old = {key(entry): entry for entry in catalog(language)} if catalog_path(language).exists() else {}
+    merged = polib.POFile(wrapwidth=0)
+    merged.metadata = {**HEADER, "Language": language, "Plural-Forms": PLURALS[language]}
+    for entry in template:
+        known = old.get(key(entry))
+        fresh = polib.POEntry(
+            msgid=entry.msgid,
+            msgid_plural=entry.msgid_plural,
+            msgctxt=entry.msgctxt,
+            occurrences=entry.occurrences,
+            comment=entry.comment,
+            flags=[flag for flag in entry.flags if flag != "fuzzy"],
+        )
+        if entry.msgid_plural:
+            kept = known.msgstr_plural if known is not None and known.msgid_plural == entry.msgid_plural else {}
+            fresh.msgstr_plural = {form: kept.get(form, "") for form in range(FORMS[language])}
+        elif known is not None and not known.msgid_plural:
+            fresh.msgstr = known.msgstr
+        if known is not None:
+            fresh.tcomment = known.tcomment
+            fresh.flags += ["fuzzy"] if known.fuzzy else []
+        merged.append(fresh)
+    return merged
+
+
+def compiled(language: str) -> bytes:
+    """What the .mo file of a language holds, byte for byte."""
+    binary: bytes = catalog(language).to_binary()
+    return binary
+
+
+def compile_catalogs() -> None:
+    """Write the .mo files."""
+    for language in LANGUAGES:
+        catalog_path(language).with_suffix(".mo").write_bytes(compiled(language))
+
+
+def update() -> None:
+    """Bring everything up to date with the sources."""
+    write_foreign_texts()
+    template = extract()
+    for language in LANGUAGES:
+        merged = merge(template, language)
+        catalog_path(language).parent.mkdir(parents=True, exist_ok=True)
+        merged.save(str(catalog_path(language)))
+    compile_catalogs()
+
+
+def report() -> None:
+    """Say how far the translations are."""
+    for language in LANGUAGES:
+        total, lacking = len(catalog(language)), missing(language)
+        _say(f"{language}: {total} texts, {len(lacking)} not translated")
+        places: dict[str, int] = {}
+        for entry in lacking:
+            place = entry.occurrences[0][0] if entry.occurrences else "?"
+            places[place] = places.get(place, 0) + 1
+        for place, number in sorted(places.items(), key=lambda each: -each[1]):
+            _say(f"    {number:4} {place}")
+
+
+def main(arguments: list[str]) -> None:
+    """The command line; see the docstring of the module."""
+    match arguments:
+        case [] | ["update"]:
+            update()
+            report()
+        case ["compile"]:
+            compile_catalogs()
+            report()
+        case ["missing"]:
+            report()
+        case ["extract", path]:
+            template = extract()
+            template.save(path)
+        case _:
+            raise SystemExit(__doc__)
+
+
+def _package(name: str) -> Path:
+    spec = find_spec(name)
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent
+
+
+def _shown(package: str) -> Iterator[polib.POEntry | polib.MOEntry]:
+    """The texts of a package that can be met here; every package has an English catalog that names them all."""
+    folder = _package(package) / PACKAGES[package] / "en" / "LC_MESSAGES"
+    if package == "rest_framework":
+        yield from (entry for entry in polib.mofile(str(folder / "django.mo")) if not _hidden(entry, package))
+        return
+    shown = re.compile(SHOWN_FILES[package])
+    for entry in polib.pofile(str(folder / "django.po")):
+        if entry.obsolete or _hidden(entry, package):
+            continue
+        if any(shown.match(place) for place, _line in entry.occurrences):
+            yield entry
+
+
+def _hidden(entry: polib.POEntry | polib.MOEntry, package: str) -> bool:
+    if package == "rest_framework":
+        return bool(NEVER_SHOWN_BY_REST_FRAMEWORK.search(entry.msgid) or NEVER_SHOWN.search(entry.msgid))
+    return bool(NEVER_SHOWN.search(entry.msgid))
+
+
+def _is_foreign(entry: polib.POEntry) -> bool:
+    return any(place == "accounts/foreign_texts.py" for place, _line in entry.occurrences)
+
+
+def _sources() -> Iterator[Path]:
+    for folder in SOURCES:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in ENDINGS and path.is_file():
+                yield path
+
+
+@contextlib.contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def _quoted(text: str) -> str:
+    """A text as ruff writes it in a module."""
+    return repr(text) if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201 - this is a command line program
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
