@@ -150,7 +150,7 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
         rows.append(
             {
                 "code": diagnosis.value,
-                "name": diagnosis.full_name,
+                "name": _(diagnosis.full_name),
                 "pictures": found["pictures"],
                 **{key: with_interval(found[key]) for key in ("sensitivity", "specificity", "precision", "auc")},
                 "auc80": with_interval(figure_of(found["auc_above_80_sensitivity"])),
