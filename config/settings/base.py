@@ -231,6 +231,14 @@ INDEXING_INTERVAL = timedelta(seconds=10)
 # How often the recent answers of the live classifier are looked at.
 WATCH_INTERVAL = timedelta(seconds=60)
 
+# --- Reading -------------------------------------------------------------------------------------------------------
+
+# When a second clinician reads a photo although the first did not ask for it: "malignant" (the first sees a cancer),
+# "disagreement" (the first says otherwise than the classifier). Empty: only when asked for.
+SECOND_READING_RULES: list[str] = env.list("SECOND_READING_RULES", default=["malignant", "disagreement"])
+if not set(SECOND_READING_RULES) <= {"malignant", "disagreement"}:
+    raise environ.ImproperlyConfigured(f"SECOND_READING_RULES holds {SECOND_READING_RULES!r}")
+
 # --- Training ------------------------------------------------------------------------------------------------------
 
 # The only folder the admin may import from, and where the command line finds the data by default.
