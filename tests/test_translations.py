@@ -244,6 +244,25 @@ def test_pages_say_their_language() -> None:
             assert 'lang="{{ LANGUAGE_CODE' in tag or str(path).endswith(ENGLISH), path
 
 
+# Attributes that hold numbers for a program, which would write a decimal comma in Russian and Kazakh.
+MEASURES: Final = re.compile(
+    r"""\s(?:x|y|[xy][12]|d[xy]|c[xy]|r[xy]?|d|points|transform|data-[xy])="([^"]*\{\{[^"]*)\""""
+)
+# Whole numbers, and strings that Python has written.
+WRITTEN: Final = frozenset({"step.x", "chart.top", "chart.bottom", "line.points"})
+
+
+def test_numbers_for_programs_are_not_written_in_a_language() -> None:
+    wrong = []
+    for path in sorted((ROOT / "templates").rglob("*.html")):
+        for value in MEASURES.findall(path.read_text()):
+            for expression in re.findall(r"\{\{\s*(.*?)\s*\}\}", value):
+                name = expression.split("|")[0]
+                if name not in WRITTEN and not re.search(r"\|(unlocalize|stringformat|bar_width|add):?", expression):
+                    wrong.append(f"{path.relative_to(ROOT)}: {{{{ {expression} }}}} needs |unlocalize")
+    assert not wrong, shown(wrong)
+
+
 # What people read when it is given as a literal: keywords of fields and models, and errors shown on pages.
 TEXT_KEYWORDS: Final = frozenset(
     {"label", "help_text", "verbose_name", "verbose_name_plural", "empty_label", "violation_error_message"}
