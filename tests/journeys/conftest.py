@@ -1,7 +1,10 @@
 """A real browser for the journeys: the Chromium of the system, talking to nobody but our own server."""
 
+import functools
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +20,10 @@ ARGUMENTS = [
     "--disable-component-update",
     "--no-first-run",
 ]
+AXE: Final = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
+# What axe-core can find of WCAG 2.2 A and AA, and what its authors call good practice.
+AXE_RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NARROW: Final = 320  # CSS pixels: WCAG 2.2, 1.4.10
 PATIENCE_MS = 60_000  # two busy cores; nobody waits for it where it is quicker
 
 
@@ -43,6 +50,12 @@ def browser(chromium: str, playwright: Playwright) -> Iterator[Browser]:
     launched = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
     yield launched
     launched.close()
+
+
+@functools.cache
+def axe() -> str:
+    """The source of axe-core (MPL 2.0), kept beside the tests: a journey asks nobody else for anything."""
+    return AXE.read_text()
 
 
 class Visitor:
@@ -74,6 +87,20 @@ class Visitor:
         self.page.locator("main").get_by_role("button", name="Sign In").click()
         self.page.locator(".menu").wait_for()
 
+    def violations(self) -> list[str]:
+        """What axe-core holds against the page as it is now: a line for each rule, with the first elements."""
+        # Evaluated through the debugger, so the page's content security policy stays as it is.
+        self.page.evaluate(axe())
+        found: list[dict[str, Any]] = self.page.evaluate(
+            "async rules => (await axe.run(document, {runOnly: rules, resultTypes: ['violations']})).violations",
+            AXE_RULES,
+        )
+        return [
+            f"{self.page.url} {each['id']} ({each['impact']}): {each['help']}: "
+            + "; ".join(str(node["html"])[:160] for node in each["nodes"][:3])
+            for each in found
+        ]
+
     def fits(self) -> bool:
         """Whether nothing sticks out sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
@@ -87,9 +114,15 @@ def visit(browser: Browser) -> Iterator[Visit]:
     """`visit(url, javascript=False, width=320)` opens a browser of its own; at the end it must have been quiet."""
     visitors: list[tuple[BrowserContext, Visitor]] = []
 
-    def open_one(base_url: str, *, javascript: bool = True, width: int = 1280) -> Visitor:
+    def open_one(
+        base_url: str, *, javascript: bool = True, width: int = 1280, locale: str = "en-GB", dark: bool = False
+    ) -> Visitor:
         context = browser.new_context(
-            java_script_enabled=javascript, viewport={"width": width, "height": 900}, locale="en-GB"
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": 900},
+            locale=locale,
+            color_scheme="dark" if dark else "light",
+            accept_downloads=True,
         )
         context.set_default_timeout(PATIENCE_MS)
         visitors.append((context, Visitor(context, base_url)))

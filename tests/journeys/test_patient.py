@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from accounts.models import User
+from accounts.models import Purpose, User
+from accounts.services import give_consent
 from diagnoses.advice import advice_on
 from diagnoses.models import Classifier, Photo
 from diagnoses.taxonomy import CODES, Diagnosis
@@ -26,7 +27,9 @@ Visit = Callable[..., Any]
 
 @pytest.fixture
 def patient(transactional_db: None) -> User:
-    return User.objects.create_user("patient@example.org", PASSWORD)
+    user = User.objects.create_user("patient@example.org", PASSWORD)
+    give_consent(user=user, purpose=Purpose.DIAGNOSIS, by=user)
+    return user
 
 
 @pytest.fixture

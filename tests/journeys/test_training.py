@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from accounts.models import Role, User
+from accounts.models import Purpose, Role, User
+from accounts.services import give_consent
 from diagnoses.models import Classifier, Photo
 from tests.made import made_photo, write_dataset
 from training.models import Dataset, Evaluation, TrainingRun
@@ -25,7 +26,8 @@ def site(
 ) -> str:
     """A site with an inference worker and a training worker; `tiny_classifier` is live."""
     User.objects.create_user("admin@example.org", PASSWORD, role=Role.ADMINISTRATOR)
-    User.objects.create_user("patient@example.org", PASSWORD)
+    patient = User.objects.create_user("patient@example.org", PASSWORD)
+    give_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=patient)
     celery_worker_process()
     celery_worker_process(
         queues="training", env={"TRAINING_WORK_DIR": str(tmp_path / "work"), "TF_CPP_MIN_LOG_LEVEL": "3"}
