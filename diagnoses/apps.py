@@ -7,3 +7,9 @@ from django.utils.translation import gettext_lazy as _
 class DiagnosesConfig(AppConfig):
     name = "diagnoses"
     verbose_name = _("Diagnoses")
+
+    def ready(self) -> None:
+        """What this app looks at for the admin's first page."""
+        from diagnoses.attention.sources import register_all
+
+        register_all()

@@ -43,7 +43,15 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.similar"],
     ["diagnoses.worker"],
     ["diagnoses.tasks"],
-    ["diagnoses.paging", "diagnoses.forms", "diagnoses.advice", "diagnoses.figures", "diagnoses.templatetags"],
+    [
+        "diagnoses.paging",
+        "diagnoses.forms",
+        "diagnoses.advice",
+        "diagnoses.figures",
+        "diagnoses.drift",
+        "diagnoses.attention",
+        "diagnoses.templatetags",
+    ],
     [
         "diagnoses.views",
         "diagnoses.api",

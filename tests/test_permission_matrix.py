@@ -7,6 +7,7 @@ a row without an address fails, and whoever is refused learns and changes nothin
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -20,8 +21,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from knox.models import AuthToken
 
-from accounts.models import AuditEntry, Role, User
+from accounts.models import AuditEntry, ConsentText, Notification, Role, User
 from diagnoses.models import (
+    BackupRecord,
     Classifier,
     ClassifierAlarm,
     FeatureIndex,
@@ -30,7 +32,10 @@ from diagnoses.models import (
     Lesion,
     Photo,
     Prediction,
+    Reading,
     ReferencePicture,
+    Reminder,
+    ShareLink,
     Worker,
 )
 from diagnoses.services import claim_photo, record_finding, record_prediction
@@ -201,9 +206,17 @@ TABLE: Final[dict[str, Row]] = {
     **admin_model("account_emailaddress", key="email", adds=True, changes=True, deletes=True),
     **admin_model("accounts_user", key="owner", adds=True, changes=True),
     **admin_model("accounts_auditentry", key="entry"),
+    "admin:accounts_auditentry_export": admin_page(GET=ADMIN_READS),
+    **admin_model("accounts_consenttext", key="consent_text", adds=True),
+    **admin_model("accounts_notification", key="notification"),
     **admin_model("diagnoses_photo", key="photo"),
     **admin_model("diagnoses_prediction", key="prediction"),
     **admin_model("diagnoses_finding", key="finding"),
+    **admin_model("diagnoses_reading", key="reading"),
+    **admin_model("diagnoses_sharelink", key="link"),
+    **admin_model("diagnoses_reminder", key="reminder"),
+    **admin_model("diagnoses_backuprecord", key="backup"),
+    "admin:diagnoses_classifier_drift": admin_page(GET=ADMIN_READS),
     **admin_model("diagnoses_lesion", key="lesion"),
     **admin_model("diagnoses_classifier", key="classifier"),
     **admin_model("diagnoses_knownimage", key="known"),
@@ -279,11 +292,23 @@ def world(db: None) -> dict[str, Any]:
     reference = ReferencePicture.objects.create(original_sha256="a" * 64, jpeg=b"pixels", width=1, height=1)
     index = FeatureIndex.objects.create(classifier=classifier)
     alarm = ClassifierAlarm.objects.create(classifier=classifier, code="constant")
+    reading = Reading.objects.create(photo=photo, reader=people["clinician"], role=Reading.Role.FIRST)
+    reminder = Reminder.objects.create(lesion=lesion, months=3, due=timezone.localdate())
+    link = ShareLink.objects.create(
+        photo=photo, token_sha256="e" * 64, made_by=owner, expires=timezone.now() + timedelta(days=1)
+    )
+    notification = Notification.objects.create(
+        user=owner, kind=Notification.Kind.RESULT, subject=f"photo:{photo.pk}", path="/", key="result"
+    )
+    text = ConsentText.objects.create(purpose="training", version=99, text_kk="kk", text_ru="ru", text_en="en")
+    backup = BackupRecord.objects.create()
     email = EmailAddress.objects.create(user=owner, email=owner.email, primary=True, verified=True)
     objects: dict[str, Any] = {
         "photo": photo.pk, "lesion": lesion.pk, "classifier": classifier.pk, "known": known.pk, "worker": worker.pk,
         "prediction": prediction.pk, "finding": finding.pk, "email": email.pk, "owner": owner.pk,
-        "reference": reference.pk, "index": index.pk, "alarm": alarm.pk,
+        "reference": reference.pk, "index": index.pk, "alarm": alarm.pk, "reading": reading.pk,
+        "reminder": reminder.pk, "link": link.pk, "notification": notification.pk, "consent_text": text.pk,
+        "backup": backup.pk,
         "entry": AuditEntry.objects.latest("pk").pk, "zero": 0, "word": "word", "app": "diagnoses",
     }  # fmt: skip
     return {"people": people, "objects": objects}
@@ -334,7 +359,10 @@ def path_to(name: str, arguments: dict[str, Any]) -> str:
     return reverse(name, kwargs=arguments)
 
 
-WATCHED: Final = (Photo, Prediction, Finding, Lesion, User, Classifier, KnownImage, AuditEntry)
+WATCHED: Final = (
+    Photo, Prediction, Finding, Lesion, User, Classifier, KnownImage, AuditEntry, Reading, Reminder, ShareLink,
+    Notification, ConsentText, BackupRecord,
+)  # fmt: skip
 
 
 def snapshot() -> list[Any]:

@@ -7,3 +7,10 @@ from django.utils.translation import gettext_lazy as _
 class TrainingConfig(AppConfig):
     name = "training"
     verbose_name = _("Training")
+
+    def ready(self) -> None:
+        """What this app looks at for the admin's first page."""
+        from diagnoses.attention import register
+        from training.attention import jobs
+
+        register("training", jobs)

@@ -255,6 +255,11 @@ TRAINING_WORK_DIR = Path(env.str("TRAINING_WORK_DIR", default=str(VAR_DIR / "tra
 # A run whose worker has not sent a heartbeat for this long is taken back and resumed from its checkpoint.
 TRAINING_LEASE = timedelta(seconds=env.int("TRAINING_LEASE_SECONDS", default=60))
 
+# --- Operation -----------------------------------------------------------------------------------------------------
+
+# When the admin's first page asks where the next backup is.
+BACKUP_EXPECTED_EVERY = timedelta(hours=env.int("BACKUP_EXPECTED_EVERY_HOURS", default=48))
+
 # --- Celery --------------------------------------------------------------------------------------------------------
 
 REDIS_URL = env.str("REDIS_URL")

@@ -1,6 +1,7 @@
 """What the database knows: photographs, what classifiers said of them, what clinicians found."""
 
 from diagnoses.models.alarm import ClassifierAlarm
+from diagnoses.models.backup import BackupRecord
 from diagnoses.models.classifier import Classifier
 from diagnoses.models.erased_file import ErasedFile
 from diagnoses.models.fields import ContentHashField, DecisionField, DiagnosisField
@@ -17,6 +18,7 @@ from diagnoses.models.similar import FeatureIndex, FeatureVector, ReferencePictu
 from diagnoses.models.worker import Worker
 
 __all__ = [
+    "BackupRecord",
     "BodyView",
     "Classifier",
     "ClassifierAlarm",

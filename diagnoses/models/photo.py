@@ -186,6 +186,13 @@ class Photo(models.Model):
                 name="photo_worklist",
             ),
             models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
+            # Few rows of many, counted for the admin's first page.
+            models.Index(fields=["queued"], name="photo_failed", condition=Q(status="failed")),
+            models.Index(
+                fields=["review_requested"],
+                name="photo_review_asked",
+                condition=Q(review_requested__isnull=False, review_closed__isnull=True),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,34 +1,23 @@
-"""Users and the audit log in the Django admin."""
+"""Own users in the admin: their role, whether they may sign in, and what they agreed to."""
 
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.forms import ReadOnlyPasswordHashField
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.timezone import localtime
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import AuditEntry, Role, User
+from accounts.models import Consent, ConsentText, Purpose, Role, User
 from accounts.services import change_email, change_role, register_account, switch_account
-
-M = TypeVar("M", bound=Model)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin[M]):
-    """Rows to look at: nothing is added, changed or deleted here."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
-        return False
 
 
 class UserForm(forms.ModelForm[User]):
@@ -60,6 +49,10 @@ class NewUserForm(forms.ModelForm[User]):
         return user
 
 
+def _day(moment: datetime) -> str:
+    return date_format(localtime(moment), "DATE_FORMAT")
+
+
 def _free_address(email: str, *, user: User | None) -> str:
     """The address in lower case. ValidationError where somebody else has proved that it is theirs.
 
@@ -72,14 +65,68 @@ def _free_address(email: str, *, user: User | None) -> str:
     return email
 
 
+class ConsentFilter(admin.SimpleListFilter):
+    """Who agreed to the text about diagnosis that is in force, and who agreed to training."""
+
+    title = _("consent")
+    parameter_name = "consent"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
+        return [
+            ("diagnosis", _("Agreed to the current text about diagnosis")),
+            ("not-diagnosis", _("Not agreed to the current text about diagnosis")),
+            ("training", _("Agreed to training")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        if self.value() == "training":
+            return queryset.filter(training_consent__isnull=False)
+        if self.value() in {"diagnosis", "not-diagnosis"}:
+            current = ConsentText.objects.current(Purpose.DIAGNOSIS)
+            agreed = Exists(Consent.objects.standing().filter(user=OuterRef("pk"), text=current))
+            return queryset.filter(agreed if self.value() == "diagnosis" else ~agreed)
+        return queryset
+
+
 @admin.register(User)
 class UserAdmin(admin.ModelAdmin[User]):
+    """Everybody with an account. Changes of role, address and switch go through their services and are audited."""
+
     form = UserForm
-    list_display = ["email", "name", "role", "is_active", "date_joined", "last_login"]
-    list_filter = ["role", "is_active"]
+    list_display = [
+        "email", "name", "role", "is_active", "agreed_version", "agreed_to_training", "date_joined", "last_login",
+    ]  # fmt: skip
+    list_filter = ["role", "is_active", ConsentFilter, "last_login"]
+    list_per_page = 50
     search_fields = ["email", "name"]
     ordering = ["email"]
-    readonly_fields = ["date_joined", "last_login"]
+    readonly_fields = ["date_joined", "last_login", "consents"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        newest = Consent.objects.standing().filter(user=OuterRef("pk"), text__purpose=Purpose.DIAGNOSIS)
+        version = Subquery(newest.order_by("-text__version").values("text__version")[:1])
+        return super().get_queryset(request).annotate(agreed=version)
+
+    @admin.display(description=_("consent to diagnosis"), ordering="agreed")
+    def agreed_version(self, user: User) -> str:
+        version = getattr(user, "agreed", None)
+        return gettext("version %(number)d") % {"number": version} if version else "–"
+
+    @admin.display(description=_("training"), boolean=True)
+    def agreed_to_training(self, user: User) -> bool:
+        return user.training_consent is not None
+
+    @admin.display(description=_("consents"))
+    def consents(self, user: User) -> str:
+        """All that this person ever agreed to, newest first."""
+        said = [
+            gettext("%(text)s: agreed on %(given)s, withdrawn on %(withdrawn)s")
+            % {"text": consent.text, "given": _day(consent.given), "withdrawn": _day(consent.withdrawn)}
+            if consent.withdrawn
+            else gettext("%(text)s: agreed on %(given)s") % {"text": consent.text, "given": _day(consent.given)}
+            for consent in user.consents.select_related("text")
+        ]
+        return format_html_join("", "<p>{}</p>", ((line,) for line in said)) or "–"
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:
         if obj is None:
@@ -96,7 +143,7 @@ class UserAdmin(admin.ModelAdmin[User]):
     def get_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         if obj is None:
             return ["email", "name", "role"]
-        return ["email", "name", "role", "is_active", "password", "date_joined", "last_login"]
+        return ["email", "name", "role", "is_active", "password", "date_joined", "last_login", "consents"]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """What is more than a name is changed by its service, which asks who is asking and writes it down."""
@@ -123,10 +170,3 @@ class UserAdmin(admin.ModelAdmin[User]):
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # Deleting an account takes photos with it; that is erasure, done by its own service.
         return False
-
-
-@admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
-    list_display = ["created", "actor", "action", "subject"]
-    list_filter = ["action"]
-    search_fields = ["subject", "actor"]
