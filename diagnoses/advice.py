@@ -3,7 +3,7 @@
 The decision itself was made by the classifier and is frozen with the prediction; here it only gets its words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -51,6 +51,9 @@ def advice_on(photo: Photo, prediction: Prediction) -> Advice:
     """What to do next by this prediction of this photo."""
     assessed = prediction.assessed
     advice = _without_decision(prediction) if assessed is None else _by_decision(photo, prediction, assessed)
+    history = photo.told
+    if history is not None and history.needs_a_doctor and not advice.is_strong:
+        advice = _by_history(advice)
     known = photo.ground_truth
     if known is None or advice.is_strong or not _needs_a_doctor(Diagnosis(known.diagnosis)):
         return advice
@@ -80,6 +83,28 @@ def _by_decision(photo: Photo, prediction: Prediction, assessed: Assessment) -> 
             reasons=reasons_of(assessed),
         )
     return _monitor(photo, prediction, assessed)
+
+
+def _by_history(advice: Advice) -> Advice:
+    """The picture alone gave no reason; what the patient says of the spot is one: nobody is told to wait with it."""
+    if advice.is_refusal:
+        # Still no answer from the picture, and another photo may give one; the appointment does not wait for it.
+        return replace(
+            advice,
+            detail=_(
+                "So there is no answer, neither good nor bad. But what you say of the spot is reason enough to have a "
+                "doctor look at it within the next weeks. You may take another photo as well."
+            ),
+        )
+    return Advice(
+        kind=Decision.SOON.value,
+        title=_("Have a doctor look at it soon"),
+        detail=_(
+            "The picture alone would allow you to wait; what you say of the spot does not. A spot that is raised or "
+            "changing, or has several of the signs you were asked about, should be seen by a doctor within the next "
+            "weeks, whatever a picture shows. Please make an appointment."
+        ),
+    )
 
 
 def photograph_by(photo: Photo, assessed: Assessment) -> date | None:
@@ -137,7 +162,7 @@ def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advi
         detail += " " + _("What it most resembles should be seen by a doctor all the same: please make an appointment.")
     return Advice(
         kind=assessed.decision.value,
-        title=title % {"day": date_format(day, "j F Y")},
+        title=title % {"day": date_format(day)},
         detail=detail,
         photograph_by=day,
         is_due=is_due,

@@ -61,6 +61,14 @@ def watch_live_classifier_task() -> None:
     watch_live_classifier()
 
 
+@shared_task(name="diagnoses.remind", soft_time_limit=60, time_limit=80)
+def remind_task() -> None:
+    """Tell people whose day has come to photograph a spot again."""
+    from diagnoses.services.reminders import send_due_reminders
+
+    send_due_reminders()
+
+
 @worker_process_init.connect
 def warm_up_child(**_: Any) -> None:
     """In a fresh child of the inference worker: forget the parent's connections and warm the network up."""

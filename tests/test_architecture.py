@@ -36,7 +36,7 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.intake"],
     ["diagnoses.inference"],
     ["diagnoses.dataset_images", "diagnoses.batch", "diagnoses.faults", "diagnoses.storage"],
-    ["diagnoses.texts"],
+    ["diagnoses.texts", "diagnoses.bodymap"],
     ["diagnoses.models"],
     ["diagnoses.queue", "diagnoses.media"],
     ["diagnoses.services"],

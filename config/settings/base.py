@@ -230,6 +230,8 @@ INDEXING_SLICE = timedelta(seconds=4)
 INDEXING_INTERVAL = timedelta(seconds=10)
 # How often the recent answers of the live classifier are looked at.
 WATCH_INTERVAL = timedelta(seconds=60)
+# How often reminders to photograph a spot again are looked through; they are due by the day.
+REMINDER_INTERVAL = timedelta(hours=1)
 
 # --- Reading -------------------------------------------------------------------------------------------------------
 
@@ -312,6 +314,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "diagnoses.watch_live_classifier",
         "schedule": WATCH_INTERVAL,
         "options": {"expires": WATCH_INTERVAL.total_seconds()},
+    },
+    "remind": {
+        "task": "diagnoses.remind",
+        "schedule": REMINDER_INTERVAL,
+        "options": {"expires": REMINDER_INTERVAL.total_seconds()},
     },
     "training-sweep": {
         "task": "training.sweep",

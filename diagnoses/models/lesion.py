@@ -1,13 +1,16 @@
 """Own `Lesion`: one spot of one patient, followed over time."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from diagnoses.models.fields import SITE_CHOICES
 
 
@@ -16,6 +19,14 @@ class BodyView(models.TextChoices):
 
     FRONT = "front", _("Front")
     BACK = "back", _("Back")
+
+
+class LesionQuerySet(models.QuerySet["Lesion"]):
+    def visible_to(self, user: User | AnonymousUser) -> "LesionQuerySet":
+        """One's own; everybody's for clinicians and administrators. The rule of photos, for what holds them."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        return self if user.sees_all_patients else self.filter(owner=user)
 
 
 class Lesion(models.Model):
@@ -30,6 +41,8 @@ class Lesion(models.Model):
     body_x = models.FloatField(_("place across"), null=True, blank=True)
     body_y = models.FloatField(_("place down"), null=True, blank=True)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
+
+    objects: ClassVar[LesionQuerySet] = LesionQuerySet.as_manager()  # type: ignore[assignment]  # same methods
 
     class Meta:
         verbose_name = _("lesion")
@@ -47,3 +60,8 @@ class Lesion(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether it stands on the body map."""
+        return bool(self.body_view)

@@ -19,6 +19,7 @@ from diagnoses.taxonomy import AGE_MAX, AGE_MIN
 
 if TYPE_CHECKING:
     from diagnoses.models.finding import Finding
+    from diagnoses.models.history import PhotoHistory
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
 
     def for_display(self) -> "PhotoQuerySet":
         """With all that a list or a page shows, in a constant number of queries."""
-        return self.select_related("owner", "lesion", "prediction__classifier", "recognised_as").prefetch_related(
-            "findings__recorded_by"
-        )
+        return self.select_related(
+            "owner", "lesion", "prediction__classifier", "recognised_as", "history"
+        ).prefetch_related("findings__recorded_by")
 
 
 class Photo(models.Model):
@@ -253,6 +254,16 @@ class Photo(models.Model):
     def waiting_seconds(self) -> int:
         """How long ago this photo was queued, in whole seconds."""
         return int((timezone.now() - self.queued).total_seconds())
+
+    @property
+    def told(self) -> "PhotoHistory | None":
+        """What the patient says of the spot on this photo, or None."""
+        from diagnoses.models.history import PhotoHistory
+
+        try:
+            return self.history
+        except PhotoHistory.DoesNotExist:
+            return None
 
     def deciding_finding(self) -> "Finding | None":
         """The finding that counts: the newest histopathology, else the newest clinician's."""

@@ -10,8 +10,16 @@ from diagnoses.services.classifiers import (
     register_bundle,
 )
 from diagnoses.services.findings import record_finding
+from diagnoses.services.histories import HistoryAnswers, effective_decision, record_history
 from diagnoses.services.known_images import recognise_photos, register_known_images
-from diagnoses.services.lesions import create_lesion
+from diagnoses.services.lesions import (
+    BodyPlace,
+    change_lesion,
+    create_lesion,
+    delete_lesion,
+    move_photos,
+    view_lesion,
+)
 from diagnoses.services.photos import (
     IdempotencyConflict,
     PhotoMetadata,
@@ -32,36 +40,58 @@ from diagnoses.services.readings import (
     settle_alone,
 )
 from diagnoses.services.recovery import SweepReport, sweep
+from diagnoses.services.reminders import (
+    Refusal,
+    ReminderRefused,
+    end_reminder,
+    reminder_refusal,
+    send_due_reminders,
+    set_reminder,
+)
 
 __all__ = [
+    "BodyPlace",
     "Claim",
     "ClassifierError",
+    "HistoryAnswers",
     "IdempotencyConflict",
     "PhotoMetadata",
     "ReadingRefused",
+    "Refusal",
+    "ReminderRefused",
     "SweepReport",
     "begin_reading",
     "bundle_directory",
+    "change_lesion",
     "claim_photo",
     "create_lesion",
+    "delete_lesion",
     "delete_photo",
+    "effective_decision",
+    "end_reminder",
     "fail_photo",
     "fault_found",
+    "move_photos",
     "promote_classifier",
     "recognise_photos",
     "record_blind",
     "record_final",
     "record_finding",
+    "record_history",
     "record_prediction",
     "register_bundle",
     "register_known_images",
     "release_photo",
+    "reminder_refusal",
     "repredict_photo",
     "request_second_reading",
     "retry_photo",
+    "send_due_reminders",
+    "set_reminder",
     "settle_alone",
     "submit_photo",
     "sweep",
+    "view_lesion",
     "view_photo",
     "view_picture",
 ]

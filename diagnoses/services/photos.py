@@ -18,6 +18,9 @@ from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import Classifier, KnownImage, Lesion, Photo
 from diagnoses.queue import publish_photos
 from diagnoses.services.erasure import erase_files
+from diagnoses.services.histories import HistoryAnswers, record_history
+from diagnoses.services.news import forget_photo
+from diagnoses.services.reminders import photo_taken
 
 logger = logging.getLogger(__name__)
 
@@ -46,13 +49,16 @@ def submit_photo(
     data: bytes,
     file_name: str = "",
     metadata: PhotoMetadata = PhotoMetadata(),
+    history: HistoryAnswers | None = None,
     idempotency_key: str = "",
     limits: IntakeLimits = IntakeLimits(),  # noqa: B008 - frozen
 ) -> Photo:
     """Accept an upload: judge it, store it, queue it. When this returns, the photo cannot be lost any more.
 
-    Raises `PhotoRejected` (nothing stored) when intake refuses the file, `IdempotencyConflict` when the key was used
-    for another upload, PermissionError when the owner may not upload or the lesion is somebody else's.
+    `history` is what the patient says of the spot, kept with the photo before any prediction. A reminder that stood for
+    the lesion is thereby kept, and ends. Raises `PhotoRejected` (nothing stored) when intake refuses the file,
+    `IdempotencyConflict` when the key was used for another upload, PermissionError when the owner may not upload or the
+    lesion is somebody else's, ValidationError for a history that is none.
     """
     if not owner.is_active:
         raise PermissionError("This account is switched off.")
@@ -87,6 +93,10 @@ def submit_photo(
         with transaction.atomic():
             photo.recognised_as = recognise(photo)
             photo.save(force_insert=True)
+            if history is not None and history.given:
+                record_history(photo=photo, by=owner, answers=history)
+            if photo.lesion is not None:
+                photo_taken(photo.lesion, photo.created)
     except IntegrityError:
         _discard(written)
         # Two requests with one key at the same moment: the other one won.
@@ -189,6 +199,7 @@ def delete_photo(*, photo: Photo, by: User) -> None:
         names = [locked.image.name, locked.thumbnail.name, *(p.heatmap.name for p in locked.predictions.all())]
         elsewhere = [name for name in names if name and not name.startswith(folder)]
         audit.record(actor=by, action=AuditEntry.Action.PHOTO_DELETED, subject=f"photo:{locked.pk}")
+        forget_photo(locked)
         locked.delete()
         # The whole folder: a worker killed between a heatmap and its commit leaves a file that no row names.
         erase_files([folder, *elsewhere])

@@ -14,8 +14,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from diagnoses.inference.assessment import Assessment
-from diagnoses.models import Classifier, Photo, Prediction
+from diagnoses.models import Classifier, Photo, PhotoHistory, Prediction
 from diagnoses.services.erasure import erase_files
+from diagnoses.services.histories import effective_decision
+from diagnoses.services.news import analysis_failed, result_ready
 from diagnoses.taxonomy import CODES, Diagnosis
 
 MAX_ATTEMPTS: Final = 3
@@ -60,7 +62,8 @@ def record_prediction(
     """PREDICTING -> PREDICTED, with the immutable prediction beside it. None when the lease is no longer held.
 
     `probabilities` are the eight calibrated ones in ISIC order; ValueError when they are not a distribution.
-    `assessment` is what the decision aid makes of them; it is stored as it is and copied to the photo for lists.
+    `assessment` is what the decision aid makes of them; it is stored as it is. The photo gets the decision that holds
+    with what the patient says of the spot (`effective_decision`).
     """
     values = [float(p) for p in probabilities]
     if len(values) != len(CODES) or not all(0.0 <= p <= 1.0 for p in values):
@@ -103,19 +106,24 @@ def record_prediction(
                     },
                 )
                 unused = "" if made else heatmap
+                before = photo.decision if photo.prediction_id is not None else None
                 photo.status = Photo.Status.PREDICTED
                 photo.lease = photo.lease_expires = None
                 photo.prediction = prediction
                 photo.diagnosis = prediction.diagnosis
                 photo.confidence = prediction.confidence
                 photo.malignant_score = prediction.malignant_score
-                photo.decision = prediction.decision
+                history = PhotoHistory.objects.filter(photo=photo).first()
+                photo.decision = effective_decision(prediction.decision, history)
                 photo.save(
                     update_fields=[
                         "status", "lease", "lease_expires", "prediction", "diagnosis", "confidence", "malignant_score",
                         "decision",
                     ]
                 )  # fmt: skip
+                # Another classifier that advises the same is no news.
+                if made and photo.decision != before:
+                    result_ready(photo=photo, prediction=prediction)
             if unused:
                 erase_files([unused])
     except BaseException:
@@ -136,7 +144,11 @@ def _may_be_saved(prediction_id: UUID) -> bool:
 
 def fail_photo(*, claim: Claim, code: str) -> bool:
     """PREDICTING -> FAILED for an expected reason (`diagnoses.texts.FAILURES`). False when the lease is gone."""
-    return bool(_held(claim).update(status=Photo.Status.FAILED, failure_code=code, lease=None, lease_expires=None))
+    with transaction.atomic():
+        failed = _held(claim).update(status=Photo.Status.FAILED, failure_code=code, lease=None, lease_expires=None)
+        if failed:
+            analysis_failed(photo=Photo.objects.select_related("owner", "lesion").get(pk=claim.photo_id))
+    return bool(failed)
 
 
 def release_photo(*, claim: Claim, code: str, counts: bool = True) -> bool:
