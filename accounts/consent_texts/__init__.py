@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from django.apps.registry import Apps
+from django.apps.registry import apps as installed
 from django.db import router
 
 FOLDER = Path(__file__).parent
@@ -24,8 +25,11 @@ def first_text(purpose: str, language: str) -> str:
     return (FOLDER / f"{purpose}-{FIRST}.{language}.txt").read_text(encoding="utf-8").strip()
 
 
-def publish_first_texts(*, using: str, apps: Apps, **_kwargs: Any) -> None:
-    """Handler of `post_migrate`: version 1 of every text that has no version at all."""
+def publish_first_texts(*, using: str, apps: Apps = installed, **_kwargs: Any) -> None:
+    """Handler of `post_migrate`: version 1 of every text that has no version at all.
+
+    `migrate` says in which state of the models it is; `flush` says nothing, and means the installed ones.
+    """
     try:
         model = apps.get_model("accounts", "ConsentText")
     except LookupError:
