@@ -10,6 +10,7 @@ from django.utils import timezone
 from diagnoses.models import Classifier, ErasedFile, Photo
 from diagnoses.queue import publish_photos, queue_depth
 from diagnoses.services.erasure import finish_erasure
+from diagnoses.services.news import analysis_failed
 from diagnoses.services.predictions import MAX_ATTEMPTS
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ def _take_back_leases() -> tuple[int, int]:
         Photo.objects.filter(pk__in=last).update(
             status=Photo.Status.FAILED, failure_code="worker_lost", lease=None, lease_expires=None
         )
+        for photo in Photo.objects.filter(pk__in=last).select_related("owner", "lesion"):
+            analysis_failed(photo=photo)
         Photo.objects.filter(pk__in=again).update(
             status=Photo.Status.QUEUED, lease=None, lease_expires=None, published=None
         )
