@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import User
 from diagnoses.models.fields import SITE_CHOICES
@@ -17,8 +18,8 @@ from diagnoses.models.fields import SITE_CHOICES
 class BodyView(models.TextChoices):
     """The two drawings of the body map."""
 
-    FRONT = "front", _("Front")
-    BACK = "back", _("Back")
+    FRONT = "front", pgettext_lazy("view of the body", "Front")
+    BACK = "back", pgettext_lazy("view of the body", "Back")
 
 
 class LesionQuerySet(models.QuerySet["Lesion"]):
