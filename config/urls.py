@@ -18,6 +18,7 @@ admin.site.site_title = "Teri"
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
+    path("account/", include("accounts.urls")),
     path("api/v1/", include("diagnoses.api.urls")),
     path("language/", switch_language, name="switch-language"),
     path("health/", include("diagnoses.health")),

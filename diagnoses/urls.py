@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnoses.views import home, lists, media, photo, upload
+from diagnoses.views import account, home, lists, media, photo, upload
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -18,6 +18,10 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/image/", media.photo_image, name="photo-image"),
     path("photos/<uuid:photo_id>/thumbnail/", media.photo_thumbnail, name="photo-thumbnail"),
     path("photos/<uuid:photo_id>/heatmap/", media.photo_heatmap, name="photo-heatmap"),
+    path("account/looks/", account.account_looks, name="account-looks"),
+    path("account/export/", account.account_export, name="account-export"),
+    path("account/erase/", account.account_erase, name="account-erase"),
+    path("account/erased/", account.account_erased, name="account-erased"),
     path("review/references/<int:picture_id>/", media.reference_picture, name="reference-picture"),
     path("review/", lists.review_list, name="review-list"),
 ]

@@ -44,6 +44,8 @@ class Notification(models.Model):
     email_due = models.BooleanField(default=False)
     emailed = models.DateTimeField(_("sent by e-mail"), null=True, blank=True)
     email_attempts = models.PositiveSmallIntegerField(default=0)
+    # Written before a try: whoever wrote it sends, and nobody else does until a pause has passed.
+    email_tried = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[NotificationQuerySet] = NotificationQuerySet.as_manager()  # type: ignore[assignment]  # same methods
 

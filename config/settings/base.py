@@ -121,7 +121,7 @@ LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "home"
 
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
-ACCOUNT_FORMS = {"add_email": "accounts.forms.AddEmailForm"}
+ACCOUNT_FORMS = {"add_email": "accounts.forms.AddEmailForm", "signup": "accounts.forms.SignupForm"}
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -144,6 +144,12 @@ CSRF_COOKIE_SAMESITE = "Lax"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Teri <noreply@localhost>")
+# Seconds for each step of talking to a mail server: one that is frozen must not keep a page waiting for long.
+EMAIL_TIMEOUT = 10
+# Where people find this site: e-mails that no request asked for lead there.
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{env.str('PORT', default='8000')}").rstrip("/")
+# How often it is looked whether an e-mail is due.
+EMAIL_INTERVAL = timedelta(seconds=60)
 
 # --- Language and time -------------------------------------------------------------------------------------------
 
@@ -319,6 +325,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "diagnoses.remind",
         "schedule": REMINDER_INTERVAL,
         "options": {"expires": REMINDER_INTERVAL.total_seconds()},
+    },
+    "send-notifications": {
+        "task": "accounts.send_notifications",
+        "schedule": EMAIL_INTERVAL,
+        "options": {"expires": EMAIL_INTERVAL.total_seconds()},
     },
     "training-sweep": {
         "task": "training.sweep",

@@ -21,6 +21,9 @@ if not urlsplit(REDIS_URL).password:
 if env.str("FAULTS_FILE", default=""):
     raise ImproperlyConfigured("FAULTS_FILE is a drill for test machines.")
 
+# The first name this site answers to is a sound guess of its address.
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"https://{ALLOWED_HOSTS[0].lstrip('.')}").rstrip("/")
+
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
 SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", default=False) else None

@@ -1,57 +1,13 @@
-"""Who is let into a page: only people signed in, and to a photo only those who may see it."""
+"""Who is let into a page: only people signed in (`accounts.views.access`), and to a photo only those who may see it."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, Concatenate, ParamSpec
-from urllib.parse import urlencode
 from uuid import UUID
 
-from django.conf import settings
-from django.contrib.auth.views import redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponseBase
-from django.shortcuts import resolve_url
-from django.utils.cache import add_never_cache_headers
-from django_htmx.http import HttpResponseClientRedirect
+from django.http import Http404
 
-from accounts.models import User
+from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.models import Photo
 
-P = ParamSpec("P")
-
-
-class SignedInRequest(HttpRequest):
-    """A request by somebody signed in, as the views behind `signed_in` get it."""
-
-    user: User
-    htmx: Any  # django_htmx.middleware.HtmxDetails, which ships no types
-
-
-def signed_in(
-    view: Callable[Concatenate[SignedInRequest, P], HttpResponseBase],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Send others to the sign-in page, and keep what the page shows out of every cache.
-
-    A fragment asked for by htmx after the session has ended moves the whole page to the sign-in, and from there back
-    to the page it was part of.
-    """
-
-    @wraps(view)
-    def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        response: HttpResponseBase
-        if request.user.is_authenticated:
-            response = view(request, *args, **kwargs)  # type: ignore[arg-type]  # it is one now
-        elif htmx := getattr(request, "htmx", None):
-            page = htmx.current_url_abs_path or resolve_url(settings.LOGIN_REDIRECT_URL)
-            response = HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': page})}")
-        else:
-            # After a POST there is nothing at its address to come back to.
-            page = request.get_full_path() if request.method in {"GET", "HEAD"} else resolve_url("home")
-            response = redirect_to_login(page)
-        if "Cache-Control" not in response.headers:
-            add_never_cache_headers(response)
-        return response
-
-    return guarded
+__all__ = ["SignedInRequest", "signed_in", "visible_photo"]
 
 
 def visible_photo(request: SignedInRequest, photo_id: UUID, *, for_display: bool = False) -> Photo:

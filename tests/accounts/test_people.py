@@ -55,7 +55,12 @@ class TestUsers:
 
 
 class TestSignUp:
-    FORM = {"email": "New@Example.org", "password1": "correct horse battery", "password2": "correct horse battery"}
+    FORM = {
+        "email": "New@Example.org",
+        "password1": "correct horse battery",
+        "password2": "correct horse battery",
+        "diagnosis_consent": "on",
+    }
 
     def test_makes_a_patient_whatever_else_is_sent(self, db: None) -> None:
         extra = {

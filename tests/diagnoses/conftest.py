@@ -12,7 +12,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 from PIL import Image
 
-from accounts.models import Role, User
+from accounts.models import Consent, ConsentText, Purpose, Role, User
 from diagnoses.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
 from diagnoses.models import Classifier, Photo
 from diagnoses.services import claim_photo, record_prediction
@@ -28,14 +28,21 @@ def fresh_limits(request: pytest.FixtureRequest) -> None:
         cache.clear()
 
 
+def consenting(email: str, name: str) -> User:
+    """A patient who may upload. The row alone: tests look into the audit log."""
+    user = User.objects.create_user(email, PASSWORD, name=name)
+    Consent.objects.create(user=user, text=ConsentText.objects.get(purpose=Purpose.DIAGNOSIS))
+    return user
+
+
 @pytest.fixture
 def patient(db: None) -> User:
-    return User.objects.create_user("patient.a@example.org", PASSWORD, name="Patient A")
+    return consenting("patient.a@example.org", "Patient A")
 
 
 @pytest.fixture
 def other_patient(db: None) -> User:
-    return User.objects.create_user("patient.b@example.org", PASSWORD, name="Patient B")
+    return consenting("patient.b@example.org", "Patient B")
 
 
 @pytest.fixture

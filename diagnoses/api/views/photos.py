@@ -1,11 +1,13 @@
 """Own photos in the API: upload, list, read, delete, try again, and their files."""
 
 import re
+from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -13,6 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
 
+from accounts.services import needs_consent
 from diagnoses.api.paging import NewestFirst
 from diagnoses.api.problems import Problem
 from diagnoses.api.schema import IDEMPOTENCY_KEY, LIST_OK, binary, problems
@@ -23,11 +26,12 @@ from diagnoses.intake import IntakeLimits, PhotoRejected
 from diagnoses.media import stream
 from diagnoses.models import Photo
 from diagnoses.models.photo import PhotoQuerySet
-from diagnoses.services import PhotoMetadata, delete_photo, retry_photo, submit_photo, view_photo
+from diagnoses.services import HistoryAnswers, PhotoMetadata, delete_photo, retry_photo, submit_photo, view_photo
 
 MEBIBYTE: Final = 1024 * 1024
 # Boundaries, headers and the other fields of a multipart upload take a few hundred bytes; this is generous.
 FORM_OVERHEAD: Final = 64 * 1024
+QUESTIONS: Final = tuple(field.name for field in fields(HistoryAnswers))
 KEY_FORM: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
@@ -83,6 +87,8 @@ class PhotosView(PhotoView):
     )
     def post(self, request: Request) -> Response:
         """The photo is safe once this answers; the analysis follows. Ask at `url` for what became of it."""
+        if needs_consent(self.user):
+            raise _consent_required(request)
         key = _idempotency_key(request)
         serializer = UploadSerializer(data=request.data, owner=self.user)
         serializer.is_valid(raise_exception=True)
@@ -101,6 +107,7 @@ class PhotosView(PhotoView):
                 sex=told.get("sex", ""),
                 anatom_site_general=told.get("anatom_site_general", ""),
             ),
+            history=HistoryAnswers(**{name: told[name] for name in QUESTIONS if name in told}),
             idempotency_key=key,
         )
         receipt = ReceiptSerializer(photo, context=self.get_serializer_context()).data
@@ -187,6 +194,12 @@ def _content_length(request: Request) -> int:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
+
+
+def _consent_required(request: Request) -> Problem:
+    """What a patient's own program is told before anything is stored; agreeing takes a person who reads."""
+    detail = gettext("Before photos can be uploaded, please read what happens with them and agree to it: %(address)s")
+    return Problem(403, "consent_required", detail % {"address": request.build_absolute_uri(reverse("consent"))})
 
 
 def _idempotency_key(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""What people may enter about their own account, where allauth's own forms let too much through."""
+"""The form for a further e-mail address, where allauth's own lets too much through."""
 
 from allauth.account import app_settings
 from allauth.account import forms as allauth_forms

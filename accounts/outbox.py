@@ -1,0 +1,151 @@
+"""Own sending e-mails about notifications: which are due, one attempt for each, and what a failure means.
+
+The row is the outbox. A mail server that cannot be reached costs nothing: nothing counts as tried, the next round asks
+again. A mail that the server refuses is tried `ATTEMPTS` times with growing pauses. Each try is claimed in the database
+first, so that two workers never send one mail, and one that died halfway sends it again after a pause: at least once.
+"""
+
+import logging
+import smtplib
+import threading
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.core import mail
+from django.db import connections
+from django.db.models import Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import news
+from accounts.models import Notification
+from accounts.services.language import in_language_of
+
+logger = logging.getLogger(__name__)
+
+# Whoever sits before the page has seen the news by then, and needs no mail about it.
+QUIET: Final = timedelta(minutes=2)
+# How long after the first, second ... failed try comes the next; after the last of them none.
+PAUSES: Final = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
+ATTEMPTS: Final = len(PAUSES) + 1
+# Mails in one round; the next comes in a minute.
+BATCH: Final = 100
+
+# What a mail server does to one, and what it does to all.
+_REFUSED: Final = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)
+_UNREACHABLE: Final = (OSError, smtplib.SMTPException)
+
+_sending = threading.Lock()
+
+
+def send_in_background() -> bool:
+    """Send what is due in a thread of its own; False while an earlier one is still at it.
+
+    The worker that is asked for this also predicts photos, which must not wait for a mail server.
+    """
+    if not _sending.acquire(blocking=False):
+        return False
+    try:
+        threading.Thread(target=_send_and_leave, name="outbox", daemon=True).start()
+    except BaseException:
+        _sending.release()
+        raise
+    return True
+
+
+def _send_and_leave() -> None:
+    try:
+        send_due()
+    except Exception:
+        logger.exception("E-mails about news could not be sent; they wait for the next round.")
+    finally:
+        # Connections belong to threads, and this one ends.
+        connections.close_all()
+        _sending.release()
+
+
+def send_due() -> int:
+    """Send the e-mails that are due, oldest first, at most `BATCH`. Returns how many the mail server took."""
+    due = list(_due().order_by("created", "pk").values_list("pk", "email_attempts")[:BATCH])
+    if not due:
+        return 0
+    connection = mail.get_connection()
+    try:
+        connection.open()
+    except _UNREACHABLE as error:
+        logger.warning("The mail server does not answer (%s): %d e-mail(s) wait.", type(error).__name__, len(due))
+        return 0
+    sent = 0
+    try:
+        for pk, attempts in due:
+            notification = _claim(pk, attempts)
+            if notification is None:
+                continue
+            try:
+                _message(notification, connection).send()
+            except _REFUSED as error:
+                logger.warning("The mail server refused an e-mail (%s), try %d.", type(error).__name__, attempts + 1)
+                continue
+            except _UNREACHABLE as error:
+                # Gone in the middle: nobody knows whether it took this one. The pause decides when it is tried again.
+                logger.warning("The mail server broke off (%s).", type(error).__name__)
+                break
+            Notification.objects.filter(pk=pk).update(emailed=timezone.now())
+            sent += 1
+    finally:
+        connection.close()
+    return sent
+
+
+def _due() -> Any:
+    """Unread, old enough, and not tried again too early."""
+    now = timezone.now()
+    rested = Q(email_attempts=0, created__lte=now - QUIET)
+    for failed, pause in enumerate(PAUSES, start=1):
+        rested |= Q(email_attempts=failed, email_tried__lte=now - pause)
+    return Notification.objects.to_send().unread().filter(rested)
+
+
+def _claim(pk: int, attempts: int) -> Notification | None:
+    """The notification for whoever may send its e-mail now, the try written down; None for everybody else."""
+    mine = Notification.objects.to_send().unread().filter(pk=pk, email_attempts=attempts)
+    if not mine.update(email_attempts=attempts + 1, email_tried=timezone.now()):
+        return None
+    notification = Notification.objects.select_related("user").filter(pk=pk).first()
+    if notification is None:
+        return None
+    if not (notification.user.is_active and notification.user.notify_by_email):
+        Notification.objects.filter(pk=pk).update(email_due=False)
+        return None
+    return notification
+
+
+def _message(notification: Notification, connection: Any) -> mail.EmailMessage:
+    """The e-mail in the recipient's language. It says nothing medical: it leads to the page that does."""
+    user = notification.user
+    with in_language_of(user):
+        subject = news.email_subject(notification)
+        body = render_to_string(
+            "accounts/email/news.txt",
+            {
+                "greeting": news.email_greeting(user.name),
+                "subject": subject,
+                "link": absolute(reverse("account-notification", args=[notification.pk])),
+                "switch": absolute(reverse("account-notifications")),
+            },
+        )
+        return mail.EmailMessage(
+            subject=f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}",
+            body=body,
+            to=[user.email],
+            # Automatic answers ("out of office") stay away (RFC 3834).
+            headers={"Auto-Submitted": "auto-generated"},
+            connection=connection,
+        )
+
+
+def absolute(path: str) -> str:
+    """A path of this application as an address that works in an e-mail."""
+    return f"{settings.PUBLIC_URL}{path}"

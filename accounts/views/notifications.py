@@ -1,0 +1,48 @@
+"""News for the reader: the list, one of them, and how many are unread."""
+
+from django.core.paginator import Paginator
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import news
+from accounts.models import Notification
+from accounts.services import mark_read, set_email_switch
+from accounts.views.access import SignedInRequest, signed_in
+
+PAGE = 30
+"""News on one page."""
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def account_notifications(request: SignedInRequest) -> HttpResponse:
+    """Newest first. POST `action`: "read" marks all as read, "email" with or without `on` is the switch for e-mail."""
+    user = request.user
+    if request.method == "POST":
+        match request.POST.get("action"):
+            case "read":
+                mark_read(user=user)
+            case "email":
+                set_email_switch(user=user, on="on" in request.POST, by=user)
+        return redirect("account-notifications")
+    own = Notification.objects.filter(user=user)
+    page = Paginator(own, PAGE).get_page(request.GET.get("page"))
+    return render(request, "accounts/notifications.html", {"page": page, "unread": own.unread().count()})
+
+
+@require_safe
+@signed_in
+def notification(request: SignedInRequest, notification_id: int) -> HttpResponse:
+    """Mark one as read and go where it leads; somebody else's does not exist."""
+    told = get_object_or_404(Notification, pk=notification_id, user=request.user)
+    mark_read(user=request.user, pk=told.pk)
+    return HttpResponseRedirect(told.path)
+
+
+@require_safe
+@signed_in
+def notification_count(request: SignedInRequest) -> JsonResponse:
+    """How many are unread, as a number and in words, for the badge in the header."""
+    unread = Notification.objects.unread().filter(user=request.user).count()
+    return JsonResponse({"unread": unread, "words": news.unread_words(unread)})
