@@ -4,15 +4,18 @@ A numbered page makes the database walk over everything before it, and rows that
 the page already read. A cursor instead names the row a page starts beside: page 1,000 costs what page 1 costs, and
 walking never misses a row nor shows one twice while others come and go.
 
-An order is one column with `id` (descending) as the tie-breaker, as in the indexes of `Photo`. Rows without a value
-come last; they are asked for separately, because one condition over both kinds would keep the index from being used.
+An order is one or more columns with `id` as the tie-breaker, as in the indexes of `Photo`. Rows without a value come
+last. What lies beyond a cursor is asked for in pieces: the rows that share all columns with it but the last, those that
+share all but the last two, and so on, and those without a value apart. Each piece is one range of the index, where one
+condition over all of them would keep the index from being used. All pieces are one query for keys, the rows are a
+second one.
 """
 
 import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeVar
@@ -21,15 +24,27 @@ from uuid import UUID
 from django.db.models import F, Model, Q, QuerySet
 
 PAGE_SIZE: Final = 24  # full rows of two, three and four tiles
-MAX_CURSOR: Final = 300  # characters; an honest one has about 100
+MAX_CURSOR: Final = 300  # characters; an honest one has about 150 at most
+MAX_RANK: Final = 1000
 
-Kind = Literal["time", "share"]
+Kind = Literal["time", "share", "rank"]
+Value = datetime | float | None
 Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True)
+class Key:
+    """One column of an order: a moment ("time"), a number ("share") or a small whole one ("rank"); empty values last."""
+
+    column: str
+    kind: Kind
+    descending: bool = True
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
 class Order:
-    """How a list is sorted: by `column`, a moment ("time") or a number ("share"); empty values last.
+    """How a list is sorted: by `column`, then by those of `then`, last by `id`; empty values last.
 
     `name` marks its cursors, so that one made for another order is not misread.
     """
@@ -39,6 +54,13 @@ class Order:
     kind: Kind
     descending: bool = True
     nullable: bool = False
+    then: tuple[Key, ...] = ()
+    id_descending: bool = True
+
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """All columns before the `id`."""
+        return (Key(self.column, self.kind, self.descending, self.nullable), *self.then)
 
 
 @dataclass(frozen=True)
@@ -62,76 +84,109 @@ class _Place:
     """Beside which row a page starts, and on which side of it the page lies."""
 
     backwards: bool
-    value: datetime | float | None
+    values: tuple[Value, ...]
     pk: UUID
 
 
-def page_of(rows: QuerySet[Row], *, order: Order, cursor: str = "", size: int = PAGE_SIZE) -> Page[Row]:
+def page_of(
+    rows: QuerySet[Row],
+    *,
+    order: Order,
+    cursor: str = "",
+    size: int = PAGE_SIZE,
+    apart: Sequence[Q] = (Q(),),
+) -> Page[Row]:
     """The page of `rows` that `cursor` names; without a cursor, or with one that means nothing, the first page.
 
-    `rows` must have a UUID primary key. At most two queries, whatever the page.
+    `rows` must have a UUID primary key. `apart` are conditions that exclude each other and together say which rows are
+    meant: each is asked for by itself, so that an index which begins with what they name keeps its order. Two queries,
+    whatever the page, besides those that `rows` prefetches by.
     """
     place = _read(cursor, order)
     backwards = place is not None and place.backwards
-    found: list[Row] = []
-    for segment in _segments(rows, order, place):
-        if len(found) <= size:
-            found += segment[: size + 1 - len(found)]
+    columns = [key.column for key in order.keys]
+    pieces = [
+        piece.values_list("pk", *columns)[: size + 1]
+        for condition in apart
+        for piece in _pieces(_bare(rows.filter(condition)), order, place)
+    ]
+    found: list[tuple[Any, ...]] = []
+    if pieces:
+        # A union of one would lose the order of its piece.
+        found = list(pieces[0] if len(pieces) == 1 else pieces[0].union(*pieces[1:], all=True))
+    found.sort(key=lambda each: _sort_key(order, each[1:], each[0]), reverse=backwards)
     more = len(found) > size
     found = found[:size]
     if backwards:
         found.reverse()
+    whole = {row.pk: row for row in rows.filter(pk__in=[each[0] for each in found]).order_by()} if found else {}
     has_newer = more if backwards else place is not None
     has_older = True if backwards else more
     return Page(
-        rows=found,
+        # What was deleted between the two queries is left out.
+        rows=[whole[each[0]] for each in found if each[0] in whole],
         older=_write(order, found[-1], backwards=False) if found and has_older else "",
         newer=_write(order, found[0], backwards=True) if found and has_newer else "",
         is_first=place is None,
     )
 
 
-def _segments(rows: QuerySet[Row], order: Order, place: _Place | None) -> Iterator[QuerySet[Row]]:
-    """The rows beyond `place` in reading order: those with a value and those without, each an index scan."""
+def _bare(rows: QuerySet[Row]) -> QuerySet[Row]:
+    """The same rows without what is only for display."""
+    return rows.prefetch_related(None).select_related(None)
+
+
+def _pieces(rows: QuerySet[Row], order: Order, place: _Place | None) -> Iterator[QuerySet[Row]]:
+    """The rows beyond `place`, in pieces each of which is one range of an index, and sorted."""
     backwards = place is not None and place.backwards
-    column = order.column
-    # Walking backwards turns both the column and the tie-breaker round.
-    descending = order.descending != backwards
-    nulls: dict[str, bool] = ({"nulls_first": True} if backwards else {"nulls_last": True}) if order.nullable else {}
-    value_order = F(column).desc(**nulls) if descending else F(column).asc(**nulls)
-    tie_order = "pk" if backwards else "-pk"
-    tie = "pk__gt" if backwards else "pk__lt"
-
-    with_value = rows.order_by(value_order, tie_order)
-    if order.nullable:
-        with_value = with_value.filter(**{f"{column}__isnull": False})
-    without_value = rows.filter(**{f"{column}__isnull": True}).order_by(tie_order) if order.nullable else rows.none()
-
+    by = [_expression(key, backwards) for key in order.keys]
+    id_descending = order.id_descending != backwards
+    rows = rows.order_by(*by, "-pk" if id_descending else "pk")
     if place is None:
-        yield with_value
-        yield without_value
-    elif place.value is None:
-        yield without_value.filter(**{tie: place.pk})
-        if backwards:
-            yield with_value
-    else:
-        # The first condition alone is what the index can start from; the second drops the ties already seen.
-        reach, beyond = ("lte", "lt") if descending else ("gte", "gt")
-        yield with_value.filter(
-            Q(**{f"{column}__{reach}": place.value}),
-            Q(**{f"{column}__{beyond}": place.value}) | Q(**{tie: place.pk}),
-        )
-        if not backwards:
-            yield without_value
+        yield rows
+        return
+    tied: dict[str, Any] = {}
+    pieces: list[QuerySet[Row]] = []
+    for key, value in zip(order.keys, place.values, strict=True):
+        beyond = "lt" if key.descending != backwards else "gt"
+        if value is not None:
+            pieces.append(rows.filter(**tied, **{f"{key.column}__{beyond}": value}))
+            if key.nullable and not backwards:
+                pieces.append(rows.filter(**tied, **{f"{key.column}__isnull": True}))
+            tied[key.column] = value
+        else:
+            if backwards:
+                pieces.append(rows.filter(**tied, **{f"{key.column}__isnull": False}))
+            tied[f"{key.column}__isnull"] = True
+    pieces.append(rows.filter(**tied, **{"pk__lt" if id_descending else "pk__gt": place.pk}))
+    yield from reversed(pieces)
 
 
-def _write(order: Order, row: Model, *, backwards: bool) -> str:
-    value = getattr(row, order.column)
+def _expression(key: Key, backwards: bool) -> Any:
+    """The column to sort by, in the direction of the walk; empty values at the end of the order."""
+    nulls: dict[str, bool] = {}
+    if key.nullable:
+        nulls = {"nulls_first": True} if backwards else {"nulls_last": True}
+    return F(key.column).desc(**nulls) if key.descending != backwards else F(key.column).asc(**nulls)
+
+
+def _sort_key(order: Order, values: Sequence[Any], pk: UUID) -> tuple[Any, ...]:
+    """What sorts rows in Python as the database does: UUIDs by their bytes, empty values last."""
+    parts: list[Any] = []
+    for key, value in zip(order.keys, values, strict=True):
+        number = value.timestamp() if isinstance(value, datetime) else value
+        # To the microsecond that PostgreSQL keeps; a float of seconds since 1970 holds that.
+        parts += [value is None, 0 if number is None else (-number if key.descending else number)]
+    return (*parts, -pk.int if order.id_descending else pk.int)
+
+
+def _write(order: Order, row: Sequence[Any], *, backwards: bool) -> str:
+    pk, *values = row
     plain: list[Any] = [
         order.name,
         int(backwards),
-        value.isoformat() if isinstance(value, datetime) else value,
-        row.pk.hex,
+        *(value.isoformat() if isinstance(value, datetime) else value for value in values),
+        pk.hex,
     ]
     return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
 
@@ -142,14 +197,23 @@ def _read(cursor: str, order: Order) -> _Place | None:
         return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        name, backwards, value, pk = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+        name, backwards, *values, pk = json.loads(
+            base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+        )
         if name != order.name or backwards not in {0, 1} or not isinstance(pk, str):
             return None
-        if value is None:
-            return _Place(bool(backwards), None, UUID(pk)) if order.nullable else None
-        return _Place(bool(backwards), _time(value) if order.kind == "time" else _share(value), UUID(pk))
+        read = tuple(_value(key, value) for key, value in zip(order.keys, values, strict=True))
+        return _Place(bool(backwards), read, UUID(pk))
     except (ValueError, TypeError, RecursionError, OverflowError, UnicodeError, binascii.Error):
         return None
+
+
+def _value(key: Key, value: object) -> Value:
+    if value is None:
+        if not key.nullable:
+            raise ValueError("This column always has a value.")
+        return None
+    return {"time": _time, "share": _share, "rank": _rank}[key.kind](value)
 
 
 def _time(value: object) -> datetime:
@@ -167,3 +231,9 @@ def _share(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError("Not a number we can have written.")
     return float(value)
+
+
+def _rank(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_RANK:
+        raise ValueError("Not a rank we can have written.")
+    return value

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from diagnoses.views import account, home, lists, media, photo, upload
+from diagnoses.views import account, agreement, exports, home, lists, media, photo, reading, upload
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -24,4 +24,12 @@ urlpatterns = [
     path("account/erased/", account.account_erased, name="account-erased"),
     path("review/references/<int:picture_id>/", media.reference_picture, name="reference-picture"),
     path("review/", lists.review_list, name="review-list"),
+    path("review/next/", lists.review_next, name="review-next"),
+    path("review/export/", exports.review_export, name="review-export"),
+    path("review/agreement/", agreement.review_agreement, name="review-agreement"),
+    path("review/<uuid:photo_id>/", reading.reading, name="reading"),
+    path("review/<uuid:photo_id>/second/", reading.reading_second, name="reading-second"),
+    path("review/<uuid:photo_id>/settle/", reading.reading_settle, name="reading-settle"),
+    path("review/<uuid:photo_id>/agreed/", reading.reading_agreed, name="reading-agreed"),
+    path("review/<uuid:photo_id>/histopathology/", reading.reading_histopathology, name="reading-histopathology"),
 ]

@@ -27,7 +27,9 @@ APPS: Final[dict[str, set[str]]] = {
 }
 
 # Rooms without Django: whoever works there (a bare worker, a notebook, the cage) needs neither settings nor a database.
-WITHOUT_DJANGO: Final = ("diagnoses.taxonomy", "diagnoses.intake", "diagnoses.inference", "training.pipeline")
+WITHOUT_DJANGO: Final = (
+    "diagnoses.taxonomy", "diagnoses.intake", "diagnoses.inference", "diagnoses.agreement", "training.pipeline",
+)  # fmt: skip
 FRAMEWORKS: Final = {"django", "celery", "rest_framework", "allauth", "knox", "kombu"}
 
 # Floors inside diagnoses: a module may import from its own floor and those before it. The first entry that fits counts.
@@ -35,7 +37,7 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.taxonomy"],
     ["diagnoses.intake"],
     ["diagnoses.inference"],
-    ["diagnoses.dataset_images", "diagnoses.batch", "diagnoses.faults", "diagnoses.storage"],
+    ["diagnoses.dataset_images", "diagnoses.batch", "diagnoses.faults", "diagnoses.storage", "diagnoses.agreement"],
     ["diagnoses.texts", "diagnoses.bodymap"],
     ["diagnoses.models"],
     ["diagnoses.queue", "diagnoses.media"],
@@ -46,6 +48,8 @@ DIAGNOSES_FLOORS: Final = [
     [
         "diagnoses.paging",
         "diagnoses.forms",
+        "diagnoses.export",
+        "diagnoses.reading_counts",
         "diagnoses.advice",
         "diagnoses.figures",
         "diagnoses.drift",

@@ -135,6 +135,15 @@ TABLE: Final[dict[str, Row]] = {
     "photo-list": page(GET=SIGNED_IN),
     "photo-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
     "review-list": page(GET=CLINICIANS),
+    "review-next": page(GET=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
+    "review-export": page(GET=CLINICIANS),
+    "review-agreement": page(GET=CLINICIANS),
+    # Not begun, so that a final answer is sent back to the page.
+    "reading": photo_page(GET=CLINICIANS, POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
+    "reading-second": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
+    "reading-settle": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
+    "reading-agreed": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
+    "reading-histopathology": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),
     "reference-picture": Row({"GET": CLINICIANS}, NOBODY, {"picture_id": "reference"}),
     "photo": photo_page(GET=SEES_PHOTO),
     # Without htmx the fragment sends one on to its page.

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
@@ -10,7 +9,6 @@ from diagnoses.inference.assessment import Decision
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import Diagnosis
 from diagnoses.texts import DECISION_MEANINGS, DECISION_NAMES
-from diagnoses.views.lists import WORKLIST
 
 
 @require_safe
@@ -18,7 +16,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Strangers read what this is; patients go to their photos, clinicians and administrators to their worklist."""
     user = request.user
     if isinstance(user, User):
-        return redirect(f"{reverse('review-list')}?{WORKLIST}" if user.sees_all_patients else "photo-list")
+        return redirect("review-list" if user.sees_all_patients else "photo-list")
     return render(request, "diagnoses/home.html")
 
 

@@ -11,9 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from diagnoses.models import Photo
+from diagnoses.models import Photo, PhotoHistory
 from diagnoses.paging import PAGE_SIZE
-from diagnoses.services import create_lesion, record_finding
+from diagnoses.services import begin_reading, create_lesion, record_blind, record_final, record_finding
+from diagnoses.views import lists
 
 SignIn = Callable[[User], Client]
 MakePhoto = Callable[..., Photo]
@@ -107,6 +108,10 @@ def population(
         ("sort=riskiest", ["melanoma", "mole"]),
         ("sort=unsure", ["mole", "melanoma"]),
         ("sort=nonsense&status=gone", ["waiting", "mole", "melanoma", "failed"]),
+        ("state=read", ["melanoma"]),
+        ("state=unread&sort=newest", ["waiting", "mole", "failed"]),
+        ("state=second", []),
+        ("finding=histopathology", ["melanoma"]),
         ("status=predicted", ["mole", "melanoma"]),
         ("status=failed", ["failed"]),
         ("diagnosis=NV", ["mole"]),
@@ -126,9 +131,10 @@ def population(
 def test_filters_and_sorts(
     query: str, names: list[str], population: dict[str, Photo], clinician: User, sign_in: SignIn
 ) -> None:
+    query = query if "state=" in query else f"state=all&{query}"
     response = sign_in(clinician).get(f"{REVIEW}?{query}")
     assert response.status_code == 200
-    if query.startswith("sort=") and "nonsense" not in query:
+    if "sort=riskiest" in query or "sort=unsure" in query:
         # Those without a score come after all others, in no order that matters.
         assert shown(response)[: len(names)] == [population[name] for name in names]
         assert set(shown(response)) == set(population.values())
@@ -139,7 +145,7 @@ def test_filters_and_sorts(
 def test_days_are_days_of_the_clinic(population: dict[str, Photo], clinician: User, sign_in: SignIn) -> None:
     day = timezone.localtime(population["mole"].created).date().isoformat()
     client = sign_in(clinician)
-    assert shown(client.get(REVIEW, {"since": day, "until": day})) == [population["mole"]]
+    assert shown(client.get(REVIEW, {"state": "all", "since": day, "until": day})) == [population["mole"]]
     upside_down = client.get(REVIEW, {"since": "2026-02-01", "until": "2026-01-01"})
     assert "The end lies before the beginning." in upside_down.content.decode()
 
@@ -165,15 +171,21 @@ def test_names_are_escaped_in_the_list(clinician: User, make_photo: MakePhoto, s
     assert "&lt;script&gt;alert" in html
 
 
-@pytest.mark.parametrize("address", [MINE, REVIEW, REVIEW + "?sort=riskiest&finding=no&patient=example"])
+ADDRESSES = [MINE, REVIEW, REVIEW + "?state=all", REVIEW + "?state=all&sort=riskiest&finding=no&patient=example"]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
 def test_a_list_costs_the_same_with_five_and_with_fifty(
     address: str,
     clinician: User,
+    patient: User,
+    administrator: User,
     make_photo: MakePhoto,
     predict: Callable[..., Photo],
     sign_in: SignIn,
 ) -> None:
     client = sign_in(clinician)
+    owner = clinician if address == MINE else patient
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -182,13 +194,152 @@ def test_a_list_costs_the_same_with_five_and_with_fifty(
 
     def add(count: int) -> None:
         for number in range(count):
-            lesion = create_lesion(owner=clinician, name=f"spot {number}")
-            photo = predict(make_photo(clinician, lesion=lesion))
-            if "finding=no" not in address:
-                record_finding(photo=photo, by=clinician, diagnosis="NV", source="clinician")
+            lesion = create_lesion(owner=owner, name=f"spot {number}")
+            photo = predict(make_photo(owner, lesion=lesion))
+            PhotoHistory.objects.create(photo=photo, itch=True)
+            if number % 2 and address != MINE:
+                begun = begin_reading(photo=photo, by=administrator)
+                record_blind(reading=begun, by=administrator, answer="diagnosis", diagnosis="NV")
+                record_final(
+                    reading=begun, by=administrator, answer="diagnosis", diagnosis="NV", management="refer",
+                    override_reason="looks so",
+                )  # fmt: skip
 
-    add(5)
+    add(6)
     few = queries()
-    add(45)
-    # Fewer where the page is filled before those without a score are asked for; never more.
+    add(44)
+    # Fewer where nothing has to be prefetched; never more.
     assert queries() <= few
+
+
+class TestWorklist:
+    """What one reader may read now, the most urgent first, and nothing that would spoil their reading."""
+
+    def predicted(
+        self, owner: User, make_photo: MakePhoto, predict: Callable[..., Photo], decision: str, top: float
+    ) -> Photo:
+        photo = predict(make_photo(owner), probabilities=[0.0, top, 1 - top, 0.0, 0.0, 0.0, 0.0, 0.0])
+        Photo.objects.filter(pk=photo.pk).update(decision=decision)
+        return Photo.objects.get(pk=photo.pk)
+
+    def test_it_is_sorted_by_urgency_then_uncertainty_then_age(
+        self, patient: User, clinician: User, make_photo: MakePhoto, predict: Callable[..., Photo], sign_in: SignIn
+    ) -> None:
+        def made(decision: str, top: float) -> Photo:
+            return self.predicted(patient, make_photo, predict, decision, top)
+
+        calm, sure, unsure, old, late = (
+            made("monitor", 0.9), made("urgent", 0.9), made("urgent", 0.6), made("soon", 0.7), made("soon", 0.7),
+        )  # fmt: skip
+        Photo.objects.filter(pk=old.pk).update(created=timezone.now() - timedelta(days=3))
+        waiting = make_photo(patient)
+        assert shown(sign_in(clinician).get(REVIEW)) == [unsure, sure, old, late, waiting, calm]
+
+    def test_it_holds_only_what_this_person_may_read(
+        self,
+        patient: User,
+        clinician: User,
+        administrator: User,
+        make_photo: MakePhoto,
+        predict: Callable[..., Photo],
+        sign_in: SignIn,
+    ) -> None:
+        make_photo(clinician)  # nobody reads their own
+        read = predict(make_photo(patient))
+        unread = make_photo(patient)
+        begun = begin_reading(photo=read, by=administrator)
+        record_blind(reading=begun, by=administrator, answer="diagnosis", diagnosis="MEL")
+        record_final(reading=begun, by=administrator, answer="diagnosis", diagnosis="MEL", management="refer")
+        assert Photo.objects.get(pk=read.pk).review_state == "second"
+        assert set(shown(sign_in(clinician).get(REVIEW))) == {read, unread}
+        assert set(shown(sign_in(administrator).get(REVIEW))) == {unread} | set(Photo.objects.filter(owner=clinician))
+
+    def test_a_row_hides_the_prediction_until_it_was_read(
+        self, patient: User, clinician: User, make_photo: MakePhoto, predict: Callable[..., Photo], sign_in: SignIn
+    ) -> None:
+        photo = predict(make_photo(patient), probabilities=[0.66, 0.1, 0.04, 0.04, 0.04, 0.04, 0.04, 0.04])
+        client = sign_in(clinician)
+
+        def rows() -> str:
+            html = client.get(REVIEW + "?state=all").content.decode()
+            return html[html.index('<ol class="work"') : html.index("</ol>")]
+
+        assert "Prediction hidden" in rows()
+        for trace in ("Melanoma", "66", "MEL"):
+            assert trace not in rows().replace(str(photo.pk), "")
+        begun = begin_reading(photo=photo, by=clinician)
+        record_blind(reading=begun, by=clinician, answer="diagnosis", diagnosis="NV")
+        assert "Prediction hidden" in rows()
+        record_final(
+            reading=begun, by=clinician, answer="diagnosis", diagnosis="NV", management="refer", override_reason="x"
+        )
+        assert "Melanoma, 66 %" in rows()
+        assert "Melanocytic nevus" in rows()
+
+    def test_the_queues_are_counted(
+        self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for state in ("unread", "unread", "unread", "second", "adjudication", "read"):
+            make_photo(patient, review_state=state)
+        monkeypatch.setattr(lists, "COUNTED", 3)
+        context = sign_in(clinician).get(REVIEW).context
+        lengths = {view["query"]: view["length"] for view in context["quick_views"]}
+        assert lengths["state=unread"] == 3
+        assert (lengths["state=second"], lengths["state=adjudication"], lengths[""]) == (1, 1, None)
+
+    def test_who_read_it_and_whether_they_agree(
+        self,
+        patient: User,
+        clinician: User,
+        administrator: User,
+        make_photo: MakePhoto,
+        predict: Callable[..., Photo],
+        sign_in: SignIn,
+    ) -> None:
+        same, other = predict(make_photo(patient)), predict(make_photo(patient))  # both a melanoma
+        for photo, code in ((same, "MEL"), (other, "NV")):
+            begun = begin_reading(photo=photo, by=administrator)
+            record_blind(reading=begun, by=administrator, answer="diagnosis", diagnosis=code)
+            record_final(
+                reading=begun, by=administrator, answer="diagnosis", diagnosis=code, management="refer",
+                override_reason="x",
+            )  # fmt: skip
+        client = sign_in(clinician)
+        assert shown(client.get(REVIEW, {"state": "all", "disagreement": "yes"})) == [other]
+        assert shown(client.get(REVIEW, {"state": "all", "disagreement": "no"})) == [same]
+        assert set(shown(client.get(REVIEW, {"state": "all", "reader": administrator.pk}))) == {same, other}
+        assert shown(client.get(REVIEW, {"state": "all", "reader": clinician.pk})) == []
+        assert set(shown(client.get(REVIEW, {"state": "all", "reader": patient.pk}))) == {same, other}  # no reader
+
+    def test_what_patients_asked_for(
+        self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn
+    ) -> None:
+        asked = make_photo(patient, review_requested=timezone.now())
+        make_photo(patient)
+        make_photo(patient, review_requested=timezone.now(), review_state="read")
+        assert shown(sign_in(clinician).get(REVIEW, {"state": "requested"})) == [asked]
+
+    def test_the_next_photo(self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn) -> None:
+        now = timezone.now()
+        first, second = (make_photo(patient, created=now - timedelta(days=days)) for days in (2, 1))
+        client = sign_in(clinician)
+        assert client.get("/review/next/").headers["Location"] == f"/review/{first.pk}/"
+        assert client.get(f"/review/next/?not={first.pk}").headers["Location"] == f"/review/{second.pk}/"
+        Photo.objects.update(review_state="read")
+        assert client.get("/review/next/").headers["Location"] == REVIEW
+
+    def test_it_is_walked_page_by_page_over_all_three_queues(
+        self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn
+    ) -> None:
+        now = timezone.now()
+        states = ("unread", "second", "adjudication")
+        made = [
+            make_photo(patient, created=now + timedelta(minutes=number), review_state=states[number % 3])
+            for number in range(PAGE_SIZE * 2 + 1)
+        ]
+        client = sign_in(clinician)
+        first = client.get(REVIEW)
+        second = client.get(REVIEW, {"cursor": first.context["page"].older})
+        third = client.get(REVIEW, {"cursor": second.context["page"].older})
+        assert shown(first) + shown(second) + shown(third) == made
+        assert shown(client.get(REVIEW, {"cursor": third.context["page"].newer})) == shown(second)

@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Q
 from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
+from diagnoses.forms import REVIEW_ORDERS
 from diagnoses.models import Photo
 from diagnoses.paging import MAX_CURSOR, Order, Page, page_of
 
 NEWEST = Order("newest", "created", "time")
 RISKIEST = Order("riskiest", "malignant_score", "share", nullable=True)
 UNSURE = Order("unsure", "confidence", "share", descending=False, nullable=True)
-ORDERS = [NEWEST, RISKIEST, UNSURE]
+WORKLIST = REVIEW_ORDERS["worklist"].order
+ORDERS = [NEWEST, RISKIEST, UNSURE, WORKLIST]
+DECISIONS = {0: "monitor", 1: "", 2: "soon", 3: "urgent"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.django_db
@@ -34,6 +38,8 @@ def rows(owner: User, values: list[tuple[int, int | None]]) -> list[Photo]:
             created=START + timedelta(minutes=minute),
             confidence=None if tenth is None else tenth / 10,
             malignant_score=None if tenth is None else tenth / 10,
+            # Few priorities, and not in step with the rest.
+            decision=DECISIONS[(minute + 3 * (tenth or 0)) % 4 if minute % 2 else 0],
             width=1,
             height=1,
             content_hash=b"\0" * 32,
@@ -45,11 +51,13 @@ def rows(owner: User, values: list[tuple[int, int | None]]) -> list[Photo]:
 def expected(order: Order) -> list[uuid.UUID]:
     """The whole list, sorted here rather than by the database."""
 
-    def key(photo: Photo) -> tuple[Any, ...]:
-        value = getattr(photo, order.column)
+    def part(value: Any, descending: bool) -> tuple[bool, float]:
         number = value.timestamp() if isinstance(value, datetime) else value
-        signed = 0 if number is None else (-number if order.descending else number)
-        return (number is None, signed, -photo.pk.int)
+        return (number is None, 0 if number is None else (-number if descending else number))
+
+    def key(photo: Photo) -> tuple[Any, ...]:
+        parts = [part(getattr(photo, each.column), each.descending) for each in order.keys]
+        return (*parts, -photo.pk.int if order.id_descending else photo.pk.int)
 
     return [photo.pk for photo in sorted(Photo.objects.all(), key=key)]
 
@@ -127,6 +135,7 @@ BAD = {
     "far from any zone": cursor_of("newest", 0, "2026-01-01T00:00:00+99:00", KEY),
     "empty where nothing is": cursor_of("newest", 0, None, KEY),
     "a number for a moment": cursor_of("newest", 0, 3, KEY),
+    "too few values": cursor_of("worklist", 0, 3, KEY),
     "no id": cursor_of("newest", 0, START.isoformat(), "me"),
     "a number for an id": cursor_of("newest", 0, START.isoformat(), 3),
     "very long": "A" * (MAX_CURSOR + 1),
@@ -151,7 +160,7 @@ def test_a_bad_share_gives_the_first_page(patient: User, value: str) -> None:
     assert page.is_first
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=lambda order: order.name)
+@pytest.mark.parametrize("order", ORDERS[:3], ids=lambda order: order.name)
 def test_a_page_starts_from_an_index_at_its_cursor(patient: User, order: Order) -> None:
     """Or page 1,000 would walk over 999 pages first. Both directions, in the middle of the list and near its end."""
     rows(patient, [(minute, None if minute % 10 == 0 else minute % 10) for minute in range(4000)])
@@ -172,3 +181,42 @@ def test_a_page_starts_from_an_index_at_its_cursor(patient: User, order: Order) 
 @pytest.mark.parametrize("moment", ["2026-01-01T00:00:00+20:00", "2026-01-01T00:00:00-23:59:59.999999"])
 def test_an_offset_that_only_python_knows_does_not_reach_the_database(db: None, moment: str) -> None:
     assert not page_of(Photo.objects.all(), order=NEWEST, cursor=cursor_of("newest", 0, moment, KEY)).rows
+
+
+APART = [Q(review_state="unread"), Q(review_state="second"), Q(review_state="adjudication")]
+
+
+@given(values=st.lists(st.tuples(st.integers(0, 3), st.none() | st.integers(0, 1), st.integers(0, 2)), max_size=14))
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+def test_what_is_asked_for_apart_is_one_list(patient: User, values: list[tuple[int, int | None, int]]) -> None:
+    Photo.objects.all().delete()
+    made = rows(patient, [(minute, tenth) for minute, tenth, _ in values])
+    states = ("unread", "second", "adjudication")
+    for photo, (_, _, state) in zip(made, values, strict=True):
+        Photo.objects.filter(pk=photo.pk).update(review_state=states[state])
+    pages = [page_of(Photo.objects.all(), order=WORKLIST, size=3, apart=APART)]
+    while pages[-1].older:
+        pages.append(page_of(Photo.objects.all(), order=WORKLIST, cursor=pages[-1].older, size=3, apart=APART))
+    assert ids(pages) == expected(WORKLIST)
+    up = [pages[-1]]
+    while up[-1].newer:
+        up.append(page_of(Photo.objects.all(), order=WORKLIST, cursor=up[-1].newer, size=3, apart=APART))
+    assert ids(up[::-1]) == expected(WORKLIST)
+
+
+def test_the_worklist_starts_from_its_index_at_a_cursor(patient: User) -> None:
+    rows(patient, [(minute, None if minute % 10 == 0 else minute % 10) for minute in range(4000)])
+    Photo.objects.filter(pk__in=Photo.objects.order_by("pk").values("pk")[:300]).update(review_state="second")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE diagnoses_photo")
+    first = page_of(Photo.objects.all(), order=WORKLIST, size=40, apart=APART)
+    with CaptureQueriesContext(connection) as captured:
+        page_of(Photo.objects.all(), order=WORKLIST, cursor=first.older, size=40, apart=APART)
+    assert len(captured.captured_queries) == 2
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + captured.captured_queries[0]["sql"])
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "photo_worklist" in plan, plan
+    assert "Seq Scan" not in plan, plan

@@ -1,0 +1,117 @@
+"""Own the list of photos as a CSV file: its columns, named as in the ISIC metadata where those have a name for it.
+
+Spreadsheets run a cell that begins with certain signs as a formula; here such a cell is marked as text (RELIABILITY
+R31). The file begins with a byte order mark, without which they read UTF-8 as something else. Dates are ISO, numbers
+have a point, and no cell depends on the language.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from diagnoses.models import Finding, Photo, Reading
+from diagnoses.models.photo import PhotoQuerySet
+from diagnoses.services.readings import outcome_of
+from diagnoses.taxonomy import CODES
+
+BOM: Final = "\ufeff"
+FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
+CHUNK: Final = 500
+"""Rows fetched at a time; some hundreds of kilobytes."""
+
+COLUMNS: Final = (
+    "image", "patient_id", "lesion_id", "lesion_name", "acquired", "age_approx", "sex", "anatom_site_general",
+    "seven_point_score", "status", *CODES, "diagnosis", "confidence", "malignant_score", "decision", "score",
+    "classifier", "review_state", "second_reason", "review_requested", "review_closed", "readings",
+    "final_answer", "final_diagnosis", "management", "monitor_months", "clinician_diagnosis", "histopathology",
+)  # fmt: skip
+PATIENT_COLUMNS: Final = ("patient_name", "patient_email")
+"""Only where the person who exports asks for them."""
+
+
+def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
+    """With all that a row of the file holds."""
+    return (
+        photos.select_related("owner", "lesion", "history", "prediction__classifier")
+        .prefetch_related("findings", "readings")
+        .defer("content_hash", "prediction__classifier__manifest", "prediction__assessment")
+    )
+
+
+def csv_lines(photos: PhotoQuerySet, *, with_patient: bool = False) -> Iterator[str]:
+    """The file line by line, with the byte order mark; memory does not grow with the number of photos."""
+    header = [*COLUMNS, *(PATIENT_COLUMNS if with_patient else ())]
+    yield BOM + _line(header)
+    for photo in for_export(photos).iterator(chunk_size=CHUNK):
+        cells = _cells(photo)
+        if with_patient:
+            cells += [photo.owner.name, photo.owner.email]
+        yield _line(cells)
+
+
+def safe_cell(text: str) -> str:
+    """The text as a spreadsheet shows it: what would start a formula is marked as text, and no zero byte is in it."""
+    clean = text.replace("\0", "")
+    return f"'{clean}" if text.startswith(FORMULA_SIGNS) else clean
+
+
+def _cells(photo: Photo) -> list[str]:
+    prediction = photo.prediction
+    outcome = outcome_of(photo)
+    history = getattr(photo, "history", None)
+    findings = list(photo.findings.all())
+    recorded: list[Reading] = [reading for reading in photo.readings.all() if reading.recorded is not None]
+    return [
+        str(photo.pk),
+        str(photo.owner_id),
+        str(photo.lesion_id or ""),
+        photo.lesion.name if photo.lesion is not None else "",
+        _moment(photo.created),
+        _number(photo.age_approx),
+        photo.sex,
+        photo.anatom_site_general,
+        _number(history.checklist_score if history is not None else None),
+        photo.status,
+        *([""] * len(CODES) if prediction is None else [f"{share:.6f}" for share in prediction.probabilities]),
+        photo.diagnosis,
+        _number(photo.confidence),
+        _number(photo.malignant_score),
+        photo.decision,
+        _number(prediction.score if prediction is not None else None),
+        prediction.classifier.version if prediction is not None else "",
+        photo.review_state,
+        photo.second_reason,
+        _moment(photo.review_requested),
+        _moment(photo.review_closed),
+        str(len(recorded)),
+        outcome.answer if outcome is not None else "",
+        outcome.diagnosis if outcome is not None else "",
+        outcome.management if outcome is not None else "",
+        _number(outcome.monitor_months if outcome is not None else None),
+        _newest(findings, Finding.Source.CLINICIAN),
+        _newest(findings, Finding.Source.HISTOPATHOLOGY),
+    ]
+
+
+def _newest(findings: Iterable[Finding], source: str) -> str:
+    """The newest diagnosis of this source; findings come newest first."""
+    return next((finding.diagnosis for finding in findings if finding.source == source), "")
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment is not None else ""
+
+
+def _number(number: float | None) -> str:
+    if number is None:
+        return ""
+    return f"{number:.6f}" if isinstance(number, float) else str(number)
+
+
+def _line(cells: Iterable[str]) -> str:
+    """One row; the lines of RFC 4180 end with both signs."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
+    return file.getvalue()
