@@ -74,10 +74,10 @@ def _cells(photo: Photo) -> list[str]:
         photo.anatom_site_general,
         _number(history.checklist_score if history is not None else None),
         photo.status,
-        *([""] * len(CODES) if prediction is None else [f"{share:.6f}" for share in prediction.probabilities]),
+        *([""] * len(CODES) if prediction is None else [_share(each) for each in prediction.probabilities]),
         photo.diagnosis,
-        _number(photo.confidence),
-        _number(photo.malignant_score),
+        _share(photo.confidence),
+        _share(photo.malignant_score),
         photo.decision,
         _number(prediction.score if prediction is not None else None),
         prediction.classifier.version if prediction is not None else "",
@@ -104,10 +104,12 @@ def _moment(moment: datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment is not None else ""
 
 
-def _number(number: float | None) -> str:
-    if number is None:
-        return ""
-    return f"{number:.6f}" if isinstance(number, float) else str(number)
+def _number(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.6f}"
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -213,7 +213,9 @@ def _value(key: Key, value: object) -> Value:
         if not key.nullable:
             raise ValueError("This column always has a value.")
         return None
-    return {"time": _time, "share": _share, "rank": _rank}[key.kind](value)
+    if key.kind == "time":
+        return _time(value)
+    return _share(value) if key.kind == "share" else _rank(value)
 
 
 def _time(value: object) -> datetime:

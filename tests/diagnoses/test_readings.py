@@ -209,7 +209,11 @@ class TestOneReader:
 
     def test_nobody_reads_a_photo_twice(self, photo: Photo, readers: list[User]) -> None:
         done = read(photo, readers[0], MEL)
-        for again in (lambda: begin_reading(photo=photo, by=readers[0]), lambda: finish(done, readers[0], NV)):
+        attempts: list[Callable[[], Reading]] = [
+            lambda: begin_reading(photo=photo, by=readers[0]),
+            lambda: finish(done, readers[0], NV),
+        ]
+        for again in attempts:
             with pytest.raises(ReadingRefused) as raised:
                 again()
             assert raised.value.code is Refusal.ALREADY

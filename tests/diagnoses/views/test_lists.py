@@ -307,9 +307,9 @@ class TestWorklist:
         client = sign_in(clinician)
         assert shown(client.get(REVIEW, {"state": "all", "disagreement": "yes"})) == [other]
         assert shown(client.get(REVIEW, {"state": "all", "disagreement": "no"})) == [same]
-        assert set(shown(client.get(REVIEW, {"state": "all", "reader": administrator.pk}))) == {same, other}
-        assert shown(client.get(REVIEW, {"state": "all", "reader": clinician.pk})) == []
-        assert set(shown(client.get(REVIEW, {"state": "all", "reader": patient.pk}))) == {same, other}  # no reader
+        assert set(shown(client.get(REVIEW, {"state": "all", "reader": str(administrator.pk)}))) == {same, other}
+        assert shown(client.get(REVIEW, {"state": "all", "reader": str(clinician.pk)})) == []
+        assert set(shown(client.get(REVIEW, {"state": "all", "reader": str(patient.pk)}))) == {same, other}  # no reader
 
     def test_what_patients_asked_for(
         self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn
