@@ -62,8 +62,7 @@ class ConsentFields(forms.Form):
                 fault = gettext("This text has changed while you were reading. Please read it again.")
                 self.add_error(f"{purpose}_consent", fault)
                 # The form that comes back belongs to the text that it shows.
-                self.data = self.data.copy()
-                self.data[self.add_prefix(f"{purpose}_version")] = str(text.version)
+                self.data = {**dict(self.data.items()), self.add_prefix(f"{purpose}_version"): str(text.version)}
 
     def give(self, user: User) -> None:
         """Record what was ticked, all or nothing."""

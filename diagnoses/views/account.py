@@ -64,7 +64,8 @@ def account_erase(request: SignedInRequest) -> HttpResponseBase:
         return _ask(request)
     if "sure" not in request.POST:
         return _ask(request, fault=_("Please tick the box if you are sure."), status=422)
-    return _erase(request)
+    answer: HttpResponse = _erase(request)
+    return answer
 
 
 @reauthentication_required  # type: ignore[untyped-decorator]  # allauth ships no types

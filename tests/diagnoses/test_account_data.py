@@ -102,7 +102,7 @@ class TestExport:
         assert told["known_as"] == {"diagnosis": "NV", "source": "clinician"}
         assert told["findings"][0]["note"] == "looks harmless"
         assert told["share_links"][0]["label"] == "Dr S"
-        with default_storage.open(photo.image.name) as image:
+        with default_storage.open(str(photo.image.name)) as image:
             assert files[told["file"]] == image.read()
         assert files[told["predictions"][0]["heatmap"]] == b"\x89PNG heat"
         assert json.loads(files["looks.json"])[0]["by"] == "clinician"
@@ -150,7 +150,7 @@ class TestExport:
 
     def test_a_lost_file_is_named_and_stops_nothing(self, whole: User) -> None:
         photo = Photo.objects.get(owner=whole)
-        default_storage.delete(photo.image.name)
+        default_storage.delete(str(photo.image.name))
         files = unpacked(export_account(user=whole, by=whole))
         assert "photo.jpg" in files["MISSING.txt"].decode()
         assert any("heatmap" in name for name in files)
@@ -172,8 +172,8 @@ class TestExport:
     def test_comes_piece_by_piece(self, patient: User, make_photo: MakePhoto) -> None:
         for _number in range(3):
             photo = make_photo(patient)
-            default_storage.delete(photo.image.name)
-            default_storage.save(photo.image.name, ContentFile(bytes(range(256)) * 4096))
+            default_storage.delete(str(photo.image.name))
+            default_storage.save(str(photo.image.name), ContentFile(bytes(range(256)) * 4096))
         pieces = list(export_account(user=patient, by=patient))
         assert max(map(len, pieces)) < 200_000 and sum(map(len, pieces)) > 3_000_000
 
@@ -233,7 +233,7 @@ class TestErasure:
             "ShareLink",
         }  # fmt: skip
         photo = Photo.objects.get(owner=whole)
-        names = [photo.image.name, photo.thumbnail.name, photo.predictions.get().heatmap.name]
+        names = [str(file.name) for file in (photo.image, photo.thumbnail, photo.predictions.get().heatmap)]
         others = Photo.objects.get(owner=other_patient)
         with django_capture_on_commit_callbacks(execute=True):
             assert erase_account(user=whole, by=whole)
@@ -244,7 +244,7 @@ class TestErasure:
             assert model._default_manager.count() == 1  # the other patient's
         for gone in (Finding, Reading, Reminder, ShareLink, PhotoHistory, LogEntry):
             assert not gone._default_manager.exists()
-        assert default_storage.exists(others.image.name)
+        assert default_storage.exists(str(others.image.name))
         keys = [session.get_decoded().get("_auth_user_id") for session in Session.objects.all()]
         assert keys == [str(other_patient.pk)]
         entry = AuditEntry.objects.get(action="account-erased")
@@ -264,7 +264,7 @@ class TestErasure:
             erase_account(user=whole, by=whole)
         assert rows_everywhere() == before
         photo = Photo.objects.get(owner=whole)
-        assert default_storage.exists(photo.image.name)
+        assert default_storage.exists(str(photo.image.name))
 
     def test_is_ones_own(self, whole: User, clinician: User, administrator: User) -> None:
         before = rows_everywhere()

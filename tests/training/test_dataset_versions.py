@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, User
@@ -15,6 +17,7 @@ from accounts.services import set_training_consent
 from diagnoses.intake import content_hash, read_image
 from diagnoses.models import KnownImage, Lesion, Photo
 from diagnoses.services import record_finding
+from diagnoses.services.account_data import erase_account
 from tests.made import made_photo
 from tests.training.made_runs import made_dataset
 from training.data.reading import read_sealed
@@ -193,6 +196,27 @@ def test_the_next_version_leaves_out_whoever_changed_their_mind(
     third = add(second, tmp_path, name="third")
     assert set(third.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == {kept.pk, fresh.pk}
     assert third.examples.get(photo=kept.pk).split == second.examples.get(photo=kept.pk).split
+
+
+def test_a_withdrawal_on_the_page_and_an_erased_account_keep_all_photos_of_a_person_out(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    stays, withdraws, erases = patient("stays"), patient("withdraws"), patient("erases")
+    kept = photo(stays, 900)
+    gone = {photo(owner, seed).pk for seed, owner in enumerate((withdraws, withdraws, erases, erases), start=901)}
+    second = add(dataset, tmp_path)
+    assert gone < set(second.examples.values_list("photo", flat=True))
+    browser = Client()
+    browser.force_login(withdraws)
+    browser.post(reverse("account-privacy"), {"purpose": "training", "action": "withdraw"})
+    photo(withdraws, 905)  # confirmed after the withdrawal
+    assert erase_account(user=erases, by=erases)
+    fresh = photo(stays, 906)
+    third = add(second, tmp_path, name="third")
+    held = set(third.examples.filter(photo__isnull=False).values_list("photo", flat=True))
+    assert held == {kept.pk, fresh.pk}
+    # What was sealed before stays as it was.
+    assert gone < set(second.examples.values_list("photo", flat=True))
 
 
 def test_with_nothing_to_add_no_version_is_made(dataset: Dataset, tmp_path: Path) -> None:

@@ -43,7 +43,9 @@ def export_account(*, user: User, by: User) -> Iterator[bytes]:
         raise PermissionError("Only the person alone takes their data away.")
     audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_EXPORTED, subject=f"user:{user.pk}")
     # Made now: when the pieces are asked for, nobody knows the language of the page any more.
-    texts = {"README.txt": render_to_string("accounts/export/readme.txt", {"when": timezone.now(), "user": user})}
+    texts: dict[str, str] = {
+        "README.txt": render_to_string("accounts/export/readme.txt", {"when": timezone.now(), "user": user})
+    }
     for consent in Consent.objects.filter(user=user).select_related("text"):
         texts[f"consents/{_consent_name(consent)}.txt"] = consent.text.text
     return _pieces(user, texts)
