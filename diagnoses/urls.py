@@ -2,16 +2,37 @@
 
 from django.urls import path
 
-from diagnoses.views import account, agreement, exports, home, lists, media, photo, reading, upload
+from diagnoses.views import (
+    account,
+    agreement,
+    exports,
+    home,
+    lesion_changes,
+    lesions,
+    lists,
+    media,
+    photo,
+    reading,
+    upload,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("about/", home.about, name="about"),
+    path("spots/", lesions.lesion_list, name="lesion-list"),
+    path("spots/new/", lesion_changes.lesion_new, name="lesion-new"),
+    path("spots/photos/", lesion_changes.photos_move, name="photos-move"),
+    path("spots/<uuid:lesion_id>/", lesions.lesion, name="lesion"),
+    path("spots/<uuid:lesion_id>/compare/", lesions.lesion_compare, name="lesion-compare"),
+    path("spots/<uuid:lesion_id>/edit/", lesion_changes.lesion_edit, name="lesion-edit"),
+    path("spots/<uuid:lesion_id>/delete/", lesion_changes.lesion_delete, name="lesion-delete"),
+    path("spots/<uuid:lesion_id>/reminder/", lesion_changes.lesion_reminder, name="lesion-reminder"),
     path("photos/", lists.photo_list, name="photo-list"),
     path("photos/new/", upload.photo_new, name="photo-new"),
     path("photos/<uuid:photo_id>/", photo.photo, name="photo"),
     path("photos/<uuid:photo_id>/status/", photo.photo_status, name="photo-status"),
     path("photos/<uuid:photo_id>/delete/", photo.photo_delete, name="photo-delete"),
+    path("photos/<uuid:photo_id>/history/", lesion_changes.photo_history, name="photo-history"),
     path("photos/<uuid:photo_id>/retry/", photo.photo_retry, name="photo-retry"),
     path("photos/<uuid:photo_id>/repredict/", photo.photo_repredict, name="photo-repredict"),
     path("photos/<uuid:photo_id>/findings/", photo.photo_finding, name="photo-finding"),

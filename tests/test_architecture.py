@@ -52,10 +52,12 @@ DIAGNOSES_FLOORS: Final = [
         "diagnoses.reading_counts",
         "diagnoses.advice",
         "diagnoses.figures",
+        "diagnoses.verdict",
         "diagnoses.drift",
         "diagnoses.attention",
         "diagnoses.templatetags",
     ],
+    ["diagnoses.result", "diagnoses.record"],
     [
         "diagnoses.views",
         "diagnoses.api",

@@ -89,6 +89,11 @@ def photo_page(**by_method: Expected) -> Row:
     return Row(by_method, NOBODY, {"photo_id": "photo"})
 
 
+def lesion_page(**by_method: Expected) -> Row:
+    """A page of the patient's spot."""
+    return Row(by_method, NOBODY, {"lesion_id": "lesion"})
+
+
 def api(**by_method: Expected) -> Row:
     return Row(by_method, API_NOT_SO)
 
@@ -132,6 +137,14 @@ TABLE: Final[dict[str, Row]] = {
     "about": page(GET=EVERYBODY),
     # Anybody may change what they read in; without a language there is nothing to do.
     "switch-language": page(POST=(400, 400, 400, 400, 400, 400)),
+    "lesion-list": page(GET=SIGNED_IN),
+    "lesion-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
+    "photos-move": page(POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
+    "lesion": lesion_page(GET=SEES_PHOTO),
+    "lesion-compare": lesion_page(GET=SEES_PHOTO),
+    "lesion-edit": lesion_page(GET=OWNER_PAGE, POST=(LOGIN, 422, 404, 403, 403, LOGIN)),
+    "lesion-delete": lesion_page(GET=OWNER_PAGE, POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
+    "lesion-reminder": lesion_page(POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
     "photo-list": page(GET=SIGNED_IN),
     "photo-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
     "review-list": page(GET=CLINICIANS),
@@ -152,6 +165,7 @@ TABLE: Final[dict[str, Row]] = {
     "photo-thumbnail": photo_page(GET=SEES_PHOTO),
     "photo-heatmap": photo_page(GET=SEES_PHOTO),
     "photo-delete": photo_page(GET=OWNER_PAGE, POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
+    "photo-history": photo_page(GET=OWNER_PAGE, POST=(LOGIN, 422, 404, 403, 403, LOGIN)),
     "photo-retry": photo_page(POST=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
     "photo-repredict": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "photo-finding": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),
@@ -495,7 +509,8 @@ def test_lists_and_counts_tell_a_patient_nothing_of_another(browser: Client, wor
         # Hidden fields are made anew for every page (CSRF token, idempotency key).
         return re.sub(rb'<input type="hidden"[^>]*>', b"", bytes(response.content))
 
-    paths = [reverse("photo-list"), reverse("photo-new"), reverse("api-photos"), reverse("api-lesions")]
+    names = ("lesion-list", "photo-list", "photo-new", "api-photos", "api-lesions")
+    paths = [reverse(name) for name in names]
     with_others = [listed(path) for path in paths]
     with transaction.atomic():
         Photo.objects.all().delete()

@@ -13,10 +13,10 @@ from diagnoses.texts import DECISION_MEANINGS, DECISION_NAMES
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Strangers read what this is; patients go to their photos, clinicians and administrators to their worklist."""
+    """Strangers read what this is; patients go to their spots, clinicians and administrators to their worklist."""
     user = request.user
     if isinstance(user, User):
-        return redirect("review-list" if user.sees_all_patients else "photo-list")
+        return redirect("review-list" if user.sees_all_patients else "lesion-list")
     return render(request, "diagnoses/home.html")
 
 

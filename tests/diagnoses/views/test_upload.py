@@ -12,11 +12,14 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.models import User
+from accounts.models import Profile, User
+from diagnoses.inference import quality
+from diagnoses.inference.preprocessing import REFERENCE_LONG_SIDE
 from diagnoses.intake import IntakeLimits, PhotoRejected, accept_photo
-from diagnoses.models import Lesion, Photo
+from diagnoses.models import Lesion, Photo, PhotoHistory
 from diagnoses.services import create_lesion
 from diagnoses.views import upload
 
@@ -145,10 +148,8 @@ def test_a_file_over_the_limit_is_refused_unread(browser: Client, monkeypatch: p
 
 def test_a_body_over_the_limit_is_refused_before_it_is_parsed(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("django.http.multipartparser.MultiPartParser.parse", lambda *_: pytest.fail("it was parsed"))
-    body = io.BytesIO(b"y" * (IntakeLimits().max_bytes + upload.BODY_ALLOWANCE + 1))
-    response = browser.generic(
-        "POST", URL, body.getvalue(), content_type="multipart/form-data; boundary=abc", headers={"hx-request": "true"}
-    )
+    body = io.BytesIO(b"y" * (upload.MAX_BODY + 1))
+    response = browser.generic("POST", URL, body.getvalue(), content_type="multipart/form-data; boundary=abc")
     page = response.content.decode()
     assert response.status_code == 413
     assert "larger than 20 MB" in page
@@ -183,13 +184,130 @@ def test_sending_the_same_form_twice_makes_one_photo(browser: Client, picture: P
     assert Photo.objects.count() == 2
 
 
-def test_htmx_gets_the_form_or_the_way_to_the_photo(browser: Client, picture: Picture) -> None:
-    headers = {"hx-request": "true"}
-    wrong = browser.post(URL, {}, headers=headers)
+JSON = {"accept": "application/json"}
+
+
+def test_the_pages_program_gets_json(browser: Client, picture: Picture) -> None:
+    wrong = browser.post(URL, {"age_approx": "old", "itch": "maybe"}, headers=JSON)
     assert wrong.status_code == 422
-    assert wrong.content.decode().lstrip().startswith("<form")
-    right = browser.post(URL, {"image": image(picture())}, headers=headers)
-    assert right.headers["HX-Redirect"] == reverse("photo", args=[Photo.objects.get().pk])
+    problems = {each["field"]: each for each in wrong.json()["problems"]}
+    assert set(problems) == {"image", "age_approx", "itch"}
+    assert problems["age_approx"]["id"] == "id_age_approx" and problems["age_approx"]["label"] == "Age in years"
+    refused = browser.post(URL, {"image": image(b"words, no picture" * 20)}, headers=JSON)
+    assert (refused.status_code, refused.json()["problems"][0]["field"]) == (422, "image")
+    right = browser.post(URL, {"image": image(picture()), "lesion_name": "nape"}, headers=JSON)
+    photo = Photo.objects.get()
+    assert right.status_code == 201
+    assert right.json() == {
+        "photo": reverse("photo", args=[photo.pk]),
+        "spot": reverse("lesion", args=[photo.lesion_id]),
+    }
+
+
+def test_several_photos_become_photos_of_one_spot(browser: Client, picture: Picture) -> None:
+    files = [image(picture(seed), f"{seed}.jpg") for seed in (1, 2, 3)]
+    response = browser.post(URL, {"image": files, "lesion_name": "nape", "anatom_site_general": "head/neck"})
+    lesion = Lesion.objects.get()
+    assert response.headers["Location"] == reverse("lesion", args=[lesion.pk])
+    assert lesion.photos.count() == 3
+    assert "3 photos are being analysed" in browser.get(response.headers["Location"]).content.decode()
+
+
+def test_several_photos_become_spots_of_their_own(browser: Client, patient: User, picture: Picture) -> None:
+    known = create_lesion(owner=patient, name="back")
+    files = [image(picture(seed), f"{seed}.jpg") for seed in (1, 2)]
+    form = {"several": "each", "lesion": str(known.pk), "lesion_name": "back", "upload_key": "k"}
+    response = browser.post(URL, {**form, "image": files})
+    assert response.headers["Location"] == reverse("lesion-list")
+    assert sorted(Lesion.objects.values_list("name", flat=True)) == ["back", "back 2", "back 3"]
+    assert not known.photos.exists()
+    # Sent once more, one by one, as a browser does that lost the answer: nothing doubles.
+    for seed in (1, 2):
+        again = browser.post(URL, {**form, "of": "2", "image": image(picture(seed))}, headers=JSON)
+        assert again.status_code == 201
+    assert (Photo.objects.count(), Lesion.objects.count()) == (2, 3)
+
+
+@pytest.mark.parametrize(("several", "words"), [("same", "stay together"), ("each", "called after it")])
+def test_several_photos_of_a_new_spot_need_its_name(
+    browser: Client, picture: Picture, several: str, words: str
+) -> None:
+    response = browser.post(URL, {"image": [image(picture(1)), image(picture(2))], "several": several})
+    assert response.status_code == 422
+    assert words in response.content.decode()
+    assert not Photo.objects.exists()
+
+
+def test_one_refused_photo_keeps_the_others_not_back(browser: Client, picture: Picture) -> None:
+    files = [image(picture(1), "good.jpg"), image(b"notes " * 100, "notes.jpg"), image(b"", "empty.jpg")]
+    response = browser.post(URL, {"image": [*files, image(picture(2), "fine.jpg")], "lesion_name": "nape"})
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert Lesion.objects.get().photos.count() == 2
+    assert "2 photos have been taken and need not be sent again" in page
+    assert "notes.jpg: This file is not a photo we can read" in page
+    assert "empty.jpg: This file is empty" in page
+    for name in ("good.jpg", "fine.jpg"):
+        assert f"<bdi>{name}</bdi>" in page
+    assert 'value="nape"' in page
+
+
+def test_more_photos_than_are_taken_at_a_time(browser: Client, picture: Picture) -> None:
+    response = browser.post(URL, {"image": [image(picture(1)) for _ in range(11)], "lesion_name": "nape"})
+    assert response.status_code == 422
+    assert "at most 10 photos at a time" in response.content.decode()
+    assert not Photo.objects.exists()
+
+
+def test_when_the_time_is_over_the_rest_is_asked_for_again(
+    browser: Client, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upload, "PATIENCE", -1.0)
+    response = browser.post(URL, {"image": image(picture())})
+    assert response.status_code == 503
+    assert "no time left" in response.content.decode()
+
+
+def test_a_history_comes_with_the_photo_and_is_part_of_the_upload(browser: Client, picture: Picture) -> None:
+    form = {"upload_key": "k", "itch": "yes", "change_size": "no", "duration": "weeks"}
+    first = browser.post(URL, {**form, "image": image(picture())})
+    again = browser.post(URL, {**form, "image": image(picture())})
+    assert first.headers["Location"] == again.headers["Location"]
+    told = PhotoHistory.objects.get()
+    assert (told.itch, told.change_size, told.raised, told.duration) == (True, False, None, "weeks")
+    wrong = browser.post(URL, {**form, "itch": "maybe", "image": image(picture(2))})
+    assert wrong.status_code == 422
+    assert Photo.objects.count() == 1
+
+
+def test_a_photo_that_was_moved_meanwhile_is_not_sent_twice(browser: Client, patient: User, picture: Picture) -> None:
+    form = {"upload_key": "k", "lesion_name": "nape"}
+    browser.post(URL, {**form, "image": image(picture())})
+    other = create_lesion(owner=patient, name="other")
+    Photo.objects.update(lesion=other)
+    again = browser.post(URL, {**form, "image": image(picture())})
+    assert again.headers["Location"] == reverse("photo", args=[Photo.objects.get().pk])
+
+
+def test_the_profile_says_age_and_sex(browser: Client, patient: User, make_photo: Callable[..., Photo]) -> None:
+    make_photo(patient, age_approx=20, sex="male")
+    Profile.objects.create(user=patient, year_of_birth=timezone.localdate().year - 47, sex="female")
+    page = browser.get(URL).content.decode()
+    assert 'value="47"' in page
+    assert re.search(r'value="female"\s+selected', page)
+
+
+def test_the_browser_advises_by_the_limits_of_the_server() -> None:
+    """static/js/quality.js measures as the first gate does, with its limits."""
+    script = (Path(__file__).resolve().parents[3] / "static/js/quality.js").read_text()
+    limits = dict(re.findall(r"(\w+): ([\d.]+)", script[script.index("LIMITS =") :].splitlines()[0]))
+    own = quality.DEFAULT_LIMITS
+    assert {name: float(value) for name, value in limits.items()} == {
+        "longSide": own.long_side_min, "bright": own.bright_min, "clipped": own.clipped_max,
+        "contrast": own.contrast_min, "sharpness": own.sharpness_min,
+    }  # fmt: skip
+    for name, value in (("REFERENCE", REFERENCE_LONG_SIDE), ("MARGIN", quality.MARGIN), ("CLIPPED", quality.CLIPPED)):
+        assert f"const {name} = {value};" in script
 
 
 def test_without_the_token_nothing_happens(patient: User, picture: Picture) -> None:

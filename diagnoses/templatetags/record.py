@@ -1,0 +1,57 @@
+"""What the pages of a patient's record print: the drawing, answers of the history, anchors of sites."""
+
+from dataclasses import dataclass
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.text import slugify
+from django.utils.translation import gettext_lazy as _
+
+from diagnoses.bodymap import HEIGHT, SILHOUETTE, WIDTH
+from diagnoses.forms.history import QUESTIONS
+from diagnoses.models import PhotoHistory
+from diagnoses.models.history import CHECKLIST_MAJOR, CHECKLIST_MINOR, CHECKLIST_REFERS
+
+register = template.Library()
+
+MAX_SCORE = 2 * len(CHECKLIST_MAJOR) + len(CHECKLIST_MINOR)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answered question of the history. `points` count towards the 7-point checklist; `said` is "yes" or "no"."""
+
+    question: str | Promise
+    answer: str | Promise
+    said: str
+    points: int
+
+
+@register.filter
+def answers(history: PhotoHistory) -> list[Answered]:
+    """The yes-or-no questions that were answered, in the order they were asked."""
+    told = []
+    for name, question in QUESTIONS.items():
+        value = getattr(history, name)
+        if value is not None:
+            weight = 2 if name in CHECKLIST_MAJOR else 1 if name in CHECKLIST_MINOR else 0
+            told.append(Answered(question, _("Yes") if value else _("No"), "yes" if value else "no", weight * value))
+    return told
+
+
+@register.simple_tag
+def checklist() -> dict[str, int]:
+    """The figures of the 7-point checklist: its highest score, and from which on it sends to a doctor."""
+    return {"highest": MAX_SCORE, "refers": CHECKLIST_REFERS}
+
+
+@register.simple_tag
+def body_outline() -> dict[str, str | int]:
+    """The silhouette of the body map and the size of its drawing."""
+    return {"path": SILHOUETTE, "width": WIDTH, "height": HEIGHT}
+
+
+@register.filter
+def site_anchor(site: str) -> str:
+    """ "head/neck" -> "site-head-neck", the id of its section; "" -> "site-none"."""
+    return f"site-{slugify(site.replace('/', ' ')) or 'none'}"

@@ -1,0 +1,74 @@
+// An upload that is not finished, kept on this device (IndexedDB) until the server has confirmed every photo of it.
+// Kept for one account: whoever else signs in on this device does not see it. Nothing here ever throws: where the
+// browser keeps nothing (private windows), the page works without.
+
+const NAME = "teri-drafts";
+const KEPT_MS = 3 * 24 * 60 * 60 * 1000; // photos of skin do not lie about for longer
+
+let opening = null;
+
+function open() {
+  opening ??= new Promise((resolve, reject) => {
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore("forms", { keyPath: "owner" });
+      request.result.createObjectStore("photos", { keyPath: "id" }).createIndex("owner", "owner");
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("blocked"));
+  });
+  return opening;
+}
+
+// Run `work(stores)` in one transaction; resolves to what the request it returns gives, or to undefined.
+async function within(mode, work) {
+  try {
+    const database = await open();
+    return await new Promise((resolve, reject) => {
+      const transaction = database.transaction(["forms", "photos"], mode);
+      const request = work(transaction.objectStore("forms"), transaction.objectStore("photos"));
+      transaction.oncomplete = () => resolve(request?.result);
+      transaction.onerror = () => reject(transaction.error);
+      transaction.onabort = () => reject(transaction.error);
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+// What was filled in, with the key that makes a repeated upload the same upload. Returns whether it is kept.
+export async function keepForm(owner, key, fields) {
+  return (await within("readwrite", (forms) => forms.put({ owner, key, fields, saved: Date.now() }))) !== undefined;
+}
+
+// One chosen photo. Returns whether it is kept.
+export async function keepPhoto(owner, id, file) {
+  return (await within("readwrite", (_forms, photos) => photos.put({ owner, id, file, name: file.name }))) !== undefined;
+}
+
+export function dropPhoto(id) {
+  return within("readwrite", (_forms, photos) => photos.delete(id));
+}
+
+export function dropForm(owner) {
+  return within("readwrite", (forms) => forms.delete(owner));
+}
+
+// The unfinished upload of this account: { key, fields, photos: [{ id, file, name }] }, or null.
+export async function unfinished(owner) {
+  await dropOld();
+  const form = await within("readonly", (forms) => forms.get(owner));
+  const photos = await within("readonly", (_forms, all) => all.index("owner").getAll(owner));
+  return form && photos?.length ? { key: form.key, fields: form.fields, photos } : null;
+}
+
+async function dropOld() {
+  const forms = (await within("readonly", (all) => all.getAll())) ?? [];
+  const photos = (await within("readonly", (_forms, all) => all.getAll())) ?? [];
+  const kept = new Set(forms.filter((form) => Date.now() - form.saved < KEPT_MS).map((form) => form.owner));
+  await within("readwrite", (allForms, allPhotos) => {
+    for (const form of forms) if (!kept.has(form.owner)) allForms.delete(form.owner);
+    for (const photo of photos) if (!kept.has(photo.owner)) allPhotos.delete(photo.id);
+  });
+}

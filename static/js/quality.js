@@ -1,0 +1,81 @@
+// Advice on a photo before it is sent: size, light, contrast, blur. It only advises; the server judges.
+// The measures and limits are those of diagnoses/inference/quality.py (a test holds the numbers in step): everything on
+// a copy whose long side is 200 px, on its middle three quarters, luminance Rec. 601, 0 to 255.
+
+const REFERENCE = 200;
+const MARGIN = 8; // one part in so many is left out at every border
+const CLIPPED = 250;
+const LIMITS = { longSide: 120, bright: 38, clipped: 0.2, contrast: 0.133, sharpness: 2.65 };
+
+// The code of the first limit that a photo does not meet, "" where it meets all or cannot be drawn here (HEIC).
+export async function examine(file) {
+  try {
+    const picture = await createImageBitmap(file);
+    try {
+      return fault(picture.width, picture.height, greyOf(picture));
+    } finally {
+      picture.close();
+    }
+  } catch {
+    return "";
+  }
+}
+
+// The middle of the picture at the reference scale, as luminance in rows.
+function greyOf(picture) {
+  const scale = Math.min(1, REFERENCE / Math.max(picture.width, picture.height));
+  const width = Math.max(1, Math.round(picture.width * scale));
+  const height = Math.max(1, Math.round(picture.height * scale));
+  // Halving step by step is close to averaging areas; one big step would take single pixels and look sharper.
+  let source = picture;
+  let [w, h] = [picture.width, picture.height];
+  while (w > 2 * width && h > 2 * height) {
+    [w, h] = [Math.ceil(w / 2), Math.ceil(h / 2)];
+    source = drawn(source, w, h);
+  }
+  source = drawn(source, width, height);
+  const [left, top] = [Math.floor(width / MARGIN), Math.floor(height / MARGIN)];
+  const [inner, rows] = [width - 2 * left, height - 2 * top];
+  const pixels = source.getContext("2d").getImageData(left, top, inner, rows).data;
+  const grey = new Float32Array(inner * rows);
+  for (let i = 0; i < grey.length; i += 1) {
+    grey[i] = 0.299 * pixels[4 * i] + 0.587 * pixels[4 * i + 1] + 0.114 * pixels[4 * i + 2];
+  }
+  return { grey, width: inner, height: rows };
+}
+
+function drawn(source, width, height) {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [width, height];
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingEnabled = true;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(source, 0, 0, width, height);
+  return canvas;
+}
+
+function fault(width, height, { grey, width: inner, height: rows }) {
+  const sorted = Float32Array.from(grey).sort();
+  const dark = Math.max(1, sorted[Math.floor(0.05 * (sorted.length - 1))]);
+  const bright = Math.max(1, sorted[Math.floor(0.95 * (sorted.length - 1))]);
+  if (Math.max(width, height) < LIMITS.longSide) return "too_small";
+  if (bright < LIMITS.bright) return "too_dark";
+  if (sorted.filter((value) => value >= CLIPPED).length / sorted.length > LIMITS.clipped) return "too_bright";
+  if ((bright - dark) / bright < LIMITS.contrast) return "low_contrast";
+  return laplacianVariance(grey, inner, rows, 100 / bright) < LIMITS.sharpness ? "blurred" : "";
+}
+
+// Variance of the Laplacian of the luminance in per cent of `bright` (Pech-Pacheco et al. 2000).
+function laplacianVariance(grey, width, height, factor) {
+  let [sum, squares, count] = [0, 0, 0];
+  for (let y = 1; y < height - 1; y += 1) {
+    for (let x = 1; x < width - 1; x += 1) {
+      const i = y * width + x;
+      const value = factor * (4 * grey[i] - grey[i - 1] - grey[i + 1] - grey[i - width] - grey[i + width]);
+      sum += value;
+      squares += value * value;
+      count += 1;
+    }
+  }
+  return count ? squares / count - (sum / count) ** 2 : 0;
+}
