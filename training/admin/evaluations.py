@@ -26,7 +26,7 @@ from training.services.pictures import picture_of
 
 POINTS: Final = {
     "balanced": gettext_lazy("balanced (best sum of sensitivity and specificity)"),
-    "sensitive": gettext_lazy("sensitive (95 % of the cancers of the calibration split)"),
+    "sensitive": gettext_lazy("sensitive (95 per cent of the cancers of the calibration split)"),
 }
 KINDS: Final = {"sex": gettext_lazy("Sex"), "age": gettext_lazy("Age"), "site": gettext_lazy("Site")}
 DOWNLOADS: Final = {
