@@ -13,6 +13,8 @@ from diagnoses.views import (
     media,
     photo,
     reading,
+    report,
+    sharing,
     upload,
 )
 
@@ -36,6 +38,16 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/retry/", photo.photo_retry, name="photo-retry"),
     path("photos/<uuid:photo_id>/repredict/", photo.photo_repredict, name="photo-repredict"),
     path("photos/<uuid:photo_id>/findings/", photo.photo_finding, name="photo-finding"),
+    path("photos/<uuid:photo_id>/request-review/", photo.photo_request_review, name="photo-request-review"),
+    path("photos/<uuid:photo_id>/report.pdf", report.photo_report, name="photo-report"),
+    path("photos/<uuid:photo_id>/share/", sharing.photo_share, name="photo-share"),
+    path(
+        "photos/<uuid:photo_id>/share/<uuid:link_id>/revoke/", sharing.photo_share_revoke, name="photo-share-revoke"
+    ),
+    path("s/<str:token>/", sharing.shared, name="shared"),
+    path("s/<str:token>/image/", sharing.shared_image, name="shared-image"),
+    path("s/<str:token>/heatmap/", sharing.shared_heatmap, name="shared-heatmap"),
+    path("s/<str:token>/report.pdf", sharing.shared_report, name="shared-report"),
     path("photos/<uuid:photo_id>/image/", media.photo_image, name="photo-image"),
     path("photos/<uuid:photo_id>/thumbnail/", media.photo_thumbnail, name="photo-thumbnail"),
     path("photos/<uuid:photo_id>/heatmap/", media.photo_heatmap, name="photo-heatmap"),

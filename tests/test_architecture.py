@@ -58,6 +58,7 @@ DIAGNOSES_FLOORS: Final = [
         "diagnoses.templatetags",
     ],
     ["diagnoses.result", "diagnoses.record"],
+    ["diagnoses.report"],
     [
         "diagnoses.views",
         "diagnoses.api",
@@ -248,7 +249,9 @@ def test_no_field_decides_what_is_an_image() -> None:
 
 
 # Half a gigabyte of libraries that only workers need, and two seconds of start.
-HEAVY: Final = ("tensorflow", "keras", "onnx", "onnxruntime", "jax", "pandas", "scipy", "sklearn", "matplotlib")
+HEAVY: Final = (
+    "tensorflow", "keras", "onnx", "onnxruntime", "jax", "pandas", "scipy", "sklearn", "matplotlib", "reportlab",
+)  # fmt: skip
 # Of the process itself; what it is on a quiet machine is in docs/architecture.md.
 MAX_WEB_MEGABYTES: Final = 200
 

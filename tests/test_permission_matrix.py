@@ -21,7 +21,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 from knox.models import AuthToken
 
-from accounts.models import AuditEntry, ConsentText, Notification, Role, User
+from accounts.models import AuditEntry, Consent, ConsentText, Notification, Purpose, Role, User
 from diagnoses.models import (
     BackupRecord,
     Classifier,
@@ -137,6 +137,20 @@ TABLE: Final[dict[str, Row]] = {
     "about": page(GET=EVERYBODY),
     # Anybody may change what they read in; without a language there is nothing to do.
     "switch-language": page(POST=(400, 400, 400, 400, 400, 400)),
+    "account": page(GET=SIGNED_IN),
+    "account-profile": page(GET=SIGNED_IN, POST=SIGNED_IN_SENT_ON),
+    "account-privacy": page(GET=SIGNED_IN, POST=(LOGIN, 400, 400, 400, 400, LOGIN)),
+    # Patients who have agreed and clinicians are not asked.
+    "consent": page(GET=SIGNED_IN_SENT_ON, POST=SIGNED_IN_SENT_ON),
+    "account-notifications": page(GET=SIGNED_IN, POST=SIGNED_IN_SENT_ON),
+    "account-notification-count": page(GET=SIGNED_IN),
+    "account-notification": Row(
+        {"GET": (LOGIN, GONE, 404, 404, 404, LOGIN)}, NOBODY, {"notification_id": "notification"}
+    ),
+    "account-looks": page(GET=SIGNED_IN),
+    "account-export": page(GET=SIGNED_IN, POST=SIGNED_IN),
+    "account-erase": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
+    "account-erased": page(GET=EVERYBODY),
     "lesion-list": page(GET=SIGNED_IN),
     "lesion-new": page(GET=SIGNED_IN, POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
     "photos-move": page(POST=(LOGIN, 422, 422, 422, 422, LOGIN)),
@@ -169,6 +183,17 @@ TABLE: Final[dict[str, Row]] = {
     "photo-retry": photo_page(POST=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
     "photo-repredict": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "photo-finding": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),
+    "photo-request-review": photo_page(POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
+    "photo-report": photo_page(GET=SEES_PHOTO),
+    "photo-share": photo_page(GET=OWNER_PAGE, POST=(LOGIN, 422, 404, 403, 403, LOGIN)),
+    "photo-share-revoke": Row(
+        {"POST": (LOGIN, GONE, 404, 403, 403, LOGIN)}, NOBODY, {"photo_id": "photo", "link_id": "link"}
+    ),
+    # Behind a share link nobody is anybody; what an address opens is tested in tests/diagnoses/test_sharing.py.
+    "shared": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
+    "shared-image": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
+    "shared-heatmap": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
+    "shared-report": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     # --- Health: for load balancers, who sign in nowhere
     "health-live": page(GET=EVERYBODY),
     "health-ready": page(GET=(503, 503, 503, 503, 503, 503)),
@@ -281,6 +306,8 @@ def world(db: None) -> dict[str, Any]:
         "deactivated": User.objects.create_user("gone@example.org", "correct horse", role=Role.ADMINISTRATOR),
     }
     owner = people["owner"]
+    for patient in (owner, people["other"]):
+        Consent.objects.create(user=patient, text=ConsentText.objects.get(purpose=Purpose.DIAGNOSIS))
     classifier = Classifier.objects.create(
         version="v1", sha256="c" * 64, manifest={}, stage=Classifier.Stage.LIVE, promoted=timezone.now()
     )
@@ -320,17 +347,17 @@ def world(db: None) -> dict[str, Any]:
     link = ShareLink.objects.create(
         photo=photo, token_sha256="e" * 64, made_by=owner, expires=timezone.now() + timedelta(days=1)
     )
-    notification = Notification.objects.create(
-        user=owner, kind=Notification.Kind.RESULT, subject=f"photo:{photo.pk}", path="/", key="result"
-    )
     text = ConsentText.objects.create(purpose="training", version=99, text_kk="kk", text_ru="ru", text_en="en")
     backup = BackupRecord.objects.create()
     email = EmailAddress.objects.create(user=owner, email=owner.email, primary=True, verified=True)
+    told = Notification.objects.create(
+        user=owner, kind="result", subject=f"photo:{photo.pk}", path="/about/", key="matrix", data={"spot": lesion.name}
+    )
     objects: dict[str, Any] = {
         "photo": photo.pk, "lesion": lesion.pk, "classifier": classifier.pk, "known": known.pk, "worker": worker.pk,
         "prediction": prediction.pk, "finding": finding.pk, "email": email.pk, "owner": owner.pk,
         "reference": reference.pk, "index": index.pk, "alarm": alarm.pk, "reading": reading.pk,
-        "reminder": reminder.pk, "link": link.pk, "notification": notification.pk, "consent_text": text.pk,
+        "reminder": reminder.pk, "link": link.pk, "notification": told.pk, "consent_text": text.pk,
         "backup": backup.pk,
         "entry": AuditEntry.objects.latest("pk").pk, "zero": 0, "word": "word", "app": "diagnoses",
     }  # fmt: skip

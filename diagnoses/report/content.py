@@ -32,7 +32,7 @@ from diagnoses.templatetags.words import (
     site_name,
     truth_source,
 )
-from diagnoses.texts import SAFETY_NET, failure
+from diagnoses.texts import failure
 from diagnoses.verdict import Stage, Verdict, answer_words, management_words
 
 QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR)
@@ -175,7 +175,7 @@ def _advice_texts(advice: Advice) -> Iterator[Text]:
     yield Text(advice.detail)
     for reason in advice.reasons:
         yield Text(f"{reason.why} {reason.remedy}")
-    yield Text(str(SAFETY_NET), Style.QUIET)
+    yield Text(_("If the spot changes, bleeds or worries you, see a doctor, whatever this report says."), Style.QUIET)
 
 
 def _verdict(result: Result) -> Iterator[Block]:
@@ -302,7 +302,7 @@ def _history(history: PhotoHistory | None) -> Iterator[Block]:
     yield Text(_("What the patient says of the spot"), Style.HEADING)
     rows = [(_field_name(PhotoHistory, "duration"), str(history.get_duration_display()) if history.duration else "")]
     rows += [(_field_name(PhotoHistory, name), _yes_or_no(getattr(history, name))) for name in QUESTIONS]
-    rows.append((_field_name(PhotoHistory, "note"), history.note))
+    rows.append((_("In the patient’s own words"), history.note))
     yield Facts(tuple(row for row in rows if row[1]))
     yield Text(_("7-point checklist: %(score)d of 10 points") % {"score": history.checklist_score}, Style.STRONG)
     yield Text(
@@ -344,7 +344,7 @@ def _origin(photo: Photo, result: Result) -> Iterator[Block]:
             "Teri is no medical device, and this report is not a diagnosis. Teri compares a picture with eight "
             "diagnoses it has learned, knows no others, and can be wrong, also when it seems sure. It learned from "
             "dermatoscope pictures, most of them of lighter skin; on ordinary photos and on darker skin it is less "
-            "reliable. If a spot changes, bleeds or worries you, see a doctor, whatever this report says."
+            "reliable."
         ),
         Style.QUIET,
     )

@@ -199,14 +199,14 @@ def _opening(block: Opening, styles: dict[Style, ParagraphStyle]) -> Table:
         left.append(_words(_("The picture could not be read."), styles[Style.QUIET]))
     else:
         left.append(_image(photo, PICTURE_HEIGHT))
+    gap = 8 * mm
+    right: list[Flowable] = [_facts(block.facts, WIDTH - PICTURE_WIDTH - gap, styles)]
     if heatmap is not None:
-        left += [
+        right += [
             Spacer(1, 3 * mm),
             _image(heatmap, SMALL_PICTURE_HEIGHT),
             _words(_("Coloured: where in the picture the answer comes from."), styles[Style.QUIET]),
         ]
-    gap = 8 * mm
-    right = _facts(block.facts, WIDTH - PICTURE_WIDTH - gap, styles)
     return Table(
         [[left, "", right]],
         colWidths=[PICTURE_WIDTH, gap, WIDTH - PICTURE_WIDTH - gap],

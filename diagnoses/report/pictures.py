@@ -13,6 +13,9 @@ logger = logging.getLogger(__name__)
 LONGEST_SIDE: Final = 1400
 """Pixels. Printed 8 cm wide that is 440 dots per inch; a report stays well below a megabyte."""
 
+SMALL_SIDE: Final = 600
+"""Pixels of the heatmap's picture: it is printed small, and is coarse anyway."""
+
 HEATMAP_STRENGTH: Final = 0.75
 """How much of the heatmap covers the photo, as on the page."""
 
@@ -39,6 +42,7 @@ def heatmap_picture(photo_name: str | None, heatmap_name: str | None) -> ReportP
     picture, heatmap = _open(photo_name), _open(heatmap_name, mode="RGBA")
     if picture is None or heatmap is None:
         return None
+    picture.thumbnail((SMALL_SIDE, SMALL_SIDE), Image.Resampling.LANCZOS)
     heatmap = heatmap.resize(picture.size, Image.Resampling.BILINEAR)
     strength = heatmap.getchannel("A").point([round(level * HEATMAP_STRENGTH) for level in range(256)])
     picture.paste(heatmap.convert("RGB"), mask=strength)

@@ -11,62 +11,38 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from diagnoses.advice import advice_on
-from diagnoses.figures import figures_behind
-from diagnoses.forms import FindingForm
-from diagnoses.inference.assessment import Gate
-from diagnoses.models import Classifier, Photo, Prediction
+from accounts.models import Language, User
+from diagnoses.forms.readings import HistopathologyForm
+from diagnoses.models import Classifier, Finding, Photo
 from diagnoses.services import delete_photo, record_finding, repredict_photo, retry_photo, view_photo
-from diagnoses.taxonomy import Diagnosis
-from diagnoses.texts import SAFETY_NET, failure
+from diagnoses.services.news import photo_opened
+from diagnoses.services.readings import role_in
+from diagnoses.services.reviews import request_review
 from diagnoses.views.access import SignedInRequest, signed_in, visible_photo
-from diagnoses.views.state import bars, score_steps, waiting
+from diagnoses.views.state import state_context
 
 SIBLINGS_SHOWN = 6  # earlier photos of the same spot beside this one; a row of thumbnails
 
 
 def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
-    """What the state of a photo needs to be drawn, on its page and in the fragment.
-
-    An answer to a picture that was refused is kept for clinicians: for a patient there is no `prediction` here, so that
-    no template can show it by mistake.
-    """
-    prediction = photo.prediction
+    """What the state of a photo needs to be drawn, on its page and in the fragment; see `state_context`."""
     reviews = request.user.sees_all_patients
-    answer = prediction if prediction is not None and (reviews or not prediction.is_refused) else None
-    context: dict[str, Any] = {
-        "photo": photo,
-        "ground_truth": photo.ground_truth,
+    return {
+        **state_context(photo, for_clinician=reviews),
         "is_owner": photo.owner_id == request.user.pk,
         "reviews": reviews,
+        "may_read": _may_read(request.user, photo),
+        "image_url": reverse("photo-image", args=[photo.pk]),
+        "heatmap_url": reverse("photo-heatmap", args=[photo.pk]),
+        "report_url": reverse("photo-report", args=[photo.pk]),
     }
-    if photo.is_waiting:
-        context["waiting"] = waiting(photo)
-        context["earlier"] = answer  # a photo that is analysed again keeps the answer it has until then
-    elif photo.status == Photo.Status.FAILED:
-        context["failure"] = failure(photo.failure_code)
-        context["earlier"] = answer  # a second analysis that failed takes nothing back
-    elif prediction is not None:
-        context["advice"] = advice_on(photo, prediction)
-        context["safety_net"] = SAFETY_NET
-        if answer is not None:
-            context |= _answer(photo, answer)
-    return context
 
 
-def _answer(photo: Photo, prediction: Prediction) -> dict[str, Any]:
-    """What the classifier said, for those who may read it."""
-    truth = photo.ground_truth
-    return {
-        "prediction": prediction,
-        "assessed": prediction.assessed,
-        "uncertain": prediction.assessed is not None and not prediction.assessed.gate(Gate.CERTAINTY).passed,
-        "bars": bars(prediction),
-        "score_steps": score_steps(prediction.score),
-        "diagnosis": Diagnosis(prediction.diagnosis),
-        "figures": figures_behind(prediction),
-        "agrees": truth is not None and truth.diagnosis == prediction.diagnosis,
-    }
+def _may_read(user: User, photo: Photo) -> bool:
+    """Whether a clinician is waited for who could be this one."""
+    if not user.sees_all_patients or photo.owner_id == user.pk or not role_in(photo.review_state):
+        return False
+    return not photo.readings.recorded().filter(reader=user).exists()
 
 
 @require_safe
@@ -75,17 +51,19 @@ def photo(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """A photo and what is known of it. A look by anybody but the owner is audited, once per page."""
     shown = visible_photo(request, photo_id, for_display=True)
     view_photo(photo=shown, by=request.user)
+    photo_opened(photo=shown, by=request.user)
     return render(request, "diagnoses/photo.html", _page(request, shown))
 
 
-def _page(request: SignedInRequest, shown: Photo, finding_form: FindingForm | None = None) -> dict[str, Any]:
+def _page(request: SignedInRequest, shown: Photo, form: HistopathologyForm | None = None) -> dict[str, Any]:
     context = _context(request, shown)
+    context["languages"] = Language.choices
     if shown.lesion_id is not None:
         siblings = Photo.objects.visible_to(request.user).filter(lesion_id=shown.lesion_id).exclude(pk=shown.pk)
         context["siblings"] = list(siblings.order_by("-created", "-pk")[:SIBLINGS_SHOWN])
     context["findings"] = list(shown.findings.all())
     if request.user.sees_all_patients:
-        context["finding_form"] = finding_form or FindingForm()
+        context["histopathology_form"] = form or HistopathologyForm()
         predictions = list(shown.predictions.select_related("classifier"))
         context["other_predictions"] = [each for each in predictions if each.pk != shown.prediction_id]
         live = Classifier.objects.live()
@@ -111,6 +89,8 @@ def photo_status(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
         return render(request, "diagnoses/partials/gone.html")
     if not request.htmx:
         return redirect("photo", photo_id=photo_id)
+    if not shown.is_waiting:
+        photo_opened(photo=shown, by=request.user)  # the person is watching: no e-mail needs to tell them
     return render(request, "diagnoses/partials/state.html", {**_context(request, shown), "fragment": True})
 
 
@@ -151,13 +131,28 @@ def photo_repredict(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photo_finding(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """A clinician says what the lesion is. For patients this address does not exist."""
+    """A clinician enters what a pathologist found. For patients this address does not exist.
+
+    What a clinician sees in a photo is recorded by reading it, where the prediction is not in sight.
+    """
     shown = visible_photo(request, photo_id, for_display=True)
     if not request.user.sees_all_patients:
         raise Http404
-    form = FindingForm(request.POST)
+    form = HistopathologyForm(request.POST)
     if not form.is_valid():
         return render(request, "diagnoses/photo.html", _page(request, shown, form), status=422)
-    record_finding(photo=shown, by=request.user, **form.cleaned_data)
-    messages.success(request, _("Your finding has been recorded."))
+    record_finding(photo=shown, by=request.user, source=Finding.Source.HISTOPATHOLOGY, **form.cleaned_data)
+    messages.success(request, _("The histopathology has been recorded, and the patient is told."))
     return redirect(reverse("photo", args=[photo_id]) + "#findings")
+
+
+@require_POST
+@signed_in
+def photo_request_review(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """The patient asks clinicians to look at the photo; asking twice is asking once."""
+    shown = visible_photo(request, photo_id)
+    if shown.owner_id != request.user.pk:
+        raise PermissionDenied(_("Only the person whose photo it is can ask for a review."))
+    if request_review(photo=shown, by=request.user):
+        messages.success(request, _("Clinicians have been asked to look at this photo. You are told when they have."))
+    return redirect(reverse("photo", args=[photo_id]) + "#review")

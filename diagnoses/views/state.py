@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.inference.assessment import SCORE_MAX, SCORE_MIN
-from diagnoses.models import Classifier, Photo, Prediction, Worker
-from diagnoses.taxonomy import CODES, Diagnosis
-from diagnoses.texts import DIAGNOSIS_NAMES
+from diagnoses.models import Classifier, Photo, Worker
+from diagnoses.result import result_of
+from diagnoses.texts import SAFETY_NET, failure
 
 # Seconds waited -> milliseconds to the next look: eager while an answer is due within a second or two, patient later.
 POLL_STEPS: Final = ((10, 700), (60, 2_000), (600, 5_000))
@@ -78,36 +77,40 @@ def waiting(photo: Photo) -> Waiting:
     return Waiting("queued", _("In the queue"), _("Your photo is safe and next in line to be analysed."), seconds)
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One of the eight probabilities as the page draws it."""
+def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
+    """What the state of a photo needs to be drawn: on its page, in the fragment and behind a shared link.
 
-    code: str
-    name: str | Promise
-    probability: float
-    cancer: bool
-    top: bool
-
-
-def bars(prediction: Prediction) -> list[Bar]:
-    """All eight, the likeliest first; equal ones in ISIC order."""
-    ranked = sorted(zip(CODES, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
-    return [
-        Bar(code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis)
-        for code, probability in ranked
-    ]
-
-
-@dataclass(frozen=True)
-class ScoreStep:
-    """One of the ten steps of the score as the page draws them; `x` in hundredths of the width."""
-
-    x: int
-    reached: bool
-
-
-def score_steps(score: int | None) -> list[ScoreStep]:
-    """The ten steps, those up to the score reached; none without a score."""
-    if score is None:
-        return []
-    return [ScoreStep((step - SCORE_MIN) * 10, step <= score) for step in range(SCORE_MIN, SCORE_MAX + 1)]
+    An answer to a picture that was refused is kept for clinicians: for anybody else there is no `prediction` here, so
+    that no template can show it by mistake.
+    """
+    result = result_of(photo, for_clinician=for_clinician)
+    earlier = photo.prediction
+    if earlier is not None and earlier.is_refused and not for_clinician:
+        earlier = None
+    context: dict[str, Any] = {
+        "photo": photo,
+        "ground_truth": result.truth,
+        "verdict": result.verdict,
+        "advice": result.advice,
+        "by_clinician": result.by_clinician,
+        "safety_net": SAFETY_NET,
+        "agrees": result.agrees,
+    }
+    if photo.is_waiting:
+        context["waiting"] = waiting(photo)
+        context["earlier"] = earlier  # a photo that is analysed again keeps the answer it has until then
+    elif photo.status == Photo.Status.FAILED:
+        context["failure"] = failure(photo.failure_code)
+        context["earlier"] = earlier  # a second analysis that failed takes nothing back
+    if result.answer is not None:
+        answer = result.answer
+        context |= {
+            "prediction": answer.prediction,
+            "assessed": answer.assessed,
+            "uncertain": answer.uncertain,
+            "bars": answer.bars,
+            "score_steps": answer.score_steps,
+            "diagnosis": answer.diagnosis,
+            "figures": answer.figures,
+        }
+    return context

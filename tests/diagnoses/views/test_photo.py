@@ -343,7 +343,7 @@ def test_every_look_by_a_clinician_is_on_record_and_the_owners_are_not(
 # --- Findings
 
 
-def test_a_clinician_records_a_finding_and_the_patient_reads_it(
+def test_a_clinician_enters_histopathology_and_the_patient_reads_it(
     browser: Client,
     clinician: User,
     patient: User,
@@ -353,20 +353,28 @@ def test_a_clinician_records_a_finding_and_the_patient_reads_it(
 ) -> None:
     photo = predict(make_photo(patient))
     doctor = sign_in(clinician)
-    assert "Record a finding" in page(doctor, photo)
-    assert "Record a finding" not in page(browser, photo)
-    response = doctor.post(
-        url("photo-finding", photo), {"diagnosis": "BKL", "source": "clinician", "note": "<script>x</script>"}
-    )
+    assert "Enter histopathology" in page(doctor, photo)
+    assert "Enter histopathology" not in page(browser, photo)
+    response = doctor.post(url("photo-finding", photo), {"diagnosis": "BKL", "note": "<script>x</script>"})
     assert response.headers["Location"] == url("photo", photo) + "#findings"
     finding = Finding.objects.get()
     assert (finding.diagnosis, finding.recorded_by, finding.prediction) == ("BKL", clinician, photo.prediction)
+    assert finding.source == Finding.Source.HISTOPATHOLOGY
     html = page(browser, photo)
     assert "Benign keratosis" in html
     assert "&lt;script&gt;x" in html
     assert "<script>x" not in html
     # Patients read what was found, not by whom.
     assert str(clinician) not in html
+
+
+def test_what_a_clinician_sees_in_a_photo_is_not_recorded_beside_the_prediction(
+    clinician: User, patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], sign_in: SignIn
+) -> None:
+    """A source that is sent along changes nothing: this door is for histopathology, readings have one of their own."""
+    photo = predict(make_photo(patient))
+    sign_in(clinician).post(url("photo-finding", photo), {"diagnosis": "BKL", "source": "clinician"})
+    assert Finding.objects.get().source == Finding.Source.HISTOPATHOLOGY
 
 
 def test_the_newest_histopathology_counts(
@@ -381,7 +389,7 @@ def test_the_newest_histopathology_counts(
 
 
 @pytest.mark.parametrize(
-    "form", [{}, {"diagnosis": "UNK", "source": "clinician"}, {"diagnosis": "MEL", "source": "dataset"}]
+    "form", [{}, {"diagnosis": "UNK"}, {"note": "a note alone"}, {"diagnosis": "MEL", "note": "x" * 2001}]
 )
 def test_half_a_finding_is_not_recorded(
     form: dict[str, str], clinician: User, patient: User, make_photo: MakePhoto, sign_in: SignIn
@@ -395,6 +403,6 @@ def test_half_a_finding_is_not_recorded(
 def test_patients_record_no_findings_not_even_on_their_own(
     browser: Client, patient: User, make_photo: MakePhoto
 ) -> None:
-    response = browser.post(url("photo-finding", make_photo(patient)), {"diagnosis": "NV", "source": "clinician"})
+    response = browser.post(url("photo-finding", make_photo(patient)), {"diagnosis": "NV"})
     assert response.status_code == 404
     assert not Finding.objects.exists()
