@@ -102,6 +102,10 @@ def photo_api(**by_method: Expected) -> Row:
     return Row(by_method, API_NOT_SO, {"photo_id": "photo"})
 
 
+def lesion_api(**by_method: Expected) -> Row:
+    return Row(by_method, API_NOT_SO, {"lesion_id": "lesion"})
+
+
 def account(get: Expected, post: Expected = NOBODY, other: Expected = NOBODY, **arguments: str) -> Row:
     """A page of allauth, which takes PUT for POST where it takes POST."""
     return Row({"GET": get, "POST": post} | ({} if post == NOBODY else {"PUT": post}), other, arguments)
@@ -206,7 +210,25 @@ TABLE: Final[dict[str, Row]] = {
     "api-photo-image": photo_api(GET=API_SEES),
     "api-photo-thumbnail": photo_api(GET=API_SEES),
     "api-photo-heatmap": photo_api(GET=API_SEES),
+    "api-photo-history": photo_api(POST=(401, 400, 404, 403, 403, 401)),
+    "api-photo-review": photo_api(GET=API_SEES, POST=(401, 409, 404, 403, 403, 401)),
+    "api-photo-readings": photo_api(GET=(401, 403, 404, 200, 200, 401), POST=(401, 403, 404, 201, 409, 401)),
+    "api-photo-reading-blind": photo_api(POST=(401, 403, 404, 400, 404, 401)),
+    "api-photo-reading-final": photo_api(POST=(401, 403, 404, 400, 404, 401)),
+    "api-photo-share-links": photo_api(GET=(401, 200, 404, 403, 403, 401), POST=(401, 400, 404, 403, 403, 401)),
+    "api-photo-share-link": Row(
+        {"DELETE": (401, 204, 404, 403, 403, 401)}, API_NOT_SO, {"photo_id": "photo", "link_id": "link"}
+    ),
     "api-lesions": api(GET=API_ALL, POST=(401, 400, 400, 400, 400, 401)),
+    "api-lesion": lesion_api(GET=API_SEES, PUT=(401, 400, 404, 403, 403, 401), DELETE=(401, 204, 404, 403, 403, 401)),
+    "api-lesion-reminder": lesion_api(
+        GET=(401, 200, 404, 403, 403, 401),
+        POST=(401, 400, 404, 403, 403, 401),
+        DELETE=(401, 204, 404, 403, 403, 401),
+    ),
+    "api-notifications": api(GET=API_ALL),
+    "api-notifications-read": api(POST=API_ALL),
+    "api-account-export": api(GET=API_ALL),
     "api-schema": page(GET=EVERYBODY),
     "api-docs": page(GET=EVERYBODY),
     "api-nothing": Row({}, NOT_THERE),

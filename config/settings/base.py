@@ -370,7 +370,11 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"DiagnosisCode": "diagnoses.models.fields.DIAGNOSIS_CHOICES"},
+    "ENUM_NAME_OVERRIDES": {
+        "DiagnosisCode": "diagnoses.models.fields.DIAGNOSIS_CHOICES",
+        "ReviewState": "diagnoses.models.photo.Photo.ReviewState",
+        "ReadingAnswer": "diagnoses.models.reading.Reading.Answer",
+    },
 }
 
 # --- Security headers ----------------------------------------------------------------------------------------------

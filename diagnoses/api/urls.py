@@ -2,9 +2,11 @@
 
 from django.urls import path, re_path
 
+from diagnoses.api.views.account import ExportView, NotificationsView, ReadNotificationsView
 from diagnoses.api.views.docs import DocsView, SchemaView
 from diagnoses.api.views.findings import FindingsView
-from diagnoses.api.views.lesions import LesionsView
+from diagnoses.api.views.histories import HistoryView
+from diagnoses.api.views.lesions import LesionDetailView, LesionReminderView, LesionsView
 from diagnoses.api.views.photos import (
     PhotoDetailView,
     PhotoHeatmapView,
@@ -14,6 +16,8 @@ from diagnoses.api.views.photos import (
     PhotoThumbnailView,
 )
 from diagnoses.api.views.problems import NoSuchAddress
+from diagnoses.api.views.reviews import BlindAnswerView, FinalAnswerView, ReadingsView, ReviewView
+from diagnoses.api.views.sharing import ShareLinksView, ShareLinkView
 from diagnoses.api.views.tokens import TokenView
 
 urlpatterns = [
@@ -25,7 +29,19 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/image/", PhotoImageView.as_view(), name="api-photo-image"),
     path("photos/<uuid:photo_id>/thumbnail/", PhotoThumbnailView.as_view(), name="api-photo-thumbnail"),
     path("photos/<uuid:photo_id>/heatmap/", PhotoHeatmapView.as_view(), name="api-photo-heatmap"),
+    path("photos/<uuid:photo_id>/history/", HistoryView.as_view(), name="api-photo-history"),
+    path("photos/<uuid:photo_id>/review/", ReviewView.as_view(), name="api-photo-review"),
+    path("photos/<uuid:photo_id>/readings/", ReadingsView.as_view(), name="api-photo-readings"),
+    path("photos/<uuid:photo_id>/readings/blind/", BlindAnswerView.as_view(), name="api-photo-reading-blind"),
+    path("photos/<uuid:photo_id>/readings/final/", FinalAnswerView.as_view(), name="api-photo-reading-final"),
+    path("photos/<uuid:photo_id>/share-links/", ShareLinksView.as_view(), name="api-photo-share-links"),
+    path("photos/<uuid:photo_id>/share-links/<uuid:link_id>/", ShareLinkView.as_view(), name="api-photo-share-link"),
     path("lesions/", LesionsView.as_view(), name="api-lesions"),
+    path("lesions/<uuid:lesion_id>/", LesionDetailView.as_view(), name="api-lesion"),
+    path("lesions/<uuid:lesion_id>/reminder/", LesionReminderView.as_view(), name="api-lesion-reminder"),
+    path("notifications/", NotificationsView.as_view(), name="api-notifications"),
+    path("notifications/read/", ReadNotificationsView.as_view(), name="api-notifications-read"),
+    path("account/export/", ExportView.as_view(), name="api-account-export"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(), name="api-docs"),
     # Last: whatever is left is a 404 in this API's own form, and never a redirect that loses the body of a POST.
