@@ -8,13 +8,14 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class Purpose(models.TextChoices):
     """What photos of a person may be used for."""
 
-    DIAGNOSIS = "diagnosis", _("Diagnosis")
-    TRAINING = "training", _("Training of classifiers")
+    DIAGNOSIS = "diagnosis", pgettext_lazy("what photos are used for", "Diagnosis")
+    TRAINING = "training", pgettext_lazy("what photos are used for", "Training of classifiers")
 
 
 class ConsentTextQuerySet(models.QuerySet["ConsentText"]):

@@ -35,7 +35,7 @@ class Lesion(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="lesions")
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(pgettext_lazy("of a thing", "name"), max_length=100)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
     # Where on a drawing: shares of its width and height from the upper left, 0 to 1. All three or none.
     body_view = models.CharField(_("side of the body"), max_length=5, choices=BodyView.choices, blank=True)

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from diagnoses.models import ContentHashField, DiagnosisField
 from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
@@ -13,7 +14,7 @@ from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
 class Dataset(models.Model):
     """A sealed data set: rows only come into being together, by an import or as a new version, and never change."""
 
-    name = models.CharField(_("name"), max_length=100, unique=True)
+    name = models.CharField(pgettext_lazy("of a thing", "name"), max_length=100, unique=True)
     previous = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="versions", verbose_name=_("made from")
     )

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from training.models.dataset import Dataset
 from training.models.job import Job
@@ -15,7 +16,7 @@ class DatasetImport(Job):
         ISIC_CLI = "isic-cli", _("isic-cli download")
         CONFIRMED_PHOTOS = "photos", _("Confirmed photos of consenting patients")
 
-    name = models.CharField(_("name"), max_length=100)
+    name = models.CharField(pgettext_lazy("of a thing", "name"), max_length=100)
     layout = models.CharField(_("layout"), max_length=10, choices=Layout.choices, default=Layout.ISIC2019)
     # Paths under the configured data folder (TRAINING_DATA_DIR); uploads are "upload:" and a name on the storage.
     images = models.CharField(
