@@ -16,11 +16,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from diagnoses import bodymap
-from diagnoses.advice import Advice, advice_on
-from diagnoses.inference.assessment import Decision
+from diagnoses.advice import Advice
 from diagnoses.models import BodyView, Lesion, Photo, Reminder
 from diagnoses.models.fields import SITE_CHOICES
-from diagnoses.verdict import advice_of, verdict_on
+from diagnoses.result import current_advice
 
 MANIFEST: Final = "prediction__classifier__manifest"
 """Never shown here, and larger than all the rest of a row."""
@@ -87,19 +86,6 @@ class Site:
 def day_of(moment: datetime, first: datetime) -> int:
     """Which day of a follow-up a moment is: whole calendar days since the first photo, which is Day 0."""
     return (timezone.localdate(moment) - timezone.localdate(first)).days
-
-
-def current_advice(photo: Photo) -> Advice | None:
-    """What to do next about a photo: what clinicians say where they have said it, else what the picture says."""
-    of_picture = None
-    if photo.status == Photo.Status.PREDICTED and photo.prediction is not None:
-        of_picture = advice_on(photo, photo.prediction)
-    of_clinicians = advice_of(verdict_on(photo))
-    if of_clinicians is None:
-        return of_picture
-    # "Within days" is not taken back by "soon".
-    urgent = of_picture is not None and of_picture.kind == Decision.URGENT and of_clinicians.is_strong
-    return of_picture if urgent else of_clinicians
 
 
 def spots_of(owner: User) -> list[Spot]:

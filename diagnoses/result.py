@@ -74,7 +74,7 @@ class Result:
 def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
     """What may be told of `photo`; `for_clinician` includes the answer to a picture that was refused."""
     verdict = verdict_on(photo)
-    analysed = photo.prediction if photo.status == Photo.Status.PREDICTED else None
+    analysed = _analysed(photo)
     advice, by_clinician = _advice(photo, analysed, verdict)
     told = analysed is not None and (for_clinician or not analysed.is_refused)
     return Result(
@@ -85,6 +85,16 @@ def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
         answer=_answer(analysed) if analysed is not None and told else None,
         truth=photo.ground_truth,
     )
+
+
+def current_advice(photo: Photo) -> Advice | None:
+    """What to do next about a photo, for lists: as `Result.advice`."""
+    return _advice(photo, _analysed(photo), verdict_on(photo))[0]
+
+
+def _analysed(photo: Photo) -> Prediction | None:
+    """The answer that stands; none while the photo waits for another one or after that failed."""
+    return photo.prediction if photo.status == Photo.Status.PREDICTED else None
 
 
 def _advice(photo: Photo, analysed: Prediction | None, verdict: Verdict) -> tuple[Advice | None, bool]:

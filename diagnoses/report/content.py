@@ -275,7 +275,7 @@ def _points(figures: Figures) -> FigureTable:
     measures: Sequence[tuple[str, str]] = (
         (_("Cancers found (sensitivity)"), "sensitivity"),
         (_("Melanomas found (sensitivity for melanoma)"), "melanoma_sensitivity"),
-        (_("Others left alone (specificity)"), "specificity"),
+        (_("Harmless spots not sent to a doctor (specificity)"), "specificity"),
     )
     return FigureTable(
         head=(

@@ -123,7 +123,7 @@ def _numbered(left: str) -> Callable[..., Canvas]:
 
         def showPage(self) -> None:
             self._pages.append(dict(self.__dict__))
-            self._startPage()
+            self._startPage()  # type: ignore[attr-defined]  # its stubs leave it out
 
         def save(self) -> None:
             for number, page in enumerate(self._pages, start=1):

@@ -22,11 +22,12 @@ def qr_code(text: str) -> QrCode:
     code = QRCode(None, QRErrorCorrectLevel.M)
     code.addData(text)
     code.make()
-    count = code.getModuleCount()
+    modules: list[list[bool]] = code.modules
+    count = len(modules)
     dark = (
         f"M{column + QUIET_ZONE} {row + QUIET_ZONE}h1v1h-1z"
         for row in range(count)
         for column in range(count)
-        if code.isDark(row, column)
+        if modules[row][column]
     )
     return QrCode(count + 2 * QUIET_ZONE, "".join(dark))

@@ -48,6 +48,8 @@ from diagnoses.services.reminders import (
     send_due_reminders,
     set_reminder,
 )
+from diagnoses.services.reviews import request_review
+from diagnoses.services.sharing import make_share_link, open_shared, revoke_share_link
 
 __all__ = [
     "BodyPlace",
@@ -71,7 +73,9 @@ __all__ = [
     "end_reminder",
     "fail_photo",
     "fault_found",
+    "make_share_link",
     "move_photos",
+    "open_shared",
     "promote_classifier",
     "recognise_photos",
     "record_blind",
@@ -84,8 +88,10 @@ __all__ = [
     "release_photo",
     "reminder_refusal",
     "repredict_photo",
+    "request_review",
     "request_second_reading",
     "retry_photo",
+    "revoke_share_link",
     "send_due_reminders",
     "set_reminder",
     "settle_alone",

@@ -16,7 +16,8 @@ from diagnoses.forms import MovePhotosForm
 from diagnoses.models import Lesion, Photo, Reminder
 from diagnoses.models.reminder import MONTHS
 from diagnoses.paging import Order, page_of
-from diagnoses.record import MANIFEST, Spot, by_site, current_advice, day_of, drawings, span_of, spots_of
+from diagnoses.record import MANIFEST, Spot, by_site, day_of, drawings, span_of, spots_of
+from diagnoses.result import current_advice
 from diagnoses.services import Refusal, reminder_refusal, view_lesion
 from diagnoses.services.reminders import months_later
 from diagnoses.texts import SAFETY_NET

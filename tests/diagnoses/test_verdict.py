@@ -180,7 +180,7 @@ def test_months_after(day: date, months: int, expected: date) -> None:
     ("answer", "words"), [("cannot-say", "cannot say from it what the spot is"), ("unusable", "cannot use it")]
 )
 def test_an_answer_without_a_diagnosis(answer: str, words: str, photo: Photo, patient: User, clinician: User) -> None:
-    months = {"monitor_months": 3} if answer == "cannot-say" else {}
+    months: dict[str, Any] = {"monitor_months": 3} if answer == "cannot-say" else {}
     read(photo, clinician, answer, management="" if answer == "unusable" else "monitor", **months)
     html = html_for(patient, photo)
     assert words in html
@@ -201,7 +201,7 @@ def test_within_days_is_not_taken_back_by_soon(
 def test_nobody_waits_with_a_cancer_whatever_was_said_before(
     management: str, photo: Photo, patient: User, clinician: User
 ) -> None:
-    months = {"monitor_months": 12} if management == "monitor" else {}
+    months: dict[str, Any] = {"monitor_months": 12} if management == "monitor" else {}
     read(photo, clinician, management=management, **months)
     record_finding(photo=fresh(photo), by=clinician, diagnosis="MEL", source="histopathology")
     result = result_of(fresh(photo))
@@ -242,3 +242,23 @@ def test_a_clinician_is_sent_to_the_reading_until_they_have_read(photo: Photo, p
     assert "Read this photo" not in html_for(patient, photo)
     read(photo, clinician)
     assert "Read this photo" not in html_for(clinician, photo)
+
+
+def test_lists_do_not_tell_to_wait_with_what_should_be_examined(photo: Photo, patient: User, clinician: User) -> None:
+    client = Client()
+    client.force_login(patient)
+    assert "badge--monitor" in client.get(reverse("photo-list")).content.decode()
+    read(photo, clinician, management="refer")
+    html = client.get(reverse("photo-list")).content.decode()
+    assert "badge--monitor" not in html and 'badge--soon">See a doctor soon<' in html
+
+
+def test_lists_say_so_in_a_constant_number_of_queries(
+    patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, django_assert_max_num_queries: Any
+) -> None:
+    client = Client()
+    client.force_login(patient)
+    for _ in range(6):
+        read(predict(make_photo(patient)), clinician, "MEL", management="refer")
+    with django_assert_max_num_queries(14):
+        client.get(reverse("photo-list"))
