@@ -5,7 +5,6 @@ from dataclasses import fields
 from typing import Any, Final
 
 from django import forms
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from diagnoses.models import PhotoHistory
@@ -13,7 +12,7 @@ from diagnoses.services import HistoryAnswers
 
 YES_NO: Final = [("yes", _("Yes")), ("no", _("No")), ("", _("I do not know"))]
 
-QUESTIONS: Final[dict[str, str | Promise]] = {
+QUESTIONS: Final = {
     "change_size": _("Has it become larger or smaller?"),
     "change_shape": _("Has its shape or its edge changed?"),
     "change_colour": _("Has its colour changed?"),

@@ -53,6 +53,12 @@ def months_later(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
+def offered_days(today: date | None = None) -> list[tuple[int, date]]:
+    """What a person may choose: numbers of months, and the day each falls on."""
+    today = today or timezone.localdate()
+    return [(months, months_later(today, months)) for months in MONTHS]
+
+
 def reminder_refusal(lesion: Lesion) -> Refusal | None:
     """Why a reminder of this spot is not offered, or None where it is. At most four queries.
 

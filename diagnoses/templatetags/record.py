@@ -1,6 +1,7 @@
-"""What the pages of a patient's record print: the drawing, answers of the history, anchors of sites."""
+"""What the pages of a patient's record print: the drawing, answers of the history, reminders, anchors of sites."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django import template
 from django.utils.functional import Promise
@@ -9,8 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from diagnoses.bodymap import HEIGHT, SILHOUETTE, WIDTH
 from diagnoses.forms.history import QUESTIONS
-from diagnoses.models import PhotoHistory
+from diagnoses.models import Photo, PhotoHistory, Reminder
 from diagnoses.models.history import CHECKLIST_MAJOR, CHECKLIST_MINOR, CHECKLIST_REFERS
+from diagnoses.services.reminders import offered_days, reminder_refusal
 
 register = template.Library()
 
@@ -49,6 +51,24 @@ def checklist() -> dict[str, int]:
 def body_outline() -> dict[str, str | int]:
     """The silhouette of the body map and the size of its drawing."""
     return {"path": SILHOUETTE, "width": WIDTH, "height": HEIGHT}
+
+
+@register.inclusion_tag("diagnoses/partials/reminder_offer.html", takes_context=True)
+def reminder_offer(context: template.Context, photo: Photo) -> dict[str, Any]:
+    """Under a result: the reminder of its spot, set or offered, where the owner may wait; nothing otherwise."""
+    user = context.get("user")
+    if user is None or photo.owner_id != user.pk or photo.lesion is None or photo.is_waiting:
+        return {}
+    if reminder_refusal(photo.lesion) is not None:
+        return {}
+    reminder = Reminder.objects.standing().filter(lesion=photo.lesion).first()
+    # The tag inside the form needs it, and an inclusion has a context of its own.
+    return {
+        "lesion": photo.lesion,
+        "reminder": reminder,
+        "offers": offered_days(),
+        "csrf_token": context.get("csrf_token"),
+    }
 
 
 @register.filter

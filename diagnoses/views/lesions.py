@@ -6,20 +6,17 @@ from uuid import UUID
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_safe
 
 from diagnoses.forms import MovePhotosForm
 from diagnoses.models import Lesion, Photo, Reminder
-from diagnoses.models.reminder import MONTHS
 from diagnoses.paging import Order, page_of
 from diagnoses.record import MANIFEST, Spot, by_site, day_of, drawings, span_of, spots_of
 from diagnoses.result import current_advice
 from diagnoses.services import Refusal, reminder_refusal, view_lesion
-from diagnoses.services.reminders import months_later
+from diagnoses.services.reminders import offered_days
 from diagnoses.texts import SAFETY_NET
 from diagnoses.views.access import SignedInRequest, signed_in
 
@@ -27,7 +24,7 @@ TIMELINE: Final = Order("timeline", "created", "time")
 LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the rest is among all photos
 COMPARABLE: Final = 200  # photos of one spot that a list to choose from still helps with
 
-REFUSALS: Final[dict[Refusal, str | Promise]] = {
+REFUSALS: Final = {
     Refusal.NO_PHOTO: gettext_lazy("A reminder needs a photo to compare the next one with. Take the first one now."),
     Refusal.WAITING: gettext_lazy("The newest photo has no result yet. Once it has one, reminders may be offered."),
     Refusal.NOT_ASSESSED: gettext_lazy(
@@ -111,7 +108,7 @@ def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosFo
             "reminder": Reminder.objects.standing().filter(lesion=shown).first(),
             "refusal": refusal,
             "refusal_words": REFUSALS[refusal] if refusal is not None else "",
-            "offers": [(months, months_later(timezone.localdate(), months)) for months in MONTHS],
+            "offers": offered_days(),
             "move_form": move_form or MovePhotosForm(owner=request.user, without=shown),
         }
     return context

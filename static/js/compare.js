@@ -5,13 +5,13 @@ const compare = document.querySelector("[data-compare]");
 if (compare) {
   const stage = compare.querySelector("[data-stage]");
   const after = compare.querySelector("[data-after]");
-  const cover = compare.querySelector("[data-cover]");
+  const box = after.parentElement;
   const cut = compare.querySelector("[data-cut]");
   const aligns = [...compare.querySelectorAll("[data-align]")];
   const modes = [...compare.querySelectorAll("[data-mode]")];
 
   function draw() {
-    cover.style.setProperty("--cut", `${100 - Number(cut.value)}%`);
+    stage.style.setProperty("--cut", `${100 - Number(cut.value)}%`);
     const [zoom, x, y, turn] = ["zoom", "x", "y", "turn"].map((name) => {
       return Number(compare.querySelector(`[data-align=${name}]`).value);
     });
@@ -36,8 +36,8 @@ if (compare) {
   // Moving the pointer over the picture moves the slider, as one would expect of it.
   stage.addEventListener("pointermove", (event) => {
     if (!stage.classList.contains("compare__stage--slide") || !(event.buttons & 1)) return;
-    const box = cover.getBoundingClientRect();
-    cut.value = String(100 - (100 * (event.clientX - box.left)) / box.width);
+    const { left, width } = box.getBoundingClientRect();
+    cut.value = String(100 - (100 * (event.clientX - left)) / width);
     draw();
   });
 

@@ -33,6 +33,8 @@ const unsent = () => photos.filter((photo) => photo.state !== "sent");
 
 function choose(files) {
   problem.hidden = true;
+  // What was refused at the last try has been read, and is being replaced.
+  for (const photo of photos.filter((each) => each.refusedBefore)) remove(photo);
   for (const file of files) {
     if (unsent().length >= Number(picker.dataset.maxPhotos)) {
       problem.textContent = problem.dataset.wordsMany;
@@ -80,12 +82,13 @@ function problemWith(file) {
 function remove(photo) {
   if (photo.state === "sending") return;
   const next = photo.row.nextElementSibling ?? photo.row.previousElementSibling;
+  const hadFocus = photo.row.contains(document.activeElement);
   URL.revokeObjectURL(part(photo.row, "preview").src);
   photo.row.remove();
   photos = photos.filter((other) => other !== photo);
   dropPhoto(photo.id);
   refresh();
-  (next ? part(next, "remove") : picker).focus();
+  if (hadFocus) (next ? part(next, "remove") : picker).focus();
 }
 
 function refuse(photo, why) {
@@ -234,6 +237,7 @@ async function sendAll() {
   }
   busy = false;
   send.disabled = false;
+  for (const photo of photos) photo.refusedBefore = photo.state === "refused";
   refresh();
   finish();
 }

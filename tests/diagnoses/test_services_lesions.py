@@ -111,8 +111,8 @@ def test_a_deleted_spot_takes_its_photos_files_and_news_along(
     assert delete_lesion(lesion=lesion, by=patient) == 2
     assert list(Photo.objects.all()) == [kept]
     assert not Lesion.objects.exists() and not Reminder.objects.exists() and not Notification.objects.exists()
-    assert not any(default_storage.exists(photo.image.name) for photo in photos)
-    assert default_storage.exists(kept.image.name)
+    assert not any(default_storage.exists(str(photo.image.name)) for photo in photos)
+    assert default_storage.exists(str(kept.image.name))
     entry = AuditEntry.objects.get(action=AuditEntry.Action.LESION_DELETED)
     assert (entry.subject, entry.actor, entry.detail) == (f"lesion:{lesion.pk}", str(patient.pk), {"photos": 2})
     assert delete_lesion(lesion=lesion, by=patient) == 0

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Notification, User
+from accounts.services.notifications import notify
 from diagnoses.models import Lesion, Photo, Reading, Reminder
 from diagnoses.services import (
     HistoryAnswers,
@@ -185,19 +186,16 @@ def test_one_that_fails_keeps_the_others_not_back(
     lesion: Lesion, patient: User, make_photo: MakePhoto, predict: Callable[..., Photo],
     assess: Callable[..., object], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from diagnoses.services import reminders
-
     other = create_lesion(owner=patient, name="leg")
     predict(make_photo(patient, lesion=other), HARMLESS, assessment=assess("monitor", score=2))
     _due(lesion, days=2)
     _due(other, days=1)
-    real = reminders.notify
 
     def fragile(**told: object) -> object:
         if told["subject"] == f"lesion:{lesion.pk}":
             raise RuntimeError("mail is down")
-        return real(**told)  # type: ignore[arg-type]  # passed through
+        return notify(**told)  # type: ignore[arg-type]  # passed through
 
-    monkeypatch.setattr(reminders, "notify", fragile)
+    monkeypatch.setattr("diagnoses.services.reminders.notify", fragile)
     assert send_due_reminders() == 1
     assert Reminder.objects.due().count() == 1

@@ -40,8 +40,8 @@ def upload(site: str, visit: Callable[..., Any], picture: Path) -> Photo:
     visitor = visit(site)
     visitor.sign_in("patient@example.org", PASSWORD)
     visitor.go("/photos/new/")
-    visitor.page.locator("input[type=file]").set_input_files(picture)
-    visitor.page.get_by_role("button", name="Analyse this photo").click()
+    visitor.page.locator("#id_image").set_input_files(picture)
+    visitor.page.get_by_role("button", name="Analyse").click()
     expect(visitor.page.locator("[data-stage=predicted]")).to_be_visible(timeout=PATIENCE_MS)
     return Photo.objects.select_related("prediction__classifier").latest("created")
 

@@ -353,3 +353,37 @@ def test_nobody_else_tells_a_history(
     assert sign_in(clinician).post(url, {"itch": "yes"}).status_code == 403
     assert Client().post(url, {"itch": "yes"}).status_code == 302
     assert not PhotoHistory.objects.exists()
+
+
+# --- On the page of a photo
+
+
+def test_under_a_result_a_reminder_is_offered_where_one_may_wait(
+    browser: Client, patient: User, clinician: User, monitored: Lesion, sign_in: SignIn
+) -> None:
+    newest = monitored.photos.order_by("-created").first()
+    assert newest is not None
+    assert "In 3 months" in words(browser, "photo", newest.pk)
+    assert "In 3 months" not in words(sign_in(clinician), "photo", newest.pk)
+    record_history(photo=newest, by=patient, answers=HistoryAnswers(raised=True))
+    page = words(browser, "photo", newest.pk)
+    assert "In 3 months" not in page
+    assert "what you say of the spot does not" in page
+
+
+def test_the_result_shows_what_was_said_and_its_score(
+    browser: Client, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn
+) -> None:
+    photo = make_photo(patient)
+    asked = words(browser, "photo", photo.pk)
+    assert reverse("photo-history", args=[photo.pk]) in asked
+    assert reverse("photo-history", args=[photo.pk]) not in words(sign_in(clinician), "photo", photo.pk)
+    answers = HistoryAnswers(change_size=True, itch=True, bleeding=False, note="<i>since July")
+    record_history(photo=photo, by=patient, answers=answers)
+    for client in (browser, sign_in(clinician)):
+        page = words(client, "photo", photo.pk)
+        assert "7-point checklist: 3 of 10" in page
+        assert "2 points" in page and "1 point<" in page
+        assert escape("<i>since July") in page and "<i>since July" not in page
+        assert reverse("photo-history", args=[photo.pk]) not in page
+    assert "What the patient says of the spot" in words(sign_in(clinician), "photo", photo.pk)
