@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.db import connections
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Request, sync_playwright
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -59,10 +62,11 @@ def axe() -> str:
 
 
 class Visitor:
-    """One person's browser, and what went on behind their back."""
+    """One person's browser, and what went on behind their back. `language` is the one they read in."""
 
-    def __init__(self, context: BrowserContext, base_url: str) -> None:
+    def __init__(self, context: BrowserContext, base_url: str, language: str = "en") -> None:
         self.base_url = base_url
+        self.language = language
         self.page: Page = context.new_page()
         self.foreign: list[str] = []
         self.complaints: list[str] = []
@@ -80,12 +84,18 @@ class Visitor:
     def go(self, path: str) -> None:
         self.page.goto(self.base_url + path)
 
+    def says(self, text: str | Promise, **values: Any) -> str:
+        """A text of the application as this visitor reads it; `values` fill its placeholders."""
+        with translation.override(self.language):
+            words = str(text) if isinstance(text, Promise) else gettext(text)
+            return words % values if values else words
+
     def sign_in(self, email: str, password: str) -> None:
         self.go("/accounts/login/")
-        self.page.get_by_label("Email").fill(email)
-        self.page.get_by_label("Password").fill(password)
-        self.page.locator("main").get_by_role("button", name="Sign In").click()
-        self.page.locator(".menu").wait_for()
+        self.page.locator("[name=login]").fill(email)
+        self.page.locator("[name=password]").fill(password)
+        self.page.locator("main form:has([name=login]) [type=submit]").first.click()
+        self.page.locator("[data-news-count]").wait_for()
 
     def violations(self) -> list[str]:
         """What axe-core holds against the page as it is now: a line for each rule, with the first elements."""
@@ -125,7 +135,7 @@ def visit(browser: Browser) -> Iterator[Visit]:
             accept_downloads=True,
         )
         context.set_default_timeout(PATIENCE_MS)
-        visitors.append((context, Visitor(context, base_url)))
+        visitors.append((context, Visitor(context, base_url, locale.split("-", maxsplit=1)[0])))
         return visitors[-1][1]
 
     yield open_one
