@@ -20,6 +20,7 @@ from diagnoses.services import record_finding
 from diagnoses.services.account_data import erase_account
 from tests.made import made_photo
 from tests.training.made_runs import made_dataset
+from training.data.archive import DatasetPictures
 from training.data.reading import read_sealed
 from training.data.refusals import ImportRefused
 from training.data.room import run_import_job
@@ -217,6 +218,24 @@ def test_a_withdrawal_on_the_page_and_an_erased_account_keep_all_photos_of_a_per
     assert held == {kept.pk, fresh.pk}
     # What was sealed before stays as it was.
     assert gone < set(second.examples.values_list("photo", flat=True))
+
+
+def test_a_version_may_only_leave_photos_out(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    stays, leaves = patient("stays"), patient("leaves")
+    kept, _withdrawn = photo(stays, 900), photo(leaves, 901)
+    second = add(dataset, tmp_path)
+    with pytest.raises(ImportRefused, match="No photo can be added"):
+        add(second, tmp_path, name="the same again")
+    set_training_consent(user=leaves, given=False, by=leaves)
+    third = add(second, tmp_path, name="third")
+    assert list(third.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == [kept.pk]
+    assert third.example_count == second.example_count - 1
+    assert third.report["added"]["photos"] == 0
+    assert "consent withdrawn" in str(third.report["added"]["left_out"])
+    with DatasetPictures(third) as pictures:
+        assert pictures.picture(f"TERI_{kept.pk.hex}").mode == "RGB"
 
 
 def test_with_nothing_to_add_no_version_is_made(dataset: Dataset, tmp_path: Path) -> None:

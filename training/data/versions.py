@@ -46,7 +46,8 @@ def add_confirmed_photos(
 ) -> Dataset:
     """Make and seal the new version in the foreground; `work` is an empty folder for temporary files.
 
-    Raises PermissionError, ImportRefused ("nothing_to_add" where no photo qualifies).
+    A version that only leaves photos out, because their patients withdrew, is one as well. Raises PermissionError,
+    ImportRefused ("nothing_to_add" where no photo qualifies and none has to go).
     """
     folder = shell_folder()
     try:
@@ -62,11 +63,12 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     sealing.refuse_taken(name)
     report(Progress("tables", 0, 1))
     left_out: Counter[str] = Counter()
-    table = _still_allowed(_rows(previous), left_out)
+    before = _rows(previous)
+    table = _still_allowed(before, left_out)
     report(Progress("tables", 1, 1))
     archive_file = work / "archive.zip"
     added = _gather(table, archive_file, left_out, report)
-    if not added:
+    if not added and len(table) == len(before):
         said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
         raise ImportRefused(
             "nothing_to_add",
@@ -74,7 +76,9 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
             f"{f'Left out: {said}. ' if said else ''}No new version was made.",
         )
     existing = dict(zip(table["image"], table["split"], strict=True))
-    whole = pd.concat([table, pd.DataFrame.from_records(added, columns=list(_ROW))], ignore_index=True)
+    whole = table
+    if added:
+        whole = pd.concat([table, pd.DataFrame.from_records(added, columns=list(_ROW))], ignore_index=True)
     whole = whole.astype({"age_approx": float}).sort_values("image", kind="stable").reset_index(drop=True)
     for column in ("anatom_site_general", "lesion_id", "sex", "photo", "archive_id"):
         words = whole[column].astype(object)
@@ -99,7 +103,7 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
         report=report,
         seed=seed,
         split=split,
-        archive_file=archive_file,
+        archive_file=archive_file if added else None,
         previous=previous,
         licence=previous.licence,
     )
