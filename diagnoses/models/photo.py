@@ -53,7 +53,7 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
         """With all that a list or a page shows, in a constant number of queries."""
         return self.select_related(
             "owner", "lesion", "prediction__classifier", "recognised_as", "history"
-        ).prefetch_related("findings__recorded_by")
+        ).prefetch_related("findings__recorded_by", "readings")
 
 
 class Photo(models.Model):

@@ -20,6 +20,7 @@ from diagnoses.api.serializers.answers import (
 from diagnoses.api.serializers.people import OwnerSerializer
 from diagnoses.models import Lesion, Photo, PhotoHistory, Prediction
 from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.result import current_advice
 from diagnoses.taxonomy import AGE_MAX, AGE_MIN
 from diagnoses.texts import SAFETY_NET, failure
 
@@ -160,7 +161,8 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         assessed = prediction.assessed if prediction is not None else None
         if prediction is None or assessed is None:
             return None
-        advice = advice_on(photo, prediction)
+        # In words what clinicians have said counts, as on the page; the classifier's part stays what it was.
+        advice = current_advice(photo) or advice_on(photo, prediction)
         codes = assessed.prediction_set if self._may_read(prediction) else ()
         return AssessmentSerializer(
             {
