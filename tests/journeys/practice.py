@@ -1,11 +1,11 @@
 """A made practice: what somebody who has used Teri for months sees on its pages.
 
 Built by the services that people use, so that nothing stands on a page that could not have come about; the dates alone
-are set back. The pictures are painted, the people are nobody, and every word they "wrote" is in letters that all three
-languages know, so that a forgotten English sentence stands out on a page.
+are set back. The pictures are painted and the people are nobody.
 """
 
 import io
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -42,6 +42,18 @@ from tests.made import made_photo
 PASSWORD: Final = "a long enough password"
 # Days before today on which the spot that is followed was photographed.
 DAYS: Final = (186, 93, 0)
+# What the people wrote: in Cyrillic letters, so that a forgotten English sentence stands out beside it.
+WORDS: Final[Mapping[str, str]] = {
+    "patient": "Айгерим Сәтбаева",
+    "followed": "Сол иық",
+    "calm": "Арқа",
+    "urgent": "Балтыр",
+    "blind": "Бет",
+    "doctor": "дәрігер",
+    "reason": "Сырт пішіні",
+    "note": "Дәрігерге көрініңіз.",
+}
+Paint = Callable[[str, int], bytes]
 
 
 @dataclass
@@ -91,16 +103,18 @@ def heatmap(size: tuple[int, int]) -> bytes:
     return file.getvalue()
 
 
-def make_practice(classifier: Classifier) -> Practice:
-    """Three clinicians, an administrator, and a patient with photos in every state that a page shows differently."""
+def make_practice(classifier: Classifier, *, paint: Paint = made_photo, words: Mapping[str, str] = WORDS) -> Practice:
+    """Three clinicians, an administrator, and a patient with photos in every state that a page shows differently.
+
+    `paint` makes the file of a picture from a diagnosis and a seed; `words` are what the people wrote.
+    """
     clinicians = make_clinicians()
     administrator = User.objects.create_user("head@example.org", PASSWORD, name="Ерлан", role=Role.ADMINISTRATOR)
-    practice = Practice(a_patient("aigerim@example.org", "Айгерим Сәтбаева"), clinicians, administrator)
-    _fill_record(practice, classifier)
-    _read(practice)
-    practice.token = make_share_link(photo=practice.photos["followed-0"], by=practice.patient, days=7, label="дәрігер")[
-        1
-    ]
+    practice = Practice(a_patient("aigerim@example.org", words["patient"]), clinicians, administrator)
+    _fill_record(practice, classifier, paint, words)
+    _read(practice, words)
+    link = make_share_link(photo=practice.photos["followed-0"], by=practice.patient, days=7, label=words["doctor"])
+    practice.token = link[1]
     return practice
 
 
@@ -123,22 +137,32 @@ def a_patient(email: str, name: str) -> User:
 
 
 def send_photo(
-    owner: User, code: str, *, seed: int = 7, lesion: Lesion | None = None, history: HistoryAnswers | None = None
-) -> Photo:
-    """Upload a painted spot of the kind `code`."""
-    return submit_photo(
-        owner=owner,
-        data=made_photo(code, seed),
-        file_name=f"{seed}.jpg",
-        metadata=PhotoMetadata(lesion=lesion, age_approx=40, sex="female"),
-        history=history,
-    )
+    owner: User,
+    picture: bytes,
+    *,
+    lesion: Lesion | None = None,
+    history: HistoryAnswers | None = None,
+    name: str = "1.jpg",
+) -> tuple[Photo, Claim]:
+    """Upload a picture and claim it, before any worker can."""
+    with transaction.atomic():  # the message to the workers goes out with the commit
+        photo = submit_photo(
+            owner=owner,
+            data=picture,
+            file_name=name,
+            metadata=PhotoMetadata(lesion=lesion, age_approx=40, sex="female"),
+            history=history,
+        )
+        claim = claim_photo(photo.pk)
+    assert claim is not None
+    return photo, claim
 
 
 def record_answer(
-    claim: Claim, photo: Photo, code: str, share: float, said: Assessment, classifier: Classifier
-) -> None:
+    sent: tuple[Photo, Claim], code: str, share: float, said: Assessment, classifier: Classifier
+) -> Photo:
     """Answer a claimed photo as a worker would, with `code` as the top diagnosis."""
+    photo, claim = sent
     record_prediction(
         claim=claim,
         classifier=classifier,
@@ -148,71 +172,61 @@ def record_answer(
         duration_ms=140,
         assessment=said,
     )
+    return Photo.objects.get(pk=photo.pk)
 
 
 def answer_photo(
     owner: User, lesion: Lesion | None, code: str, share: float, said: Assessment, classifier: Classifier
 ) -> Photo:
-    """Upload a painted spot and answer it with what is asked for, before any worker could answer it otherwise."""
-    with transaction.atomic():  # the message to the workers goes out with the commit, when the photo is claimed
-        photo = send_photo(owner, code, lesion=lesion)
-        claim = claim_photo(photo.pk)
-        assert claim is not None
-    record_answer(claim, photo, code, share, said, classifier)
-    return Photo.objects.get(pk=photo.pk)
+    """Upload a painted spot and answer it with what is asked for, whatever the workers would say."""
+    return record_answer(send_photo(owner, made_photo(code), lesion=lesion), code, share, said, classifier)
 
 
-def _fill_record(practice: Practice, classifier: Classifier) -> None:
-    owner = practice.patient
+def _fill_record(practice: Practice, classifier: Classifier, paint: Paint, words: Mapping[str, str]) -> None:
+    owner, spots, photos = practice.patient, practice.spots, practice.photos
 
-    def spot(key: str, name: str, region: str) -> Lesion:
-        practice.spots[key] = create_lesion(owner=owner, name=name, place=BodyPlace.of_region(region))
-        return practice.spots[key]
+    def spot(key: str, region: str) -> Lesion:
+        spots[key] = create_lesion(owner=owner, name=words[key], place=BodyPlace.of_region(region))
+        return spots[key]
 
-    def photo(
-        key: str, code: str, seed: int, lesion: Lesion | None = None, days_ago: int = 0, told: bool = False
-    ) -> Photo:
+    def send(
+        code: str, seed: int, lesion: Lesion | None = None, *, days_ago: int = 0, told: bool = False
+    ) -> tuple[Photo, Claim]:
         history = HistoryAnswers(duration="years", change_size=True, diameter_7mm=True, itch=False) if told else None
-        sent = send_photo(owner, code, seed=seed, lesion=lesion, history=history)
-        Photo.objects.filter(pk=sent.pk).update(created=timezone.now() - timedelta(days=days_ago, minutes=seed))
-        practice.photos[key] = sent
+        sent = send_photo(owner, paint(code, seed), lesion=lesion, history=history, name=f"{seed}.jpg")
+        Photo.objects.filter(pk=sent[0].pk).update(created=timezone.now() - timedelta(days=days_ago, minutes=seed))
         return sent
 
-    def answered(sent: Photo, code: str, share: float, said: Assessment) -> None:
-        claim = claim_photo(sent.pk)
-        assert claim is not None
-        record_answer(claim, sent, code, share, said, classifier)
+    def answered(code: str, share: float, said: Assessment, sent: tuple[Photo, Claim]) -> Photo:
+        return record_answer(sent, code, share, said, classifier)
 
     monitor, soon = assessment(Decision.MONITOR, score=2), assessment(Decision.SOON, score=6, others="NV MEL BKL")
-    shoulder = spot("followed", "Сол иық", "front-left-arm")
+    urgent = assessment(Decision.URGENT, score=9)
+    followed = spot("followed", "front-left-arm")
     for number, days_ago in enumerate(DAYS):
-        followed = photo(
-            f"followed-{number}", "NV", seed=20 + number, lesion=shoulder, days_ago=days_ago, told=number == 2
-        )
-        answered(followed, "NV", 0.62 - 0.06 * number, monitor if number < 2 else soon)
-    calm = photo("calm", "NV", seed=30, lesion=spot("calm", "Арқа", "back-trunk"), days_ago=1)
-    answered(calm, "NV", 0.91, monitor)
-    set_reminder(lesion=practice.spots["calm"], months=3, by=owner)
-    urgent = photo("urgent", "MEL", seed=31, lesion=spot("urgent", "Балтыр", "back-left-leg"), days_ago=2, told=True)
-    answered(urgent, "MEL", 0.83, assessment(Decision.URGENT, score=9))
-    for key, code, seed in (("blind", "BCC", 32), ("revealed", "MEL", 33)):
-        answered(photo(key, code, seed=seed), code, 0.7, assessment(Decision.URGENT, score=8))
-    dark = photo("refused", "NV", seed=34)
-    answered(dark, "NV", 0.4, assessment(Decision.NOT_ASSESSED, refusal="too_dark"))
-    failed = claim_photo(photo("failed", "AK", seed=35).pk)
-    assert failed is not None
-    fail_photo(claim=failed, code="prediction_failed")
-    photo("waiting", "DF", seed=36)
-    request_review(photo=practice.photos["blind"], by=owner)
-    for key in practice.photos:
-        practice.photos[key] = Photo.objects.get(pk=practice.photos[key].pk)
+        newest = days_ago == DAYS[-1]
+        sent = send("NV", 20 + number, followed, days_ago=days_ago, told=newest)
+        photos[f"followed-{number}"] = answered("NV", 0.62 - 0.06 * number, soon if newest else monitor, sent)
+    calm = spot("calm", "back-trunk")
+    photos["calm"] = answered("NV", 0.91, monitor, send("NV", 30, calm, days_ago=1))
+    set_reminder(lesion=calm, months=3, by=owner)
+    leg = spot("urgent", "back-left-leg")
+    photos["urgent"] = answered("MEL", 0.83, urgent, send("MEL", 31, leg, days_ago=2, told=True))
+    photos["blind"] = answered("BCC", 0.71, urgent, send("BCC", 32, spot("blind", "front-head"), told=True))
+    photos["revealed"] = answered("MEL", 0.64, urgent, send("MEL", 33))
+    dark = assessment(Decision.NOT_ASSESSED, refusal="too_dark")
+    photos["refused"] = answered("NV", 0.4, dark, send("NV", 34))
+    photos["failed"], failing = send("AK", 35)
+    fail_photo(claim=failing, code="prediction_failed")
+    photos["waiting"], _claim = send("DF", 36)
+    request_review(photo=photos["blind"], by=owner)
 
 
-def _read(practice: Practice) -> None:
+def _read(practice: Practice, words: Mapping[str, str]) -> None:
     """One photo read by two who differ, settled by a third and proven; one half read; one waiting for its second."""
     said = (("MEL", "biopsy"), ("NV", "refer"), ("MEL", "biopsy"))
     for clinician, (code, management) in zip(practice.clinicians, said, strict=True):
-        _reading(practice.photos["urgent"], clinician, code, management)
+        _reading(practice.photos["urgent"], clinician, code, management, words)
     record_finding(
         photo=practice.photos["urgent"],
         by=practice.clinicians[0],
@@ -222,20 +236,19 @@ def _read(practice: Practice) -> None:
     )
     half = begin_reading(photo=practice.photos["revealed"], by=practice.clinicians[0])
     record_blind(reading=half, by=practice.clinicians[0], answer=Reading.Answer.DIAGNOSIS, diagnosis="MEL")
-    _reading(practice.photos["followed-2"], practice.clinicians[0], "MEL", "refer")
+    _reading(practice.photos["followed-2"], practice.clinicians[0], "MEL", "refer", words)
 
 
-def _reading(photo: Photo, clinician: User, code: str, management: str) -> None:
-    reading = begin_reading(photo=photo, by=clinician)
-    record_blind(reading=reading, by=clinician, answer=Reading.Answer.DIAGNOSIS, diagnosis=code)
-    reading.refresh_from_db()
-    predicted = photo.diagnosis
+def _reading(photo: Photo, clinician: User, code: str, management: str, words: Mapping[str, str]) -> None:
+    begun = begin_reading(photo=photo, by=clinician)
+    record_blind(reading=begun, by=clinician, answer=Reading.Answer.DIAGNOSIS, diagnosis=code)
     record_final(
-        reading=reading,
+        reading=begun,
         by=clinician,
         answer=Reading.Answer.DIAGNOSIS,
         diagnosis=code,
         management=management,
-        override_reason="" if code == predicted else "Сырт пішіні",
-        note="Дәрігерге көрініңіз.",
+        override_reason="" if code == photo.diagnosis else words["reason"],
+        note=words["note"],
+        shown_role=begun.role,
     )
