@@ -65,7 +65,9 @@ if (box) {
   document.addEventListener("keydown", (event) => {
     if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (writes(event.target) || (panel.open && event.key !== "?")) return;
-    const act = keys[event.key];
+    // Arrows scroll the page, until a row has been chosen.
+    const arrow = rows.includes(event.target) && { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const act = arrow ? () => step(arrow) : keys[event.key];
     if (!act) return;
     event.preventDefault();
     act();

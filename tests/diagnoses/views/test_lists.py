@@ -264,12 +264,12 @@ class TestWorklist:
             html = client.get(REVIEW + "?state=all").content.decode()
             return html[html.index('<ol class="work"') : html.index("</ol>")]
 
-        assert "Prediction hidden" in rows()
+        assert "work__hidden" in rows()
         for trace in ("Melanoma", "66", "MEL"):
             assert trace not in rows().replace(str(photo.pk), "")
         begun = begin_reading(photo=photo, by=clinician)
         record_blind(reading=begun, by=clinician, answer="diagnosis", diagnosis="NV")
-        assert "Prediction hidden" in rows()
+        assert "work__hidden" in rows()
         record_final(
             reading=begun, by=clinician, answer="diagnosis", diagnosis="NV", management="refer", override_reason="x"
         )
