@@ -63,10 +63,9 @@ def sentence(entry: AuditEntry, names: dict[str, str]) -> str:
         "after": _role(known.get("after")),
         "role": _role(known.get("role")),
     }
+    template = SENTENCES.get(entry.action, OTHERWISE)
     if entry.action == Action.ACCOUNT_SWITCHED:
         template = SWITCHED_ON if known.get("active") else SWITCHED_OFF
-    else:
-        template = SENTENCES.get(entry.action, OTHERWISE)
     return str(template) % words
 
 

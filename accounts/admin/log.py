@@ -31,7 +31,7 @@ class ActorFilter(admin.SimpleListFilter):
     parameter_name = "who"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, Any]]:
-        return [("people", _("People")), ("application", _("The application")), ("me", _("I"))]
+        return [("people", _("People")), ("application", _("The application")), ("me", _("Myself"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
         match self.value():
@@ -49,7 +49,7 @@ class SentenceList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)  # type: ignore[assignment]  # templates only walk over it
+        self.result_list = list(self.result_list)
         names = names_of(self.result_list)
         for entry in self.result_list:
             entry.said = sentence(entry, names)
@@ -68,6 +68,9 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     fields = ["created", "said", "actor", "action", "subject", "detail"]
     readonly_fields = ["said"]
     change_list_template = "admin/accounts/auditentry/list.html"
+
+    class Media:
+        css = {"all": ["css/admin-home.css"]}
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SentenceList

@@ -94,7 +94,7 @@ class UserAdmin(admin.ModelAdmin[User]):
 
     form = UserForm
     list_display = [
-        "email", "name", "role", "is_active", "agreed_version", "agreed_to_training", "date_joined", "last_login",
+        "email", "name", "role", "is_active", "agreed_version", "agreed_to_training", "last_login",
     ]  # fmt: skip
     list_filter = ["role", "is_active", ConsentFilter, "last_login"]
     list_per_page = 50

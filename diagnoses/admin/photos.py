@@ -27,6 +27,7 @@ class HistoryInline(admin.StackedInline[PhotoHistory, Photo]):
     """What the patient said of the spot, with the score that follows from it."""
 
     model = PhotoHistory
+    extra = 0
     fields = [
         "duration", "change_size", "change_shape", "change_colour", "raised", "diameter_7mm", "inflamed", "bleeding",
         "itch", "note", "score",

@@ -26,8 +26,8 @@ def emails() -> Iterator[Notice]:
         yield Notice(Level.WELL, _("No e-mail waits to be sent."))
         return
     said = ngettext(
-        "%(count)d e-mail could not be sent, for %(time)s. Does the mail server answer?",
-        "%(count)d e-mails could not be sent, the oldest for %(time)s. Does the mail server answer?",
+        "%(count)d e-mail has been waiting to be sent for %(time)s. Does the mail server answer?",
+        "%(count)d e-mails wait to be sent, the oldest for %(time)s. Does the mail server answer?",
         found["count"],
     )
     path = f"{reverse('admin:accounts_notification_changelist')}?sending=waiting"

@@ -59,13 +59,13 @@ def queue() -> Iterator[Notice]:
     age = timezone.now() - waiting["oldest"]
     if depth is None:
         said = ngettext(
-            "%(count)d photo waits for its analysis, for %(time)s.",
+            "%(count)d photo has been waiting for its analysis for %(time)s.",
             "%(count)d photos wait for their analysis, the oldest for %(time)s.",
             waiting["count"],
         )
     else:
         said = ngettext(
-            "%(count)d photo waits for its analysis, for %(time)s. Messages in the queue: %(depth)d.",
+            "%(count)d photo has been waiting for its analysis for %(time)s. Messages in the queue: %(depth)d.",
             "%(count)d photos wait for their analysis, the oldest for %(time)s. Messages in the queue: %(depth)d.",
             waiting["count"],
         )

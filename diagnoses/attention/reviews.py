@@ -36,8 +36,8 @@ def urgent_unread() -> Iterator[Notice]:
         return
     age = timezone.now() - found["oldest"]
     said = ngettext(
-        "%(count)d photo with urgent advice has not been read by a clinician, for %(time)s.",
-        "%(count)d photos with urgent advice have not been read by a clinician, the oldest for %(time)s.",
+        "%(count)d photo with urgent advice has been waiting for a clinician for %(time)s.",
+        "%(count)d photos with urgent advice wait for a clinician, the oldest for %(time)s.",
         found["count"],
     )
     yield Notice(
@@ -56,7 +56,7 @@ def requested() -> Iterator[Notice]:
         return
     age = timezone.now() - found["oldest"]
     said = ngettext(
-        "%(count)d review that a patient asked for is open, for %(time)s.",
+        "%(count)d review that a patient asked for has been open for %(time)s.",
         "%(count)d reviews that patients asked for are open, the oldest for %(time)s.",
         found["count"],
     )

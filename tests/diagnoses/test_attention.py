@@ -179,7 +179,7 @@ class TestMachine:
     @pytest.mark.parametrize(("free", "level"), [(2, Level.NOW), (10, Level.SOON), (60, Level.WELL)])
     def test_the_disk(self, free: int, level: Level, monkeypatch: pytest.MonkeyPatch) -> None:
         usage = type("Usage", (), {"total": 100 * 2**30, "free": free * 2**30})
-        monkeypatch.setattr(machine.shutil, "disk_usage", lambda _path: usage)
+        monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
         notice = only(machine.disk())
         assert notice.level == level and "GB" in notice.text
 

@@ -13,7 +13,9 @@ class NewShareLinkSerializer(serializers.Serializer[Any]):
     """For how long, and for whom in one's own words."""
 
     days = serializers.ChoiceField(choices=[(days, str(days)) for days in DAYS])
-    label = serializers.CharField(max_length=100, required=False, allow_blank=True)
+    label = serializers.CharField(  # type: ignore[assignment]  # a field, not the attribute
+        max_length=100, required=False, allow_blank=True
+    )
 
 
 class ShareLinkSerializer(serializers.Serializer[ShareLink]):

@@ -38,7 +38,7 @@ class NotificationsView(ApiView):
 
     def get_queryset(self) -> QuerySet[Notification]:
         """One's own alone, whatever the role."""
-        rows = Notification.objects.filter(user_id=self.request.user.pk)
+        rows = Notification.objects.filter(user_id=self.user.pk)
         return rows.unread() if self.request.query_params.get("unread") == "true" else rows
 
     @extend_schema(

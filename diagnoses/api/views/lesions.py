@@ -67,8 +67,6 @@ class LesionsView(ApiView):
 class LesionView(ApiView):
     """What the views of one lesion share: one visibility rule, and whose it is."""
 
-    serializer_class = LesionSerializer
-
     def lesion(self, lesion_id: UUID) -> Lesion:
         """The lesion, or 404."""
         return get_object_or_404(Lesion.objects.visible_to(self.user), pk=lesion_id)
@@ -84,6 +82,7 @@ class LesionView(ApiView):
 class LesionDetailView(LesionView):
     """One lesion."""
 
+    serializer_class = LesionSerializer
     http_method_names = ["get", "head", "put", "delete"]
 
     @extend_schema(summary="Read a lesion", responses={200: LesionSerializer, **problems(401, 404, 429)})

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import fields
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.http import FileResponse
@@ -13,6 +13,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
 from accounts.services import needs_consent
@@ -38,7 +39,7 @@ KEY_FORM: Final = re.compile(r"[\x21-\x7e]{1,200}")
 class PhotoView(ApiView):
     """What the views of photos share: one visibility rule."""
 
-    serializer_class = PhotoSerializer
+    serializer_class: type[BaseSerializer[Any]] = PhotoSerializer
 
     def get_queryset(self) -> PhotoQuerySet:
         """Photos this user may see; a photo that is not among them does not exist for them."""
