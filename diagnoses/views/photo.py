@@ -104,7 +104,7 @@ def photo_delete(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     if request.method == "POST":
         delete_photo(photo=shown, by=request.user)
         messages.success(request, _("The photo and everything derived from it have been deleted."))
-        return redirect("photo-list")
+        return redirect("lesion", shown.lesion_id) if shown.lesion_id else redirect("lesion-list")
     return render(request, "diagnoses/photo_delete.html", {"photo": shown})
 
 
