@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Count, FilteredRelation, OuterRef, Q, Subquery, Value
 
 from diagnoses.agreement import Change, Pair, add_up
 from diagnoses.inference.assessment import Decision
@@ -35,47 +35,51 @@ class CountedPair:
 
 
 def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
-    """Recorded readings from `since` until before `until`, by reader and kind; one query."""
+    """Recorded readings from `since` until before `until`, by reader and kind; two queries.
+
+    Most photos have no histopathology: those are counted without looking for it row by row.
+    """
     tissue = Finding.objects.filter(photo=OuterRef("photo"), source=Finding.Source.HISTOPATHOLOGY)
-    rows = (
-        Reading.objects.recorded()
-        .filter(recorded__gte=since, recorded__lt=until)
-        .annotate(truth=Subquery(tissue.order_by("-created", "-pk").values("diagnosis")[:1]))
-        .order_by()
-        .values_list(
-            "reader", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "prediction__diagnosis",
-            "prediction__decision", "truth",
-        )
-        .annotate(count=Count("pk"))
+    proven = Finding.objects.filter(source=Finding.Source.HISTOPATHOLOGY).order_by().values("photo")
+    readings = Reading.objects.recorded().filter(recorded__gte=since, recorded__lt=until).order_by()
+    unknown = readings.exclude(photo__in=proven).annotate(truth=Value(""))
+    known = readings.filter(photo__in=proven).annotate(
+        truth=Subquery(tissue.order_by("-created", "-pk").values("diagnosis")[:1])
+    )
+    kinds = (
+        "reader", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "prediction__diagnosis",
+        "prediction__decision", "truth",
     )  # fmt: skip
     counted = []
-    for reader, blind_answer, blind_code, answer, code, predicted, decision, truth, count in rows:
-        # A picture that a gate refused has no answer that one could agree with.
-        machine = "" if predicted is None or decision == Decision.NOT_ASSESSED else predicted
-        change = Change(blind_code or blind_answer, machine, code or answer, truth or "")
-        counted.append(Counted(reader, change, count))
+    for rows in (unknown, known):
+        for row in rows.values_list(*kinds).annotate(count=Count("pk")):
+            reader, blind_answer, blind_code, answer, code, predicted, decision, truth, count = row
+            # A picture that a gate refused has no answer that one could agree with.
+            machine = "" if predicted is None or decision == Decision.NOT_ASSESSED else predicted
+            change = Change(blind_code or blind_answer, machine, code or answer, truth or "")
+            counted.append(Counted(reader, change, count))
     return counted
 
 
 def counted_pairs(*, since: datetime, until: datetime) -> list[CountedPair]:
-    """First and second readings of one photo, by the day of the second; one query."""
-    first = Reading.objects.filter(photo=OuterRef("photo"), role=Reading.Role.FIRST, recorded__isnull=False)
+    """First and second readings of one photo, by the day of the second; one query, one join."""
+    first = FilteredRelation(
+        "photo__readings",
+        condition=Q(photo__readings__role=Reading.Role.FIRST, photo__readings__recorded__isnull=False),
+    )
     rows = (
         Reading.objects.recorded()
-        .filter(role=Reading.Role.SECOND, recorded__gte=since, recorded__lt=until)
-        .annotate(
-            first_reader=Subquery(first.values("reader")[:1]),
-            first_blind=Subquery(first.values("blind_diagnosis")[:1]),
-            first_final=Subquery(first.values("diagnosis")[:1]),
-        )
+        .alias(first=first)
+        .filter(role=Reading.Role.SECOND, recorded__gte=since, recorded__lt=until, first__isnull=False)
         .order_by()
-        .values_list("first_reader", "reader", "first_blind", "blind_diagnosis", "first_final", "diagnosis")
+        .values_list(
+            "first__reader", "reader", "first__blind_diagnosis", "blind_diagnosis", "first__diagnosis", "diagnosis"
+        )
         .annotate(count=Count("pk"))
     )
     return [
         CountedPair(one, two, (one_blind, two_blind), (one_final, two_final), count)
         for one, two, one_blind, two_blind, one_final, two_final, count in rows
-        if one is not None
     ]
 
 
