@@ -130,6 +130,18 @@ GROUND_TRUTH_SOURCES: Final[dict[str, str | Promise]] = {
     "dataset": _("Data set"),
 }
 
+SITE_NAMES: Final[dict[str, str | Promise]] = {
+    "anterior torso": _("anterior torso"),
+    "posterior torso": _("posterior torso"),
+    "lateral torso": _("lateral torso"),
+    "head/neck": _("head/neck"),
+    "upper extremity": _("upper extremity"),
+    "lower extremity": _("lower extremity"),
+    "palms/soles": _("palms/soles"),
+    "oral/genital": _("oral/genital"),
+}
+"""The sites of the ISIC metadata as people read them."""
+
 
 def failure(code: str) -> Failure:
     """The words for a failure code."""

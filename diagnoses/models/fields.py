@@ -8,11 +8,11 @@ from django.utils.translation import gettext_lazy as _
 
 from diagnoses.inference.assessment import Decision
 from diagnoses.taxonomy import SEXES, SITES, Diagnosis
-from diagnoses.texts import DECISION_NAMES
+from diagnoses.texts import DECISION_NAMES, SITE_NAMES
 
 # gettext finds these names through the `_()` calls in diagnoses/texts.py; here they are only looked up.
 DIAGNOSIS_CHOICES = [(d.value, _(d.full_name)) for d in Diagnosis]
-SITE_CHOICES = [(site, _(site)) for site in SITES]
+SITE_CHOICES = [(site, SITE_NAMES[site]) for site in SITES]
 SEX_CHOICES = [(sex, _(sex)) for sex in SEXES]
 DECISION_CHOICES = [(decision.value, DECISION_NAMES[decision]) for decision in Decision]
 
