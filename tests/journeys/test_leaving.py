@@ -71,6 +71,7 @@ def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[...
     visitor.go("/photos/new/")
     page.wait_for_url(re.compile(r"/account/consent/"))
     assert visitor.fits()
+    assert visitor.violations() == []
     visitor.go(f"/photos/{photo.pk}/")
     expect(page.locator(".result__diagnosis")).to_be_visible()
     visitor.go("/photos/new/")

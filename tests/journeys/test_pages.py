@@ -19,8 +19,8 @@ WIDE: Final = 1280
 # How axe looks at the pages of a language: width and whether dark. Together they see every layout and both schemes.
 LOOKS: Final = {"kk": (NARROW, False), "ru": (WIDE, True), "en": (WIDE, False)}
 
-# Three words in a row in Latin letters, on a page in Cyrillic letters: an English text that was forgotten.
-ENGLISH: Final = re.compile(r"\b[A-Za-z][a-z’']+(?:,? [a-z’']{2,}){2,}")
+# Two words in a row in Latin letters, on a page in Cyrillic letters: an English text that was forgotten.
+ENGLISH: Final = re.compile(r"\b[A-Za-z][a-z’']+(?:,? [a-z’']{2,})+")
 # What people typed and what has no other name. Their elements say so, or they stand here.
 KEPT: Final = re.compile(r"MacKie 1990|NICE|Walter")
 # The text a page shows, without what is marked as being in another language or as a name.
@@ -46,8 +46,8 @@ STICKING_OUT: Final = """() => [...document.body.querySelectorAll("*")]
 EVERYBODY: Final = ("about", "account_login", "account_signup", "account_reset_password", "home")
 PATIENT: Final = (
     "account", "account-profile", "account-privacy", "account-notifications", "account-looks", "account-export",
-    "account-erase", "account_email", "account_change_password", "mfa_index", "consent", "lesion-list", "lesion-new",
-    "photo-list", "photo-new",
+    "account-erase", "account_email", "account_change_password", "mfa_index", "lesion-list", "lesion-new", "photo-list",
+    "photo-new",
 )  # fmt: skip
 SPOT: Final = ("lesion", "lesion-edit", "lesion-compare", "lesion-delete")
 PHOTO: Final = ("photo", "photo-share", "photo-delete")
