@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
@@ -164,7 +165,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         # In words what clinicians have said counts, as on the page; the classifier's part stays what it was.
         advice = current_advice(photo) or advice_on(photo, prediction)
         codes = assessed.prediction_set if self._may_read(prediction) else ()
-        return AssessmentSerializer(
+        return self._assessment.to_representation(
             {
                 # With what the patient says of the spot, which may outweigh the picture.
                 "decision": photo.decision or assessed.decision.value,
@@ -176,14 +177,14 @@ class PhotoSerializer(serializers.Serializer[Photo]):
                 "prediction_set": [diagnosis_named(code) for code in codes],
                 "gates": assessed.gates,
             }
-        ).data
+        )
 
     @extend_schema_field(PredictionSerializer(allow_null=True))
     def get_prediction(self, photo: Photo) -> Any:
         prediction = _prediction_now(photo)
         if prediction is None or not self._may_read(prediction):
             return None
-        return PredictionSerializer(prediction, context=self.context).data
+        return self._prediction.to_representation(prediction)
 
     def _may_read(self, prediction: Prediction) -> bool:
         """An answer to a picture that was refused is for those who know what it is worth."""
@@ -207,7 +208,21 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     @extend_schema_field(ToldHistorySerializer(allow_null=True))
     def get_history(self, photo: Photo) -> Any:
         history = photo.told
-        return ToldHistorySerializer(history).data if history is not None else None
+        return self._history.to_representation(history) if history is not None else None
+
+    # Making a serializer copies its fields one by one, so a list of photos makes each of these once.
+
+    @cached_property
+    def _assessment(self) -> AssessmentSerializer:
+        return AssessmentSerializer(context=self.context)
+
+    @cached_property
+    def _prediction(self) -> PredictionSerializer:
+        return PredictionSerializer(context=self.context)
+
+    @cached_property
+    def _history(self) -> ToldHistorySerializer:
+        return ToldHistorySerializer()
 
 
 def _prediction_now(photo: Photo) -> Prediction | None:
