@@ -99,7 +99,7 @@ def test_it_says_what_a_doctor_wants_to_know(photo: Photo, clinician: User) -> N
     assert str(clinician) not in text
 
 
-@pytest.mark.parametrize(("language", "word"), [("kk", " ж. "), ("ru", " г."), ("en", "Report of")])
+@pytest.mark.parametrize(("language", "word"), [("kk", " ж. "), ("ru", "Дата отчёта"), ("en", "Report of")])
 def test_it_is_in_the_language_of_its_reader(language: str, word: str, photo: Photo) -> None:
     with translation.override(language):
         pdf = make_report(photo)
