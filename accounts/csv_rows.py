@@ -14,13 +14,13 @@ BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def safe_cell(value: object) -> str:
-    """The value as a spreadsheet shows it: a text that would start a formula is marked as text; None is empty."""
+    """The value as a spreadsheet shows it: a text that would start a formula is marked as text, and no zero byte is in
+    it; None is empty.
+    """
     if value is None:
         return ""
-    text = str(value)
-    if isinstance(value, str) and text.startswith(FORMULA_SIGNS):
-        return f"'{text}"
-    return text
+    clean = str(value).replace("\0", "")
+    return f"'{clean}" if isinstance(value, str) and value.startswith(FORMULA_SIGNS) else clean
 
 
 class _Echo:

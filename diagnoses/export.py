@@ -5,19 +5,16 @@ R31). The file begins with a byte order mark, without which they read UTF-8 as s
 have a point, and no cell depends on the language.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from accounts import csv_rows
 from diagnoses.models import Finding, Photo, Reading
 from diagnoses.models.photo import PhotoQuerySet
 from diagnoses.services.readings import outcome_of
 from diagnoses.taxonomy import CODES
 
-BOM: Final = "\ufeff"
-FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 CHUNK: Final = 500
 """Rows fetched at a time; some hundreds of kilobytes."""
 
@@ -43,18 +40,13 @@ def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
 def csv_lines(photos: PhotoQuerySet, *, with_patient: bool = False) -> Iterator[str]:
     """The file line by line, with the byte order mark; memory does not grow with the number of photos."""
     header = [*COLUMNS, *(PATIENT_COLUMNS if with_patient else ())]
-    yield BOM + _line(header)
+    return csv_rows.csv_lines(header, _rows(photos, with_patient=with_patient))
+
+
+def _rows(photos: PhotoQuerySet, *, with_patient: bool) -> Iterator[list[str]]:
     for photo in for_export(photos).iterator(chunk_size=CHUNK):
         cells = _cells(photo)
-        if with_patient:
-            cells += [photo.owner.name, photo.owner.email]
-        yield _line(cells)
-
-
-def safe_cell(text: str) -> str:
-    """The text as a spreadsheet shows it: what would start a formula is marked as text, and no zero byte is in it."""
-    clean = text.replace("\0", "")
-    return f"'{clean}" if text.startswith(FORMULA_SIGNS) else clean
+        yield [*cells, photo.owner.name, photo.owner.email] if with_patient else cells
 
 
 def _cells(photo: Photo) -> list[str]:
@@ -110,10 +102,3 @@ def _number(number: int | None) -> str:
 
 def _share(share: float | None) -> str:
     return "" if share is None else f"{share:.6f}"
-
-
-def _line(cells: Iterable[str]) -> str:
-    """One row; the lines of RFC 4180 end with both signs."""
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\r\n").writerow([safe_cell(cell) for cell in cells])
-    return file.getvalue()

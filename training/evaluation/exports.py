@@ -6,13 +6,10 @@ Both CSVs can be handed to the official `isic-challenge-scoring` as they are.
 import csv
 import io
 import json
-from typing import Final
 
+from accounts.csv_rows import safe_cell
 from diagnoses.taxonomy import CODES, UNKNOWN_CODE
 from training.models import Evaluation
-
-FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\0")
-"""A spreadsheet takes a cell that begins with one of these for a formula (RELIABILITY R31)."""
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
@@ -43,11 +40,6 @@ def figures_json(evaluation: Evaluation) -> str:
         "metrics": {name: value for name, value in evaluation.metrics.items() if name != "charts"},
     }
     return json.dumps(described, indent=2, sort_keys=True)
-
-
-def safe_cell(text: str) -> str:
-    """The text as a spreadsheet shows it: what would start a formula is marked as text."""
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def _csv(rows: list[list[str]]) -> str:

@@ -12,8 +12,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.csv_rows import safe_cell
 from accounts.models import AuditEntry, Role, User
-from diagnoses.export import COLUMNS, safe_cell
+from diagnoses.export import COLUMNS
 from diagnoses.models import Photo, Reading
 from diagnoses.services import begin_reading, create_lesion, record_blind, record_final, record_finding
 from diagnoses.taxonomy import CODES
