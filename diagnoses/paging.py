@@ -34,7 +34,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True)
 class Key:
-    """One column of an order: a moment ("time"), a number ("share") or a small whole one ("rank"); empty values last."""
+    """One column of an order: a moment ("time"), a number ("share"), a small whole one ("rank"); empty values last."""
 
     column: str
     kind: Kind

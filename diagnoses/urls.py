@@ -41,9 +41,7 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/request-review/", photo.photo_request_review, name="photo-request-review"),
     path("photos/<uuid:photo_id>/report.pdf", report.photo_report, name="photo-report"),
     path("photos/<uuid:photo_id>/share/", sharing.photo_share, name="photo-share"),
-    path(
-        "photos/<uuid:photo_id>/share/<uuid:link_id>/revoke/", sharing.photo_share_revoke, name="photo-share-revoke"
-    ),
+    path("photos/<uuid:photo_id>/share/<uuid:link_id>/revoke/", sharing.photo_share_revoke, name="photo-share-revoke"),
     path("s/<str:token>/", sharing.shared, name="shared"),
     path("s/<str:token>/image/", sharing.shared_image, name="shared-image"),
     path("s/<str:token>/heatmap/", sharing.shared_heatmap, name="shared-heatmap"),

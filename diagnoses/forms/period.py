@@ -1,16 +1,18 @@
 """A period of days, read from the address."""
 
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.forms.review import DAYS
+# Dates a filter may name; outside them calendars run out and no photo lies.
+DAYS: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 
-class PeriodForm(forms.Form):
-    """From one day to another, both included. What is not valid is as if nothing had been said."""
+class DaysForm(forms.Form):
+    """From one day to another, both included; either may be left open."""
 
     since = forms.DateField(
         label=_("From"),
@@ -31,6 +33,10 @@ class PeriodForm(forms.Form):
         if since and until and since > until:
             self.add_error("until", _("The end lies before the beginning."))
         return cleaned
+
+
+class PeriodForm(DaysForm):
+    """A period that always has both ends. What is not valid is as if nothing had been said."""
 
     @property
     def days(self) -> tuple[date, date]:

@@ -6,19 +6,16 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar, Final
 
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Role, User
+from diagnoses.forms.period import DaysForm
 from diagnoses.models import Finding, Photo, Reading
 from diagnoses.models.fields import DECISION_CHOICES, DIAGNOSIS_CHOICES, SITE_CHOICES
 from diagnoses.models.photo import PhotoQuerySet
 from diagnoses.paging import Key, Order
-
-# Dates a filter may name; outside them calendars run out and no photo lies.
-DAYS: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 # States of the form, besides the four of a photo.
 TO_READ: Final = "to-read"
@@ -76,7 +73,7 @@ def to_read_by(user: User) -> list[Q]:
     ]
 
 
-class ReviewFilterForm(forms.Form):
+class ReviewFilterForm(DaysForm):
     """The filters and the sort of the review list, read from the address. What is not valid filters nothing."""
 
     ANY: ClassVar = [("", _("Any"))]
@@ -127,18 +124,6 @@ class ReviewFilterForm(forms.Form):
         required=False,
         choices=[*ANY, ("yes", _("They disagree")), ("no", _("They agree"))],
     )
-    since = forms.DateField(
-        label=_("From"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        validators=DAYS,
-    )
-    until = forms.DateField(
-        label=_("To"),
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        validators=DAYS,
-    )
 
     def __init__(self, data: Mapping[str, Any], *, by: User) -> None:
         super().__init__(data)
@@ -146,13 +131,6 @@ class ReviewFilterForm(forms.Form):
         reader = self.fields["reader"]
         assert isinstance(reader, forms.ModelChoiceField)
         reader.queryset = User.objects.filter(role__in=[Role.CLINICIAN, Role.ADMINISTRATOR]).order_by("name", "email")
-
-    def clean(self) -> dict[str, Any]:
-        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
-        since, until = cleaned.get("since"), cleaned.get("until")
-        if since and until and since > until:
-            self.add_error("until", _("The end lies before the beginning."))
-        return cleaned
 
     @property
     def shown_state(self) -> str:

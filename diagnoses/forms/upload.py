@@ -145,9 +145,7 @@ class PhotoForm(forms.Form):
         named = bool((cleaned.get("lesion_name") or "").strip()) or "lesion_name" in self.errors
         if self._count > 1 and not named and "lesion" not in self.errors:
             if cleaned.get("several") == self.EACH:
-                self.add_error(
-                    "lesion_name", gettext("Give a name: the spots are called after it, “back”, “back 2”.")
-                )
+                self.add_error("lesion_name", gettext("Give a name: the spots are called after it, “back”, “back 2”."))
             elif cleaned.get("lesion") is None:
                 self.add_error("lesion_name", gettext("Give the new spot a name, so that its photos stay together."))
         return cleaned

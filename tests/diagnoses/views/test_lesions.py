@@ -60,7 +60,7 @@ def test_the_map_and_the_list_say_the_same(browser: Client, patient: User, monit
     create_lesion(owner=patient, name="<b>nape", anatom_site_general="head/neck")
     page = words(browser, "lesion-list")
     assert page.count(f'href="{reverse("lesion", args=[monitored.pk])}"') == 3  # dot, picture, name
-    assert '<title>1. left arm: Photograph it again by' in page
+    assert "<title>1. left arm: Photograph it again by" in page
     assert "Day 0 to Day 93" in page and "2 photos" in page
     assert escape("<b>nape") in page and "<b>nape" not in page
     assert "Put it on the drawing" in page  # the nape has no place yet
