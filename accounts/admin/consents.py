@@ -56,13 +56,13 @@ class ConsentTextForm(forms.Form):
 class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
     """Every version that was ever published, and how many stand by it."""
 
-    list_display = ["__str__", "purpose", "version", "is_current", "published", "published_by", "standing", "withdrawn"]
+    list_display = ["__str__", "purpose", "version", "is_current", "published", "publisher", "standing", "withdrawn"]
     list_filter = ["purpose"]
     list_select_related = ["published_by"]
     fields = [
-        "purpose", "version", "published", "published_by", "standing", "withdrawn", "text_kk", "text_ru", "text_en",
+        "purpose", "version", "published", "publisher", "standing", "withdrawn", "text_kk", "text_ru", "text_en",
     ]  # fmt: skip
-    readonly_fields = ["standing", "withdrawn"]
+    readonly_fields = ["publisher", "standing", "withdrawn"]
 
     class Media:
         css = {"all": ["css/admin-home.css"]}
@@ -85,6 +85,10 @@ class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
     @admin.display(description=_("in force"), boolean=True)
     def is_current(self, text: ConsentText) -> bool:
         return bool(getattr(text, "current", False))
+
+    @admin.display(description=_("published by"), ordering="published_by")
+    def publisher(self, text: ConsentText) -> str:
+        return str(text.published_by) if text.published_by is not None else ""
 
     @admin.display(description=_("agreed"), ordering="given")
     def standing(self, text: ConsentText) -> int:

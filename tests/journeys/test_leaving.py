@@ -49,7 +49,7 @@ def stored(folder: str) -> list[Path]:
 
 def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[..., Any], photo: Photo) -> None:
     owner = photo.owner
-    folder = str(Path(photo.image.name).parent)
+    folder = str(Path(str(photo.image.name)).parent)
     assert len(stored(folder)) == 3  # photo, thumbnail, heatmap
     _link, token = make_share_link(photo=photo, by=owner, days=7)
     visitor = visit(live_web.url, width=390)
@@ -90,7 +90,7 @@ def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[...
         pictures = [archive.read(name) for name in names if name.endswith(".jpg")]
     assert EMAIL in json.dumps(account)
     assert len(photos) == 1
-    with default_storage.open(photo.image.name) as file:
+    with default_storage.open(str(photo.image.name)) as file:
         assert file.read() in pictures
     assert "MISSING.txt" not in names
 
