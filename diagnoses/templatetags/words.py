@@ -95,10 +95,13 @@ def percent(share: float | None) -> str:
     if share is None:
         return "–"
     if share >= 0.995:
-        return gettext("over 99 %")
-    if 0 < share < 0.01:
-        return gettext("under 1 %")
-    return gettext("%(number)d %%") % {"number": round(share * 100)}
+        said = gettext("over 99 %")
+    elif 0 < share < 0.01:
+        said = gettext("under 1 %")
+    else:
+        said = gettext("%(number)d %%") % {"number": round(share * 100)}
+    # A number is not parted from its sign at the end of a line.
+    return said.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 @register.filter

@@ -135,4 +135,4 @@ def test_a_second_analysis_that_failed_leaves_the_first_answer_readable(
     client.force_login(patient)
     text = client.get(reverse("photo", args=[photo.pk])).content.decode()
     assert "The analysis failed" in text
-    assert "The earlier answer stands: Melanoma, 65 %" in text
+    assert "The earlier answer stands: Melanoma, 65\xa0%" in text

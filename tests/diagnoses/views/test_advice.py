@@ -201,7 +201,7 @@ def test_a_patient_reads_why_and_what_to_do_and_no_diagnosis(
     fragment = client.get(reverse("photo-status", args=[photo.pk]), headers=HTMX).content.decode()
     for html in (page(client, photo), fragment, client.get("/photos/").content.decode()):
         assert not [d.full_name for d in Diagnosis if d.full_name in html]
-        assert "70 %" not in html
+        assert "70\xa0%" not in html
         assert "heatmap-switch" not in html
         assert "No heatmap" not in html
     text = page(client, photo)

@@ -273,7 +273,7 @@ class TestWorklist:
         record_final(
             reading=begun, by=clinician, answer="diagnosis", diagnosis="NV", management="refer", override_reason="x"
         )
-        assert "Melanoma, 66 %" in rows()
+        assert "Melanoma, 66\xa0%" in rows()
         assert "Melanocytic nevus" in rows()
 
     def test_the_queues_are_counted(

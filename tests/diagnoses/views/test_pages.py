@@ -193,7 +193,14 @@ def test_every_icon_that_a_template_names_is_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(None, "–"), (0, "0 %"), (0.0001, "under 1 %"), (0.873, "87 %"), (0.994, "99 %"), (0.9999, "over 99 %")],
+    [
+        (None, "–"),
+        (0, "0\xa0%"),
+        (0.0001, "under 1\xa0%"),
+        (0.873, "87\xa0%"),
+        (0.994, "99\xa0%"),
+        (0.9999, "over 99\xa0%"),
+    ],
 )
 def test_no_share_is_rounded_to_certainty(share: float | None, words: str) -> None:
     assert percent(share) == words

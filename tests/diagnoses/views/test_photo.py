@@ -174,7 +174,7 @@ def test_a_result_shows_all_there_is_to_know(
     order = sorted(CODES, key=lambda code: rows.index(f'<span class="code">{code}</span>'))
     assert order == ["NV", "BKL", "AK", "BCC", "VASC", "MEL", "DF", "SCC"]
     assert 'width="80.00%"' in rows
-    assert "add up to <strong>6 %</strong>" in html
+    assert "add up to <strong>6\xa0%</strong>" in html
     assert "<strong>test-1</strong>" in html
     assert "c" * 12 in html
     assert "It is not a diagnosis" in html
@@ -206,7 +206,7 @@ def test_an_unsure_answer_names_the_next_one(
     browser: Client, patient: User, make_photo: MakePhoto, predict: Callable[..., Photo]
 ) -> None:
     unsure = predict(make_photo(patient), probabilities=[0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05])
-    assert "Next comes Melanocytic nevus with 20 %" in page(browser, unsure)
+    assert "Next comes Melanocytic nevus with 20\xa0%" in page(browser, unsure)
     assert "Next comes" not in page(browser, predict(make_photo(patient)))
 
 

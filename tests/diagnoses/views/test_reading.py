@@ -90,11 +90,16 @@ class TestBlindness:
     def test_nothing_of_it_is_there_and_afterwards_it_is(self, photo: Photo, clinician: User, sign_in: SignIn) -> None:
         client = sign_in(clinician)
         before = text(client, photo)
-        for trace in ("61 %", "heatmap/", "The classifier’s answer</h2>", "probabilities", "test-1"):
+        for trace in ("61\xa0%", "heatmap/", "The classifier’s answer</h2>", "probabilities", "test-1"):
             assert trace not in before
         assert blind(client, photo, "NV").status_code == 302
         after = text(client, photo)
-        for trace in ("61 %", f"/photos/{photo.pk}/heatmap/", "All eight probabilities", "agrees with the classifier"):
+        for trace in (
+            "61\xa0%",
+            f"/photos/{photo.pk}/heatmap/",
+            "All eight probabilities",
+            "agrees with the classifier",
+        ):
             assert trace in after
         assert "your blind answer" in after
 
@@ -108,7 +113,7 @@ class TestBlindness:
         html = text(sign_in(clinician), photo)
         assert f"/photos/{earlier.pk}/thumbnail/" in html
         assert "Day 0" in html
-        assert "61 %" not in html
+        assert "61\xa0%" not in html
         strip = html[html.index('id="earlier-title"') :]
         assert "Melanoma" not in strip
 
@@ -181,7 +186,7 @@ class TestReading:
     def test_no_blind_answer(self, sent: dict[str, str], photo: Photo, clinician: User, sign_in: SignIn) -> None:
         response = sign_in(clinician).post(address(photo), {"step": "blind", **sent})
         assert response.status_code == 422
-        assert "61 %" not in response.content.decode()
+        assert "61\xa0%" not in response.content.decode()
         assert not Reading.objects.filter(revealed__isnull=False).exists()
 
     def test_what_is_missing_is_said_and_nothing_typed_is_lost(
