@@ -222,19 +222,19 @@ def _answer(result: Result) -> Iterator[Block]:
             _("The picture did not pass the checks, so this is no answer. It is kept for clinicians."), Style.STRONG
         )
     yield Text(f"{diagnosis_name(prediction.diagnosis)} ({prediction.diagnosis})", Style.LARGE)
-    yield Facts(((_("Confidence"), percent(prediction.confidence)),))
+    yield Facts(((_("Confidence"), _percent(prediction.confidence)),))
     yield Text(str(plain_words(prediction.diagnosis)))
     if answer.uncertain:
         yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
     yield ProbabilityBars(
         tuple(
-            ProbabilityBar(f"{bar.name} ({bar.code})", bar.probability, percent(bar.probability), bar.cancer, bar.top)
+            ProbabilityBar(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
             for bar in answer.bars
         )
     )
     yield Text(
         _("The three cancers among them (melanoma, basal cell and squamous cell carcinoma) add up to %(score)s.")
-        % {"score": percent(prediction.malignant_score)},
+        % {"score": _percent(prediction.malignant_score)},
     )
     if len(prediction.prediction_set) > 1:
         yield Text(
@@ -290,7 +290,7 @@ def _interval(share: Interval | None) -> str:
     if share is None:
         return "–"
     return _("%(share)s (%(low)d to %(high)d)") % {
-        "share": percent(share.value),
+        "share": _percent(share.value),
         "low": hundredths(share.low),
         "high": hundredths(share.high),
     }
@@ -367,3 +367,8 @@ def _moment(when: datetime) -> str:
 
 def _day(day: date) -> str:
     return date_format(day, "DATE_FORMAT")
+
+
+def _percent(share: float) -> str:
+    """As on the pages, with a plain space: reportlab sets a no-break space that nobody can copy out of the file."""
+    return percent(share).replace("\N{NO-BREAK SPACE}", " ")
