@@ -35,6 +35,7 @@ def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
         "image_url": reverse("photo-image", args=[photo.pk]),
         "heatmap_url": reverse("photo-heatmap", args=[photo.pk]),
         "report_url": reverse("photo-report", args=[photo.pk]),
+        "languages": Language.choices,
     }
 
 
@@ -57,7 +58,6 @@ def photo(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 
 def _page(request: SignedInRequest, shown: Photo, form: HistopathologyForm | None = None) -> dict[str, Any]:
     context = _context(request, shown)
-    context["languages"] = Language.choices
     if shown.lesion_id is not None:
         siblings = Photo.objects.visible_to(request.user).filter(lesion_id=shown.lesion_id).exclude(pk=shown.pk)
         context["siblings"] = list(siblings.order_by("-created", "-pk")[:SIBLINGS_SHOWN])

@@ -134,6 +134,9 @@ def test_the_fragment_follows_the_photo(
     assert "hx-get" in waiting
     predict(photo)
     done = browser.get(url("photo-status", photo), headers=HTMX).content.decode()
+    # What can be done with the result comes along: the page had no room for it while it waited.
+    assert url("photo-report", photo) not in waiting
+    assert 'id="afterwards"' in done and url("photo-report", photo) in done
     assert "Melanoma" in done
     assert "hx-get" not in done
     assert "<title>Have a doctor look at it soon · Teri</title>" in done
