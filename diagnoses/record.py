@@ -94,7 +94,7 @@ def spots_of(owner: User) -> list[Spot]:
     photos = Photo.objects.filter(lesion__in=lesions, owner=owner)
     # Keys first: whole rows with all that is joined to them would be sorted otherwise.
     last = photos.order_by("lesion_id", "-created", "-pk").distinct("lesion_id").values("pk")
-    shown = Photo.objects.filter(pk__in=last).for_display().prefetch_related("readings").defer(MANIFEST)
+    shown = Photo.objects.filter(pk__in=last).for_display().defer(MANIFEST)
     newest = {photo.lesion_id: photo for photo in shown}
     spans = {
         row["lesion"]: Span(row["first"], row["last"], row["photos"])

@@ -88,7 +88,7 @@ def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosFo
     """What the page of a spot shows; `move_form` is one that came back with errors."""
     is_owner = shown.owner_id == request.user.pk
     photos = Photo.objects.visible_to(request.user).filter(lesion=shown).for_display().defer(MANIFEST)
-    page = page_of(photos.prefetch_related("readings"), order=TIMELINE, cursor=request.GET.get("cursor", ""))
+    page = page_of(photos, order=TIMELINE, cursor=request.GET.get("cursor", ""))
     newest = page.rows[0] if page.is_first and page.rows else photos.order_by("-created", "-pk").first()
     span = span_of(shown)
     context: dict[str, Any] = {

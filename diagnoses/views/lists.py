@@ -108,13 +108,7 @@ def for_worklist(photos: PhotoQuerySet) -> PhotoQuerySet:
 @signed_in
 def photo_list(request: SignedInRequest) -> HttpResponse:
     """One's own photos, newest first."""
-    own = (
-        Photo.objects.visible_to(request.user)
-        .filter(owner=request.user)
-        .for_display()
-        .prefetch_related("readings")
-        .defer(MANIFEST)
-    )
+    own = Photo.objects.visible_to(request.user).filter(owner=request.user).for_display().defer(MANIFEST)
     page = page_of(own, order=HISTORY, cursor=request.GET.get("cursor", ""))
     return render(request, "diagnoses/photo_list.html", {"page": page})
 

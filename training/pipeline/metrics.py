@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses import agreement
 from diagnoses.taxonomy import CODES, MALIGNANT_POSITIONS
 
 Labels = NDArray[np.integer]
@@ -19,8 +20,6 @@ Table = NDArray[np.floating]
 BOOTSTRAP_ROUNDS: Final = 1000
 BOOTSTRAP_SEED: Final = 7
 ECE_BINS: Final = 15
-NORMAL_95: Final = 1.959964
-"""Standard deviations to either side that hold 95 % of a normal distribution."""
 
 
 def confusion(labels: Labels, probabilities: Table) -> NDArray[np.int64]:
@@ -136,9 +135,7 @@ def interval(
 
 def wilson(hits: int, of: int) -> tuple[float, float, float]:
     """A share with its 95 % interval (Wilson 1927), which is honest at 0, at 1 and for few; NaN for none."""
-    if not of:
+    share = agreement.wilson(hits, of)
+    if share is None:
         return float("nan"), float("nan"), float("nan")
-    share, square = hits / of, NORMAL_95**2
-    centre = (share + square / (2 * of)) / (1 + square / of)
-    reach = NORMAL_95 / (1 + square / of) * (share * (1 - share) / of + square / (4 * of * of)) ** 0.5
-    return share, max(0.0, centre - reach), min(1.0, centre + reach)
+    return share.value, share.low, share.high

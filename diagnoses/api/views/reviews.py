@@ -37,9 +37,6 @@ class ReviewView(PhotoView):
 
     serializer_class = ReviewSerializer
 
-    def get_queryset(self) -> Any:
-        return super().get_queryset().prefetch_related("readings")
-
     @extend_schema(summary="Read the review", responses={200: ReviewSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, photo_id: UUID) -> Response:
         """What clinicians found stands here once they have settled it. A clinician's look is audited."""
