@@ -1,5 +1,6 @@
 """Reading one photo: blind, then with the prediction in sight; and what follows once it was read."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
@@ -122,27 +123,27 @@ def _recorded_words(photo: Photo) -> str:
 @signed_in
 def reading_second(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """Have a photo that one person has read and settled read by another."""
-    photo = _photo(request, photo_id)
-    try:
-        request_second_reading(photo=photo, by=request.user)
-    except ReadingRefused as refused:
-        messages.warning(request, str(REFUSALS[refused.code]))
-    else:
-        messages.success(request, _("A second clinician has been asked to read this photo."))
-    return redirect("reading", photo_id=photo_id)
+    said = _("A second clinician has been asked to read this photo.")
+    return _hand_on(request, photo_id, request_second_reading, said)
 
 
 @require_POST
 @signed_in
 def reading_settle(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """Settle by the first reading where nobody is left for the second."""
+    said = _("The first reading now stands, and the patient has been told.")
+    return _hand_on(request, photo_id, settle_alone, said)
+
+
+def _hand_on(request: SignedInRequest, photo_id: UUID, step: Callable[..., Photo], said: str) -> HttpResponse:
+    """Do one of the steps that take no answer, and tell what came of it."""
     photo = _photo(request, photo_id)
     try:
-        settle_alone(photo=photo, by=request.user)
+        step(photo=photo, by=request.user)
     except ReadingRefused as refused:
         messages.warning(request, str(REFUSALS[refused.code]))
     else:
-        messages.success(request, _("The first reading now stands, and the patient has been told."))
+        messages.success(request, said)
     return redirect("reading", photo_id=photo_id)
 
 
