@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from diagnoses.inference.bundle import read_bundle, read_tensors
+from diagnoses.inference.bundle import read_bundle
 from diagnoses.inference.network import build_network, set_network_tensors
 from diagnoses.inference.runtime import OnnxBackend, softmax
 
@@ -43,7 +43,7 @@ def main() -> None:
     import tensorflow as tf
 
     network = build_network(bundle.manifest.architecture)
-    set_network_tensors(network, read_tensors(bundle.weights_path))
+    set_network_tensors(network, bundle.network_tensors())
     network.jit_compile = False  # XLA on a CPU is slower still
     function: Any = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
     function(tf.constant(pixels[:1]))

@@ -6,6 +6,8 @@
     familiarity.safetensors  what the second gate keeps of the training pictures; a bundle may do without
 
 Version 2 of the format added the assessment (gates, decision, score) and views; version 1 is read as one without.
+Version 3 says that EfficientNetB4 computes with the normalisation among its weights. Those of versions 1 and 2 were
+trained and measured with a network that held it and never used it; `Bundle.network_tensors` gives them what they had.
 
 The identity of a bundle is the sha256 of its manifest's bytes. Nothing in a bundle is code: no pickle, no Keras
 file; the architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 
 from diagnoses.inference.assessor import AssessmentSettings, Assessor
 from diagnoses.inference.familiarity import Familiarity
-from diagnoses.inference.network import Architecture
+from diagnoses.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
 from diagnoses.inference.preprocessing import Preprocessing
 from diagnoses.taxonomy import CODES
 
@@ -38,8 +40,9 @@ SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
 """In every bundle; `FAMILIARITY_NAME` is there as well where the manifest's assessment has a familiarity."""
 
 FORMAT: Final = "teri-classifier"
-FORMAT_VERSION: Final = 2
-READABLE_VERSIONS: Final = (1, 2)
+FORMAT_VERSION: Final = 3
+READABLE_VERSIONS: Final = (1, 2, 3)
+NORMALISED_FROM: Final = 3
 
 VIEWS: Final = (1, 2, 8)
 """Of one picture: upright; and mirrored; and both in all four quarter turns. Their logits are averaged."""
@@ -137,7 +140,7 @@ class Manifest:
             raise BundleError(
                 "unknown_format",
                 f"The bundle's format is {values.get('format')!r} {format_version!r}; "
-                f"this version reads {FORMAT!r} {' and '.join(map(str, READABLE_VERSIONS))}.",
+                f"this version reads {FORMAT!r} {', '.join(map(str, READABLE_VERSIONS))}.",
             )
         if (order := tuple(values.get("diagnoses", ()))) != CODES:
             raise BundleError(
@@ -209,6 +212,14 @@ class Bundle:
     def graph_path(self) -> Path:
         """The verified ONNX graph; it must stay beside the weights it refers to."""
         return self.directory / GRAPH_NAME
+
+    def network_tensors(self) -> dict[str, NDArray[np.float32]]:
+        """All tensors of the weights file, as the network computes with them. Raises BundleError as `read_tensors`."""
+        tensors = read_tensors(self.weights_path)
+        if self.manifest.format_version < NORMALISED_FROM and NORMALIZATION_MEAN in tensors:
+            for key, value in ((NORMALIZATION_MEAN, 0.0), (NORMALIZATION_VARIANCE, 1.0)):
+                tensors[key] = np.full_like(tensors[key], value)
+        return tensors
 
     def assessor(self) -> Assessor:
         """The gates and the decision aid of this bundle. Raises BundleError when their tensors do not fit."""

@@ -36,6 +36,10 @@ METADATA_PREFIX: Final = "metadata/"
 BLOCK7B_GAMMA: Final = "block7b_project_bn/gamma"
 """Zero in the ImageNet file handed down with two missing kernels: the block passes its skip through until trained."""
 
+NORMALIZATION_MEAN: Final = "normalization/mean"
+NORMALIZATION_VARIANCE: Final = "normalization/variance"
+"""Of the channels of pixels in [0, 1]; weights of EfficientNetB4, constants of the tiny network."""
+
 TINY_CHANNELS: Final = 16
 
 
@@ -191,6 +195,21 @@ def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[An
         if tuple(variable.shape) != value.shape:
             raise WeightsError(f"{key} has shape {value.shape}; the network expects {tuple(variable.shape)}.")
         variable.assign(value)
+    settle_normalization(network)
+
+
+def settle_normalization(network: "keras.Model") -> None:
+    """Have the normalisation layers compute with the mean and variance they now hold.
+
+    Keras copies the two into constants when a layer is built, adapted or loaded from one of its own files, and goes on
+    computing with the copy when the variables are assigned: without this the network takes its pixels in [0, 1], says
+    nothing, and answers badly. Call it before the network first runs: a compiled function keeps its constants.
+    """
+    import keras
+
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma: float = 0.0) -> str:
@@ -225,6 +244,7 @@ def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma:
             variable.assign(value)
     if expected != len(arrays):
         raise WeightsError(f"The file holds {len(arrays)} arrays; the backbone has {expected} weights.")
+    settle_normalization(network)
     gamma = _variables(network).get(BLOCK7B_GAMMA)
     if gamma is not None and block7b_gamma and not np.any(numpy_of(gamma)):
         gamma.assign(np.full(tuple(gamma.shape), block7b_gamma, dtype=np.float32))

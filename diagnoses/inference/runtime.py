@@ -97,7 +97,7 @@ class KerasBackend:
             _limit_tensorflow_threads(threads)
         network = build_network(bundle.manifest.architecture)
         try:
-            set_network_tensors(network, read_tensors(bundle.weights_path))
+            set_network_tensors(network, bundle.network_tensors())
         except WeightsError as error:
             raise BundleError("altered", f"The weights of {bundle.version} do not fit its network: {error}") from error
         return cls(network)

@@ -33,6 +33,9 @@ Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 BATCH: Final = 32
 """Pictures a pass; larger gains nothing on a CPU and costs memory."""
 
+COMPUTED: Final = "normalised"
+"""Part of a cached file's name: those from before had been computed without EfficientNet's own normalisation."""
+
 PART: Final = 512
 """Pictures between two writes to the disk: half a minute's work on two cores, 3.7 MB."""
 
@@ -73,7 +76,7 @@ def cached_features(
     `content_key` names the pictures (the data set's fingerprint), `embed_key` the weights and architecture behind
     `embed`. Raises what `Pictures.picture` raises, and OSError when the cache cannot be written.
     """
-    described = json.dumps([list(images), content_key, embed_key, preprocessing.as_json()], sort_keys=True)
+    described = json.dumps([COMPUTED, list(images), content_key, embed_key, preprocessing.as_json()], sort_keys=True)
     path = folder / f"features-{hashlib.sha256(described.encode()).hexdigest()[:32]}.npy"
     if (cached := _read(path, len(images))) is not None:
         report(Progress("features", len(images), len(images)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from diagnoses.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle, read_tensors
+from diagnoses.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
 from diagnoses.inference.export import store_weights, write_graph
 from diagnoses.inference.metadata import metadata_head_of
 from diagnoses.inference.network import Architecture, build_network, set_network_tensors
@@ -173,5 +173,5 @@ def differences(sealed: Any, again: Any, path: str = "") -> list[str]:
 def _network(bundle: Bundle, input_size: int) -> tuple[Architecture, Any]:
     architecture = replace(bundle.manifest.architecture, input_size=input_size)
     network = build_network(architecture)
-    set_network_tensors(network, read_tensors(bundle.weights_path))
+    set_network_tensors(network, bundle.network_tensors())
     return architecture, network

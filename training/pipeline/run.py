@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.inference.bundle import Bundle, read_tensors
+from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.metadata import MetadataHead, described, metadata_head_of
 from diagnoses.inference.network import (
     HEAD_PREFIX,
@@ -168,9 +168,7 @@ def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
             f"{ours.head_units or 'linear'}. Choose a classifier with the head that is to go on learning."
         )
     head = tuple(f"{name}/" for name in {*theirs.head_layers, *ours.head_layers})
-    taken = {
-        key: value for key, value in read_tensors(parent.weights_path).items() if with_head or not key.startswith(head)
-    }
+    taken = {key: value for key, value in parent.network_tensors().items() if with_head or not key.startswith(head)}
     set_network_tensors(network, network_tensors(network) | taken)
     return with_head
 

@@ -87,9 +87,12 @@ class Recipe:
         """What a checkpoint is bound to: every field but the words.
 
         Fields added after checkpoints were first written count only where they differ from their default, so that
-        a newer version goes on with an older one's checkpoint.
+        a newer version goes on with an older one's checkpoint. EfficientNetB4's are the exception: before it computed
+        with its normalisation it was another network, whose checkpoints are of no use to this one.
         """
         values = self.as_json() | {"expected": ""}
+        if self.needs_imagenet_weights:
+            values["normalised"] = True
         for place, defaults in LATER_FIELDS.items():
             part: Any = values
             for name in place.split(".") if place else ():

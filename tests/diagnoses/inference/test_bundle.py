@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import save_file
 
 from diagnoses.inference.bundle import (
     FAMILIARITY_NAME,
@@ -19,6 +20,7 @@ from diagnoses.inference.bundle import (
     WEIGHTS_NAME,
     Bundle,
     BundleError,
+    file_sha256,
     locate_tensors,
     read_bundle,
     read_tensors,
@@ -101,7 +103,7 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
     [
         (lambda values: values.update(diagnoses=values["diagnoses"][:7]), "wrong_taxonomy"),
         (lambda values: values.pop("diagnoses"), "wrong_taxonomy"),
-        (lambda values: values.update(format_version=3), "unknown_format"),
+        (lambda values: values.update(format_version=4), "unknown_format"),
         (lambda values: values.update(format="keras"), "unknown_format"),
         (lambda values: values["architecture"].update(backbone="resnet50"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(fit="crop"), "unknown_architecture"),
@@ -183,6 +185,26 @@ def test_a_weights_file_with_a_giant_header_length_is_refused(tmp_path: Path) ->
     path.write_bytes(struct.pack("<Q", 2**62) + b"{}")
     with pytest.raises(BundleError, match="header"):
         locate_tensors(path)
+
+
+@pytest.mark.parametrize(("format_version", "mean"), [(1, 0.0), (2, 0.0), (3, 0.485)])
+def test_a_classifier_keeps_the_normalisation_it_was_trained_with(copy: Path, format_version: int, mean: float) -> None:
+    """Up to version 2 EfficientNetB4 held ImageNet's and computed without it."""
+    weights = dict(read_tensors(copy / WEIGHTS_NAME))
+    channels = {"normalization/mean": [0.485] * 3, "normalization/variance": [0.05] * 3, "normalization/count": 0}
+    save_file(weights | {key: np.array(value, np.float32) for key, value in channels.items()}, copy / WEIGHTS_NAME)
+
+    def older(values: dict[str, Any]) -> None:
+        values["format_version"] = format_version
+        values["files"][WEIGHTS_NAME] = {
+            "sha256": file_sha256(copy / WEIGHTS_NAME), "size": (copy / WEIGHTS_NAME).stat().st_size
+        }  # fmt: skip
+
+    rewrite(copy, older)
+    tensors = read_bundle(copy).network_tensors()
+    assert np.allclose(tensors["normalization/mean"], mean)
+    assert np.allclose(tensors["normalization/variance"], 0.05 if mean else 1.0)
+    assert np.array_equal(tensors["stem_conv/kernel"], weights["stem_conv/kernel"])
 
 
 def test_a_bundle_from_before_there_were_gates_is_read_as_one_without(copy: Path) -> None:

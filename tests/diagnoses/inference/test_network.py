@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
@@ -61,6 +62,34 @@ def test_a_backbone_file_fills_the_backbone_and_leaves_the_head(tmp_path: Path) 
     load_imagenet_backbone(target, backbone_file(source, tmp_path / "backbone.npz"))
     assert np.array_equal(network_tensors(target)["stem_conv/kernel"], network_tensors(source)["stem_conv/kernel"])
     assert np.array_equal(network_tensors(target)["logits/kernel"], head)
+
+
+@pytest.fixture(scope="module")
+def efficientnet() -> Any:
+    return build_network(Architecture("efficientnetb4", 32))
+
+
+@pytest.mark.parametrize("way", ["tensors", "file"])
+def test_efficientnet_computes_with_the_normalisation_it_was_given(efficientnet: Any, way: str, tmp_path: Path) -> None:
+    """Keras goes on with the constants from when the layer was built, unless it is told."""
+    mean, variance = np.array([[0.485, 0.456, 0.406], [0.0524, 0.0502, 0.0506]], np.float32)
+    if way == "tensors":
+        given = {"normalization/mean": mean, "normalization/variance": variance}
+        set_network_tensors(efficientnet, network_tensors(efficientnet) | given)
+    else:
+        mean = mean + np.float32(0.1)  # not what the other way left behind
+        changes = {"normalization/0": mean, "normalization/1": variance}
+        load_imagenet_backbone(efficientnet, backbone_file(efficientnet, tmp_path / "backbone.npz", **changes))
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype(np.float32)
+    weights = network_tensors(efficientnet)
+    normalised = np.pad((pixels / 255.0 - mean) / np.sqrt(variance), ((0, 0), (0, 1), (0, 1), (0, 0)))
+    window = normalised[0, 10:13, 10:13]  # the stem looks at every second place
+    scale = weights["stem_bn/gamma"] / np.sqrt(weights["stem_bn/moving_variance"] + 1e-3)
+    value = (
+        np.einsum("hwc,hwcd->d", window, weights["stem_conv/kernel"]) - weights["stem_bn/moving_mean"]
+    ) * scale + weights["stem_bn/beta"]
+    stem = keras.Model(efficientnet.inputs[0], efficientnet.get_layer("stem_bn").output)
+    assert np.allclose(stem(pixels)[0, 5, 5], value, atol=1e-4)
 
 
 def test_a_backbone_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
