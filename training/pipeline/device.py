@@ -15,6 +15,12 @@ CAPABILITY_FLOAT16: Final = (7, 0)
 """NVIDIA's compute capabilities that have tensor cores for the type: Ampere, and Volta before it."""
 
 
+KERAS_ENGINE: Final = "keras"
+PYTORCH_ENGINE: Final = "pytorch"
+ENGINES: Final = (KERAS_ENGINE, PYTORCH_ENGINE)
+"""What computes a fine-tuning: Keras on its backend, or `fit.pytorch` on one CPU."""
+
+
 def use_onednn() -> None:
     """Have TensorFlow use oneDNN on a CPU where it would not by itself (one without AVX-512); call before its import.
 

@@ -110,8 +110,10 @@ def compare(
     """How each input size and number of views does on the validation split, each at its own best temperature.
 
     The temperature is fitted on the same pictures: it has no say in balanced accuracy, and in the log loss the same
-    small one for every choice. Raises as `reseal`.
+    small one for every choice. Raises as `reseal`, and ResealError for a classifier that learned the validation split.
     """
+    if (bundle.manifest.recipe.get("fine_tune") or {}).get("learn_validation"):
+        raise ResealError(f"{bundle.version} has learned the validation split: nothing can be chosen on it.")
     split = split_of(bundle, examples)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
     images = split.images(VALIDATION)

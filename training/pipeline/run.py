@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +24,14 @@ from diagnoses.inference.network import (
 from diagnoses.inference.preprocessing import to_reference
 from diagnoses.taxonomy import CODES
 from training.pipeline.about import metadata_of
-from training.pipeline.device import precision_for, training_devices, use_onednn
+from training.pipeline.device import ENGINES, KERAS_ENGINE, precision_for, training_devices, use_onednn
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.features import cached_features, embedder
-from training.pipeline.fit import AboutPictures, fine_tune, fit_head
+from training.pipeline.fit import AboutPictures, History, fine_tune, fit_head
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_network
 from training.pipeline.splits import TRAIN, VALIDATION, Split
-from training.recipes import Recipe
+from training.recipes import Recipe, RecipeError
 
 LEARNING_SPLITS: Final = (TRAIN, VALIDATION)
 
@@ -49,6 +49,7 @@ def train_classifier(
     run_folder: Path | None = None,
     parent: Bundle | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    engine: str = KERAS_ENGINE,
     report: Report = silent,
 ) -> Bundle:
     """Train by the recipe and seal the result in `directory`.
@@ -57,10 +58,12 @@ def train_classifier(
     called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
     of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
     the head too where it has the same shape; a recipe that continues needs one with the same head.
+    `engine` is what computes the fine-tuning, one of `ENGINES`.
     `test_probabilities` receives what the sealed classifier says of each test picture (8 calibrated probabilities).
     Raises ValueError when the .npz or the parent is needed and absent, WeightsError, ExamplesError, TrainingError,
     SealingError, ExportError or OSError, and whatever `report` raises.
     """
+    tune = tuner(engine)
     use_onednn()
     import keras
 
@@ -117,11 +120,17 @@ def train_classifier(
             ]
             for name in LEARNING_SPLITS
         }
-        history = fine_tune(
+        taught = labels
+        if recipe.fine_tune.learn_validation:
+            references[TRAIN] += references[VALIDATION]
+            taught = _with_validation(labels)
+            if metadata is not None:
+                metadata = AboutPictures(metadata.head, _with_validation(metadata.descriptions))
+        history = tune(
             network,
             recipe=recipe,
             references=references,
-            labels=labels,
+            labels=taught,
             run_folder=run_folder,
             metadata=metadata,
             report=report,
@@ -141,6 +150,7 @@ def train_classifier(
             "parent": None if parent is None else {"version": parent.version, "sha256": parent.sha256},
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
+            "engine": engine,
             "precision": precision_for(recipe.precision),
             "devices": max(1, len(training_devices(recipe.devices))),
             "history": histories,
@@ -149,6 +159,24 @@ def train_classifier(
         test_probabilities=test_probabilities,
         report=report,
     )
+
+
+def tuner(engine: str) -> Callable[..., History]:
+    """What fine-tunes: `fit.fine_tune`, or with the engine "pytorch" the function that does the same there.
+
+    Raises RecipeError where PyTorch is not installed, ValueError for another engine.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"The engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}.")
+    if engine == KERAS_ENGINE:
+        return fine_tune
+    try:
+        from training.pipeline.fit import pytorch
+    except ImportError as error:
+        raise RecipeError(
+            f"The engine {engine} needs PyTorch, which is not installed ({error}): pip install torch ninja"
+        ) from error
+    return pytorch.fine_tune
 
 
 def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
@@ -188,6 +216,11 @@ def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle |
     if parent is not None and (theirs := metadata_head_of(parent)) is not None:
         head = MetadataHead(theirs.kernel, head.mean)
     return AboutPictures(head, descriptions)
+
+
+def _with_validation(by_split: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The rows of the validation split among those of the training split as well."""
+    return {**by_split, TRAIN: np.concatenate([by_split[name] for name in LEARNING_SPLITS])}
 
 
 def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:

@@ -87,6 +87,9 @@ class FineTunePhase:
     - `block7b_gamma`: start of block7b's last scale where the ImageNet file has it at 0;
     - `mixup_alpha`: each picture is blended with another of its batch, labels alike, by a share drawn from
       Beta(a, a) (Zhang et al. 2018, "mixup", who use 0.1 to 0.4), >= 0, 0 for none;
+    - `learn_validation`: the pictures of the validation split are learned as well, and the last epoch is kept instead
+      of the best: for a recipe whose settings and length have been chosen before, without them. Figures of the
+      validation split then say nothing;
     - `metadata_dropout`: share of the training pictures whose age, sex and site are all withheld, [0, 1); concerns a
       network with a metadata head alone;
     - `metadata_field_dropout`: share of the remaining pictures from which each of the three is withheld by itself,
@@ -107,6 +110,7 @@ class FineTunePhase:
     balance: ClassBalance = field(default_factory=ClassBalance)
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup_alpha: float = 0.0
+    learn_validation: bool = False
     metadata_dropout: float = 0.5
     metadata_field_dropout: float = 0.1
 

@@ -115,7 +115,9 @@ LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
         "optimizer", "beta_1", "beta_2", "epsilon", "plateau_factor", "plateau_patience", "learning_rate_min",
     ),
     "frozen.balance": _defaults(ClassBalance, "focal_gamma"),
-    "fine_tune": _defaults(FineTunePhase, "mixup_alpha", "metadata_dropout", "metadata_field_dropout"),
+    "fine_tune": _defaults(
+        FineTunePhase, "mixup_alpha", "learn_validation", "metadata_dropout", "metadata_field_dropout"
+    ),
     "fine_tune.balance": _defaults(ClassBalance, "focal_gamma"),
     "fine_tune.augmentation": _defaults(Augmentation, "randaugment_operations", "randaugment_magnitude"),
 }  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from training.pipeline.device import ENGINES, KERAS_ENGINE
 from training.pipeline.examples import ExamplesError, PictureStore, read_examples
 from training.pipeline.splits import DEFAULT_SEED, split_examples
 from training.progress_bar import ProgressBar
@@ -34,6 +35,12 @@ class Command(BaseCommand):
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
         parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
         parser.add_argument("--work", type=Path, default=Path("var/training"), help="caches and checkpoints")
+        parser.add_argument(
+            "--engine",
+            choices=ENGINES,
+            default=KERAS_ENGINE,
+            help="what computes the fine-tuning; pytorch (pip install torch ninja) is faster on CPUs with bfloat16",
+        )
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -69,6 +76,7 @@ class Command(BaseCommand):
                     work=options["work"],
                     directory=options["output"],
                     version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",
+                    engine=options["engine"],
                     report=bar,
                 )
         except (

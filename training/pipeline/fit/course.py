@@ -116,3 +116,8 @@ def assign(variables: Sequence[Any], tensors: Mapping[str, NDArray[Any]]) -> Non
 
 def group(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def frozen_prefixes(blocks: int) -> tuple[str, ...]:
+    """What the names of the layers begin with that a recipe's `frozen_blocks` holds."""
+    return ("stem_", *(f"block{number}" for number in range(1, blocks))) if blocks else ()

@@ -41,6 +41,7 @@ from training.pipeline.fit.course import (
     History,
     assign,
     epoch_figures,
+    frozen_prefixes,
     group,
     numbered,
     refuse_collapse,
@@ -88,7 +89,8 @@ def fine_tune(
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
     `metadata` is needed where the architecture has a metadata head. `devices` are the backend's names of what to run
     on, by default what the recipe says. Afterwards the network (and the metadata head) holds the averaged weights of
-    its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head.
+    its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head; of its
+    last epoch where the recipe learns the validation split as well.
 
     Raises RecipeError when a batch cannot be shared evenly among the devices; TrainingError when the loss stops being a
     number, when every validation picture gets one diagnosis at the end, or when the folder holds another run; whatever
@@ -150,7 +152,7 @@ def fine_tune(
                 float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
             )
             history.epochs.append(figures)
-            if figures["balanced_accuracy"] > history.best_score:
+            if phase.learn_validation or figures["balanced_accuracy"] > history.best_score:
                 history.best_score, history.best_epoch, best = figures["balanced_accuracy"], epoch, averaged
             twin.take(plain)
             save_checkpoint(
@@ -192,7 +194,7 @@ class _Twin:
         with computing_in(self._policy):
             self._network = build_network(recipe.architecture)
         set_network_tensors(self._network, network_tensors(network))
-        frozen = _frozen_prefixes(phase.frozen_blocks)
+        frozen = frozen_prefixes(phase.frozen_blocks)
         for layer in self._network.layers:
             layer.trainable = not (
                 isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Normalization))
@@ -256,7 +258,3 @@ class _Twin:
         filled = [np.concatenate([each, each[:1].repeat(filler, axis=0)]) for each in inputs]
         logits = self.model.predict(filled if len(filled) > 1 else filled[0], batch_size=batch, verbose=0)
         return softmax(np.asarray(logits)[:count])
-
-
-def _frozen_prefixes(blocks: int) -> tuple[str, ...]:
-    return ("stem_", *(f"block{number}" for number in range(1, blocks))) if blocks else ()
