@@ -174,7 +174,7 @@ def tuner(engine: str) -> Callable[..., History]:
         from training.pipeline.fit import pytorch
     except ImportError as error:
         raise RecipeError(
-            f"The engine {engine} needs PyTorch, which is not installed ({error}): pip install torch ninja"
+            f"The engine {engine} needs PyTorch, which is not installed ({error}): make pytorch"
         ) from error
     return pytorch.fine_tune
 

@@ -239,6 +239,8 @@ def test_a_snapshot_from_before_the_new_fields_still_reads_and_names_its_checkpo
     old = json.loads(json.dumps(FINE_TUNE.identity()))
     assert "optimizer" not in old["frozen"]
     assert "continues" not in old
+    assert old.pop("normalised")  # of EfficientNetB4 alone: its checkpoints from before are another network's
+    assert "normalised" not in SMOKE.identity()
     assert Recipe.from_json(old | {"expected": FINE_TUNE.expected}) == FINE_TUNE
     assert "optimizer" in SEED_TRANSFER.identity()["frozen"]
 
@@ -294,10 +296,10 @@ def test_metadata_needs_a_phase_that_learns_it() -> None:
 
 def test_what_is_new_and_off_changes_no_identity_and_what_is_on_does() -> None:
     old = FINE_TUNE.identity()
-    for group, name in (("architecture", "metadata"), ("fine_tune", "mixup_alpha")):
+    for group, name in (("architecture", "metadata"), ("fine_tune", "learn_validation")):
         assert name not in old[group]
     assert "precision" not in old
-    for name, value in (("precision", "float32"), ("architecture.metadata", "true"), ("fine_tune.mixup_alpha", "0.2")):
+    for name, value in (("precision", "float32"), ("architecture.metadata", "true"), ("fine_tune.mixup_alpha", "0")):
         assert changed(FINE_TUNE, {name: value}).identity() != old
 
 

@@ -39,7 +39,7 @@ class Command(BaseCommand):
             "--engine",
             choices=ENGINES,
             default=KERAS_ENGINE,
-            help="what computes the fine-tuning; pytorch (pip install torch ninja) is faster on CPUs with bfloat16",
+            help="what computes the fine-tuning; pytorch (make pytorch) is faster on CPUs with bfloat16",
         )
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
 
