@@ -62,10 +62,14 @@ def _making(bundle: Bundle) -> str:
     else:
         frozen += "The head came with them."
     if tuning:
-        pictures = tuning["pictures_per_epoch"] or manifest.split["pictures"]["train"]
-        tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied pictures,
-            its first {tuning["frozen_blocks"]} stages and all BatchNorm statistics held, {_balance(tuning["balance"])};
-            the epoch with the best balanced accuracy on the validation split was kept."""
+        splits = ("train", "validation") if tuning.get("learn_validation") else ("train",)
+        pictures = tuning["pictures_per_epoch"] or sum(manifest.split["pictures"][name] for name in splits)
+        mixed = f", mixed by two (mixup {alpha:g})" if (alpha := tuning.get("mixup_alpha", 0.0)) else ""
+        # A bundle from before there were engines was trained by Keras, and says nothing.
+        engine = " by the engine pytorch" if manifest.provenance.get("engine") == "pytorch" else ""
+        tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied
+            pictures{mixed}{engine}, its first {tuning["frozen_blocks"]} stages and all BatchNorm statistics held,
+            {_balance(tuning["balance"])}; {_kept(tuning)}"""
     else:
         tuned = "The network itself was left as it came: only the head has ever seen a lesion."
     parity = manifest.parity
@@ -75,6 +79,13 @@ def _making(bundle: Bundle) -> str:
         exported graph on {parity["pictures"]:.0f} pictures: probabilities within
         {parity["probabilities_max_difference"]:.0e}, {parity["diagnoses_changed"]:.0f} diagnoses changed."""
     return "## How it was made\n\n" + "\n\n".join(_paragraph(each) for each in (frozen, tuned, served))
+
+
+def _kept(tuning: Mapping[str, Any]) -> str:
+    if tuning.get("learn_validation"):
+        return """the pictures of the validation split were learned as well, since settings and length had been chosen
+            before, and the last epoch was kept."""
+    return "the epoch with the best balanced accuracy on the validation split was kept."
 
 
 def _views(views: int) -> str:

@@ -43,3 +43,23 @@ def test_the_card_says_where_the_weights_came_from() -> None:
     assert " with ImageNet weights," in card("efficientnetb4", none)
     assert " with random weights," in card("tiny", none)
     assert " with the weights of `older`," in card("tiny", {"parent": {"version": "older", "sha256": "0" * 64}})
+
+
+def test_the_card_says_what_was_learned_and_what_was_kept() -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+
+    def card(provenance: dict[str, object], **tuning: object) -> str:
+        plain = {"mixup_alpha": 0.0, "learn_validation": False, "pictures_per_epoch": 0}
+        recipe = {**bundle.manifest.recipe, "fine_tune": {**bundle.manifest.recipe["fine_tune"], **plain, **tuning}}
+        manifest = dataclasses.replace(bundle.manifest, recipe=recipe, provenance=provenance)
+        return " ".join(model_card(dataclasses.replace(bundle, manifest=manifest)).split())
+
+    pictures = bundle.manifest.split["pictures"]
+    older = card({})
+    assert "the epoch with the best balanced accuracy on the validation split was kept" in older
+    assert "mixup" not in older
+    assert f" of {pictures['train']:,} varied pictures, its first" in older
+    newer = card({"engine": "pytorch"}, mixup_alpha=0.8, learn_validation=True)
+    both = pictures["train"] + pictures["validation"]
+    assert f" of {both:,} varied pictures, mixed by two (mixup 0.8) by the engine pytorch, its first" in newer
+    assert "the last epoch was kept" in newer
