@@ -132,7 +132,7 @@ def _compiled() -> Any:
     )
 
 
-class DepthwiseConvolution(torch.autograd.Function):
+class DepthwiseConvolution(torch.autograd.Function):  # type: ignore[misc]  # PyTorch is not there for mypy
     """`conv2d(x, weight, bias, stride, pad, groups=C)` with the gradients of this module.
 
     x (N, C, H, W), weight (C, 1, K, K) with K up to 7, bias (C,).

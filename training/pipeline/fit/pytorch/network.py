@@ -28,7 +28,7 @@ DROP_CONNECT: Final = 0.2
 """Keras's defaults: of BatchNorm in EfficientNet, and the stochastic depth of the last block (0 at the first)."""
 
 
-class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there when types are checked
+class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there for mypy
     """Pixels (N, 3, S, S) in [0, 255] -> logits float32 (N, 8). `tensors` are the Keras network's, by name."""
 
     def __init__(self, tensors: Tensors, *, head_dropout: float) -> None:
@@ -38,7 +38,8 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there w
         self.register_buffer("mean", mean.reshape(1, 3, 1, 1))
         self.register_buffer("deviation", variance.sqrt().reshape(1, 3, 1, 1))
         self.stem = _Convolution(tensors, "stem_conv", "stem_bn", stride=2)
-        blocks, count = [], sum(number for _, number, _ in STAGES)
+        blocks: list[_Block] = []
+        count = sum(number for _, number, _ in STAGES)
         for stage, number, stride in STAGES:
             for place in range(number):
                 blocks.append(

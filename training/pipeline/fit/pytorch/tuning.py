@@ -248,7 +248,8 @@ def _channels_first(pixels: NDArray[np.float32]) -> Any:
 
 
 def _fast(network: EfficientNetB4) -> EfficientNetB4:
-    return network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def _format_of(parameter: Any) -> Any:
