@@ -10,60 +10,26 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Final
 
+BATCH: Final = 32
+"""Pictures a step, FINE_TUNE's."""
+
 STEPS: Final = 6
-SKIPPED: Final = 2
-"""Tracing, compiling, and the first touch of the memory."""
 
 
 def child(engine: str) -> None:
     """Print the seconds of each step after the first ones."""
-    import numpy as np
-
-    from diagnoses.inference.network import build_network
-    from tests.made import made_picture
-    from training.pipeline.fit import TrainingError
-    from training.pipeline.progress import Progress
+    from benchmarks.steps import print_step_seconds
     from training.pipeline.run import tuner
-    from training.recipes import FINE_TUNE, changed
 
-    assert FINE_TUNE.fine_tune is not None
-    drawn = FINE_TUNE.fine_tune.batch_size * STEPS
-    recipe = changed(FINE_TUNE, {"fine_tune.epochs": "1", "fine_tune.pictures_per_epoch": str(drawn)})
-    pictures = [made_picture("NV", number) for number in range(8)]
-    labels = np.arange(8)
-    ticks: list[float] = []
-
-    def tick(_: Progress) -> None:
-        ticks.append(time.perf_counter())
-        if len(ticks) == STEPS:
-            raise KeyboardInterrupt
-
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            tuner(engine)(
-                build_network(recipe.architecture),
-                recipe=recipe,
-                references={"train": pictures, "validation": pictures},
-                labels={"train": labels, "validation": labels},
-                run_folder=Path(folder),
-                report=tick,
-            )
-    except (KeyboardInterrupt, TrainingError):
-        pass
-    print(*(f"{later - sooner:.4f}" for sooner, later in zip(ticks[SKIPPED - 1 :], ticks[SKIPPED:], strict=False)))
+    print_step_seconds(tuner(engine), steps=STEPS, fine_tune__pictures_per_epoch=str(BATCH * STEPS))
 
 
 def main(rounds: int) -> None:
     """Measure and print."""
     from training.pipeline.device import ENGINES
-    from training.recipes import FINE_TUNE
 
-    assert FINE_TUNE.fine_tune is not None
     seconds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for _ in range(rounds):
         for engine, found in seconds.items():
@@ -75,7 +41,7 @@ def main(rounds: int) -> None:
                 check=True,
             )
             found += [float(each) for each in done.stdout.split()]
-    speeds = {engine: FINE_TUNE.fine_tune.batch_size / statistics.median(found) for engine, found in seconds.items()}
+    speeds = {engine: BATCH / statistics.median(found) for engine, found in seconds.items()}
     print(", ".join(f"{engine} {speed:.1f} images/s" for engine, speed in speeds.items()))
     keras, pytorch = speeds.values()
     print(f"pytorch is {pytorch / keras:.2f} times as fast")

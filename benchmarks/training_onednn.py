@@ -10,50 +10,19 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 from typing import Final
 
 BATCH: Final = 32
 STEPS: Final = 5
-SKIPPED: Final = 2
-"""Tracing and the first touch of the memory."""
 
 
 def child() -> None:
     """Print the seconds of each step after the first ones."""
-    import numpy as np
+    from benchmarks.steps import print_step_seconds
+    from training.pipeline.fit import fine_tune
 
-    from diagnoses.inference.network import build_network
-    from tests.made import made_picture
-    from training.pipeline.fit import TrainingError, fine_tune
-    from training.pipeline.progress import Progress
-    from training.recipes import FINE_TUNE, changed
-
-    recipe = changed(FINE_TUNE, {"fine_tune.epochs": "1", "fine_tune.pictures_per_epoch": str(BATCH * STEPS)})
-    pictures = [made_picture("NV", number) for number in range(8)]
-    ticks: list[float] = []
-
-    def tick(progress: Progress) -> None:
-        ticks.append(time.perf_counter())
-        if len(ticks) == STEPS:
-            raise KeyboardInterrupt
-
-    labels = np.arange(8)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            fine_tune(
-                build_network(recipe.architecture),
-                recipe=recipe,
-                references={"train": pictures, "validation": pictures},
-                labels={"train": labels, "validation": labels},
-                run_folder=Path(folder),
-                report=tick,
-            )
-    except (KeyboardInterrupt, TrainingError):
-        pass
-    print(*(f"{later - sooner:.4f}" for sooner, later in zip(ticks[SKIPPED - 1 :], ticks[SKIPPED:], strict=False)))
+    drawn = str(BATCH * STEPS)
+    print_step_seconds(fine_tune, steps=STEPS, fine_tune__pictures_per_epoch=drawn, architecture__input_size="128")
 
 
 def main(rounds: int) -> None:

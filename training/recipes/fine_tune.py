@@ -1,11 +1,11 @@
-"""Own FINE_TUNE, the real one: all blocks unfrozen after a frozen warm-up, class-balanced, augmented, averaged.
+"""Own FINE_TUNE, the real one: blocks unfrozen after a frozen warm-up, class-balanced, varied, mixed, averaged.
 
-Measured on isic2019-subset (docs/training-log.md) is a chain of shorter forms of it: four epochs of 2,400 pictures at
-128 px, seven of 4,800 at 128 px, one of 2,560 at 192 px, each from the one before, balanced accuracy 0.588, 0.623 and,
-served at 224 px with two views, 0.676 (0.615 to 0.737) on the sealed test split, malignant AUC 0.888 (0.865 to 0.908).
-That is the default classifier. With these settings, from ImageNet weights in one run, it has not been run to its end.
+From ImageNet weights, on isic2019-subset and by the engine pytorch (docs/training-log.md): balanced accuracy 0.74 and
+malignant AUC 0.89 on the validation split, served at 224 px with two views; 0.662 (0.601 to 0.719) and 0.853 (0.823
+to 0.879) on the sealed test split at 192 px with one. There the head started at zero instead of from the frozen phase.
+With half of the mixing and variation it learned by heart from the sixth epoch on.
 
-Focal loss, mixup, RandAugment and cutout are off: none of them has been shown to pay here.
+The default classifier came about otherwise and before, see its model card.
 """
 
 from typing import Final
@@ -18,7 +18,10 @@ from training.recipes.recipe import Recipe
 
 FINE_TUNE: Final = Recipe(
     name="FINE_TUNE",
-    expected="EXPECTED",
+    expected=(
+        "Balanced accuracy 0.66 (0.60 to 0.72) and malignant AUC 0.85 on the test split of isic2019-subset at 192 px "
+        "with one view; on validation 0.73, and 0.74 when served at 224 px with two views. See docs/training-log.md."
+    ),
     architecture=Architecture(backbone="efficientnetb4", input_size=192, head_dropouts=(0.5,)),
     frozen=FrozenPhase(
         epochs=40,
@@ -48,4 +51,3 @@ FINE_TUNE: Final = Recipe(
         ),
     ),
 )
-"""Balanced accuracy above 0.59 on the test split of isic2019-subset: the first, shortest form of it reached that."""

@@ -1,0 +1,45 @@
+"""Own how a benchmark times the steps of a fine-tuning: made pictures, random weights, stopped after a few steps."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+SKIPPED: Final = 2
+"""Tracing, compiling, and the first touch of the memory."""
+
+
+def print_step_seconds(tune: Callable[..., Any], *, steps: int, **changes: str) -> None:
+    """Print the seconds of each step of FINE_TUNE, changed, after the first ones; `tune` is a `fit.fine_tune`."""
+    import numpy as np
+
+    from diagnoses.inference.network import build_network
+    from tests.made import made_picture
+    from training.pipeline.fit import TrainingError
+    from training.pipeline.progress import Progress
+    from training.recipes import FINE_TUNE, changed
+
+    recipe = changed(FINE_TUNE, {"fine_tune.epochs": "1", **{key.replace("__", "."): changes[key] for key in changes}})
+    pictures = [made_picture("NV", number) for number in range(8)]
+    ticks: list[float] = []
+
+    def tick(_: Progress) -> None:
+        ticks.append(time.perf_counter())
+        if len(ticks) == steps:
+            raise KeyboardInterrupt
+
+    labels = np.arange(8)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            tune(
+                build_network(recipe.architecture),
+                recipe=recipe,
+                references={"train": pictures, "validation": pictures},
+                labels={"train": labels, "validation": labels},
+                run_folder=Path(folder),
+                report=tick,
+            )
+    except (KeyboardInterrupt, TrainingError):
+        pass
+    print(*(f"{later - sooner:.4f}" for sooner, later in zip(ticks[SKIPPED - 1 :], ticks[SKIPPED:], strict=False)))
