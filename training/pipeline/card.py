@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any, Final
 
-from diagnoses.inference.bundle import Bundle
+from diagnoses.inference.bundle import NORMALISED_FROM, Bundle
 from diagnoses.taxonomy import Diagnosis
 from training.pipeline.splits import SPLITS
 
@@ -72,6 +72,9 @@ def _making(bundle: Bundle) -> str:
             {_balance(tuning["balance"])}; {_kept(tuning)}"""
     else:
         tuned = "The network itself was left as it came: only the head has ever seen a lesion."
+    if manifest.architecture.backbone == "efficientnetb4" and manifest.format_version < NORMALISED_FROM:
+        tuned += """ All of it took the pixels in [0, 1], without the normalisation that ImageNet weights expect: a
+            fault found later, with which this classifier was trained, measured and serves (docs/training-log.md)."""
     parity = manifest.parity
     served = f"""Every photo is brought to a long side of {manifest.preprocessing.reference_long_side} px by area
         averaging, then stretched to the input, by the same function in training and serving. {_views(manifest.views)}
