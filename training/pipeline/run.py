@@ -24,7 +24,14 @@ from diagnoses.inference.network import (
 from diagnoses.inference.preprocessing import to_reference
 from diagnoses.taxonomy import CODES
 from training.pipeline.about import metadata_of
-from training.pipeline.device import ENGINES, KERAS_ENGINE, precision_for, training_devices, use_onednn
+from training.pipeline.device import (
+    ENGINES,
+    KERAS_ENGINE,
+    PYTORCH_ENGINE,
+    precision_for,
+    training_devices,
+    use_onednn,
+)
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.features import cached_features, embedder
 from training.pipeline.fit import AboutPictures, History, fine_tune, fit_head
@@ -151,7 +158,7 @@ def train_classifier(
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
             "engine": engine,
-            "precision": precision_for(recipe.precision),
+            "precision": "mixed_bfloat16" if engine == PYTORCH_ENGINE else precision_for(recipe.precision),
             "devices": max(1, len(training_devices(recipe.devices))),
             "history": histories,
         },

@@ -49,6 +49,14 @@ def tuned(made: dict[str, Any], recipe: Recipe, folder: Path, report: Any = lamb
     return network, fine_tune(network, recipe=recipe, run_folder=folder, report=report, **made)
 
 
+def test_the_last_epoch_is_kept_where_validation_is_learned(made: dict[str, Any], tmp_path: Path) -> None:
+    _, best = tuned(made, short(), tmp_path / "best")
+    _, last = tuned(made, short(fine_tune__learn_validation="true"), tmp_path / "last")
+    scores = [epoch["balanced_accuracy"] for epoch in best.epochs]
+    assert best.best_epoch == int(np.argmax(scores))
+    assert last.best_epoch == 2
+
+
 def test_shares_and_weights_follow_their_powers() -> None:
     assert drawn_shares(RARE, ClassBalance())[:2].tolist() == [0.1, 0.9]
     assert drawn_shares(RARE, ClassBalance(sampling_power=1.0))[:2].tolist() == [0.5, 0.5]

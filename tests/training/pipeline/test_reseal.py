@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,6 +14,7 @@ from diagnoses.inference.runtime import load_classifier
 from tests.made import made_picture, write_dataset
 from training.pipeline.card import model_card
 from training.pipeline.examples import Examples, PictureStore, read_examples
+from training.pipeline.fit import fine_tune
 from training.pipeline.reseal import ResealError, compare, differences, reseal, split_of
 from training.pipeline.run import train_classifier
 from training.pipeline.splits import split_examples
@@ -96,6 +98,36 @@ def test_every_answer_carries_what_was_sealed(trained: Bundle) -> None:
             settings = trained.manifest.settings
             urgent = outcome.malignant_score >= settings.urgent
             assert (outcome.assessment.decision == Decision.URGENT) == urgent
+
+
+def test_what_was_learned_cannot_choose(
+    data: tuple[Examples, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, pictures = data
+    split = split_examples(examples.table)
+    taught: dict[str, int] = {}
+
+    def tuned(network: Any, **arguments: Any) -> Any:
+        taught.update({name: len(labels) for name, labels in arguments["labels"].items()})
+        assert taught == {name: len(each) for name, each in arguments["references"].items()}
+        return fine_tune(network, **arguments)
+
+    monkeypatch.setattr("training.pipeline.run.fine_tune", tuned)
+    bundle = train_classifier(
+        recipe=changed(SMOKE, {"fine_tune.epochs": "8", "fine_tune.learn_validation": "true"}),
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        imagenet_weights=None,
+        work=tmp_path / "work",
+        directory=tmp_path / "bundle",
+        version="all",
+    )
+    sizes = {name: len(split.images(name)) for name in ("train", "validation")}
+    assert taught == {"train": sizes["train"] + sizes["validation"], "validation": sizes["validation"]}
+    assert "the last epoch was kept" in " ".join(model_card(bundle).split())
+    with pytest.raises(ResealError, match="learned the validation split"):
+        next(compare(bundle, examples=examples, pictures=pictures, sizes=[32]))
 
 
 def test_sealed_again_every_figure_is_the_same(
