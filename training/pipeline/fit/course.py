@@ -38,6 +38,14 @@ class History:
     best_epoch: int = -1
     best_score: float = -np.inf
 
+    def add(self, figures: dict[str, float], *, keeps_last: bool) -> bool:
+        """Add an epoch. Returns whether its weights are the ones to keep: the best so far, or simply the last."""
+        self.epochs.append(figures)
+        if not keeps_last and figures["balanced_accuracy"] <= self.best_score:
+            return False
+        self.best_score, self.best_epoch = figures["balanced_accuracy"], len(self.epochs) - 1
+        return True
+
 
 def epoch_figures(loss: float, labels: NDArray[np.integer], table: NDArray[np.float64]) -> dict[str, float]:
     if not np.isfinite(loss):

@@ -151,9 +151,8 @@ def fine_tune(
             figures = epoch_figures(
                 float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
             )
-            history.epochs.append(figures)
-            if phase.learn_validation or figures["balanced_accuracy"] > history.best_score:
-                history.best_score, history.best_epoch, best = figures["balanced_accuracy"], epoch, averaged
+            if history.add(figures, keeps_last=phase.learn_validation):
+                best = averaged
             twin.take(plain)
             save_checkpoint(
                 run_folder,

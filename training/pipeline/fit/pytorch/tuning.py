@@ -106,10 +106,9 @@ def fine_tune(
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
         figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
-        history.epochs.append(figures)
-        if phase.learn_validation or figures["balanced_accuracy"] > history.best_score:
-            history.best_score, history.best_epoch = figures["balanced_accuracy"], epoch
-            best = course.average.tensors()
+        averaged = course.average.tensors()
+        if history.add(figures, keeps_last=phase.learn_validation):
+            best = averaged
         save_checkpoint(
             run_folder,
             epoch=epoch,
@@ -117,7 +116,7 @@ def fine_tune(
                 **{f"network/{key}": value for key, value in course.network.tensors().items()},
                 **{f"best/{key}": value for key, value in best.items()},
                 **{f"optimizer/{key}": value for key, value in course.moments().items()},
-                **{f"average/{key}": value for key, value in course.average.tensors().items()},
+                **{f"average/{key}": value for key, value in averaged.items()},
             },
             state=run_state(run_key, history),
         )
