@@ -15,7 +15,7 @@ from tests.training.made_runs import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
 from training.models import Dataset, Job, TrainingRun
-from training.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe
+from training.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
 from training.services import jobs
 from training.services.runs import RunRejected, begin_run, recipe_with, request_run, resume_run
 
@@ -65,6 +65,13 @@ def test_an_empty_split_is_named() -> None:
     dataset.examples.filter(split="calibration").delete()
     with pytest.raises(RunRejected, match="calibration"):
         request_run(dataset=dataset, recipe=SMOKE)
+
+
+def test_a_queued_run_has_no_teachers() -> None:
+    assert "fine_tune.teacher_share" not in RecipeForm(SMOKE).fields
+    with pytest.raises(RunRejected, match="train_default_classifier") as refused:
+        request_run(dataset=made_dataset(), recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}))
+    assert refused.value.field == "recipe"
 
 
 def test_a_recipe_that_continues_needs_a_classifier_with_its_head() -> None:

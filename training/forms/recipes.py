@@ -23,8 +23,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "frozen.best_by": ("balanced_accuracy", "loss"),
     "frozen.optimizer": ("adamw", "adam"),
 }
-NOT_CHANGED: Final = frozenset({"name", "expected", "continues"})
-"""Words, and what makes a recipe the one it is."""
+NOT_CHANGED: Final = frozenset({"name", "expected", "continues", "fine_tune.teacher_share"})
+"""Words, what makes a recipe the one it is, and what needs teachers, which a queued run cannot be given."""
 
 TITLES: Final = {
     "": _("The run"),

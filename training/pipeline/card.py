@@ -70,6 +70,10 @@ def _making(bundle: Bundle) -> str:
         tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied
             pictures{mixed}{engine}, its first {tuning["frozen_blocks"]} stages and all BatchNorm statistics held,
             {_balance(tuning["balance"])}; {_kept(tuning)}"""
+        if teachers := manifest.provenance.get("teachers"):
+            tuned += f""" {tuning["teacher_share"]:.0%} of what it was to answer was what
+                {" and ".join(f"`{each['version']}`" for each in teachers)} answered to the same varied pictures
+                (knowledge distillation, Hinton et al. 2015), the rest the diagnosis."""
     else:
         tuned = "The network itself was left as it came: only the head has ever seen a lesion."
     if manifest.architecture.backbone == "efficientnetb4" and manifest.format_version < NORMALISED_FROM:

@@ -24,6 +24,7 @@ from training.pipeline.about import metadata_of
 from training.pipeline.answers import Answers, Keep
 from training.pipeline.calibration import fit_temperature
 from training.pipeline.examples import Examples, Pictures
+from training.pipeline.fit.distillation import learned_validation
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_measured
 from training.pipeline.splits import VALIDATION, Split, split_examples
@@ -112,7 +113,7 @@ def compare(
     The temperature is fitted on the same pictures: it has no say in balanced accuracy, and in the log loss the same
     small one for every choice. Raises as `reseal`, and ResealError for a classifier that learned the validation split.
     """
-    if (bundle.manifest.recipe.get("fine_tune") or {}).get("learn_validation"):
+    if learned_validation(bundle):
         raise ResealError(f"{bundle.version} has learned the validation split: nothing can be chosen on it.")
     split = split_of(bundle, examples)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from training.pipeline.device import (
 from training.pipeline.examples import Examples, Pictures
 from training.pipeline.features import cached_features, embedder
 from training.pipeline.fit import AboutPictures, History, fine_tune, fit_head
+from training.pipeline.fit.distillation import require_teachers
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_network
 from training.pipeline.splits import TRAIN, VALIDATION, Split
@@ -55,6 +56,7 @@ def train_classifier(
     version: str,
     run_folder: Path | None = None,
     parent: Bundle | None = None,
+    teachers: Sequence[Bundle] = (),
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     engine: str = KERAS_ENGINE,
     report: Report = silent,
@@ -65,17 +67,20 @@ def train_classifier(
     called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
     of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
     the head too where it has the same shape; a recipe that continues needs one with the same head.
+    `teachers` are classifiers the fine-tuning learns from besides, where the recipe has a `teacher_share`.
     `engine` is what computes the fine-tuning, one of `ENGINES`.
     `test_probabilities` receives what the sealed classifier says of each test picture (8 calibrated probabilities).
-    Raises ValueError when the .npz or the parent is needed and absent, WeightsError, ExamplesError, TrainingError,
-    SealingError, ExportError or OSError, and whatever `report` raises.
+    Raises ValueError when the .npz or the parent is needed and absent, RecipeError for teachers that do not go with
+    recipe or split (see `require_teachers`) and for what the engine does not offer, WeightsError, ExamplesError,
+    TrainingError, SealingError, ExportError or OSError, and whatever `report` raises.
     """
     tune = tuner(engine)
+    require_teachers(recipe, teachers, split_fingerprint=split.fingerprint)
     use_onednn()
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent)
+    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent, teachers)
     network = build_network(recipe.architecture)
     weights_key = "random"
     if recipe.needs_imagenet_weights and imagenet_weights is not None:
@@ -140,6 +145,7 @@ def train_classifier(
             labels=taught,
             run_folder=run_folder,
             metadata=metadata,
+            teachers=teachers,
             report=report,
         )
         histories["fine_tune"] = history.epochs
@@ -154,7 +160,8 @@ def train_classifier(
         version=version,
         provenance={
             "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights and parent is None else None,
-            "parent": None if parent is None else {"version": parent.version, "sha256": parent.sha256},
+            "parent": None if parent is None else _named(parent),
+            "teachers": [_named(teacher) for teacher in teachers],
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
             "engine": engine,
@@ -278,13 +285,20 @@ def _digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _run_name(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> str:
+def _named(bundle: Bundle) -> dict[str, str]:
+    return {"version": bundle.version, "sha256": bundle.sha256}
+
+
+def _run_name(
+    recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None, teachers: Sequence[Bundle]
+) -> str:
     described = json.dumps(
         [
             recipe.identity(),
             examples.fingerprint,
             split.fingerprint,
             *([] if parent is None else [parent.sha256]),
+            *([[teacher.sha256 for teacher in teachers]] if teachers else []),
         ],
         sort_keys=True,
     )

@@ -90,6 +90,8 @@ class FineTunePhase:
     - `learn_validation`: the pictures of the validation split are learned as well, and the last epoch is kept instead
       of the best: for a recipe whose settings and length have been chosen before, without them. Figures of the
       validation split then say nothing;
+    - `teacher_share`: share of the truth that is replaced by what other classifiers, the teachers of a run, say of the
+      very picture (Hinton et al. 2015, knowledge distillation), [0, 1], 0 for a run without teachers;
     - `metadata_dropout`: share of the training pictures whose age, sex and site are all withheld, [0, 1); concerns a
       network with a metadata head alone;
     - `metadata_field_dropout`: share of the remaining pictures from which each of the three is withheld by itself,
@@ -111,6 +113,7 @@ class FineTunePhase:
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup_alpha: float = 0.0
     learn_validation: bool = False
+    teacher_share: float = 0.0
     metadata_dropout: float = 0.5
     metadata_field_dropout: float = 0.1
 
@@ -124,6 +127,7 @@ class FineTunePhase:
         require(self.block7b_gamma >= 0.0, "block7b_gamma is not negative.")
         require(self.pictures_per_epoch >= 0, "pictures_per_epoch is not negative.")
         require(0.0 <= self.mixup_alpha < math.inf, "mixup_alpha is not negative.")
+        require(0.0 <= self.teacher_share <= 1.0, "teacher_share lies in [0, 1].")
         require(0.0 <= self.metadata_dropout < 1.0, "metadata_dropout lies in [0, 1).")
         require(0.0 <= self.metadata_field_dropout < 1.0, "metadata_field_dropout lies in [0, 1).")
 

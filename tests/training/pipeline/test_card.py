@@ -63,3 +63,6 @@ def test_the_card_says_what_was_learned_and_what_was_kept() -> None:
     both = pictures["train"] + pictures["validation"]
     assert f" of {both:,} varied pictures, mixed by two (mixup 0.8) by the engine pytorch, its first" in newer
     assert "the last epoch was kept" in newer
+    assert "distillation" not in newer
+    taught = card({"teachers": [{"version": "older"}, {"version": "other"}]}, teacher_share=0.7)
+    assert "70% of what it was to answer was what `older` and `other` answered" in taught

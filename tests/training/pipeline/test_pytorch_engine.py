@@ -8,21 +8,25 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is optional and not installed here (make pytorch)")
 
-from diagnoses.inference.network import (  # noqa: E402  # after the skip
+from diagnoses.inference.bundle import read_bundle  # noqa: E402  # after the skip
+from diagnoses.inference.network import (  # noqa: E402
     Architecture,
     build_network,
     network_tensors,
     set_network_tensors,
 )
-from diagnoses.inference.preprocessing import to_reference  # noqa: E402
+from diagnoses.inference.preprocessing import to_input, to_reference  # noqa: E402
 from diagnoses.taxonomy import CODES  # noqa: E402
 from tests.made import made_picture  # noqa: E402
+from training.pipeline.fit.distillation import keras_teachers, taught  # noqa: E402
 from training.pipeline.fit.pytorch import fine_tune, tuning  # noqa: E402
 from training.pipeline.fit.pytorch.depthwise import DepthwiseConvolution  # noqa: E402
 from training.pipeline.fit.pytorch.network import EfficientNetB4  # noqa: E402
 from training.pipeline.fit.pytorch.tuning import learning_rate_at  # noqa: E402
 from training.pipeline.progress import Progress  # noqa: E402
 from training.recipes import FINE_TUNE, Recipe, RecipeError, changed  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # Odd and even sides on the way down: 75 -> 38 -> 19 -> 10 -> 5 -> 3.
 SIZE = 75
@@ -134,6 +138,45 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     assert "logits/kernel" in moved
     assert "block7a_dwconv/kernel" in moved
     assert not any(key.startswith(("stem_", "block1", "block2", "block3")) for key in moved)
+
+
+def test_a_teacher_answers_as_it_does_in_keras(made: dict[str, Any], tmp_path: Path) -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    pixels = np.stack([to_input(each, input_size=64) for each in made["references"]["train"]])
+    expected = keras_teachers([bundle], input_size=64)(pixels)
+    found = tuning._logits(tuning._teacher(bundle), torch.from_numpy(pixels).permute(0, 3, 1, 2))
+    assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()  # bfloat16
+
+
+def test_a_pupil_learns_what_its_teacher_says(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "refuse_collapse", lambda *_: None)
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    learned = []
+
+    def noted(truth: Any, said: Any, **how: Any) -> Any:
+        learned.append(taught(truth, said, **how))
+        assert how["share"] == 0.75
+        assert np.allclose(learned[-1].sum(axis=1), 1.0, atol=1e-5)
+        return learned[-1]
+
+    monkeypatch.setattr(tuning, "taught", noted)
+    wanted = recipe(teacher_share="0.75", epochs="1")
+    fine_tune(build_network(wanted.architecture), recipe=wanted, run_folder=tmp_path, teachers=[bundle], **made)
+    assert [each.shape for each in learned] == [(8, 8), (8, 8)]
+
+
+def test_a_teacher_of_another_kind_is_refused(made: dict[str, Any], tiny_bundle: Path, tmp_path: Path) -> None:
+    wanted = recipe(teacher_share="0.5")
+    with pytest.raises(RecipeError, match="cannot teach in the engine pytorch"):
+        fine_tune(
+            build_network(wanted.architecture),
+            recipe=wanted,
+            run_folder=tmp_path,
+            teachers=[read_bundle(tiny_bundle)],
+            **made,
+        )
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

@@ -30,6 +30,14 @@ class Command(BaseCommand):
         )
         parser.add_argument("--weights", type=Path, help="ImageNet backbone as .npz (not needed for SMOKE)")
         parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
+        parser.add_argument(
+            "--teacher",
+            type=Path,
+            action="append",
+            default=[],
+            dest="teachers",
+            help="folder of a sealed bundle to learn from besides (fine_tune.teacher_share says how much); repeatable",
+        )
         parser.add_argument("--recipe", choices=sorted(RECIPES), default="LINEAR_PROBE")
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
@@ -55,6 +63,7 @@ class Command(BaseCommand):
         try:
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
             parent = None if options["parent"] is None else read_bundle(options["parent"])
+            teachers = [read_bundle(folder) for folder in options["teachers"]]
             if recipe.needs_imagenet_weights and options["weights"] is None and parent is None:
                 raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
             with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
@@ -73,6 +82,7 @@ class Command(BaseCommand):
                     pictures=pictures,
                     imagenet_weights=options["weights"],
                     parent=parent,
+                    teachers=teachers,
                     work=options["work"],
                     directory=options["output"],
                     version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",

@@ -27,6 +27,11 @@ def drawn_shares(labels: NDArray[np.integer], balance: ClassBalance) -> NDArray[
     return np.asarray(shares / shares.sum())
 
 
+def logit_offsets(shares: NDArray[np.float64], adjustment: float) -> NDArray[np.float32]:
+    """What the loss adds to the logits, (8,): `adjustment` times the log share (Menon et al. 2021)."""
+    return np.asarray(adjustment * np.log(np.maximum(shares, 1e-6)), dtype=np.float32)
+
+
 def balanced_loss(
     shares: NDArray[np.float64], *, adjustment: float, smoothing: float, focal_gamma: float = 0.0
 ) -> Callable[[Any, Any], Any]:
@@ -37,7 +42,7 @@ def balanced_loss(
     """
     import keras
 
-    offsets = np.asarray(adjustment * np.log(np.maximum(shares, 1e-6)), dtype=np.float32)
+    offsets = logit_offsets(shares, adjustment)
 
     def cross_entropy(truth: Any, logits: Any) -> Any:
         return keras.losses.categorical_crossentropy(

@@ -3,7 +3,7 @@
 What a batch holds depends on seed, epoch and place alone, so that a resumed run sees what it would have seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,11 +26,13 @@ def batches(
     phase: FineTunePhase,
     epoch: int,
     descriptions: NDArray[np.float32] | None = None,
+    teach: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Any:
     """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
 
     Inputs are pixels float32 (B, S, S, 3), or with `descriptions` (N, D), centred, unknown being 0, a pair of those and
-    (B, D). An incomplete batch at the end of `order` is left out.
+    (B, D). An incomplete batch at the end of `order` is left out. `teach` makes of pixels and labels, both mixed, the
+    labels that are learned.
     """
     import keras
 
@@ -58,6 +60,8 @@ def batches(
             if phase.mixup_alpha:
                 parts = mixed(parts, alpha=phase.mixup_alpha, generator=generator)
             pixels, truth, weight, *described = parts
+            if teach is not None:
+                truth = teach(pixels, truth)
             return (pixels, *described) if described else pixels, truth, weight
 
     return Batches()

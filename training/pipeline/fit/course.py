@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.network import numpy_of
 from diagnoses.taxonomy import CODES
 from training.pipeline.metrics import balanced_accuracy, log_loss
@@ -83,12 +84,14 @@ def reporting(report: Report, done: int, total: int) -> Any:
     return Reporting()
 
 
-def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]]) -> str:
-    """Names what a checkpoint belongs to: the recipe without its words, and the labels in order."""
+def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], teachers: Sequence[Bundle] = ()) -> str:
+    """Names what a checkpoint belongs to: the recipe without its words, the labels in order, and the teachers."""
     described = json.dumps(recipe.identity(), sort_keys=True)
     digest = hashlib.sha256(described.encode())
     for split in sorted(labels):
         digest.update(np.asarray(labels[split], dtype=np.int64).tobytes())
+    for teacher in teachers:
+        digest.update(teacher.sha256.encode())
     return digest.hexdigest()
 
 

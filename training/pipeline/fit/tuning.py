@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.metadata import KERNEL, MetadataHead
 from diagnoses.inference.network import (
     BLOCK7B_GAMMA,
@@ -50,6 +51,7 @@ from training.pipeline.fit.course import (
     run_key_of,
     run_state,
 )
+from training.pipeline.fit.distillation import keras_teaching
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe
 
@@ -81,13 +83,15 @@ def fine_tune(
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
     metadata: AboutPictures | None = None,
+    teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
     """Train the network itself, from the weights it has, resuming from `run_folder` when a checkpoint is there.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
-    `metadata` is needed where the architecture has a metadata head. `devices` are the backend's names of what to run
+    `metadata` is needed where the architecture has a metadata head, `teachers` where the recipe has a `teacher_share`
+    (see `distillation.require_teachers` for who may be one). `devices` are the backend's names of what to run
     on, by default what the recipe says. Afterwards the network (and the metadata head) holds the averaged weights of
     its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head; of its
     last epoch where the recipe learns the validation split as well.
@@ -119,9 +123,10 @@ def fine_tune(
         if described:
             validation.append(described["validation"])
         weights = class_weights(labels["train"], phase.balance)
+        teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
 
         history, first, best = History(), 0, twin.tensors()
-        run_key = run_key_of(recipe, labels)
+        run_key = run_key_of(recipe, labels, teachers)
         if (checkpoint := load_checkpoint(run_folder)) is not None:
             epoch, tensors, state = checkpoint
             history, best = resumed(state, tensors, run_key, run_folder)
@@ -141,6 +146,7 @@ def fine_tune(
                 phase=phase,
                 epoch=epoch,
                 descriptions=described.get("train"),
+                teach=teach,
             )
             fitted = twin.model.fit(
                 drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]

@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
 
+from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.network import BLOCK7B_GAMMA, network_tensors, set_network_tensors
 from diagnoses.inference.preprocessing import to_input
 from diagnoses.inference.runtime import softmax
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
-from training.pipeline.fit.balance import class_weights, drawn_shares, epoch_order
+from training.pipeline.fit.balance import class_weights, drawn_shares, epoch_order, logit_offsets
 from training.pipeline.fit.batches import batches
 from training.pipeline.fit.course import (
     DIVERGED,
@@ -39,6 +40,7 @@ from training.pipeline.fit.course import (
     run_key_of,
     run_state,
 )
+from training.pipeline.fit.distillation import taught
 from training.pipeline.fit.pytorch.network import EfficientNetB4
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe, RecipeError
@@ -62,6 +64,7 @@ def fine_tune(
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
     metadata: Any = None,
+    teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
@@ -79,7 +82,7 @@ def fine_tune(
         tensors[BLOCK7B_GAMMA] = np.full_like(tensors[BLOCK7B_GAMMA], phase.block7b_gamma)
 
     history, first, best = History(), 0, tensors
-    run_key = f"{run_key_of(recipe, labels)}:pytorch"  # the other engine's checkpoints hold another optimiser
+    run_key = f"{run_key_of(recipe, labels, teachers)}:pytorch"  # the other engine's checkpoints hold another optimiser
     checkpoint = load_checkpoint(run_folder)
     if checkpoint is not None:
         epoch, kept, state = checkpoint
@@ -87,6 +90,7 @@ def fine_tune(
         tensors, first = group(kept, "network/"), epoch + 1
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
     course = _Course(tensors, recipe=recipe, phase=phase, steps=steps * phase.epochs, labels=labels["train"])
+    course.teachers = [_teacher(each) for each in teachers]
     if checkpoint is not None:
         course.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
 
@@ -156,18 +160,23 @@ class _Course:
             lr=phase.learning_rate,
             eps=1e-7,  # Keras's
         )
-        shares = np.maximum(drawn_shares(labels, phase.balance), 1e-6)
-        self._offsets = torch.from_numpy((phase.balance.logit_adjustment * np.log(shares)).astype(np.float32))
+        shares = drawn_shares(labels, phase.balance)
+        self._offsets = logit_offsets(shares, phase.balance.logit_adjustment)
+        self.teachers: list[EfficientNetB4] = []
 
     def step(self, pixels: NDArray[np.float32], truth: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
         """One step on a batch (N, S, S, 3), (N, 8), (N,). Returns its loss."""
         self.network.train()
         for part in self._optimizer.param_groups:
             part["lr"] = learning_rate_at(self._done, self._steps, self._phase)
+        images = _channels_first(pixels)
+        if self.teachers:
+            said = np.mean([_logits(each, images) for each in self.teachers], axis=0)
+            truth = taught(truth, said, offsets=self._offsets, share=self._phase.teacher_share)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.network(_channels_first(pixels))
+            logits = self.network(images)
         losses = functional.cross_entropy(
-            logits + self._offsets,
+            logits + torch.from_numpy(self._offsets),
             torch.from_numpy(truth),
             reduction="none",
             label_smoothing=self._phase.label_smoothing,
@@ -222,12 +231,23 @@ def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
 
 
 def _probabilities(network: EfficientNetB4, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    batched = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
+    return softmax(np.concatenate([_logits(network, _channels_first(batch)) for batch in batched]))
+
+
+def _logits(network: EfficientNetB4, images: Any) -> NDArray[np.float32]:
     network.eval()
-    logits = []
     with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
-        for start in range(0, len(pixels), EVALUATION_BATCH):
-            logits.append(network(_channels_first(pixels[start : start + EVALUATION_BATCH])).numpy())
-    return softmax(np.concatenate(logits))
+        return np.asarray(network(images).numpy(), dtype=np.float32)
+
+
+def _teacher(bundle: Bundle) -> EfficientNetB4:
+    architecture = bundle.manifest.architecture
+    if architecture.backbone != "efficientnetb4" or architecture.head_units:
+        raise RecipeError(
+            f"{bundle.version} cannot teach in the engine pytorch: it is no EfficientNetB4 with a linear head."
+        )
+    return _fast(EfficientNetB4(bundle.network_tensors(), head_dropout=0.0))
 
 
 def _made_ahead(drawn: Any) -> Iterator[Any]:
