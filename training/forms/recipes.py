@@ -14,12 +14,13 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from diagnoses.inference.network import BACKBONES
-from training.recipes import DEVICES, PRECISIONS, Recipe, RecipeError, changed
+from training.recipes import BATCH_NORMS, DEVICES, PRECISIONS, Recipe, RecipeError, changed
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "precision": PRECISIONS,
     "devices": DEVICES,
     "architecture.backbone": BACKBONES,
+    "fine_tune.batch_norm": BATCH_NORMS,
     "frozen.best_by": ("balanced_accuracy", "loss"),
     "frozen.optimizer": ("adamw", "adam"),
 }

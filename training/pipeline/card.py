@@ -67,8 +67,10 @@ def _making(bundle: Bundle) -> str:
         mixed = f", mixed by two (mixup {alpha:g})" if (alpha := tuning.get("mixup_alpha", 0.0)) else ""
         # A bundle from before there were engines was trained by Keras, and says nothing.
         engine = " by the engine pytorch" if manifest.provenance.get("engine") == "pytorch" else ""
+        learned = tuning.get("batch_norm") == "trained"
+        norms = "held and BatchNorm learned with the rest" if learned else "and all BatchNorm statistics held"
         tuned = f"""Then the network itself was trained for {tuning["epochs"]} epochs of {pictures:,} varied
-            pictures{mixed}{engine}, its first {tuning["frozen_blocks"]} stages and all BatchNorm statistics held,
+            pictures{mixed}{engine}, its first {tuning["frozen_blocks"]} stages {norms},
             {_balance(tuning["balance"])}; {_kept(tuning)}"""
         if teachers := manifest.provenance.get("teachers"):
             tuned += f""" {tuning["teacher_share"]:.0%} of what it was to answer was what

@@ -166,7 +166,7 @@ def train_classifier(
             "keras_backend": keras.backend.backend(),
             "engine": engine,
             "precision": "mixed_bfloat16" if engine == PYTORCH_ENGINE else precision_for(recipe.precision),
-            "devices": max(1, len(training_devices(recipe.devices))),
+            "devices": 1 if engine == PYTORCH_ENGINE else max(1, len(training_devices(recipe.devices))),
             "history": histories,
         },
         metadata_head=None if metadata is None else metadata.head,
@@ -178,7 +178,7 @@ def train_classifier(
 def tuner(engine: str) -> Callable[..., History]:
     """What fine-tunes: `fit.fine_tune`, or with the engine "pytorch" the function that does the same there.
 
-    Raises RecipeError where PyTorch is not installed, ValueError for another engine.
+    Raises RecipeError where PyTorch or what it needs is not installed, ValueError for another engine.
     """
     if engine not in ENGINES:
         raise ValueError(f"The engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}.")
@@ -190,6 +190,7 @@ def tuner(engine: str) -> Callable[..., History]:
         raise RecipeError(
             f"The engine {engine} needs PyTorch, which is not installed ({error}): make pytorch"
         ) from error
+    pytorch.require_compiled()
     return pytorch.fine_tune
 
 

@@ -14,12 +14,13 @@ from training.recipes.changing import changed
 from training.recipes.errors import RecipeError
 from training.recipes.fine_tune import FINE_TUNE
 from training.recipes.linear_probe import LINEAR_PROBE
-from training.recipes.phases import EPOCHS_MAX, FineTunePhase, FrozenPhase
+from training.recipes.phases import BATCH_NORMS, EPOCHS_MAX, FineTunePhase, FrozenPhase
 from training.recipes.recipe import DEVICES, PRECISIONS, Recipe
 from training.recipes.seed import SEED_FINE_TUNE, SEED_HEAD, SEED_TRANSFER
 from training.recipes.smoke import SMOKE
 
 __all__ = [
+    "BATCH_NORMS",
     "DEVICES",
     "EPOCHS_MAX",
     "FINE_TUNE",

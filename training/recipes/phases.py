@@ -8,6 +8,11 @@ from training.recipes.augmentation import Augmentation
 from training.recipes.balance import ClassBalance
 from training.recipes.errors import require
 
+BATCH_NORMS: Final = ("frozen", "trained")
+
+BATCH_NORM_BATCH_MIN: Final = 8
+"""Mean and variance of fewer pictures are mostly chance."""
+
 EPOCHS_MAX: Final = 1000
 """More epochs than any recipe here could use: a slip of the keyboard, not a plan."""
 
@@ -71,7 +76,7 @@ class FrozenPhase:
 
 @dataclass(frozen=True, slots=True)
 class FineTunePhase:
-    """Blocks unfrozen, BatchNorm frozen throughout (training it with small batches wrecks the network).
+    """Blocks unfrozen, with or without their BatchNorm.
 
     - `epochs`: how many times `pictures_per_epoch` are drawn, with a checkpoint after each;
     - `batch_size`: pictures a step;
@@ -81,6 +86,8 @@ class FineTunePhase:
     - `pictures_per_epoch`: pictures drawn between two checkpoints; 0 takes as many as the training split has;
     - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, 7 at
       most;
+    - `batch_norm`: "frozen" holds all of BatchNorm; "trained" normalises the batches of unfrozen blocks by their own
+      statistics and learns scale and offset, which wants batches of 16 and more;
     - `learning_rate`: the highest, reached after the warm-up; it falls to 0 along a cosine;
     - `warmup_share`: share of all steps in which the learning rate rises, [0, 1);
     - `ema_momentum`: the weights evaluated and kept are a running average with this momentum, [0, 1), 0 for none;
@@ -114,6 +121,7 @@ class FineTunePhase:
     mixup_alpha: float = 0.0
     learn_validation: bool = False
     teacher_share: float = 0.0
+    batch_norm: str = "frozen"
     metadata_dropout: float = 0.5
     metadata_field_dropout: float = 0.1
 
@@ -127,6 +135,11 @@ class FineTunePhase:
         require(self.block7b_gamma >= 0.0, "block7b_gamma is not negative.")
         require(self.pictures_per_epoch >= 0, "pictures_per_epoch is not negative.")
         require(0.0 <= self.mixup_alpha < math.inf, "mixup_alpha is not negative.")
+        require(self.batch_norm in BATCH_NORMS, f"batch_norm is one of {', '.join(BATCH_NORMS)}.")
+        require(
+            self.batch_norm == "frozen" or self.batch_size >= BATCH_NORM_BATCH_MIN,
+            f"batch_size is at least {BATCH_NORM_BATCH_MIN} where BatchNorm is trained.",
+        )
         require(0.0 <= self.teacher_share <= 1.0, "teacher_share lies in [0, 1].")
         require(0.0 <= self.metadata_dropout < 1.0, "metadata_dropout lies in [0, 1).")
         require(0.0 <= self.metadata_field_dropout < 1.0, "metadata_field_dropout lies in [0, 1).")

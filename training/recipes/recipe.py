@@ -117,7 +117,7 @@ LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "frozen.balance": _defaults(ClassBalance, "focal_gamma"),
     "fine_tune": _defaults(
         FineTunePhase,
-        "mixup_alpha", "learn_validation", "teacher_share", "metadata_dropout", "metadata_field_dropout",
+        "mixup_alpha", "learn_validation", "teacher_share", "batch_norm", "metadata_dropout", "metadata_field_dropout",
     ),
     "fine_tune.balance": _defaults(ClassBalance, "focal_gamma"),
     "fine_tune.augmentation": _defaults(Augmentation, "randaugment_operations", "randaugment_magnitude"),

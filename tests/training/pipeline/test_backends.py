@@ -34,7 +34,8 @@ with PictureStore(Path(f"{prefix}Input.zip")) as pictures:
         pictures=pictures,
     )
     bundle = train_classifier(
-        recipe=changed(SMOKE, {"fine_tune.epochs": "4"}), examples=examples, split=split_examples(examples.table),
+        recipe=changed(SMOKE, {"fine_tune.epochs": "4", "fine_tune.batch_norm": "trained"}),
+        examples=examples, split=split_examples(examples.table),
         pictures=pictures, imagenet_weights=None, work=work, directory=work / "bundle", version="smoke",
     )
 pixels = np.random.default_rng(1).uniform(0, 255, (16, 32, 32, 3)).astype(np.float32)

@@ -64,5 +64,7 @@ def test_the_card_says_what_was_learned_and_what_was_kept() -> None:
     assert f" of {both:,} varied pictures, mixed by two (mixup 0.8) by the engine pytorch, its first" in newer
     assert "the last epoch was kept" in newer
     assert "distillation" not in newer
+    assert "stages and all BatchNorm statistics held" in newer
+    assert "stages held and BatchNorm learned with the rest" in card({}, batch_norm="trained")
     taught = card({"teachers": [{"version": "older"}, {"version": "other"}]}, teacher_share=0.7)
     assert "70% of what it was to answer was what `older` and `other` answered" in taught

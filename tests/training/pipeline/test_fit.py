@@ -15,8 +15,9 @@ from training.pipeline.augment import augmented
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
 from training.pipeline.fit import TrainingError, fine_tune, fit_head
 from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from training.pipeline.fit.norms import measure_norms, measured_on
 from training.pipeline.progress import Cancelled, Progress
-from training.recipes import SMOKE, Augmentation, ClassBalance, Recipe, changed
+from training.recipes import BATCH_NORMS, SMOKE, Augmentation, ClassBalance, Recipe, RecipeError, changed
 
 RARE = np.array([0] * 10 + [1] * 90)
 
@@ -141,8 +142,11 @@ def test_augmentation_varies_within_the_range_of_pixels() -> None:
     assert len({each.tobytes() for each in seen}) == 30
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(made: dict[str, Any], tmp_path: Path) -> None:
-    recipe = short()
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
+    made: dict[str, Any], batch_norm: str, tmp_path: Path
+) -> None:
+    recipe = short(fine_tune__batch_norm=batch_norm)
     whole, history = tuned(made, recipe, tmp_path / "whole")
 
     def kill(progress: Progress) -> None:
@@ -222,6 +226,32 @@ def test_batch_norm_and_frozen_blocks_stay_as_they_were(made: dict[str, Any], tm
     after = network_tensors(network)
     moved = {key for key in before if not np.array_equal(before[key], after[key])}
     assert moved == {key for key in before if not key.startswith(("stem_", "block1_")) and "_bn/" not in key}
+
+
+def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_kept(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    import keras
+
+    recipe = short(fine_tune__frozen_blocks="2", fine_tune__batch_norm="trained")
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    before = network_tensors(network)
+    fine_tune(network, recipe=recipe, run_folder=tmp_path, **made)
+    after = network_tensors(network)
+    moved = {key for key in before if not np.array_equal(before[key], after[key])}
+    assert moved == {key for key in before if not key.startswith(("stem_", "block1_"))}
+    dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    momenta = [layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in network.layers:
+        layer.trainable = not layer.name.startswith(("stem_", "block1"))
+    measure_norms(network, measured_on(made["references"]["train"], recipe))
+    again = network_tensors(network)
+    assert all(np.allclose(again[key], after[key], atol=1e-4) for key in after)
+    assert dropouts == [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert momenta == [each.momentum for each in network.layers if isinstance(each, keras.layers.BatchNormalization)]
+    with pytest.raises(RecipeError, match="batch_size is at least 8"):
+        short(fine_tune__batch_norm="trained", fine_tune__batch_size="4")
 
 
 def test_the_best_epoch_of_the_head_is_kept_with_its_standardisation_folded_in() -> None:

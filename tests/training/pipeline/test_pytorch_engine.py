@@ -1,5 +1,6 @@
 """The engine pytorch: the same network as Keras's, the right gradients, and a run that survives its kill."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from diagnoses.inference.preprocessing import to_input, to_reference  # noqa: E4
 from diagnoses.taxonomy import CODES  # noqa: E402
 from tests.made import made_picture  # noqa: E402
 from training.pipeline.fit.distillation import keras_teachers, taught  # noqa: E402
-from training.pipeline.fit.pytorch import fine_tune, tuning  # noqa: E402
+from training.pipeline.fit.norms import measure_norms  # noqa: E402
+from training.pipeline.fit.pytorch import depthwise, fine_tune, tuning  # noqa: E402
 from training.pipeline.fit.pytorch.depthwise import DepthwiseConvolution  # noqa: E402
 from training.pipeline.fit.pytorch.network import EfficientNetB4  # noqa: E402
 from training.pipeline.fit.pytorch.tuning import learning_rate_at  # noqa: E402
 from training.pipeline.progress import Progress  # noqa: E402
+from training.pipeline.run import tuner  # noqa: E402
 from training.recipes import FINE_TUNE, Recipe, RecipeError, changed  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,6 +82,51 @@ def test_it_is_the_network_that_keras_builds(network: Any) -> None:
     assert np.allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_batch_norm_is_measured_as_keras_measures_it(network: Any) -> None:
+    pixels = np.random.default_rng(2).uniform(0, 255, (40, SIZE, SIZE, 3)).astype(np.float32)
+    start = network_tensors(network)
+    twin = EfficientNetB4(start, head_dropout=0.0)
+    twin.freeze(("stem_", "block1"))
+    twin.learn_norms()
+    with torch.autocast("cpu", enabled=False), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # float32, to compare
+        twin.measure_norms(torch.from_numpy(part).permute(0, 3, 1, 2) for part in (pixels[:32], pixels[32:]))
+    found = twin.tensors()
+    try:
+        for layer in network.layers:
+            layer.trainable = not layer.name.startswith(("stem_", "block1"))
+        measure_norms(network, pixels)
+        expected = network_tensors(network)
+    finally:
+        for layer in network.layers:
+            layer.trainable = True
+        set_network_tensors(network, start)
+    changed_keys = {key for key in start if not np.array_equal(start[key], expected[key])}
+    assert changed_keys
+    assert all(key.endswith(("/moving_mean", "/moving_variance")) for key in changed_keys)
+    assert not any(key.startswith(("stem_", "block1")) for key in changed_keys)
+    for key in start:
+        deviation = np.sqrt(expected[key.replace("moving_mean", "moving_variance")]) if "moving_mean" in key else 1.0
+        # PyTorch's variance has N - 1 below, Keras's has N: of 32 x 3 x 3 values and fewer at the end.
+        assert np.allclose(found[key] / deviation, expected[key] / deviation, rtol=0.02, atol=0.01), key
+
+
+def test_batch_norm_learns_where_it_is_asked_to(
+    made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tuning, "refuse_collapse", lambda *_: None)
+    wanted = recipe(batch_norm="trained", learn_validation="true")  # four steps: the average moves every fourth
+    network = build_network(wanted.architecture)
+    start = network_tensors(network)
+    fine_tune(network, recipe=wanted, run_folder=tmp_path, **made)
+    after = network_tensors(network)
+    moved = {key for key in start if not np.allclose(after[key], start[key], atol=1e-6)}
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        assert f"block7a_bn/{name}" in moved
+        assert f"top_bn/{name}" in moved
+    assert not any(key.startswith(("stem_", "block1", "block2", "block3")) for key in moved)
+
+
 def test_its_weights_come_back_by_their_names(network: Any) -> None:
     tensors = network_tensors(network)
     found = EfficientNetB4(tensors, head_dropout=0.0).tensors()
@@ -109,6 +157,16 @@ def test_the_gradients_of_a_depthwise_convolution(
     found = gradients(lambda *inputs: DepthwiseConvolution.apply(*inputs, stride, kernel // 2), kind)
     for ours, theirs in zip(found, expected, strict=True):
         assert float((ours - theirs).norm() / theirs.norm()) < (1e-5 if precision == "float32" else 2e-2)
+
+
+def test_without_a_compiler_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: Any, **__: Any) -> None:
+        raise RuntimeError("Error building extension 'teri_depthwise'\nmany more lines")
+
+    monkeypatch.setattr("torch.utils.cpp_extension.load_inline", failing)
+    monkeypatch.setattr(depthwise, "_compiled", depthwise._compiled.__wrapped__)  # not what it kept
+    with pytest.raises(RecipeError, match=r"Error building extension 'teri_depthwise'\)\. It needs a C\+\+ compiler"):
+        tuner("pytorch")
 
 
 def test_a_killed_run_ends_as_an_undisturbed_one(

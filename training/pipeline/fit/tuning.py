@@ -1,4 +1,4 @@
-"""Own fine-tuning the whole network: blocks unfrozen, BatchNorm frozen, weights averaged, resumable every epoch.
+"""Own fine-tuning the whole network: blocks unfrozen, weights averaged, resumable every epoch.
 
 A twin of the network is what is trained: in the precision and on the devices that the recipe asks for, with the
 metadata head beside it where there is one. The network itself stays float32 on one device, and receives the best
@@ -52,6 +52,7 @@ from training.pipeline.fit.course import (
     run_state,
 )
 from training.pipeline.fit.distillation import keras_teaching
+from training.pipeline.fit.norms import FROZEN, TRAINED, measure_norms, measured_on
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe
 
@@ -115,9 +116,9 @@ def fine_tune(
     with spread_over(devices):
         twin = _Twin(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
         optimizer, averaging = twin.compiled(total, labels=labels["train"], devices=devices)
-        described: dict[str, NDArray[np.float32]] = {}
-        if metadata is not None:
-            described = {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()}
+        described = (
+            {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
+        )
         size = recipe.architecture.input_size
         validation = [np.stack([to_input(picture, input_size=size) for picture in references["validation"]])]
         if described:
@@ -153,6 +154,7 @@ def fine_tune(
             )
             plain = twin.tensors()
             averaging.take_average(twin.model.trainable_variables)
+            twin.measure_norms(references["train"], recipe)
             averaged = twin.tensors()
             figures = epoch_figures(
                 float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
@@ -182,7 +184,7 @@ def fine_tune(
 
 
 class _Twin:
-    """The network once more, made for training: logits alone, BatchNorm and the first blocks frozen."""
+    """The network once more, made for training: logits alone, the first blocks frozen, BatchNorm as the recipe says."""
 
     def __init__(
         self,
@@ -200,11 +202,11 @@ class _Twin:
             self._network = build_network(recipe.architecture)
         set_network_tensors(self._network, network_tensors(network))
         frozen = frozen_prefixes(phase.frozen_blocks)
+        held: tuple[Any, ...] = (keras.layers.Normalization,)
+        if phase.batch_norm == FROZEN:
+            held += (keras.layers.BatchNormalization,)
         for layer in self._network.layers:
-            layer.trainable = not (
-                isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Normalization))
-                or layer.name.startswith(frozen)
-            )
+            layer.trainable = not (isinstance(layer, held) or layer.name.startswith(frozen))
             for variable in layer.weights:
                 if f"{layer.name}/{variable.name}" == BLOCK7B_GAMMA and not np.any(numpy_of(variable)):
                     variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
@@ -240,6 +242,11 @@ class _Twin:
     def seeds(self) -> list[Any]:
         """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
         return [variable for variable in self.model.variables if "seed_generator" in variable.path]
+
+    def measure_norms(self, references: Sequence[Image.Image], recipe: Recipe) -> None:
+        """Give BatchNorm, where it is learned, the statistics of the weights there are now."""
+        if self._phase.batch_norm == TRAINED:
+            measure_norms(self._network, measured_on(references, recipe))
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name, those of the metadata head among them."""

@@ -6,6 +6,7 @@ sealed is the pipeline's; only the steps are computed here, see `tuning` for wha
 fast.
 """
 
+from training.pipeline.fit.pytorch.depthwise import require_compiled
 from training.pipeline.fit.pytorch.tuning import fine_tune
 
-__all__ = ["fine_tune"]
+__all__ = ["fine_tune", "require_compiled"]

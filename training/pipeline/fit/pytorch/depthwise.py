@@ -5,11 +5,14 @@ take most of a training step of EfficientNet; these loops take a tenth of that (
 used.
 """
 
+import subprocess
 from functools import cache
 from typing import Any, Final
 
 import torch
 from torch.nn import functional
+
+from training.recipes import RecipeError
 
 SOURCE: Final = r"""
 #include <torch/extension.h>
@@ -121,7 +124,7 @@ at::Tensor of_input(at::Tensor grad, at::Tensor weight, int64_t height, int64_t 
 
 @cache
 def _compiled() -> Any:
-    """The two functions. Raises RuntimeError where there is no C++ compiler."""
+    """The two functions, compiled at the first call on a machine and kept by PyTorch for the next process."""
     from torch.utils.cpp_extension import load_inline
 
     return load_inline(
@@ -130,6 +133,18 @@ def _compiled() -> Any:
         functions=["of_kernel", "of_input"],
         extra_cflags=["-O3", "-march=native", "-ffast-math", "-mprefer-vector-width=512"],
     )
+
+
+def require_compiled() -> None:
+    """Compile the gradients now. Raises RecipeError, saying what is missing, where that cannot be done."""
+    try:
+        _compiled()
+    except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
+        said = str(error).strip().partition("\n")[0]
+        raise RecipeError(
+            f"The engine pytorch compiles its gradients, which failed here ({said}). It needs a C++ compiler (Debian: "
+            "g++) and ninja (make pytorch); the engine keras needs neither."
+        ) from error
 
 
 class DepthwiseConvolution(torch.autograd.Function):  # type: ignore[misc]  # PyTorch is not there for mypy

@@ -1,11 +1,13 @@
 """Own EfficientNetB4 in PyTorch, with the weights of the Keras network of `diagnoses.inference.network` by name.
 
-It computes what the Keras network does with its BatchNorm statistics frozen (a test compares the two): each convolution
-and the BatchNorm after it are one convolution whose kernel is `kernel * scale`, scale = gamma / sqrt(variance + 1e-3).
-`kernel` is what is learned, so that a step means what it means in Keras; beta is learned besides, as part of the bias.
+It computes what the Keras network does (a test compares the two). With its statistics held, a convolution and the
+BatchNorm after it are one convolution, its kernel `kernel * scale`, scale = gamma / sqrt(variance + 1e-3), its bias
+`beta - mean * scale`; kernel and beta are what is learned, so that a step means what it means in Keras. Where BatchNorm
+is learned as well (`learn_norms`), training normalises by the statistics of the batch, and those that serving needs are
+measured afterwards (`measure_norms`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -64,6 +66,30 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there f
             if prefixes and part.name.startswith(prefixes):
                 part.requires_grad_(False)
 
+    def learn_norms(self) -> None:
+        """Let BatchNorm be learned wherever the convolution before it is."""
+        for part in self._convolutions():
+            part.learn_norm()
+
+    def measure_norms(self, batches: Iterable[Any]) -> None:
+        """Set the statistics of every BatchNorm that is learned to their mean over these batches (N, 3, S, S).
+
+        As the network serves, without dropout or stochastic depth, but each batch normalised by its own statistics, so
+        that a layer sees what it saw in training.
+        """
+        learned = [part for part in self._convolutions() if part.learns_norm]
+        self.eval()
+        for number, batch in enumerate(batches):
+            for part in learned:
+                part.measuring = 1.0 / (number + 1)
+            with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+                self(batch)
+        for part in learned:
+            part.measuring = None
+
+    def _convolutions(self) -> "list[_Convolution]":
+        return [part for part in self.modules() if isinstance(part, _Convolution)]
+
     def forward(self, pixels: Any) -> Any:
         """The logits."""
         x = functional.silu(self.stem((pixels / 255.0 - self.mean) / self.deviation))
@@ -84,20 +110,45 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there f
 
 
 class _Convolution(nn.Module):  # type: ignore[misc]
-    """A convolution and the frozen BatchNorm after it. `name` and `norm` are the Keras layers'."""
+    """A convolution and the BatchNorm after it. `name` and `norm` are the Keras layers'."""
 
     def __init__(self, tensors: Tensors, name: str, norm: str, *, stride: int = 1, depthwise: bool = False) -> None:
         super().__init__()
         self.name, self._norm, self._depthwise, self._stride = name, norm, depthwise, stride
         kernel = tensors[f"{name}/kernel"].transpose((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
-        scale = tensors[f"{norm}/gamma"] / np.sqrt(tensors[f"{norm}/moving_variance"] + EPSILON)
-        self._shift = tensors[f"{norm}/moving_mean"] * scale
+        gamma, beta, mean, variance = (
+            torch.from_numpy(tensors[f"{norm}/{key}"].copy())
+            for key in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
         self.weight = nn.Parameter(torch.from_numpy(kernel.copy()))
-        self.bias = nn.Parameter(torch.from_numpy(tensors[f"{norm}/beta"] - self._shift))
-        self.register_buffer("scale", torch.from_numpy(scale.reshape(-1, 1, 1, 1).copy()))
+        self.beta = nn.Parameter(beta)
+        self.gamma = nn.Parameter(gamma, requires_grad=False)
+        self.register_buffer("mean", mean)
+        self.register_buffer("variance", variance)
+        self.learns_norm = False
+        self.measuring: float | None = None
+
+    def learn_norm(self) -> None:
+        """Learn gamma, and normalise by the batch in training, if the kernel is learned."""
+        self.learns_norm = self.weight.requires_grad
+        self.gamma.requires_grad_(self.learns_norm)
 
     def forward(self, x: Any) -> Any:
-        weight, bias, size = self.weight * self.scale, self.bias, self.weight.shape[2]
+        if self.learns_norm and self.training:
+            return functional.batch_norm(
+                self._convolved(x, self.weight, None), None, None, self.gamma, self.beta, training=True, eps=EPSILON
+            )
+        if self.measuring is not None:
+            y = self._convolved(x, self.weight, None)
+            return functional.batch_norm(
+                y, self.mean, self.variance, self.gamma, self.beta,
+                training=True, momentum=self.measuring, eps=EPSILON,
+            )  # fmt: skip
+        scale = self.gamma / torch.sqrt(self.variance + EPSILON)
+        return self._convolved(x, self.weight * scale.reshape(-1, 1, 1, 1), self.beta - self.mean * scale)
+
+    def _convolved(self, x: Any, weight: Any, bias: Any) -> Any:
+        size = weight.shape[2]
         pad = size // 2
         if self._stride == 2 and x.shape[-1] % 2 == 0:
             # Keras's EfficientNet pads an even side with one pixel less at its beginning.
@@ -106,16 +157,21 @@ class _Convolution(nn.Module):  # type: ignore[misc]
             return functional.conv2d(x, weight, bias, stride=self._stride, padding=pad)
         if not self.weight.requires_grad or not torch.is_grad_enabled():
             return functional.conv2d(x, weight, bias, stride=self._stride, padding=pad, groups=len(weight))
+        if bias is None:
+            bias = torch.zeros(len(weight))
         if torch.is_autocast_enabled("cpu"):  # a function of one's own is not cast by itself
             x, weight, bias = (each.to(torch.get_autocast_dtype("cpu")) for each in (x, weight, bias))
         return DepthwiseConvolution.apply(x, weight, bias, self._stride, pad)
 
     def named(self) -> dict[str, NDArray[np.float32]]:
-        """The learned weights by their Keras names."""
+        """The weights by their Keras names."""
         kernel = _array(self.weight).transpose((2, 3, 0, 1) if self._depthwise else (2, 3, 1, 0))
         return {
             f"{self.name}/kernel": np.ascontiguousarray(kernel),
-            f"{self._norm}/beta": _array(self.bias) + self._shift,
+            f"{self._norm}/gamma": _array(self.gamma),
+            f"{self._norm}/beta": _array(self.beta),
+            f"{self._norm}/moving_mean": _array(self.mean),
+            f"{self._norm}/moving_variance": _array(self.variance),
         }
 
 

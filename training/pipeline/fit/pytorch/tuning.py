@@ -2,7 +2,7 @@
 
 Pictures, batches, balance, loss, schedule, averaging, checkpoints and what is kept are the same. What differs:
 
-- BatchNorm's beta is learned (its statistics and gamma are held, as there);
+- where BatchNorm is frozen its beta is learned (its statistics and gamma are held, as there);
 - convolutions compute in bfloat16; weights, optimiser, head and loss are float32;
 - stochastic depth, dropout and the running average draw and begin otherwise, so that figures agree in kind alone.
 
@@ -41,6 +41,7 @@ from training.pipeline.fit.course import (
     run_state,
 )
 from training.pipeline.fit.distillation import taught
+from training.pipeline.fit.norms import TRAINED, measured_on
 from training.pipeline.fit.pytorch.network import EfficientNetB4
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe, RecipeError
@@ -48,7 +49,7 @@ from training.recipes import FineTunePhase, Recipe, RecipeError
 if TYPE_CHECKING:
     import keras
 
-EVALUATION_BATCH: Final = 16
+EVALUATION_BATCH: Final = 32
 AVERAGED_EVERY: Final = 4
 """Steps between two updates of the running average, whose momentum is that of as many steps."""
 
@@ -96,6 +97,7 @@ def fine_tune(
 
     weights = class_weights(labels["train"], phase.balance)
     validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
+    measured = measured_on(references["train"], recipe) if phase.batch_norm == TRAINED else np.empty((0,), np.float32)
     for epoch in range(first, phase.epochs):
         torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws what it would have drawn
         order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
@@ -109,6 +111,8 @@ def fine_tune(
                 raise TrainingError("diverged", DIVERGED)
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
+        if phase.batch_norm == TRAINED:
+            course.average.measure_norms(_batched(measured))
         figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
         averaged = course.average.tensors()
         if history.add(figures, keeps_last=phase.learn_validation):
@@ -147,8 +151,11 @@ class _Course:
         self._phase, self._steps, self._done = phase, steps, 0
         self.network = _fast(EfficientNetB4(tensors, head_dropout=recipe.architecture.head_dropouts[-1]))
         self.average = _fast(EfficientNetB4(tensors, head_dropout=0.0))
+        for each in (self.network, self.average):
+            each.freeze(frozen_prefixes(phase.frozen_blocks))
+            if phase.batch_norm == TRAINED:
+                each.learn_norms()
         self.average.requires_grad_(False)
-        self.network.freeze(frozen_prefixes(phase.frozen_blocks))
         self._learned = [each for each in self.network.parameters() if each.requires_grad]
         pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
         self._averaged = [average for average, each in pairs if each.requires_grad]
@@ -231,8 +238,12 @@ def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
 
 
 def _probabilities(network: EfficientNetB4, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    batched = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
-    return softmax(np.concatenate([_logits(network, _channels_first(batch)) for batch in batched]))
+    return softmax(np.concatenate([_logits(network, batch) for batch in _batched(pixels)]))
+
+
+def _batched(pixels: NDArray[np.float32]) -> Iterator[Any]:
+    for start in range(0, len(pixels), EVALUATION_BATCH):
+        yield _channels_first(pixels[start : start + EVALUATION_BATCH])
 
 
 def _logits(network: EfficientNetB4, images: Any) -> NDArray[np.float32]:
