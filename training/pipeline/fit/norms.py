@@ -26,10 +26,9 @@ BATCH: Final = 32
 def measured_on(references: Sequence[Image.Image], recipe: Recipe) -> NDArray[np.float32]:
     """Network inputs float32 (N, S, S, 3) of drawn training pictures, as they come in the data and unvaried."""
     drawn = np.random.default_rng([recipe.seed, 303]).permutation(len(references))[:PICTURES]
-    whole = (
-        len(drawn) - len(drawn) % BATCH if len(drawn) > BATCH else len(drawn)
-    )  # a small last batch would weigh as much
-    return np.stack([to_input(references[row], input_size=recipe.architecture.input_size) for row in drawn[:whole]])
+    if len(drawn) > BATCH:  # whole batches alone: each counts as much, and few pictures say little
+        drawn = drawn[: len(drawn) // BATCH * BATCH]
+    return np.stack([to_input(references[row], input_size=recipe.architecture.input_size) for row in drawn])
 
 
 def measure_norms(network: Any, pixels: NDArray[np.float32]) -> None:
