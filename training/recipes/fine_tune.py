@@ -5,7 +5,7 @@ malignant AUC 0.89 on the validation split, served at 224 px with two views; 0.6
 to 0.879) on the sealed test split at 192 px with one. There the head started at zero instead of from the frozen phase.
 With half of the mixing and variation it learned by heart from the sixth epoch on.
 
-The default classifier came about otherwise and before, see its model card.
+The default classifier went on from that one with other settings and two teachers, see its model card.
 """
 
 from typing import Final

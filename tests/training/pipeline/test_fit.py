@@ -50,6 +50,17 @@ def tuned(made: dict[str, Any], recipe: Recipe, folder: Path, report: Any = lamb
     return network, fine_tune(network, recipe=recipe, run_folder=folder, report=report, **made)
 
 
+def moved_by(made: dict[str, Any], recipe: Recipe, folder: Path) -> tuple[Any, dict[str, Any], set[str]]:
+    """The tuned network, its weights from before, and the names of those that are no longer what they were."""
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    before = network_tensors(build_network(recipe.architecture))
+    network, _ = tuned(made, recipe, folder)
+    after = network_tensors(network)
+    return network, before, {key for key in before if not np.array_equal(before[key], after[key])}
+
+
 def test_the_last_epoch_is_kept_where_validation_is_learned(made: dict[str, Any], tmp_path: Path) -> None:
     _, best = tuned(made, short(), tmp_path / "best")
     _, last = tuned(made, short(fine_tune__learn_validation="true"), tmp_path / "last")
@@ -216,15 +227,7 @@ class Broken:
 
 
 def test_batch_norm_and_frozen_blocks_stay_as_they_were(made: dict[str, Any], tmp_path: Path) -> None:
-    import keras
-
-    recipe = short(fine_tune__frozen_blocks="2", fine_tune__epochs="1")
-    keras.utils.set_random_seed(recipe.seed)
-    network = build_network(recipe.architecture)
-    before = network_tensors(network)
-    fine_tune(network, recipe=recipe, run_folder=tmp_path, **made)
-    after = network_tensors(network)
-    moved = {key for key in before if not np.array_equal(before[key], after[key])}
+    _, before, moved = moved_by(made, short(fine_tune__frozen_blocks="2", fine_tune__epochs="1"), tmp_path)
     assert moved == {key for key in before if not key.startswith(("stem_", "block1_")) and "_bn/" not in key}
 
 
@@ -234,12 +237,8 @@ def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_k
     import keras
 
     recipe = short(fine_tune__frozen_blocks="2", fine_tune__batch_norm="trained")
-    keras.utils.set_random_seed(recipe.seed)
-    network = build_network(recipe.architecture)
-    before = network_tensors(network)
-    fine_tune(network, recipe=recipe, run_folder=tmp_path, **made)
+    network, before, moved = moved_by(made, recipe, tmp_path)
     after = network_tensors(network)
-    moved = {key for key in before if not np.array_equal(before[key], after[key])}
     assert moved == {key for key in before if not key.startswith(("stem_", "block1_"))}
     dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
     momenta = [layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
