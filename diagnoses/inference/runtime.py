@@ -6,7 +6,7 @@ difference is measured and sealed with every bundle).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -91,11 +91,17 @@ class KerasBackend:
         self._network = network
 
     @classmethod
-    def from_bundle(cls, bundle: Bundle, *, threads: int | None = None) -> "KerasBackend":
-        """Build the architecture and give it the sealed weights. Raises BundleError when they do not fit."""
+    def from_bundle(
+        cls, bundle: Bundle, *, threads: int | None = None, input_size: int | None = None
+    ) -> "KerasBackend":
+        """Build the architecture and give it the sealed weights. Raises BundleError when they do not fit.
+
+        `input_size` is the side of the pixels it will be given, pixels; by default the sealed one.
+        """
         if threads is not None:
             _limit_tensorflow_threads(threads)
-        network = build_network(bundle.manifest.architecture)
+        architecture = bundle.manifest.architecture
+        network = build_network(replace(architecture, input_size=input_size or architecture.input_size))
         try:
             set_network_tensors(network, bundle.network_tensors())
         except WeightsError as error:

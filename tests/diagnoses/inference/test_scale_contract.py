@@ -26,6 +26,9 @@ MOVED_MAX_OF_MOST = 0.10
 PHOTO_COUNT = 95
 """All of the real ones: the twentieth of them that moves most is five photos, and of every second one only two."""
 
+REFUSED_MAX = 2
+"""Of 95; two pale nevi have little contrast at any size."""
+
 
 def saved(picture: Image.Image, quality: int) -> Image.Image:
     """As it comes out of a JPEG file."""
@@ -66,7 +69,8 @@ def test_the_same_lesion_says_the_same_at_every_size(answers: dict[str, list[Out
 
 @pytest.mark.parametrize("size", ["200 px", "3000 px"])
 def test_no_size_is_refused_as_a_bad_photo(answers: dict[str, list[Outcome]], size: str) -> None:
-    pairs = zip(answers["450 px"], answers[size], strict=True)
-    gates = [(as_it_is.assessment.gates[0], resized.assessment.gates[0]) for as_it_is, resized in pairs]
-    refused = [resized for as_it_is, resized in gates if as_it_is.passed and not resized.passed]
-    assert len(refused) <= 1, refused
+    gates = {name: [outcome.assessment.gates[0] for outcome in answers[name]] for name in ("450 px", size)}
+    refused = [gate for gate in gates[size] if not gate.passed]
+    assert len(refused) <= REFUSED_MAX, refused
+    pairs = zip(gates["450 px"], gates[size], strict=True)
+    assert not [resized for as_it_is, resized in pairs if as_it_is.passed and not resized.passed]

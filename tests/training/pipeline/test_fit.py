@@ -15,7 +15,7 @@ from training.pipeline.augment import augmented
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
 from training.pipeline.fit import TrainingError, fine_tune, fit_head
 from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
-from training.pipeline.fit.norms import measure_norms, measured_on
+from training.pipeline.fit.norms import measure_norms, measuring_batches
 from training.pipeline.progress import Cancelled, Progress
 from training.recipes import BATCH_NORMS, SMOKE, Augmentation, ClassBalance, Recipe, RecipeError, changed
 
@@ -244,7 +244,7 @@ def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_k
     momenta = [layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in network.layers:
         layer.trainable = not layer.name.startswith(("stem_", "block1"))
-    measure_norms(network, measured_on(made["references"]["train"], recipe))
+    measure_norms(network, measuring_batches(made["references"]["train"], recipe))
     again = network_tensors(network)
     assert all(np.allclose(again[key], after[key], atol=1e-4) for key in after)
     assert dropouts == [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]

@@ -14,11 +14,10 @@ from diagnoses.inference.runtime import load_classifier
 from diagnoses.inference.sealing import draft_bundle
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
+from tests.training.pipeline.trained import trained_in
 from training.pipeline.about import metadata_of
 from training.pipeline.examples import PictureStore, read_examples
 from training.pipeline.fit import fine_tune
-from training.pipeline.run import train_classifier
-from training.pipeline.splits import split_examples
 from training.recipes import SMOKE, changed
 
 TOLD_BY_SEX = ("MEL", "NV")
@@ -50,17 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
                 return pictures.picture(f"ISIC_00{image[7:]}" if image.startswith("ISIC_01") else image)
 
         answers: dict[str, Any] = {}
-        bundle = train_classifier(
-            recipe=RECIPE,
-            examples=examples,
-            split=split_examples(table),
-            pictures=Alike(),
-            imagenet_weights=None,
-            work=folder / "work",
-            directory=folder / "bundle",
-            version="told",
-            test_probabilities=answers,
-        )
+        bundle = trained_in(folder, examples, Alike(), recipe=RECIPE, version="told", test_probabilities=answers)
         yield {"bundle": bundle, "pictures": Alike(), "table": table, "answers": answers}
 
 

@@ -12,13 +12,12 @@ from diagnoses.inference.preprocessing import to_reference
 from diagnoses.inference.sealing import PARITY_TOLERANCE
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
+from tests.training.pipeline.trained import trained_in
 from training.pipeline.checkpoints import load_checkpoint
 from training.pipeline.device import computing_in
 from training.pipeline.examples import PictureStore, read_examples
 from training.pipeline.fit import fine_tune
 from training.pipeline.progress import Progress
-from training.pipeline.run import train_classifier
-from training.pipeline.splits import split_examples
 from training.recipes import SMOKE, Recipe, changed
 
 
@@ -64,16 +63,7 @@ def test_it_trains_in_bfloat16_and_seals_a_float32_classifier(tmp_path: Path) ->
             metadata=files / "ISIC_2019_Training_Metadata.csv",
             pictures=pictures,
         )
-        bundle = train_classifier(
-            recipe=mixed("mixed_bfloat16", epochs="12"),
-            examples=examples,
-            split=split_examples(examples.table),
-            pictures=pictures,
-            imagenet_weights=None,
-            work=tmp_path / "work",
-            directory=tmp_path / "bundle",
-            version="narrow",
-        )
+        bundle = trained_in(tmp_path, examples, pictures, recipe=mixed("mixed_bfloat16", epochs="12"), version="narrow")
     manifest = read_bundle(bundle.directory).manifest
     assert manifest.provenance["precision"] == "mixed_bfloat16"
     assert manifest.parity["probabilities_max_difference"] < PARITY_TOLERANCE

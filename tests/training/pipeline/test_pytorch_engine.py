@@ -88,14 +88,15 @@ def test_batch_norm_is_measured_as_keras_measures_it(network: Any) -> None:
     twin = EfficientNetB4(start, head_dropout=0.0)
     twin.freeze(("stem_", "block1"))
     twin.learn_norms()
-    with torch.autocast("cpu", enabled=False), pytest.MonkeyPatch.context() as patch:
+    parts = [pixels[:32], pixels[32:]]
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch, "autocast", lambda *_, **__: contextlib.nullcontext())  # float32, to compare
-        twin.measure_norms(torch.from_numpy(part).permute(0, 3, 1, 2) for part in (pixels[:32], pixels[32:]))
+        twin.measure_norms(torch.from_numpy(part).permute(0, 3, 1, 2) for part in parts)
     found = twin.tensors()
     try:
         for layer in network.layers:
             layer.trainable = not layer.name.startswith(("stem_", "block1"))
-        measure_norms(network, pixels)
+        measure_norms(network, parts)
         expected = network_tensors(network)
     finally:
         for layer in network.layers:
@@ -198,7 +199,7 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     assert not any(key.startswith(("stem_", "block1", "block2", "block3")) for key in moved)
 
 
-def test_a_teacher_answers_as_it_does_in_keras(made: dict[str, Any], tmp_path: Path) -> None:
+def test_a_teacher_answers_as_it_does_in_keras(made: dict[str, Any]) -> None:
     bundle = read_bundle(ROOT / "bundles" / "default")
     pixels = np.stack([to_input(each, input_size=64) for each in made["references"]["train"]])
     expected = keras_teachers([bundle], input_size=64)(pixels)

@@ -12,11 +12,11 @@ from diagnoses.inference.assessment import Decision
 from diagnoses.inference.bundle import FAMILIARITY_NAME, Bundle, read_bundle
 from diagnoses.inference.runtime import load_classifier
 from tests.made import made_picture, write_dataset
+from tests.training.pipeline.trained import trained_in
 from training.pipeline.card import model_card
 from training.pipeline.examples import Examples, PictureStore, read_examples
 from training.pipeline.fit import fine_tune
 from training.pipeline.reseal import ResealError, compare, differences, reseal, split_of
-from training.pipeline.run import train_classifier
 from training.pipeline.splits import split_examples
 from training.recipes import SMOKE, changed
 
@@ -56,16 +56,7 @@ def enough() -> Iterator[None]:
 def trained(data: tuple[Examples, PictureStore], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     examples, pictures = data
     place = tmp_path_factory.mktemp("run")
-    return train_classifier(
-        recipe=changed(SMOKE, {"fine_tune.epochs": "8"}),
-        examples=examples,
-        split=split_examples(examples.table),
-        pictures=pictures,
-        imagenet_weights=None,
-        work=place / "work",
-        directory=place / "bundle",
-        version="smoke",
-    )
+    return trained_in(place, examples, pictures, recipe=changed(SMOKE, {"fine_tune.epochs": "8"}), version="smoke")
 
 
 def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
@@ -113,14 +104,11 @@ def test_what_was_learned_cannot_choose(
         return fine_tune(network, **arguments)
 
     monkeypatch.setattr("training.pipeline.run.fine_tune", tuned)
-    bundle = train_classifier(
+    bundle = trained_in(
+        tmp_path,
+        examples,
+        pictures,
         recipe=changed(SMOKE, {"fine_tune.epochs": "8", "fine_tune.learn_validation": "true"}),
-        examples=examples,
-        split=split,
-        pictures=pictures,
-        imagenet_weights=None,
-        work=tmp_path / "work",
-        directory=tmp_path / "bundle",
         version="all",
     )
     sizes = {name: len(split.images(name)) for name in ("train", "validation")}

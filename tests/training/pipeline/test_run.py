@@ -11,9 +11,9 @@ from diagnoses.inference.network import WeightsError
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
+from tests.training.pipeline.trained import trained_in
 from training.pipeline.examples import Examples, PictureStore, read_examples
 from training.pipeline.progress import Progress
-from training.pipeline.run import train_classifier
 from training.pipeline.splits import Split, split_examples
 from training.recipes import FINE_TUNE, LINEAR_PROBE, SMOKE, RecipeError, changed
 
@@ -38,19 +38,9 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Examples
 def trained(
     dataset: tuple[Examples, Split, PictureStore], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Bundle, list[Progress]]:
-    examples, split, pictures = dataset
+    examples, _, pictures = dataset
     place, reports = tmp_path_factory.mktemp("run"), list[Progress]()
-    bundle = train_classifier(
-        recipe=LONGER,
-        examples=examples,
-        split=split,
-        pictures=pictures,
-        imagenet_weights=None,
-        work=place / "work",
-        directory=place / "bundle",
-        version="smoke",
-        report=reports.append,
-    )
+    bundle = trained_in(place, examples, pictures, recipe=LONGER, version="smoke", report=reports.append)
     return bundle, reports
 
 
@@ -85,18 +75,15 @@ def test_the_manifest_says_what_was_done(
 def test_a_classifier_learns_from_another_and_says_so(
     trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
 ) -> None:
-    (teacher, _), (examples, split, pictures) = trained, dataset
+    (teacher, _), (examples, _, pictures) = trained, dataset
 
     def taught(*teachers: Bundle) -> Bundle:
-        return train_classifier(
+        return trained_in(
+            tmp_path,
+            examples,
+            pictures,
             recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}),
-            examples=examples,
-            split=split,
-            pictures=pictures,
-            imagenet_weights=None,
             teachers=teachers,
-            work=tmp_path / "work",
-            directory=tmp_path / "bundle",
             version="pupil",
         )
 
@@ -143,41 +130,23 @@ def test_an_altered_byte_of_the_trained_bundle_is_refused(trained: tuple[Bundle,
 def test_a_recipe_that_starts_from_imagenet_says_so(
     dataset: tuple[Examples, Split, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    examples, split, pictures = dataset
+    examples, _, pictures = dataset
     # Building the large network takes seconds and is not what is tested.
     monkeypatch.setattr("training.pipeline.run.build_network", lambda _: None)
     with pytest.raises(ValueError, match="ImageNet"):
-        train_classifier(
-            recipe=FINE_TUNE,
-            examples=examples,
-            split=split,
-            pictures=pictures,
-            imagenet_weights=None,
-            work=tmp_path,
-            directory=tmp_path / "bundle",
-            version="none",
-        )
+        trained_in(tmp_path, examples, pictures, recipe=FINE_TUNE, version="none")
 
 
 def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
     trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
 ) -> None:
-    examples, split, pictures = dataset
+    examples, _, pictures = dataset
     further = changed(SMOKE, {"frozen.epochs": "0", "fine_tune.epochs": "1", "fine_tune.learning_rate": "1e-4"})
     reports = list[Progress]()
 
     def train(parent: Bundle | None) -> Bundle:
-        return train_classifier(
-            recipe=further,
-            examples=examples,
-            split=split,
-            pictures=pictures,
-            imagenet_weights=None,
-            work=tmp_path / "work",
-            directory=tmp_path / "bundle",
-            version="further",
-            parent=parent,
-            report=reports.append,
+        return trained_in(
+            tmp_path, examples, pictures, recipe=further, version="further", parent=parent, report=reports.append
         )
 
     with pytest.raises(WeightsError, match="parent with the same head"):

@@ -7,13 +7,11 @@ by heart.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diagnoses.inference.bundle import Bundle
-from diagnoses.inference.network import build_network, set_network_tensors
 from diagnoses.inference.runtime import KerasBackend, softmax
 from training.pipeline.fit.balance import drawn_shares, logit_offsets
 from training.recipes import FineTunePhase, Recipe, RecipeError
@@ -80,12 +78,11 @@ def learned_validation(bundle: Bundle) -> bool:
 
 
 def keras_teachers(teachers: Sequence[Bundle], *, input_size: int) -> Teach:
-    """The teachers on this process's Keras backend, at the pupil's input size whatever theirs is."""
-    backends = []
-    for teacher in teachers:
-        network = build_network(replace(teacher.manifest.architecture, input_size=input_size))
-        set_network_tensors(network, teacher.network_tensors())
-        backends.append(KerasBackend(network))
+    """The teachers on this process's Keras backend, at the pupil's input size whatever theirs is.
+
+    Raises BundleError for weights that do not fit their network.
+    """
+    backends = [KerasBackend.from_bundle(teacher, input_size=input_size) for teacher in teachers]
 
     def teach(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(np.mean([backend.run(pixels)[0] for backend in backends], axis=0), dtype=np.float32)

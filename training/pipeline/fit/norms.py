@@ -5,7 +5,7 @@ no batch has ever gone through: what its layers give is measured on training pic
 (Izmailov et al. 2018, "Averaging weights leads to wider optima", section 3.2).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,16 +23,23 @@ PICTURES: Final = 1024
 BATCH: Final = 32
 
 
-def measured_on(references: Sequence[Image.Image], recipe: Recipe) -> NDArray[np.float32]:
-    """Network inputs float32 (N, S, S, 3) of drawn training pictures, as they come in the data and unvaried."""
+def measuring_batches(references: Sequence[Image.Image], recipe: Recipe) -> Iterator[NDArray[np.float32]]:
+    """Network inputs float32 (B, S, S, 3) of drawn training pictures, unvaried, made as they are asked for.
+
+    The same ones each time; none where the recipe holds BatchNorm.
+    """
+    if recipe.fine_tune is None or recipe.fine_tune.batch_norm == FROZEN:
+        return
     drawn = np.random.default_rng([recipe.seed, 303]).permutation(len(references))[:PICTURES]
     if len(drawn) > BATCH:  # whole batches alone: each counts as much, and few pictures say little
         drawn = drawn[: len(drawn) // BATCH * BATCH]
-    return np.stack([to_input(references[row], input_size=recipe.architecture.input_size) for row in drawn])
+    for start in range(0, len(drawn), BATCH):
+        rows = drawn[start : start + BATCH]
+        yield np.stack([to_input(references[row], input_size=recipe.architecture.input_size) for row in rows])
 
 
-def measure_norms(network: Any, pixels: NDArray[np.float32]) -> None:
-    """Set moving mean and variance of a Keras network's trainable BatchNorm layers to their mean over these pictures.
+def measure_norms(network: Any, batches: Iterable[NDArray[np.float32]]) -> None:
+    """Set moving mean and variance of a Keras network's trainable BatchNorm layers to their mean over these batches.
 
     Dropout and stochastic depth rest meanwhile; each batch is normalised by its own statistics.
     """
@@ -45,10 +52,10 @@ def measure_norms(network: Any, pixels: NDArray[np.float32]) -> None:
     try:
         for layer in dropouts:
             layer.rate = 0.0
-        for number, start in enumerate(range(0, len(pixels), BATCH)):
+        for number, batch in enumerate(batches):
             for layer in norms:
                 layer.momentum = number / (number + 1)
-            network(pixels[start : start + BATCH], training=True)
+            network(batch, training=True)
     finally:
         for layer, momentum in zip(norms, momenta, strict=True):
             layer.momentum = momentum

@@ -5,7 +5,7 @@ metadata head beside it where there is one. The network itself stays float32 on 
 weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -52,7 +52,7 @@ from training.pipeline.fit.course import (
     run_state,
 )
 from training.pipeline.fit.distillation import keras_teaching
-from training.pipeline.fit.norms import FROZEN, TRAINED, measure_norms, measured_on
+from training.pipeline.fit.norms import FROZEN, measure_norms, measuring_batches
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe
 
@@ -154,7 +154,7 @@ def fine_tune(
             )
             plain = twin.tensors()
             averaging.take_average(twin.model.trainable_variables)
-            twin.measure_norms(references["train"], recipe)
+            twin.measure_norms(measuring_batches(references["train"], recipe))
             averaged = twin.tensors()
             figures = epoch_figures(
                 float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
@@ -243,10 +243,9 @@ class _Twin:
         """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
         return [variable for variable in self.model.variables if "seed_generator" in variable.path]
 
-    def measure_norms(self, references: Sequence[Image.Image], recipe: Recipe) -> None:
+    def measure_norms(self, batches: Iterable[NDArray[np.float32]]) -> None:
         """Give BatchNorm, where it is learned, the statistics of the weights there are now."""
-        if self._phase.batch_norm == TRAINED:
-            measure_norms(self._network, measured_on(references, recipe))
+        measure_norms(self._network, batches)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
         """The weights by name, those of the metadata head among them."""

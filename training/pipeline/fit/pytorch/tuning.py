@@ -41,7 +41,7 @@ from training.pipeline.fit.course import (
     run_state,
 )
 from training.pipeline.fit.distillation import taught
-from training.pipeline.fit.norms import TRAINED, measured_on
+from training.pipeline.fit.norms import TRAINED, measuring_batches
 from training.pipeline.fit.pytorch.network import EfficientNetB4
 from training.pipeline.progress import Progress, Report, silent
 from training.recipes import FineTunePhase, Recipe, RecipeError
@@ -49,7 +49,7 @@ from training.recipes import FineTunePhase, Recipe, RecipeError
 if TYPE_CHECKING:
     import keras
 
-EVALUATION_BATCH: Final = 32
+EVALUATION_BATCH: Final = 16
 AVERAGED_EVERY: Final = 4
 """Steps between two updates of the running average, whose momentum is that of as many steps."""
 
@@ -90,14 +90,19 @@ def fine_tune(
         history, best = resumed(state, kept, run_key, run_folder)
         tensors, first = group(kept, "network/"), epoch + 1
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
-    course = _Course(tensors, recipe=recipe, phase=phase, steps=steps * phase.epochs, labels=labels["train"])
-    course.teachers = [_teacher(each) for each in teachers]
+    course = _Course(
+        tensors,
+        recipe=recipe,
+        phase=phase,
+        steps=steps * phase.epochs,
+        labels=labels["train"],
+        teachers=[_teacher(each) for each in teachers],
+    )
     if checkpoint is not None:
         course.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
 
     weights = class_weights(labels["train"], phase.balance)
     validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
-    measured = measured_on(references["train"], recipe) if phase.batch_norm == TRAINED else np.empty((0,), np.float32)
     for epoch in range(first, phase.epochs):
         torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws what it would have drawn
         order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
@@ -111,8 +116,7 @@ def fine_tune(
                 raise TrainingError("diverged", DIVERGED)
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
-        if phase.batch_norm == TRAINED:
-            course.average.measure_norms(_batched(measured))
+        course.average.measure_norms(map(_channels_first, measuring_batches(references["train"], recipe)))
         figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
         averaged = course.average.tensors()
         if history.add(figures, keeps_last=phase.learn_validation):
@@ -147,8 +151,9 @@ class _Course:
         phase: FineTunePhase,
         steps: int,
         labels: NDArray[np.integer],
+        teachers: Sequence[EfficientNetB4],
     ) -> None:
-        self._phase, self._steps, self._done = phase, steps, 0
+        self._phase, self._steps, self._done, self._teachers = phase, steps, 0, teachers
         self.network = _fast(EfficientNetB4(tensors, head_dropout=recipe.architecture.head_dropouts[-1]))
         self.average = _fast(EfficientNetB4(tensors, head_dropout=0.0))
         for each in (self.network, self.average):
@@ -169,7 +174,6 @@ class _Course:
         )
         shares = drawn_shares(labels, phase.balance)
         self._offsets = logit_offsets(shares, phase.balance.logit_adjustment)
-        self.teachers: list[EfficientNetB4] = []
 
     def step(self, pixels: NDArray[np.float32], truth: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
         """One step on a batch (N, S, S, 3), (N, 8), (N,). Returns its loss."""
@@ -177,8 +181,8 @@ class _Course:
         for part in self._optimizer.param_groups:
             part["lr"] = learning_rate_at(self._done, self._steps, self._phase)
         images = _channels_first(pixels)
-        if self.teachers:
-            said = np.mean([_logits(each, images) for each in self.teachers], axis=0)
+        if self._teachers:
+            said = np.mean([_logits(each, images) for each in self._teachers], axis=0)
             truth = taught(truth, said, offsets=self._offsets, share=self._phase.teacher_share)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = self.network(images)
@@ -238,12 +242,8 @@ def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
 
 
 def _probabilities(network: EfficientNetB4, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    return softmax(np.concatenate([_logits(network, batch) for batch in _batched(pixels)]))
-
-
-def _batched(pixels: NDArray[np.float32]) -> Iterator[Any]:
-    for start in range(0, len(pixels), EVALUATION_BATCH):
-        yield _channels_first(pixels[start : start + EVALUATION_BATCH])
+    batched = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
+    return softmax(np.concatenate([_logits(network, _channels_first(batch)) for batch in batched]))
 
 
 def _logits(network: EfficientNetB4, images: Any) -> NDArray[np.float32]:
