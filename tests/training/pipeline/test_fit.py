@@ -1,5 +1,6 @@
 """Fitting: how rare diagnoses are drawn, what survives a kill, and runs that must end with their reason."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from training.pipeline.augment import augmented
 from training.pipeline.checkpoints import load_checkpoint, save_checkpoint
 from training.pipeline.fit import TrainingError, fine_tune, fit_head
 from training.pipeline.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from training.pipeline.fit.batches import batches
 from training.pipeline.fit.norms import measure_norms, measuring_batches
 from training.pipeline.progress import Cancelled, Progress
 from training.recipes import BATCH_NORMS, SMOKE, Augmentation, ClassBalance, Recipe, RecipeError, changed
@@ -236,7 +238,9 @@ def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_k
 ) -> None:
     import keras
 
-    recipe = short(fine_tune__frozen_blocks="2", fine_tune__batch_norm="trained")
+    recipe = short(fine_tune__frozen_blocks="2", fine_tune__batch_norm="trained", fine_tune__epochs="1")
+    phase, labels = recipe.fine_tune, made["labels"]["train"]
+    assert phase is not None
     network, before, moved = moved_by(made, recipe, tmp_path)
     after = network_tensors(network)
     assert moved == {key for key in before if not key.startswith(("stem_", "block1_"))}
@@ -244,7 +248,20 @@ def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_k
     momenta = [layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for layer in network.layers:
         layer.trainable = not layer.name.startswith(("stem_", "block1"))
-    measure_norms(network, measuring_batches(made["references"]["train"], recipe))
+    drawn = batches(
+        made["references"]["train"],
+        labels,
+        weights=class_weights(labels, phase.balance),
+        order=epoch_order(labels, phase.balance, len(labels), recipe.seed, 0),
+        recipe=recipe,
+        phase=phase,
+        epoch=0,
+    )
+    measured = list(measuring_batches(drawn, phase))
+    assert all(np.array_equal(pixels, drawn[place][0]) for place, pixels in enumerate(measured))  # as it was trained
+    assert sum(map(len, measured)) == len(labels)
+    assert not list(measuring_batches(drawn, replace(phase, batch_norm="frozen")))
+    measure_norms(network, measured)
     again = network_tensors(network)
     assert all(np.allclose(again[key], after[key], atol=1e-4) for key in after)
     assert dropouts == [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]

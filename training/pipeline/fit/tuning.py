@@ -154,7 +154,7 @@ def fine_tune(
             )
             plain = twin.tensors()
             averaging.take_average(twin.model.trainable_variables)
-            twin.measure_norms(measuring_batches(references["train"], recipe))
+            twin.measure_norms(measuring_batches(drawn_now, phase))
             averaged = twin.tensors()
             figures = epoch_figures(
                 float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)

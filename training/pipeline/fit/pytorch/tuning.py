@@ -116,7 +116,7 @@ def fine_tune(
                 raise TrainingError("diverged", DIVERGED)
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
-        course.average.measure_norms(map(_channels_first, measuring_batches(references["train"], recipe)))
+        course.average.measure_norms(map(_channels_first, measuring_batches(drawn, phase)))
         figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
         averaged = course.average.tensors()
         if history.add(figures, keeps_last=phase.learn_validation):
