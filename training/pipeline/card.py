@@ -125,7 +125,8 @@ def _data(dataset: Mapping[str, Any], split: Mapping[str, Any]) -> str:
     text = f"""`{dataset["name"]}`: {dataset["pictures"]:,} pictures, fingerprint `{dataset["fingerprint"][:16]}…`.
         Split by lesion, stratified by diagnosis, seed {split["seed"]}, fingerprint `{split["fingerprint"][:16]}…`:
         {counts} pictures. No lesion, and no exact copy of a file, is on two sides. The calibration split gave
-        temperature and thresholds; the test split decided nothing."""
+        temperature and thresholds. Nothing was fitted to the test split; what was known of it when settings were
+        chosen is for a training log to say."""
     return f"## Data and split\n\n{_paragraph(text)}"
 
 

@@ -99,6 +99,16 @@ def log_loss(labels: Labels, probabilities: Table) -> float:
     return float(-np.mean(np.log(np.maximum(given, np.finfo(np.float64).tiny))))
 
 
+def mean_log_loss(labels: Labels, probabilities: Table) -> float:
+    """Mean over the diagnoses that occur of their `log_loss`: as if all were equally frequent.
+
+    What training with logit adjustment aims at. The plain log loss of such a classifier, on data of which two thirds
+    are nevi, measures first of all how far it leans to nevi.
+    """
+    found = [labels == position for position in np.unique(labels)]
+    return float(np.mean([log_loss(labels[each], probabilities[each]) for each in found]))
+
+
 def sensitivity_specificity(positive: NDArray[np.bool_], scores: Table, threshold: float) -> tuple[float, float]:
     """Share of positives at or above the threshold, and of negatives below it; NaN where there are none."""
     flagged = scores >= threshold

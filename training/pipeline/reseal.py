@@ -1,8 +1,8 @@
 """Own sealing a classifier's weights once more: measured again, at another input size, with more views of a picture.
 
 A network takes pictures of any size; which one serves best need not be the one it was trained at, because training
-crops make lesions look larger than they are when served (Touvron et al. 2019, "FixRes"). What is best is chosen on the
-validation split (`compare`); calibration and test splits then give the sealed figures as after a training.
+crops make lesions look larger than they are when served (Touvron et al. 2019, "FixRes"). What is best is chosen without
+the test split (`compare`); calibration and test splits then give the sealed figures as after a training.
 """
 
 import math
@@ -27,7 +27,7 @@ from training.pipeline.examples import Examples, Pictures
 from training.pipeline.fit.distillation import learned_validation
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_measured
-from training.pipeline.splits import VALIDATION, Split, split_examples
+from training.pipeline.splits import CALIBRATION, VALIDATION, Split, split_examples
 
 TOLERANCE: Final = 1e-3
 """Figures that differ by less were reproduced: another machine rounds otherwise, and one picture at a threshold moves a
@@ -40,13 +40,14 @@ class ResealError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How one way of serving does on the validation split."""
+    """How one way of serving does on the split of `choosing_split`."""
 
     input_size: int
     views: int
     balanced_accuracy: float
     malignant_auc: float
     log_loss: float
+    mean_log_loss: float
 
 
 def split_of(bundle: Bundle, examples: Examples) -> Split:
@@ -59,6 +60,14 @@ def split_of(bundle: Bundle, examples: Examples) -> Split:
             f"the fingerprint {bundle.manifest.dataset['fingerprint'][:12]}, this one {examples.fingerprint[:12]}."
         )
     return split
+
+
+def choosing_split(bundle: Bundle) -> str:
+    """The split on which a way of serving is chosen: validation, or calibration where validation has been learned.
+
+    Calibration gives temperature and thresholds as well, so that figures of it flatter all choices a little, and alike.
+    """
+    return CALIBRATION if learned_validation(bundle) else VALIDATION
 
 
 def reseal(
@@ -108,16 +117,14 @@ def compare(
     keep_answers: Path | None = None,
     report: Report = silent,
 ) -> Iterator[Choice]:
-    """How each input size and number of views does on the validation split, each at its own best temperature.
+    """How each input size and number of views does on `choosing_split`, each at its own best temperature.
 
     The temperature is fitted on the same pictures: it has no say in balanced accuracy, and in the log loss the same
-    small one for every choice. Raises as `reseal`, and ResealError for a classifier that learned the validation split.
+    small one for every choice. Raises as `reseal`.
     """
-    if learned_validation(bundle):
-        raise ResealError(f"{bundle.version} has learned the validation split: nothing can be chosen on it.")
     split = split_of(bundle, examples)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
-    images = split.images(VALIDATION)
+    images = split.images(choosing_split(bundle))
     head = metadata_head_of(bundle)
     for size in sizes:
         architecture, network = _network(bundle, size)
@@ -150,6 +157,7 @@ def compare(
                     metrics.balanced_accuracy(answers.labels, probabilities),
                     metrics.malignant_auc(answers.labels, probabilities),
                     metrics.log_loss(answers.labels, probabilities),
+                    metrics.mean_log_loss(answers.labels, probabilities),
                 )
         finally:
             shutil.rmtree(folder, ignore_errors=True)

@@ -82,6 +82,13 @@ def test_log_loss_of_a_known_table() -> None:
     assert math.isfinite(metrics.log_loss(truth("MEL"), np.eye(8)[[1]]))
 
 
+def test_the_mean_log_loss_counts_every_diagnosis_once_however_frequent() -> None:
+    labels = truth("MEL", "NV", "NV", "NV")
+    probabilities = np.stack([np.full(8, 0.125), *[np.eye(8)[1]] * 3])
+    assert metrics.log_loss(labels, probabilities) == pytest.approx(math.log(8) / 4)
+    assert metrics.mean_log_loss(labels, probabilities) == pytest.approx(math.log(8) / 2)
+
+
 def test_the_interval_holds_the_figure_and_shrinks_with_more_pictures() -> None:
     generator = np.random.default_rng(5)
 

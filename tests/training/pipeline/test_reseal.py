@@ -5,18 +5,21 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
 from diagnoses.inference.assessment import Decision
 from diagnoses.inference.bundle import FAMILIARITY_NAME, Bundle, read_bundle
 from diagnoses.inference.runtime import load_classifier
+from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
 from tests.training.pipeline.trained import trained_in
+from training.pipeline import metrics
 from training.pipeline.card import model_card
 from training.pipeline.examples import Examples, PictureStore, read_examples
 from training.pipeline.fit import fine_tune
-from training.pipeline.reseal import ResealError, compare, differences, reseal, split_of
+from training.pipeline.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
 from training.pipeline.splits import split_examples
 from training.recipes import SMOKE, changed
 
@@ -91,7 +94,7 @@ def test_every_answer_carries_what_was_sealed(trained: Bundle) -> None:
             assert (outcome.assessment.decision == Decision.URGENT) == urgent
 
 
-def test_what_was_learned_cannot_choose(
+def test_what_was_learned_does_not_choose(
     data: tuple[Examples, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples, pictures = data
@@ -114,8 +117,15 @@ def test_what_was_learned_cannot_choose(
     sizes = {name: len(split.images(name)) for name in ("train", "validation")}
     assert taught == {"train": sizes["train"] + sizes["validation"], "validation": sizes["validation"]}
     assert "the last epoch was kept" in " ".join(model_card(bundle).split())
-    with pytest.raises(ResealError, match="learned the validation split"):
-        next(compare(bundle, examples=examples, pictures=pictures, sizes=[32]))
+    assert choosing_split(bundle) == "calibration"
+    choice = next(compare(bundle, examples=examples, pictures=pictures, sizes=[32], views=[1]))
+    images = split.images("calibration")
+    answers = load_classifier(bundle, "onnx").classify([pictures.picture(image) for image in images])
+    diagnoses = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
+    truth = np.array([diagnoses[image] for image in images])
+    # Another temperature changes no diagnosis.
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    assert choice.balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, probabilities))
 
 
 def test_sealed_again_every_figure_is_the_same(
@@ -166,6 +176,7 @@ def test_ways_of_serving_are_compared_on_validation(
     )
     assert [(choice.input_size, choice.views) for choice in found] == [(size, 1), (size, 2)]
     history = trained.manifest.provenance["history"]["fine_tune"]
+    assert choosing_split(trained) == "validation"
     # The epoch that was kept had the best balanced accuracy on these very pictures; float16 moves it little.
     assert found[0].balanced_accuracy == pytest.approx(max(each["balanced_accuracy"] for each in history), abs=0.05)
 
@@ -191,6 +202,22 @@ def test_the_command_checks_and_finds_a_figure_that_was_made_up(trained: Bundle,
     (copy / "manifest.json").write_text(json.dumps(values))
     with pytest.raises(CommandError, match=r"metrics\.balanced_accuracy\.value: sealed 0\.999"):
         call_command("reseal_classifier", bundle=copy, data=folder)
+
+
+def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
+    trained: Bundle, folder: Path, tmp_path: Path
+) -> None:
+    out = StringIO()
+    where = {"bundle": trained.directory, "data": folder, "work": tmp_path / "kept", "stdout": out}
+    call_command("reseal_classifier", compare=[32], views=1, **where)
+    call_command("reseal_classifier", output=tmp_path / "new", views=1, **where)
+    heading, columns, figures, sealed, rest = out.getvalue().splitlines()
+    assert heading.startswith("validation split")
+    assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean"])
+    assert columns.split()[-1] == "mean"
+    assert sealed.startswith("Sealed smoke-resealed")
+    test = read_bundle(tmp_path / "new").manifest.metrics["balanced_accuracy"]["value"]
+    assert f"{test:.3f}" not in sealed + rest
 
 
 def test_the_command_refuses_what_makes_no_sense(trained: Bundle, folder: Path, tmp_path: Path) -> None:

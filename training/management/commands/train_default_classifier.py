@@ -93,10 +93,11 @@ class Command(BaseCommand):
             RecipeError, ExamplesError, WeightsError, TrainingError, SealingError, ExportError, BundleError, OSError,
         ) as error:  # fmt: skip
             raise CommandError(str(error)) from error
-        figure = bundle.manifest.metrics["balanced_accuracy"]
+        # No figure of the test split: size and views may still have to be chosen (reseal_classifier --compare).
         self.stdout.write(
             f"Sealed {bundle.version} in {bundle.directory} (sha256 {bundle.sha256}).\n"
-            f"Balanced accuracy on the test split: {figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})."
+            "Its figures on the test split are in manifest.json and in the model card (write_model_card): "
+            "to be read when nothing is left to choose."
         )
 
 
