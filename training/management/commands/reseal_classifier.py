@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
+from training.management.sealed import sealed_words
 from training.pipeline.examples import Examples, ExamplesError, PictureStore, read_examples
 from training.pipeline.splits import SplitError
 from training.progress_bar import ProgressBar
@@ -110,12 +111,7 @@ class Command(BaseCommand):
             keep_answers=options["work"],
             report=bar,
         )
-        # No figure of the test split: somebody may still be choosing, and what has been seen cannot be unseen.
-        self.stdout.write(
-            f"Sealed {sealed.version} in {sealed.directory} (sha256 {sealed.sha256}).\n"
-            "Its figures on the test split are in manifest.json and in the model card (write_model_card): "
-            "to be read when nothing is left to choose."
-        )
+        self.stdout.write(sealed_words(sealed))
 
     def _check(
         self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from training.management.sealed import sealed_words
 from training.pipeline.device import ENGINES, KERAS_ENGINE
 from training.pipeline.examples import ExamplesError, PictureStore, read_examples
 from training.pipeline.splits import DEFAULT_SEED, split_examples
@@ -93,12 +94,7 @@ class Command(BaseCommand):
             RecipeError, ExamplesError, WeightsError, TrainingError, SealingError, ExportError, BundleError, OSError,
         ) as error:  # fmt: skip
             raise CommandError(str(error)) from error
-        # No figure of the test split: size and views may still have to be chosen (reseal_classifier --compare).
-        self.stdout.write(
-            f"Sealed {bundle.version} in {bundle.directory} (sha256 {bundle.sha256}).\n"
-            "Its figures on the test split are in manifest.json and in the model card (write_model_card): "
-            "to be read when nothing is left to choose."
-        )
+        self.stdout.write(sealed_words(bundle))
 
 
 def _change(text: str) -> tuple[str, str]:

@@ -73,7 +73,7 @@ def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, split_finger
 
 
 def learned_validation(bundle: Bundle) -> bool:
-    """Whether a classifier was trained on the validation split as well."""
+    """Whether a classifier was trained on the validation split as well, by its own recipe: a parent's is not asked."""
     return bool((bundle.manifest.recipe.get("fine_tune") or {}).get("learn_validation"))
 
 
