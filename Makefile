@@ -16,7 +16,8 @@ run: $(VENV)/.runtime  ## Start Teri on this machine (PORT=8000)
 	@PORT=$(PORT) exec $(BIN)/python -m config.launcher
 
 test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@# A process for each core: they wait for servers and browsers half of the time. Four are enough for the memory.
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 drill: $(VENV)/.development  ## Run the long drills that `make test` leaves out
 	@$(BIN)/python -m pytest -m drill $(ARGS)

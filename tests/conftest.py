@@ -5,6 +5,7 @@ the database is emptied.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -242,7 +243,11 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.made import write_dataset
 
     kept = ROOT / "var" / "test-bundles" / _fingerprint_of_training()
-    if not kept.is_dir():
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with (kept.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the same tests waits for it instead of training as well
+        if kept.is_dir():
+            return kept
         folder = tmp_path_factory.mktemp("tiny")
         write_dataset(folder / "data")
         command = [
@@ -253,9 +258,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings.test"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-4000:]
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(OSError):  # another session was quicker
-            shutil.move(folder / "bundle", kept)
+        shutil.move(folder / "bundle", kept)
     return kept
 
 

@@ -2,7 +2,8 @@
 
 `config.settings.test` calls `start_for_tests()` before anything else, because pytest-django reads the settings before
 it reads any conftest. PostgreSQL comes from `DATABASE_URL` if that is set (pytest-django makes a database `test_...`
-of its own there); Redis is always a private one, because the tests stop, freeze and empty it.
+of its own there); Redis is always a private one, because the tests stop, freeze and empty it. Where pytest-xdist runs
+several processes they share PostgreSQL, each with a database of its own, and each has its own Redis.
 """
 
 import atexit
@@ -19,8 +20,10 @@ from config.local_services.places import LocalServiceError, Places
 from config.local_services.servers import Redis
 from config.parent_death import die_with_parent
 
-# Set for child processes (workers, web servers of a test): they use the servers, they start none.
+# Set for child processes (workers, web servers of a test): they use the servers, they start none. Its value says whose
+# they are: a process of pytest-xdist inherits those of the one that hands out the tests, and needs a Redis of its own.
 MARK = "TERI_TEST_SERVERS"
+XDIST = "PYTEST_XDIST_WORKER"
 START_TIMEOUT_S = 30
 
 
@@ -119,7 +122,8 @@ def start_for_tests() -> None:
     They stop when this process ends, in whatever way.
     """
     global private_redis
-    if os.environ.get(MARK):
+    process = os.environ.get(XDIST)
+    if MARK in os.environ and process in {None, os.environ[MARK]}:
         return
     # Not pytest's own folder: pytest closes that to other users, and root's PostgreSQL runs as one.
     base_dir = Path(tempfile.mkdtemp(prefix="teri-tests-"))
@@ -128,7 +132,7 @@ def start_for_tests() -> None:
     private_redis.start()
     os.environ["REDIS_URL"] = private_redis.url
     services = start_missing(base_dir, durable=False)
-    os.environ[MARK] = "1"
+    os.environ[MARK] = process or "pytest"
     owner = os.getpid()
 
     def tidy() -> None:

@@ -285,3 +285,30 @@ def test_many_processes_start_at_once(make_checkout: Callable[[str], Path]) -> N
         user.leave()
         assert user.process.returncode == 0
     assert processes_of(checkout) == []
+
+
+@pytest.mark.parametrize(
+    ("process", "its_own_redis"),
+    [
+        pytest.param("gw7", True, id="of-xdist"),
+        pytest.param(None, False, id="started-by-a-test"),
+    ],
+)
+def test_processes_of_one_run_share_postgresql_alone(process: str | None, its_own_redis: bool) -> None:
+    asked = "import os; from config.local_services.for_tests import start_for_tests as go; go(); go(); "
+    environment = {**os.environ, for_tests.MARK: "pytest", "REDIS_URL": "redis://mq.example/0"}
+    environment.pop(for_tests.XDIST, None)
+    if process:
+        environment[for_tests.XDIST] = process
+    done = subprocess.run(
+        [sys.executable, "-c", asked + "print(os.environ['DATABASE_URL'], os.environ['REDIS_URL'])"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=True,
+    )
+    database, queue = done.stdout.split()
+    assert database == os.environ["DATABASE_URL"]
+    assert (queue != "redis://mq.example/0") is its_own_redis
