@@ -96,7 +96,7 @@ class TestUpload:
             ("sex", "Male", "invalid_choice"),
             ("anatom_site_general", "nose", "invalid_choice"),
             ("lesion", "not-a-uuid", "invalid"),
-            ("lesion", str(uuid.uuid4()), "does_not_exist"),
+            ("lesion", "00000000-0000-4000-8000-000000000000", "does_not_exist"),
         ],
     )
     def test_names_the_field_that_is_wrong(

@@ -127,7 +127,7 @@ def test_a_refused_photo_says_why_and_keeps_what_was_typed(
         ("sex", "other"),
         ("anatom_site_general", "moon"),
         ("lesion", "not-a-uuid"),
-        ("lesion", str(uuid.uuid4())),
+        ("lesion", "00000000-0000-4000-8000-000000000000"),
         ("lesion_name", "n" * 101),
         ("lesion_name", "nul\0"),
     ],
