@@ -24,6 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.utils import translation
 
 from config.local_services import for_tests
 from config.local_services.for_tests import PrivateRedis
@@ -123,6 +124,13 @@ def _start(
             preexec_fn=die_with_parent(signal.SIGKILL),  # noqa: PLW1509 - three system calls, no locks
         )
     return RealProcess(process, log)
+
+
+@pytest.fixture(autouse=True)
+def language_of_the_test() -> Iterator[None]:
+    """A page read in Russian leaves Russian behind in this thread, as in a web server until its next request."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture
