@@ -190,7 +190,7 @@ def _find(source: Path, names: list[str]) -> dict[str, str]:
         else:
             with zipfile.ZipFile(source) as archive:
                 files = [info.filename for info in archive.infolist() if not info.is_dir()]
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:  # the last: a zip made for a newer reader
         raise DatasetError([f"{source.name} cannot be read: {error}"]) from error
     wanted = set(names)
     places: dict[str, str] = {}

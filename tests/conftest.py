@@ -5,7 +5,6 @@ the database is emptied.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -28,6 +27,7 @@ from django.utils import translation
 
 from config.local_services import for_tests
 from config.local_services.for_tests import PrivateRedis
+from config.local_services.places import FileLock
 from config.parent_death import die_with_parent
 from diagnoses.models import Classifier
 from diagnoses.queue import forget_connections
@@ -252,8 +252,8 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     kept = ROOT / "var" / "test-bundles" / _fingerprint_of_training()
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with (kept.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the same tests waits for it instead of training as well
+    with contextlib.closing(FileLock(kept.parent / "lock")) as lock:
+        lock.take()  # another process of the same tests waits for it instead of training as well
         if kept.is_dir():
             return kept
         folder = tmp_path_factory.mktemp("tiny")
