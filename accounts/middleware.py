@@ -1,14 +1,16 @@
-"""The language of whoever is signed in, on whatever device they read."""
+"""The language of whoever is signed in, on whatever device they read; and 403 for what a service does not allow."""
 
 from collections.abc import Callable
 from typing import Final
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
 from accounts.models import Language, User
+from accounts.permissions import NotAllowed
 from accounts.services import language
 
 # Answered without asking who is there: the database may be what does not answer.
@@ -39,6 +41,24 @@ class AccountLanguageMiddleware:
             if after.language and request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME) != after.language:
                 remember(response, after.language)
         return response
+
+
+class NotAllowedMiddleware:
+    """Turns the services' `NotAllowed` into Django's answer to what is forbidden, the 403 page.
+
+    Without the service's message, which is not translated.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Only what a view or its template raised; Django takes PermissionDenied from here."""
+        if isinstance(exception, NotAllowed):
+            raise PermissionDenied from exception
 
 
 def activate(request: HttpRequest, code: str) -> None:

@@ -120,8 +120,6 @@ class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
         except ValidationError as error:
             form.add_error(None, error.messages[0] if error.messages else str(error))
             return self._written(request, form)
-        except PermissionError as error:
-            raise PermissionDenied from error
         messages.success(request, gettext("%(text)s is in force now.") % {"text": text})
         return HttpResponseRedirect(reverse("admin:accounts_consenttext_changelist"))
 

@@ -7,7 +7,6 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.forms import ReadOnlyPasswordHashField
-from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -150,22 +149,18 @@ class UserAdmin(admin.ModelAdmin[User]):
         by = request.user
         assert isinstance(by, User)
         new = {name: form.cleaned_data[name] for name in ("email", "role", "is_active") if name in form.changed_data}
-        try:
-            if not change:
-                register_account(user=obj, by=by)
-                return
-            for name in new:
-                setattr(obj, name, form.initial[name])
-            super().save_model(request, obj, form, change)
-            if "email" in new:
-                change_email(user=obj, email=new["email"], by=by)
-            if "role" in new:
-                change_role(user=obj, role=Role(new["role"]), by=by)
-            if "is_active" in new:
-                switch_account(user=obj, active=new["is_active"], by=by)
-        except PermissionError as error:
-            # Another administrator took the right away between this page and its form.
-            raise PermissionDenied from error
+        if not change:
+            register_account(user=obj, by=by)
+            return
+        for name in new:
+            setattr(obj, name, form.initial[name])
+        super().save_model(request, obj, form, change)
+        if "email" in new:
+            change_email(user=obj, email=new["email"], by=by)
+        if "role" in new:
+            change_role(user=obj, role=Role(new["role"]), by=by)
+        if "is_active" in new:
+            switch_account(user=obj, active=new["is_active"], by=by)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         # Deleting an account takes photos with it; that is erasure, done by its own service.

@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from accounts import audit
 from accounts.models import AuditEntry, Consent, ConsentText, Purpose, User
+from accounts.permissions import NotAllowed
 
 
 class NoConsentText(Exception):
@@ -39,7 +40,7 @@ def consent_of(user: User, purpose: Purpose) -> Consent | None:
 def give_consent(*, user: User, purpose: Purpose, by: User, version: int | None = None) -> Consent:
     """Record that `user` agrees to the current text. Agreed already: the consent that stands.
 
-    `version` is the one the person read; ValidationError where another has been published since. Raises PermissionError
+    `version` is the one the person read; ValidationError where another has been published since. Raises NotAllowed
     unless the person says so alone, NoConsentText where there is no text.
     """
     _require_self(user, by)
@@ -68,7 +69,7 @@ def give_consent(*, user: User, purpose: Purpose, by: User, version: int | None 
 
 @transaction.atomic
 def withdraw_consent(*, user: User, purpose: Purpose, by: User) -> bool:
-    """Take back what `user` agreed to, in every version. False where nothing stood. Raises PermissionError.
+    """Take back what `user` agreed to, in every version. False where nothing stood. Raises NotAllowed.
 
     Diagnosis: no new photos; those that are there stay readable until they are deleted. Training: the photos stay out
     of every later data set; sealed ones are not changed.
@@ -105,11 +106,11 @@ def set_training_consent(*, user: User, given: bool, by: User) -> User:
 def publish_consent_text(*, purpose: Purpose, text_kk: str, text_ru: str, text_en: str, by: User) -> ConsentText:
     """Publish the next version of a text. With a new one about diagnosis every patient is asked before the next upload.
 
-    Raises PermissionError for anybody but administrators, ValidationError for a text that is empty, too long, or the
+    Raises NotAllowed for anybody but administrators, ValidationError for a text that is empty, too long, or the
     same in all languages as the one in force.
     """
     if not (by.is_active and by.is_administrator):
-        raise PermissionError("Only an administrator publishes what people agree to.")
+        raise NotAllowed("Only an administrator publishes what people agree to.")
     # Of two at the same moment the second waits for the newest text; the constraint refuses what slips through.
     current = ConsentText.objects.select_for_update().current(purpose)
     texts = {"text_kk": text_kk.strip(), "text_ru": text_ru.strip(), "text_en": text_en.strip()}
@@ -138,4 +139,4 @@ def _set_training(user: User, locked: User, *, given: bool) -> None:
 
 def _require_self(user: User, by: User) -> None:
     if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone can agree to this.")
+        raise NotAllowed("Only the person alone can agree to this.")

@@ -9,6 +9,7 @@ from typing import Any
 from django.utils import timezone
 
 from accounts.models import Notification, User
+from accounts.permissions import NotAllowed
 
 
 def notify(
@@ -67,9 +68,9 @@ def mark_read(*, user: User, subject: str | None = None, pk: int | None = None) 
 
 
 def set_email_switch(*, user: User, on: bool, by: User) -> User:
-    """Whether news comes by e-mail as well. Switching off stops what has not been sent. Raises PermissionError."""
+    """Whether news comes by e-mail as well. Switching off stops what has not been sent. Raises NotAllowed."""
     if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone decides this.")
+        raise NotAllowed("Only the person alone decides this.")
     if user.notify_by_email != on:
         user.notify_by_email = on
         user.save(update_fields=["notify_by_email"])

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import AuditEntry, Purpose, Role, User
+from accounts.permissions import NotAllowed
 from accounts.services.consent import give_consent, needs_consent
 
 DEMO_PASSWORD = "teri-demo"  # noqa: S105 - printed on purpose, local settings only
@@ -37,7 +38,7 @@ def create_demo_accounts() -> list[User]:
 
 @transaction.atomic
 def register_account(*, user: User, by: User) -> User:
-    """Save a new account made by an administrator, with whatever role it starts. Raises PermissionError."""
+    """Save a new account made by an administrator, with whatever role it starts. Raises NotAllowed."""
     _require_administrator(by)
     user.save(force_insert=True)
     audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_CREATED, subject=f"user:{user.pk}", role=str(user.role))
@@ -75,7 +76,7 @@ def switch_account(*, user: User, active: bool, by: User) -> User:
 def change_email(*, user: User, email: str, by: User) -> User:
     """Give an account another address. The old one opens nothing any more, neither by password nor by a reset link.
 
-    The new one counts as unverified: at the next sign-in a link goes there. Raises PermissionError for anybody but
+    The new one counts as unverified: at the next sign-in a link goes there. Raises NotAllowed for anybody but
     administrators, IntegrityError where another account has the address.
     """
     from allauth.account.models import EmailAddress
@@ -94,7 +95,7 @@ def change_email(*, user: User, email: str, by: User) -> User:
 
 
 def _require_administrator(by: User, *, other_than: User | None = None) -> None:
-    """Inside a transaction: `by` is an administrator, and stays one until it ends. Raises PermissionError.
+    """Inside a transaction: `by` is an administrator, and stays one until it ends. Raises NotAllowed.
 
     The rows of all administrators are locked in one order, so that of two who demote each other at the same moment
     the second waits, and then is none any more.
@@ -102,6 +103,6 @@ def _require_administrator(by: User, *, other_than: User | None = None) -> None:
     rows = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk")
     administrators = set(rows.values_list("pk", flat=True))
     if not (by.is_active and by.is_administrator) or by.pk not in administrators:
-        raise PermissionError("Only an administrator may change accounts.")
+        raise NotAllowed("Only an administrator may change accounts.")
     if other_than is not None and other_than.pk == by.pk:
-        raise PermissionError("Nobody changes their own role or switches themselves off.")
+        raise NotAllowed("Nobody changes their own role or switches themselves off.")

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from accounts.models import Profile, User
+from accounts.permissions import NotAllowed
 
 ANSWERS = (
     "year_of_birth", "sex", "fitzpatrick_skin_type", "personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm",
@@ -21,11 +22,11 @@ ANSWERS = (
 def save_profile(*, user: User, by: User, answers: Mapping[str, Any], name: str | None = None) -> Profile:
     """Keep what `user` says of themselves; answers that are not given stay as they are, and `name` likewise.
 
-    Raises PermissionError unless the person says so alone, ValidationError (by field) for an answer that cannot be,
+    Raises NotAllowed unless the person says so alone, ValidationError (by field) for an answer that cannot be,
     KeyError for a question that is not asked.
     """
     if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone says this.")
+        raise NotAllowed("Only the person alone says this.")
     if unknown := set(answers) - set(ANSWERS):
         raise KeyError(", ".join(sorted(unknown)))
     User.objects.select_for_update(no_key=True).get(pk=user.pk)

@@ -24,6 +24,7 @@ from rest_framework.fields import get_error_detail
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.permissions import NotAllowed
 from diagnoses.intake import PhotoRejected
 from diagnoses.services import IdempotencyConflict
 
@@ -84,16 +85,13 @@ def _as_problem(error: Exception) -> exceptions.APIException | None:  # noqa: PL
             return exceptions.ValidationError(get_error_detail(error))
         case Http404():
             return exceptions.NotFound()
-        case PermissionDenied():
+        case PermissionDenied() | NotAllowed():
             return exceptions.PermissionDenied()
         case RequestDataTooBig():
             return Problem(413, "request_too_large", gettext("This request is larger than we accept."))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnreadablePostError() | RecursionError():
             # RecursionError: JSON nested thousands deep; nothing else here recurses.
             return exceptions.ParseError()
-        case PermissionError() if error.errno is None:
-            # Raised by a service. With an errno it is the operating system's, and no business of the client's.
-            return exceptions.PermissionDenied()
         case OSError() if error.errno in STORAGE_FULL:
             logger.error("The storage is full: an upload was refused.")
             detail = gettext("There is no room for another photo at the moment. Nothing was stored; please try later.")

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.inference.bundle import MANIFEST_NAME, BundleError, file_sha256, read_bundle
 from diagnoses.models import Classifier
 
@@ -72,11 +73,11 @@ def _is_stored(path: Path, name: str) -> bool:
 def promote_classifier(*, classifier: Classifier, by: User | None = None, reason: str = "") -> Classifier:
     """Make `classifier` the live one and retire the one before it, in one transaction. Workers notice and swap.
 
-    `by` is None for the application's own start-up; a person must be an administrator (PermissionError). Raises
+    `by` is None for the application's own start-up; a person must be an administrator (NotAllowed). Raises
     BundleError when the stored files are not whole.
     """
     if by is not None and not (by.is_active and by.is_administrator):
-        raise PermissionError("Only an administrator promotes a classifier.")
+        raise NotAllowed("Only an administrator promotes a classifier.")
     read_bundle(bundle_directory(classifier))
     with transaction.atomic():
         # Locking all rows in one order makes two promotions at once wait for each other.

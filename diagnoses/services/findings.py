@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, Notification, User
+from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
 from diagnoses.models import Finding, Photo, Prediction, Reading
 from diagnoses.taxonomy import CODES
@@ -14,12 +15,12 @@ from diagnoses.taxonomy import CODES
 def record_finding(*, photo: Photo, by: User, diagnosis: str, source: str, note: str = "") -> Finding:
     """Append a clinician's or a pathologist's diagnosis to a photo; the newest histopathology becomes ground truth.
 
-    The review is closed by it, whoever it was waiting for, and the patient is told. Raises PermissionError for anybody
+    The review is closed by it, whoever it was waiting for, and the patient is told. Raises NotAllowed for anybody
     but active clinicians and administrators, ValueError for an unknown diagnosis or source, Photo.DoesNotExist when the
     photo is gone.
     """
     if not by.sees_all_patients:
-        raise PermissionError("Only clinicians record findings.")
+        raise NotAllowed("Only clinicians record findings.")
     if diagnosis not in CODES:
         raise ValueError(f"{diagnosis!r} is not one of {', '.join(CODES)}.")
     if source not in Finding.Source.values:

@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.inference.assessment import Decision
 from diagnoses.models import Photo, PhotoHistory, Reminder
 
@@ -46,11 +47,11 @@ def record_history(*, photo: Photo, by: User, answers: HistoryAnswers) -> PhotoH
     """Keep what the patient says of the spot on this photo: once, before or after the prediction.
 
     Where the prediction said MONITOR and the answers do not allow to wait, the photo's decision becomes SOON and a
-    reminder that stood for the spot ends. Raises PermissionError for anybody but the owner, ValidationError where
+    reminder that stood for the spot ends. Raises NotAllowed for anybody but the owner, ValidationError where
     nothing was answered, an answer is none, or the history was told before.
     """
     if photo.owner_id != by.pk or not by.is_active:
-        raise PermissionError("Only the owner says what they know of a spot.")
+        raise NotAllowed("Only the owner says what they know of a spot.")
     if not answers.given:
         raise ValidationError(_("Answer at least one of the questions."))
     with transaction.atomic():

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from accounts.services.notifications import forget
 from diagnoses.bodymap import BY_KEY, region_at
 from diagnoses.models import Lesion, Photo
@@ -51,10 +52,10 @@ def create_lesion(
 
     `place` puts it on the body map and, where no site is given, says the site. With `fresh` it is a new spot in any
     case: a name that is taken gets the next free number ("back 2"). Raises ValidationError for an empty or over-long
-    name, an unknown site or place, or one spot too many, PermissionError when the account is switched off.
+    name, an unknown site or place, or one spot too many, NotAllowed when the account is switched off.
     """
     if not owner.is_active:
-        raise PermissionError("This account is switched off.")
+        raise NotAllowed("This account is switched off.")
     name = _tidy(name)
     # The row lock makes two uploads with one new name at the same moment find the same lesion.
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)
@@ -82,7 +83,7 @@ def change_lesion(
 ) -> Lesion:
     """Give a spot another name, site and place; all three are what they are afterwards.
 
-    Raises PermissionError for anybody but the owner, ValidationError as `create_lesion` does, and for a name that
+    Raises NotAllowed for anybody but the owner, ValidationError as `create_lesion` does, and for a name that
     another spot of theirs has.
     """
     _owner_only(lesion, by)
@@ -101,7 +102,7 @@ def change_lesion(
 def move_photos(*, photo_ids: Collection[UUID], lesion: Lesion | None, by: User) -> int:
     """Put one's own photos into one of one's own spots, or (None) into none. Returns how many changed their spot.
 
-    Photos that are somebody else's are as if they were not there; a lesion that is raises PermissionError. Reminders
+    Photos that are somebody else's are as if they were not there; a lesion that is raises NotAllowed. Reminders
     of a spot that gets a photo newer than they are end, as with a new photo.
     """
     if lesion is not None:
@@ -118,7 +119,7 @@ def move_photos(*, photo_ids: Collection[UUID], lesion: Lesion | None, by: User)
 def delete_lesion(*, lesion: Lesion, by: User) -> int:
     """Delete a spot with its photos, their results and files, for good. Returns how many photos went with it.
 
-    Only its owner may (PermissionError).
+    Only its owner may (NotAllowed).
     """
     _owner_only(lesion, by)
     with transaction.atomic():
@@ -139,12 +140,12 @@ def delete_lesion(*, lesion: Lesion, by: User) -> int:
 def view_lesion(*, lesion: Lesion, by: User) -> None:
     """Record that somebody other than the owner looked at a spot and its photos, once an hour.
 
-    Raises PermissionError where they may not.
+    Raises NotAllowed where they may not.
     """
     if lesion.owner_id == by.pk:
         return
     if not by.sees_all_patients:
-        raise PermissionError("This spot belongs to somebody else.")
+        raise NotAllowed("This spot belongs to somebody else.")
     subject, action = f"lesion:{lesion.pk}", AuditEntry.Action.PHOTO_VIEWED
     lately = AuditEntry.objects.filter(
         subject=subject, created__gte=timezone.now() - PICTURE_LOOK, actor=str(by.pk), action=action
@@ -155,7 +156,7 @@ def view_lesion(*, lesion: Lesion, by: User) -> None:
 
 def _owner_only(lesion: Lesion, by: User) -> None:
     if lesion.owner_id != by.pk or not by.is_active:
-        raise PermissionError("This spot belongs to somebody else.")
+        raise NotAllowed("This spot belongs to somebody else.")
 
 
 def _tidy(name: str) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.intake import AcceptedPhoto, IntakeLimits, accept_photo, shown_name
 from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import Classifier, KnownImage, Lesion, Photo
@@ -57,13 +58,13 @@ def submit_photo(
 
     `history` is what the patient says of the spot, kept with the photo before any prediction. A reminder that stood for
     the lesion is thereby kept, and ends. Raises `PhotoRejected` (nothing stored) when intake refuses the file,
-    `IdempotencyConflict` when the key was used for another upload, PermissionError when the owner may not upload or the
+    `IdempotencyConflict` when the key was used for another upload, NotAllowed when the owner may not upload or the
     lesion is somebody else's, ValidationError for a history that is none.
     """
     if not owner.is_active:
-        raise PermissionError("This account is switched off.")
+        raise NotAllowed("This account is switched off.")
     if metadata.lesion is not None and metadata.lesion.owner_id != owner.pk:
-        raise PermissionError("This lesion belongs to somebody else.")
+        raise NotAllowed("This lesion belongs to somebody else.")
 
     accepted = accept_photo(data, limits=limits)
     if idempotency_key:
@@ -126,11 +127,11 @@ def recognise(photo: Photo) -> KnownImage | None:
 
 
 def view_photo(*, photo: Photo, by: User) -> None:
-    """Record that somebody other than the owner looked at a photo. Raises PermissionError where they may not."""
+    """Record that somebody other than the owner looked at a photo. Raises NotAllowed where they may not."""
     if photo.owner_id == by.pk:
         return
     if not by.sees_all_patients:
-        raise PermissionError("This photo belongs to somebody else.")
+        raise NotAllowed("This photo belongs to somebody else.")
     audit.record(actor=by, action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}")
 
 
@@ -154,10 +155,10 @@ def view_picture(*, photo: Photo, by: User) -> None:
 def retry_photo(*, photo: Photo, by: User) -> bool:
     """Queue a failed photo again. False when it is not failed (any more).
 
-    Raises PermissionError for anybody but the owner, clinicians and administrators.
+    Raises NotAllowed for anybody but the owner, clinicians and administrators.
     """
     if photo.owner_id != by.pk and not by.sees_all_patients:
-        raise PermissionError("This photo belongs to somebody else.")
+        raise NotAllowed("This photo belongs to somebody else.")
     with transaction.atomic():
         changed = Photo.objects.filter(pk=photo.pk, status=Photo.Status.FAILED).update(
             status=Photo.Status.QUEUED, failure_code="", attempts=0, queued=timezone.now(), published=None
@@ -171,10 +172,10 @@ def repredict_photo(*, photo: Photo, by: User) -> bool:
     """Queue an analysed photo for the live classifier; its earlier predictions stay, the new one comes beside them.
 
     False where there is nothing to do: no classifier is live, the photo waits, or the live one has answered already.
-    Raises PermissionError for anybody but clinicians and administrators.
+    Raises NotAllowed for anybody but clinicians and administrators.
     """
     if not by.sees_all_patients:
-        raise PermissionError("Only clinicians and administrators have a photo analysed again.")
+        raise NotAllowed("Only clinicians and administrators have a photo analysed again.")
     live = Classifier.objects.live()
     if live is None or photo.predictions.filter(classifier=live).exists():
         return False
@@ -188,9 +189,9 @@ def repredict_photo(*, photo: Photo, by: User) -> bool:
 
 
 def delete_photo(*, photo: Photo, by: User) -> None:
-    """Delete a photo, its predictions, findings and files for good. Only its owner may (PermissionError)."""
+    """Delete a photo, its predictions, findings and files for good. Only its owner may (NotAllowed)."""
     if photo.owner_id != by.pk:
-        raise PermissionError("Only the owner deletes a photo.")
+        raise NotAllowed("Only the owner deletes a photo.")
     with transaction.atomic():
         locked = Photo.objects.select_for_update().filter(pk=photo.pk).first()
         if locked is None:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Notification, User
+from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
 from diagnoses.inference.assessment import Decision
 from diagnoses.models import Lesion, Photo, Reading, Reminder
@@ -100,11 +101,11 @@ def _managements(photo: Photo) -> set[str]:
 def set_reminder(*, lesion: Lesion, months: int, by: User) -> Reminder:
     """Remind the owner to photograph a spot again in so many months from today; replaces the one that stood.
 
-    Raises PermissionError for anybody but the owner, ValueError for another number of months than offered,
+    Raises NotAllowed for anybody but the owner, ValueError for another number of months than offered,
     `ReminderRefused` where the spot should be seen by a doctor or has nothing to be compared with.
     """
     if lesion.owner_id != by.pk or not by.is_active:
-        raise PermissionError("Only the owner sets reminders of a spot.")
+        raise NotAllowed("Only the owner sets reminders of a spot.")
     if months not in MONTHS:
         raise ValueError(f"A reminder is set for {', '.join(map(str, MONTHS))} months, not {months}.")
     with transaction.atomic():
@@ -118,9 +119,9 @@ def set_reminder(*, lesion: Lesion, months: int, by: User) -> Reminder:
 
 
 def end_reminder(*, lesion: Lesion, by: User) -> bool:
-    """Call the standing reminder off. False where there was none; PermissionError for anybody but the owner."""
+    """Call the standing reminder off. False where there was none; NotAllowed for anybody but the owner."""
     if lesion.owner_id != by.pk:
-        raise PermissionError("Only the owner calls reminders off.")
+        raise NotAllowed("Only the owner calls reminders off.")
     return _end(lesion)
 
 

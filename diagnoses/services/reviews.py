@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Photo
 
 
@@ -12,10 +13,10 @@ from diagnoses.models import Photo
 def request_review(*, photo: Photo, by: User) -> bool:
     """Ask clinicians to look at a photo. False where that was asked already or a clinician has read it.
 
-    Raises PermissionError for anybody but the owner.
+    Raises NotAllowed for anybody but the owner.
     """
     if photo.owner_id != by.pk or not by.is_active:
-        raise PermissionError("Only the person whose photo it is asks for a review.")
+        raise NotAllowed("Only the person whose photo it is asks for a review.")
     asked = Photo.objects.filter(
         pk=photo.pk, review_requested__isnull=True, review_state=Photo.ReviewState.UNREAD
     ).update(review_requested=timezone.now())

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Photo, ShareLink
 
 DAYS: Final = (1, 7, 30)
@@ -34,7 +35,7 @@ SAME_OPENING: Final = timedelta(hours=1)
 def make_share_link(*, photo: Photo, by: User, days: int, label: str = "") -> tuple[ShareLink, str]:
     """A new address for the result of `photo` that opens it for `days`; `label` says for whom, in the owner's words.
 
-    Returns the link and its token, which cannot be had a second time. Raises PermissionError for anybody but the owner,
+    Returns the link and its token, which cannot be had a second time. Raises NotAllowed for anybody but the owner,
     ValueError for another number of days, ValidationError for a label that is too long and where `MAX_OPEN` are open.
     """
     _require_owner(photo, by)
@@ -69,7 +70,7 @@ def make_share_link(*, photo: Photo, by: User, days: int, label: str = "") -> tu
 
 
 def revoke_share_link(*, link: ShareLink, by: User) -> bool:
-    """Close an address before its time. False where it is closed already. Raises PermissionError for non-owners."""
+    """Close an address before its time. False where it is closed already. Raises NotAllowed for non-owners."""
     _require_owner(link.photo, by)
     with transaction.atomic():
         closed = ShareLink.objects.open().filter(pk=link.pk).update(revoked=timezone.now())
@@ -120,4 +121,4 @@ def _digest(token: str) -> str:
 
 def _require_owner(photo: Photo, by: User) -> None:
     if photo.owner_id != by.pk or not by.is_active:
-        raise PermissionError("Only the person whose photo it is shares it.")
+        raise NotAllowed("Only the person whose photo it is shares it.")

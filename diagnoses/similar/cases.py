@@ -16,6 +16,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.models import (
     Classifier,
     FeatureIndex,
@@ -89,10 +90,10 @@ def case_vectors(classifier: Classifier) -> "QuerySet[FeatureVector]":
 def similar_cases(*, photo: Photo, by: User, count: int = SHOWN) -> SimilarCases:
     """The `count` nearest confirmed cases of other lesions and other patients.
 
-    They show other people's photos: PermissionError for anybody but clinicians and administrators.
+    They show other people's photos: NotAllowed for anybody but clinicians and administrators.
     """
     if not by.sees_all_patients:
-        raise PermissionError("Only clinicians see other patients' cases.")
+        raise NotAllowed("Only clinicians see other patients' cases.")
     live = Classifier.objects.live()
     if live is None:
         return SimilarCases(State.NONE)

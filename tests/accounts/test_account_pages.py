@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AuditEntry, Consent, Profile, Purpose, Role, User
+from accounts.permissions import NotAllowed
 from accounts.services import give_consent, needs_consent, publish_consent_text, save_profile
 
 PASSWORD = "correct horse battery"
@@ -184,7 +185,7 @@ class TestProfile:
 
     def test_is_ones_own(self, patient: User) -> None:
         other = User.objects.create_user("other@example.org", "x", role=Role.ADMINISTRATOR)
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             save_profile(user=patient, by=other, answers={"sex": "female"})
         with pytest.raises(KeyError):
             save_profile(user=patient, by=patient, answers={"role": "administrator"})

@@ -9,6 +9,7 @@ from django.utils import translation
 
 from accounts.consent_texts import LANGUAGES, PURPOSES, first_text, publish_first_texts
 from accounts.models import AuditEntry, Consent, ConsentText, Purpose, Role, User
+from accounts.permissions import NotAllowed
 from accounts.services import (
     NoConsentText,
     consent_of,
@@ -113,9 +114,9 @@ class TestDiagnosis:
 
     def test_only_the_person_alone_says_so(self, patient: User, administrator: User) -> None:
         for by in (administrator, User(pk=patient.pk, is_active=False)):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 give_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=by)
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 withdraw_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=by)
         assert not Consent.objects.exists()
 
@@ -152,7 +153,7 @@ class TestPublishing:
     def test_is_for_administrators(self, patient: User) -> None:
         clinician = User.objects.create_user("c@example.org", "x", role=Role.CLINICIAN)
         for by in (patient, clinician, User(role=Role.ADMINISTRATOR, is_active=False)):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 publish(by)
         assert ConsentText.objects.count() == 2
 

@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 
 from accounts import news, outbox, tasks
 from accounts.models import Language, Notification, Role, User
+from accounts.permissions import NotAllowed
 from accounts.services import forget, mark_read, notify, set_email_switch
 from accounts.services.people import switch_account
 
@@ -268,7 +269,7 @@ class TestPages:
 
 
 def test_only_the_person_alone_switches_mails(patient: User, stranger: User) -> None:
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         set_email_switch(user=patient, on=False, by=stranger)
     patient.refresh_from_db()
     assert patient.notify_by_email

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts import audit
 from accounts.models import AuditEntry, Role, User
+from accounts.permissions import NotAllowed
 from accounts.services import DEMO_ACCOUNTS, DEMO_PASSWORD, change_role, create_demo_accounts
 
 
@@ -177,12 +178,12 @@ class TestRoles:
     def test_nobody_else_may_and_nobody_their_own(self, patient: User, administrator: User) -> None:
         clinician = User.objects.create_user("c@example.org", "x", role=Role.CLINICIAN)
         for by in (patient, clinician):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 change_role(user=patient, role=Role.ADMINISTRATOR, by=by)
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             change_role(user=administrator, role=Role.PATIENT, by=administrator)
         administrator.is_active = False
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             change_role(user=patient, role=Role.CLINICIAN, by=administrator)
         assert not AuditEntry.objects.exists()
 

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import AuditEntry, Notification, Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Finding, Photo, Reading
 from diagnoses.services import record_finding
 from diagnoses.services.readings import (
@@ -225,24 +226,24 @@ class TestWhoMay:
     ) -> None:
         done = read(photo, readers[0], NV)
         for user in (patient, other_patient, deactivated):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 begin_reading(photo=photo, by=user)
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 record_blind(reading=done, by=user, answer="cannot-say")
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 request_second_reading(photo=photo, by=user)
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 settle_alone(photo=photo, by=user)
 
     def test_nobody_answers_for_another(self, photo: Photo, readers: list[User]) -> None:
         begun = begin_reading(photo=photo, by=readers[0])
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             record_blind(reading=begun, by=readers[1], answer="cannot-say")
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             finish(begun, readers[1], NV)
 
     def test_nobody_reads_their_own(self, readers: list[User], make_photo: MakePhoto) -> None:
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             begin_reading(photo=make_photo(readers[0]), by=readers[0])
         assert not Reading.objects.exists()
 

@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Classifier, Photo
 from diagnoses.services import claim_photo, fail_photo, record_prediction, repredict_photo
 from diagnoses.taxonomy import CODES
@@ -79,7 +80,7 @@ def test_not_by_the_patient_and_not_without_a_live_classifier(
 ) -> None:
     photo = make_photo(patient)
     answer(photo, classifier_row, 0)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         repredict_photo(photo=photo, by=patient)
     Classifier.objects.update(stage=Classifier.Stage.RETIRED)
     assert not repredict_photo(photo=photo, by=clinician)

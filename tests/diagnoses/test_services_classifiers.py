@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.inference.bundle import BundleError, read_bundle
 from diagnoses.models import Classifier
 from diagnoses.services import bundle_directory, promote_classifier, register_bundle
@@ -54,7 +55,7 @@ def test_promotion_retires_the_one_before_and_is_audited(tiny_bundle: Path, admi
 def test_only_administrators_promote(tiny_bundle: Path, clinician: User, patient: User) -> None:
     classifier = register_bundle(directory=tiny_bundle)
     for person in (clinician, patient):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             promote_classifier(classifier=classifier, by=person)
     assert Classifier.objects.live() is None
 

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.advice import advice_on
 from diagnoses.models import Photo, PhotoHistory, Reminder
 from diagnoses.services import (
@@ -125,7 +126,7 @@ def test_a_history_is_told_once_by_the_owner(
 ) -> None:
     photo = make_photo(patient)
     for somebody in (other_patient, clinician):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             record_history(photo=photo, by=somebody, answers=CHANGING)
     with pytest.raises(ValidationError, match="at least one"):
         record_history(photo=photo, by=patient, answers=HistoryAnswers())

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 
 from accounts.models import AuditEntry, Notification, User
+from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
 from diagnoses.models import Lesion, Photo, Reminder
 from diagnoses.services import (
@@ -59,7 +60,7 @@ def test_a_record_has_its_limit(patient: User, monkeypatch: pytest.MonkeyPatch) 
 def test_a_spot_is_renamed_and_moved_by_its_owner_alone(patient: User, clinician: User, other_patient: User) -> None:
     lesion = create_lesion(owner=patient, name="arm", place=SHOULDER)
     for somebody in (clinician, other_patient):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             change_lesion(lesion=lesion, by=somebody, name="mine")
     assert Lesion.objects.get().name == "arm"
     changed = change_lesion(lesion=lesion, by=patient, name="Arm ", anatom_site_general="head/neck")
@@ -90,9 +91,9 @@ def test_photos_move_between_ones_own_spots_only(
     assert Photo.objects.get(pk=theirs.pk).lesion == foreign
     assert move_photos(photo_ids=[one.pk], lesion=None, by=patient) == 1
     assert move_photos(photo_ids=[two.pk], lesion=leg, by=patient) == 0
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         move_photos(photo_ids=[two.pk], lesion=foreign, by=patient)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         move_photos(photo_ids=[two.pk], lesion=leg, by=clinician)
     assert Photo.objects.get(pk=two.pk).lesion == leg
 
@@ -106,7 +107,7 @@ def test_a_deleted_spot_takes_its_photos_files_and_news_along(
     kept = make_photo(patient)
     Reminder.objects.create(lesion=lesion, months=3, due="2030-01-01")
     notify(user=patient, kind="reminder", subject=f"lesion:{lesion.pk}", path="/spots/", key="k")
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         delete_lesion(lesion=lesion, by=clinician)
     assert delete_lesion(lesion=lesion, by=patient) == 2
     assert list(Photo.objects.all()) == [kept]
@@ -125,7 +126,7 @@ def test_a_look_by_a_clinician_is_recorded_once_an_hour(patient: User, clinician
     for _ in range(2):
         view_lesion(lesion=lesion, by=clinician)
     assert AuditEntry.objects.get().subject == f"lesion:{lesion.pk}"
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         view_lesion(lesion=lesion, by=other_patient)
 
 

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses import queue
 from diagnoses.intake import PhotoRejected
 from diagnoses.models import ErasedFile, Finding, Lesion, Photo, Prediction
@@ -78,10 +79,10 @@ class TestSubmit:
     def test_switched_off_accounts_and_others_lesions(
         self, patient: User, other_patient: User, deactivated: User, picture: Any, files_before: set[str]
     ) -> None:
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             submit_photo(owner=deactivated, data=picture())
         theirs = Lesion.objects.create(owner=other_patient, name="theirs")
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             submit_photo(owner=patient, data=picture(), metadata=PhotoMetadata(lesion=theirs))
         assert not Photo.objects.exists()
         assert everything_stored() == files_before
@@ -245,7 +246,7 @@ class TestRetry:
         assert claim is not None
         assert retry_photo(photo=photo, by=patient) is False, "a photo being analysed is not taken away"
         fail_photo(claim=claim, code="worker_lost")
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             retry_photo(photo=photo, by=other_patient)
         assert retry_photo(photo=photo, by=clinician) is True
         photo.refresh_from_db()
@@ -272,7 +273,7 @@ class TestDeletion:
     ) -> None:
         photo = make_photo(patient)
         for user in (other_patient, clinician, administrator):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 delete_photo(photo=photo, by=user)
         assert stored(photo.image.name)
 
@@ -316,7 +317,7 @@ class TestLooks:
         entry = AuditEntry.objects.get()
         assert (entry.action, entry.actor, entry.subject) == ("photo-viewed", str(clinician.pk), f"photo:{photo.pk}")
         for user in (other_patient, deactivated):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 view_photo(photo=photo, by=user)
         assert AuditEntry.objects.count() == 1
 
@@ -327,7 +328,7 @@ class TestFindings:
     ) -> None:
         photo = make_photo(patient)
         for user in (patient, deactivated):
-            with pytest.raises(PermissionError):
+            with pytest.raises(NotAllowed):
                 record_finding(photo=photo, by=user, diagnosis="NV", source="clinician")
         for words in ({"diagnosis": "UNK", "source": "clinician"}, {"diagnosis": "NV", "source": "dataset"}):
             with pytest.raises(ValueError, match="is not"):

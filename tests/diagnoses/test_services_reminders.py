@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Notification, User
+from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
 from diagnoses.models import Lesion, Photo, Reading, Reminder
 from diagnoses.services import (
@@ -69,11 +70,11 @@ def test_only_the_owner_sets_and_ends_reminders(
     lesion: Lesion, patient: User, other_patient: User, clinician: User
 ) -> None:
     for somebody in (other_patient, clinician):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             set_reminder(lesion=lesion, months=3, by=somebody)
     set_reminder(lesion=lesion, months=3, by=patient)
     for somebody in (other_patient, clinician):
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             end_reminder(lesion=lesion, by=somebody)
     with pytest.raises(ValueError, match="3, 6, 12"):
         set_reminder(lesion=lesion, months=4, by=patient)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
 from diagnoses.inference.assessment import Assessment
 from diagnoses.models import Photo, ShareLink
 from diagnoses.services.sharing import DAYS, MAX_OPEN, make_share_link, open_shared, revoke_share_link
@@ -67,10 +68,10 @@ def test_only_the_owner_makes_and_closes_links(
     who: str, photo: Photo, patient: User, request: pytest.FixtureRequest
 ) -> None:
     by = request.getfixturevalue(who)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         make_share_link(photo=photo, by=by, days=1)
     link, token = make_share_link(photo=photo, by=patient, days=1)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         revoke_share_link(link=link, by=by)
     assert open_shared(token) is not None
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from accounts.models import AuditEntry, Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.inference.assessment import Assessment
 from diagnoses.models import Photo
 from diagnoses.result import result_of
@@ -89,7 +90,7 @@ def test_what_was_read_is_not_asked_for(photo: Photo, patient: User, clinician: 
 )
 def test_nobody_asks_for_somebody_else(who: str, status: int, photo: Photo, request: pytest.FixtureRequest) -> None:
     by = request.getfixturevalue(who)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         request_review(photo=photo, by=by)
     client = Client()
     client.force_login(by)

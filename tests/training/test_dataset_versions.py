@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, User
+from accounts.permissions import NotAllowed
 from accounts.services import set_training_consent
 from diagnoses.intake import content_hash, read_image
 from diagnoses.models import KnownImage, Lesion, Photo
@@ -246,7 +247,7 @@ def test_with_nothing_to_add_no_version_is_made(dataset: Dataset, tmp_path: Path
 
 def test_consent_is_the_persons_own(administrator: User, patient: MakePatient) -> None:
     person = patient("person", consents=False)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         set_training_consent(user=person, given=True, by=administrator)
     person.refresh_from_db()
     assert person.training_consent is None

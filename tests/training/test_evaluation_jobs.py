@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Classifier
 from tests.training.made_runs import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
@@ -69,7 +70,7 @@ def test_what_could_only_fail_is_refused() -> None:
 
 def test_only_administrators_ask() -> None:
     somebody = User.objects.create_user("somebody@example.org", "a long password", role=Role.CLINICIAN)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         request_evaluation(classifier=classifier_named("one"), dataset=made_dataset(), by=somebody)
 
 

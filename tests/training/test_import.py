@@ -21,6 +21,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.intake import content_hash, hash_distance, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
@@ -644,7 +645,7 @@ def test_requests_that_make_no_sense_are_refused_at_their_field(files: Path, adm
     assert field_of() == "name"
     assert stored("imports") == []
     patient = User.objects.create_user("patient@example.org")
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         requested(patient, name="mine")
 
 
@@ -697,7 +698,7 @@ def test_a_data_set_is_deleted_with_its_files_unless_something_needs_it(files: P
     with pytest.raises(DatasetInUse, match="later version"):
         delete_dataset(dataset=dataset, by=administrator)
     later.delete()
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         delete_dataset(dataset=dataset, by=User.objects.create_user("patient@example.org"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("django.db.transaction.on_commit", lambda run: run())

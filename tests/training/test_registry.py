@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.models import AuditEntry, Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from tests.training.made_runs import made_dataset
@@ -135,8 +136,8 @@ def test_roll_back_is_the_same_swap_and_can_be_undone(admin: User) -> None:
 def test_only_administrators(role: Role) -> None:
     _, new = pair()
     person = User.objects.create_user("somebody@example.org", "a long password", role=role)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         promote(classifier=new, by=person)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         roll_back(by=person)
     assert Classifier.objects.live() != new

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from tests.training.made_runs import made_dataset
@@ -92,12 +93,12 @@ def test_a_recipe_that_continues_needs_a_classifier_with_its_head() -> None:
 def test_only_administrators_ask_cancel_and_resume(role: Role) -> None:
     somebody = User.objects.create_user("somebody@example.org", "a long password", role=role)
     dataset = made_dataset()
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         request_run(dataset=dataset, recipe=SMOKE, by=somebody)
     run = request_run(dataset=dataset, recipe=SMOKE)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         jobs.request_cancel(run, by=somebody)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NotAllowed):
         resume_run(run=run, by=somebody)
     run.refresh_from_db()
     assert run.status == Job.Status.QUEUED

@@ -46,7 +46,7 @@ def add_confirmed_photos(
 ) -> Dataset:
     """Make and seal the new version in the foreground; `work` is an empty folder for temporary files.
 
-    A version that only leaves photos out, because their patients withdrew, is one as well. Raises PermissionError,
+    A version that only leaves photos out, because their patients withdrew, is one as well. Raises NotAllowed,
     ImportRefused ("nothing_to_add" where no photo qualifies and none has to go).
     """
     folder = shell_folder()

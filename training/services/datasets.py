@@ -39,7 +39,7 @@ class NewDataset:
 def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
     """Write the data set, its examples and the images that can be recognised from now on, all or nothing.
 
-    Raises PermissionError, and IntegrityError where the name was taken meanwhile.
+    Raises NotAllowed, and IntegrityError where the name was taken meanwhile.
     """
     require_administrator(by)
     with transaction.atomic():
@@ -59,7 +59,7 @@ def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
 def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
     """Delete a data set, its files, and what it taught the recognition of uploads.
 
-    Raises PermissionError, and DatasetInUse where a run, an evaluation or a later version needs it.
+    Raises NotAllowed, and DatasetInUse where a run, an evaluation or a later version needs it.
     """
     require_administrator(by)
     with transaction.atomic():

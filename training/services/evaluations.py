@@ -25,7 +25,7 @@ def evaluation_on(classifier: Classifier, dataset: Dataset) -> Evaluation | None
 def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | None = None) -> EvaluationJob:
     """Queue the measuring of a classifier on a data set's test split; asked for twice, it is the same job.
 
-    Raises PermissionError, and EvaluationRejected where it was measured already or there is nothing to measure on.
+    Raises NotAllowed, and EvaluationRejected where it was measured already or there is nothing to measure on.
     """
     require_administrator(by)
     if not dataset.has_images:

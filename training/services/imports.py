@@ -116,7 +116,7 @@ def request_import(
 ) -> DatasetImport:
     """Queue an import. Each source is a path under the data folder, or an uploaded file, which is stored until done.
 
-    Raises PermissionError, and ImportRejected with the field that is wrong: a name that is taken, a path outside the
+    Raises NotAllowed, and ImportRejected with the field that is wrong: a name that is taken, a path outside the
     data folder, a file that is no ground truth.
     """
     require_administrator(by)
@@ -159,7 +159,7 @@ def request_import(
 def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None) -> DatasetImport:
     """Queue a new sealed version of `dataset` with the confirmed photos of consenting patients.
 
-    Raises PermissionError, and ImportRejected where the name is taken or the data set has no images.
+    Raises NotAllowed, and ImportRejected where the name is taken or the data set has no images.
     """
     require_administrator(by)
     name = name.strip()

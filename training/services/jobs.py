@@ -20,6 +20,7 @@ from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.queue import publish, queue_depth
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
 
@@ -56,9 +57,9 @@ class CancelRequested(Exception):
 
 
 def require_administrator(by: User | None) -> None:
-    """Training belongs to administrators; None is the shell. Raises PermissionError."""
+    """Training belongs to administrators; None is the shell. Raises NotAllowed."""
     if by is not None and not (by.is_active and by.is_administrator):
-        raise PermissionError("Only an administrator may do this.")
+        raise NotAllowed("Only an administrator may do this.")
 
 
 def announce(job: Job) -> None:

@@ -85,7 +85,7 @@ def promote(*, classifier: Classifier, by: User | None, reason: str = "", overri
     """Make a classifier the live one, through the gates. `by` is None for the shell.
 
     With `override` a closed gate is passed by a written reason, which is kept in the audit log with the gate's name.
-    Raises PermissionError, PromotionRefused, and BundleError when the stored files are not whole.
+    Raises NotAllowed, PromotionRefused, and BundleError when the stored files are not whole.
     """
     require_administrator(by)
     reason = reason.strip()

@@ -43,7 +43,7 @@ def recipe_with(name: str, changes: Mapping[str, str]) -> Recipe:
 def request_run(
     *, dataset: Dataset, recipe: Recipe, parent: Classifier | None = None, by: User | None = None
 ) -> TrainingRun:
-    """Queue a run. Raises PermissionError, and RunRejected where it could only fail."""
+    """Queue a run. Raises NotAllowed, and RunRejected where it could only fail."""
     require_administrator(by)
     _check(dataset, recipe, parent)
     with transaction.atomic():

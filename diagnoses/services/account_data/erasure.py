@@ -13,6 +13,7 @@ from knox.models import AuthToken
 
 from accounts import audit
 from accounts.models import AuditEntry, Consent, Notification, Profile, Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Lesion, Photo
 from diagnoses.services.photos import delete_photo
 
@@ -35,10 +36,10 @@ def erase_account(*, user: User, by: User) -> bool:
     Returns False where the account had to stay as a number: somebody who recorded what stands on other people's photos,
     or who imported and trained, is switched off and loses name and address; the work stays.
 
-    Raises PermissionError for anybody but the person, LastAdministrator.
+    Raises NotAllowed for anybody but the person, LastAdministrator.
     """
     if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone erases their account.")
+        raise NotAllowed("Only the person alone erases their account.")
     # One order for the rows of administrators, as in accounts.services.people: of the last two the second waits.
     administrators = list(
         User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk")

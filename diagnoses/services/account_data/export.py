@@ -25,6 +25,7 @@ from knox.models import AuthToken
 
 from accounts import audit
 from accounts.models import AuditEntry, Consent, Notification, Profile, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Lesion, Photo, Prediction
 from diagnoses.services.account_data.looks import looks_at
 
@@ -37,10 +38,10 @@ ROWS: Final = 100
 def export_account(*, user: User, by: User) -> Iterator[bytes]:
     """The pieces of a ZIP with all that is stored about `user`; audited when it begins.
 
-    Raises PermissionError for anybody but the person. A file that the storage has lost is named in MISSING.txt.
+    Raises NotAllowed for anybody but the person. A file that the storage has lost is named in MISSING.txt.
     """
     if by.pk != user.pk or not by.is_active:
-        raise PermissionError("Only the person alone takes their data away.")
+        raise NotAllowed("Only the person alone takes their data away.")
     audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_EXPORTED, subject=f"user:{user.pk}")
     # Made now: when the pieces are asked for, nobody knows the language of the page any more.
     texts: dict[str, str] = {

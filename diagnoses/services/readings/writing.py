@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import AuditEntry, Notification, Role, User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Finding, Photo, Reading
 from diagnoses.models.reading import MONITOR_MONTHS
 from diagnoses.services.findings import append_finding, close_review, tell_owner
@@ -64,14 +65,14 @@ class ReadingRefused(Exception):
 def begin_reading(*, photo: Photo, by: User) -> Reading:
     """The reading of `photo` by `by`: begun now, or the one already begun.
 
-    Raises PermissionError for anybody but clinicians and administrators and for one's own photo, ReadingRefused when
+    Raises NotAllowed for anybody but clinicians and administrators and for one's own photo, ReadingRefused when
     they have read it or nobody is waited for, Photo.DoesNotExist when it is gone.
     """
     _require_reader(by)
     with transaction.atomic():
         locked = _lock(photo.pk)
         if locked.owner_id == by.pk:
-            raise PermissionError("Nobody reads their own photo.")
+            raise NotAllowed("Nobody reads their own photo.")
         reading = Reading.objects.filter(photo=locked, reader=by).first()
         if reading is not None and reading.recorded is not None:
             raise ReadingRefused(Refusal.ALREADY)
@@ -86,7 +87,7 @@ def begin_reading(*, photo: Photo, by: User) -> Reading:
 def record_blind(*, reading: Reading, by: User, answer: str, diagnosis: str = "") -> Reading:
     """Record what the reader says before anything of the classifier was shown; from now on it is.
 
-    Saying the same twice is one answer. Raises PermissionError for anybody but the reader, ValidationError for an
+    Saying the same twice is one answer. Raises NotAllowed for anybody but the reader, ValidationError for an
     answer that is none, ReadingRefused when another answer stands already.
     """
     _require_reader(by, reading)
@@ -125,7 +126,7 @@ def record_final(
     has become the adjudicator meanwhile must see what the two others said first. `insist` makes a reading that came too
     late the second one (see `Refusal.CLOSED`).
 
-    Raises PermissionError for anybody but the reader, ValidationError by field (answer, management, monitor_months,
+    Raises NotAllowed for anybody but the reader, ValidationError by field (answer, management, monitor_months,
     override_reason), ReadingRefused (see `Refusal`), Photo.DoesNotExist when the photo is gone.
     """
     _require_reader(by, reading)
@@ -163,7 +164,7 @@ def record_final(
 def request_second_reading(*, photo: Photo, by: User) -> Photo:
     """Have a settled photo read by a second reader after all. It stays as it is for the patient until then.
 
-    Raises PermissionError for anybody but clinicians and administrators, ReadingRefused where it was not read by one
+    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it was not read by one
     reader alone, its histopathology is known, or there is nobody else.
     """
     _require_reader(by)
@@ -183,7 +184,7 @@ def request_second_reading(*, photo: Photo, by: User) -> Photo:
 def settle_alone(*, photo: Photo, by: User) -> Photo:
     """Settle a photo by its first reading where the second that was wanted can be given by nobody (any more).
 
-    Raises PermissionError for anybody but clinicians and administrators, ReadingRefused where it does not wait for a
+    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it does not wait for a
     second reader, or somebody could be one.
     """
     _require_reader(by)
@@ -215,9 +216,9 @@ def _lock(photo_id: UUID) -> Photo:
 
 def _require_reader(by: User, reading: Reading | None = None) -> None:
     if not by.sees_all_patients:
-        raise PermissionError("Only clinicians read photos.")
+        raise NotAllowed("Only clinicians read photos.")
     if reading is not None and reading.reader_id != by.pk:
-        raise PermissionError("This reading is somebody else's.")
+        raise NotAllowed("This reading is somebody else's.")
 
 
 def _said(answer: str, diagnosis: str) -> Said:

@@ -119,3 +119,12 @@ class TestLesions:
         monkeypatch.setattr("diagnoses.api.views.lesions.create_lesion", refuse)
         body = problem(api(patient).post("/api/v1/lesions/", {"name": "x"}), 400, "invalid")
         assert body["errors"] == [{"field": "name", "code": "invalid", "detail": "Not this one."}]
+
+
+def test_what_a_service_does_not_allow_is_403(
+    api: Any, patient: User, other_patient: User, make_photo: Any, problem: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that forgot to ask, here by its query: the service still says no."""
+    monkeypatch.setattr(PhotoQuerySet, "visible_to", lambda photos, _user: photos)
+    body = problem(api(other_patient).post(f"{URL}{make_photo(patient).pk}/retry/"), 403, "permission_denied")
+    assert "belongs to somebody else" not in body["detail"]

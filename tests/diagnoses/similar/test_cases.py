@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.permissions import NotAllowed
 from diagnoses.models import Classifier, FeatureIndex, FeatureVector, Finding, KnownImage, Photo, ReferencePicture
 from diagnoses.models.similar import DIMENSIONS
 from diagnoses.services import delete_photo
@@ -170,7 +171,7 @@ class TestWithoutCases:
         assert similar_cases(photo=photo, by=clinician).state == State.NONE
 
     def test_for_clinicians_only(self, patient: User, placed: Any) -> None:
-        with pytest.raises(PermissionError):
+        with pytest.raises(NotAllowed):
             similar_cases(photo=placed(patient, 0), by=patient)
 
     def test_words(self) -> None:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, User
 from diagnoses.models import Classifier, Finding, KnownImage, Photo, Worker
+from diagnoses.models.photo import PhotoQuerySet
 from diagnoses.services import claim_photo, create_lesion, fail_photo, record_finding
 from diagnoses.taxonomy import CODES, Diagnosis
 
@@ -409,3 +410,14 @@ def test_patients_record_no_findings_not_even_on_their_own(
     response = browser.post(url("photo-finding", make_photo(patient)), {"diagnosis": "NV"})
     assert response.status_code == 404
     assert not Finding.objects.exists()
+
+
+def test_what_a_service_does_not_allow_is_the_403_page(
+    patient: User, other_patient: User, sign_in: SignIn, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view that forgot to ask, here by its query: the service still says no, and none of its words are shown."""
+    monkeypatch.setattr(PhotoQuerySet, "visible_to", lambda photos, _user: photos)
+    response = sign_in(other_patient).post(url("photo-retry", make_photo(patient)))
+    html = response.content.decode()
+    assert response.status_code == 403
+    assert "Your account does not allow this." in html and "belongs to somebody else" not in html
