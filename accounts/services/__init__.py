@@ -1,11 +1,13 @@
 """Every write of this app: people, what they agree to."""
 
 from accounts.services.consent import (
+    ConsentRequired,
     NoConsentText,
     consent_of,
     give_consent,
     needs_consent,
     publish_consent_text,
+    require_consent,
     set_training_consent,
     withdraw_consent,
 )
@@ -24,6 +26,7 @@ from accounts.services.profiles import save_profile
 __all__ = [
     "DEMO_ACCOUNTS",
     "DEMO_PASSWORD",
+    "ConsentRequired",
     "NoConsentText",
     "change_email",
     "change_role",
@@ -36,6 +39,7 @@ __all__ = [
     "notify",
     "publish_consent_text",
     "register_account",
+    "require_consent",
     "save_profile",
     "set_email_switch",
     "set_training_consent",

@@ -18,6 +18,10 @@ class NoConsentText(Exception):
     """There is nothing to agree to: no text of this purpose was ever published."""
 
 
+class ConsentRequired(Exception):
+    """This patient has not agreed to the current text about diagnosis, so no photo of theirs may be stored."""
+
+
 def needs_consent(user: User) -> bool:
     """Whether `user` must agree to the current text about diagnosis before uploading a photo.
 
@@ -28,6 +32,12 @@ def needs_consent(user: User) -> bool:
         return False
     text = ConsentText.objects.current(Purpose.DIAGNOSIS)
     return text is not None and not Consent.objects.standing().filter(user=user, text=text).exists()
+
+
+def require_consent(user: User) -> None:
+    """Raises `ConsentRequired` where `user` must agree first."""
+    if needs_consent(user):
+        raise ConsentRequired
 
 
 def consent_of(user: User, purpose: Purpose) -> Consent | None:

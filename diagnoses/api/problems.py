@@ -17,14 +17,17 @@ from django.core.signals import got_request_exception
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.fields import get_error_detail
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.permissions import NotAllowed
+from accounts.services import ConsentRequired
 from diagnoses.intake import PhotoRejected
 from diagnoses.services import IdempotencyConflict
 
@@ -52,7 +55,7 @@ class Problem(exceptions.APIException):
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
     """Turn any exception of an API view into a problem answer; what nobody expected is logged and becomes a 500."""
-    problem = _as_problem(error)
+    problem = _as_problem(error, context["request"])
     if problem is None:
         if settings.DEBUG:
             return None
@@ -70,7 +73,7 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
     return Response(_body(problem), status=problem.status_code, headers=headers, content_type=CONTENT_TYPE)
 
 
-def _as_problem(error: Exception) -> exceptions.APIException | None:  # noqa: PLR0911 - a table, read from top to bottom
+def _as_problem(error: Exception, request: Request) -> exceptions.APIException | None:  # noqa: PLR0911 - a table, read from top to bottom
     """The API exception for any exception; None for what nobody expected."""
     match error:
         case exceptions.APIException():
@@ -80,6 +83,13 @@ def _as_problem(error: Exception) -> exceptions.APIException | None:  # noqa: PL
         case IdempotencyConflict():
             detail = gettext("This Idempotency-Key was used for another upload. Use a new key for a new upload.")
             return Problem(422, "idempotency_conflict", detail)
+        case ConsentRequired():
+            # A patient's own program cannot agree: that takes a person who reads.
+            address = request.build_absolute_uri(reverse("consent"))
+            detail = gettext(
+                "Before photos can be uploaded, please read what happens with them and agree to it: %(address)s"
+            )
+            return Problem(403, "consent_required", detail % {"address": address})
         case InvalidInput():
             # Raised by a service, in Django's form: a rule the serializer did not know.
             return exceptions.ValidationError(get_error_detail(error))

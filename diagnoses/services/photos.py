@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.permissions import NotAllowed
+from accounts.services import require_consent
 from diagnoses.intake import AcceptedPhoto, IntakeLimits, accept_photo, shown_name
 from diagnoses.intake.recognition import SAME_PICTURE_DISTANCE
 from diagnoses.models import Classifier, KnownImage, Lesion, Photo
@@ -58,13 +59,15 @@ def submit_photo(
 
     `history` is what the patient says of the spot, kept with the photo before any prediction. A reminder that stood for
     the lesion is thereby kept, and ends. Raises `PhotoRejected` (nothing stored) when intake refuses the file,
-    `IdempotencyConflict` when the key was used for another upload, NotAllowed when the owner may not upload or the
-    lesion is somebody else's, ValidationError for a history that is none.
+    `IdempotencyConflict` when the key was used for another upload, `ConsentRequired` before a patient has agreed,
+    NotAllowed when the account is switched off or the lesion is somebody else's, ValidationError for a history that is
+    none.
     """
     if not owner.is_active:
         raise NotAllowed("This account is switched off.")
     if metadata.lesion is not None and metadata.lesion.owner_id != owner.pk:
         raise NotAllowed("This lesion belongs to somebody else.")
+    require_consent(owner)
 
     accepted = accept_photo(data, limits=limits)
     if idempotency_key:

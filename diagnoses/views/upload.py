@@ -29,7 +29,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import Profile
-from accounts.services import needs_consent
+from accounts.services import ConsentRequired, needs_consent
 from diagnoses.forms import HistoryForm, PhotoForm, too_large, words_for
 from diagnoses.intake import IntakeLimits, PhotoRejected
 from diagnoses.models import Photo
@@ -100,10 +100,6 @@ def _checked(request: SignedInRequest) -> HttpResponse:
         return _show(request, PhotoForm(owner=request.user, initial=_initial(request)), HistoryForm())
     form = PhotoForm(request.POST, request.FILES, owner=request.user)
     history = HistoryForm(request.POST)
-    if needs_consent(request.user):
-        # A new version was published while the form was being filled in; sent elsewhere, it would be lost.
-        form.add_error(None, ValidationError(CONSENT_NEEDED))
-        return _show(request, form, history, Taken(status=422))
     if not (form.is_valid() & history.is_valid()):
         return _show(request, form, history, Taken(status=422))
     taken = _take(request, form, history)
@@ -131,6 +127,11 @@ def _take(request: SignedInRequest, form: PhotoForm, history: HistoryForm) -> Ta
             taken.photos.append(_submit(request, form, history, file))
         except PhotoRejected as rejected:
             taken.refuse(name, words_for(rejected), 503 if rejected.is_our_fault else 422)
+        except ConsentRequired:
+            # A new version was published while the form was being filled in; sent elsewhere, it would be lost.
+            form.add_error(None, ValidationError(CONSENT_NEEDED))
+            taken.status = 422
+            break
         except ValidationError as invalid:
             form.add_error(None, invalid.messages)
             taken.status = max(taken.status, 422)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Consent, ConsentText, Purpose, Role, User
+from accounts.services import withdraw_consent
 from diagnoses.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
 from diagnoses.models import Classifier, Photo
 from diagnoses.services import claim_photo, record_prediction
@@ -38,6 +39,13 @@ def consenting(email: str, name: str) -> User:
 @pytest.fixture
 def patient(db: None) -> User:
     return consenting("patient.a@example.org", "Patient A")
+
+
+@pytest.fixture
+def silent(patient: User) -> User:
+    """The patient, after they took their consent back."""
+    withdraw_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=patient)
+    return patient
 
 
 @pytest.fixture

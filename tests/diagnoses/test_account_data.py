@@ -1,4 +1,4 @@
-"""All that is stored of one person: who looked, the export, the erasure; and the doors that ask for consent."""
+"""All that is stored of one person: who looked, the export, the erasure."""
 
 import io
 import json
@@ -16,7 +16,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -24,9 +23,9 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from knox.models import AuthToken
 
-from accounts.models import AuditEntry, Consent, ConsentText, Notification, Profile, Purpose, Role, User
+from accounts.models import AuditEntry, ConsentText, Notification, Profile, Purpose, Role, User
 from accounts.permissions import NotAllowed
-from accounts.services import give_consent, notify, publish_consent_text, withdraw_consent
+from accounts.services import give_consent, notify, publish_consent_text
 from diagnoses.inference.assessment import Assessment
 from diagnoses.models import ErasedFile, Finding, Lesion, Photo, PhotoHistory, Prediction, Reading, Reminder, ShareLink
 from diagnoses.services import claim_photo, record_finding, record_prediction, view_photo
@@ -332,48 +331,6 @@ class TestErasure:
         assert not User.objects.filter(pk=whole.pk).exists()
         assert "Your account is erased" in browser.get(reverse("account-erased")).content.decode()
         assert browser.get(reverse("account")).status_code == 302
-
-
-class TestDoors:
-    """Without consent nothing is uploaded, through no door, and nothing that is there is lost."""
-
-    @pytest.fixture
-    def silent(self, patient: User) -> User:
-        withdraw_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=patient)
-        return patient
-
-    def test_the_page_asks_first_and_comes_back(self, silent: User) -> None:
-        browser = Client()
-        browser.force_login(silent)
-        answer = browser.get(reverse("photo-new"), {"lesion": "x"})
-        assert answer.headers["Location"] == f"{reverse('consent')}?next=%2Fphotos%2Fnew%2F%3Flesion%3Dx"
-
-    def test_the_form_is_refused(self, silent: User, picture: Callable[..., bytes]) -> None:
-        browser = Client()
-        browser.force_login(silent)
-        answer = browser.post(reverse("photo-new"), {"image": SimpleUploadedFile("spot.jpg", picture())})
-        assert answer.status_code == 422 and "please agree to the text" in answer.content.decode()
-        assert not Photo.objects.exists()
-        Consent.objects.create(user=silent, text=ConsentText.objects.get(purpose=Purpose.DIAGNOSIS))
-        sent = browser.post(reverse("photo-new"), {"image": SimpleUploadedFile("spot.jpg", picture())})
-        assert sent.status_code == 302 and Photo.objects.filter(owner=silent).exists()
-
-    def test_the_api_says_consent_required(self, silent: User, picture: Callable[..., bytes]) -> None:
-        _token, secret = AuthToken.objects.create(user=silent)
-        answer = Client().post(
-            reverse("api-photos"),
-            {"image": SimpleUploadedFile("spot.jpg", picture())},
-            headers={"Authorization": f"Token {secret}"},
-        )
-        assert answer.status_code == 403
-        assert answer.json()["code"] == "consent_required" and reverse("consent") in answer.json()["detail"]
-        assert not Photo.objects.exists()
-
-    def test_what_is_there_stays_readable(self, silent: User, make_photo: MakePhoto) -> None:
-        photo = make_photo(silent)
-        browser = Client()
-        browser.force_login(silent)
-        assert browser.get(reverse("photo", args=[photo.pk])).status_code == 200
 
 
 def test_notifications_know_their_reader(whole: User) -> None:

@@ -10,8 +10,9 @@ from django.core.files.storage import default_storage
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
-from accounts.models import AuditEntry, User
+from accounts.models import AuditEntry, Purpose, User
 from accounts.permissions import NotAllowed
+from accounts.services import ConsentRequired, give_consent, publish_consent_text, withdraw_consent
 from diagnoses import queue
 from diagnoses.intake import PhotoRejected
 from diagnoses.models import ErasedFile, Finding, Lesion, Photo, Prediction
@@ -86,6 +87,28 @@ class TestSubmit:
             submit_photo(owner=patient, data=picture(), metadata=PhotoMetadata(lesion=theirs))
         assert not Photo.objects.exists()
         assert everything_stored() == files_before
+
+    def test_nothing_is_taken_without_consent(self, silent: User, picture: Any, files_before: set[str]) -> None:
+        with pytest.raises(ConsentRequired):
+            submit_photo(owner=silent, data=picture())
+        assert not Photo.objects.exists()
+        assert everything_stored() == files_before
+        give_consent(user=silent, purpose=Purpose.DIAGNOSIS, by=silent)
+        assert submit_photo(owner=silent, data=picture()).owner == silent
+
+    def test_consent_is_to_the_text_in_force(self, patient: User, administrator: User, picture: Any) -> None:
+        publish_consent_text(purpose=Purpose.DIAGNOSIS, text_kk="a", text_ru="b", text_en="c", by=administrator)
+        with pytest.raises(ConsentRequired):
+            submit_photo(owner=patient, data=picture())
+
+    def test_a_key_opens_nothing_without_consent(self, patient: User, picture: Any) -> None:
+        submit_photo(owner=patient, data=picture(), idempotency_key="k")
+        withdraw_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=patient)
+        with pytest.raises(ConsentRequired):
+            submit_photo(owner=patient, data=picture(), idempotency_key="k")
+
+    def test_only_patients_are_asked(self, clinician: User, picture: Any) -> None:
+        assert submit_photo(owner=clinician, data=picture()).owner == clinician
 
     def test_a_failure_before_the_commit_leaves_no_file(
         self, patient: User, picture: Any, files_before: set[str], monkeypatch: pytest.MonkeyPatch

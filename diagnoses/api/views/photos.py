@@ -7,7 +7,6 @@ from uuid import UUID
 
 from django.http import FileResponse
 from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import MultiPartParser
@@ -16,7 +15,6 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.throttling import BaseThrottle
 
-from accounts.services import needs_consent
 from diagnoses.api.paging import NewestFirst
 from diagnoses.api.problems import Problem
 from diagnoses.api.schema import IDEMPOTENCY_KEY, LIST_OK, binary, problems
@@ -88,8 +86,6 @@ class PhotosView(PhotoView):
     )
     def post(self, request: Request) -> Response:
         """The photo is safe once this answers; the analysis follows. Ask at `url` for what became of it."""
-        if needs_consent(self.user):
-            raise _consent_required(request)
         key = _idempotency_key(request)
         serializer = UploadSerializer(data=request.data, owner=self.user)
         serializer.is_valid(raise_exception=True)
@@ -195,12 +191,6 @@ def _content_length(request: Request) -> int:
         return int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return 0
-
-
-def _consent_required(request: Request) -> Problem:
-    """What a patient's own program is told before anything is stored; agreeing takes a person who reads."""
-    detail = gettext("Before photos can be uploaded, please read what happens with them and agree to it: %(address)s")
-    return Problem(403, "consent_required", detail % {"address": request.build_absolute_uri(reverse("consent"))})
 
 
 def _idempotency_key(request: Request) -> str:

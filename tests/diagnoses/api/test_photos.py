@@ -13,6 +13,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -64,6 +65,11 @@ class TestUpload:
         assert upload(api(patient), picture()).status_code == 202
         photo = Photo.objects.get()
         assert (photo.lesion, photo.age_approx, photo.sex, photo.anatom_site_general) == (None, None, "", "")
+
+    def test_without_consent_nothing_is_taken(self, api: Any, silent: User, picture: Any, problem: Any) -> None:
+        body = problem(upload(api(silent), picture()), 403, "consent_required")
+        assert f"http://testserver{reverse('consent')}" in body["detail"]
+        assert not Photo.objects.exists()
 
     def test_extra_fields_change_nothing(self, api: Any, patient: User, other_patient: User, picture: Any) -> None:
         mine = str(uuid.uuid4())

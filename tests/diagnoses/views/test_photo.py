@@ -421,3 +421,7 @@ def test_what_a_service_does_not_allow_is_the_403_page(
     html = response.content.decode()
     assert response.status_code == 403
     assert "Your account does not allow this." in html and "belongs to somebody else" not in html
+
+
+def test_what_is_there_stays_readable_without_consent(silent: User, sign_in: SignIn, make_photo: MakePhoto) -> None:
+    page(sign_in(silent), make_photo(silent))

@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 
-from accounts.models import Profile, User
+from accounts.models import Profile, Purpose, User
+from accounts.services import give_consent
 from diagnoses.inference import quality
 from diagnoses.inference.preprocessing import REFERENCE_LONG_SIDE
 from diagnoses.intake import IntakeLimits, PhotoRejected, accept_photo
@@ -379,3 +380,21 @@ def test_the_same_form_again_is_one_photo_and_other_words_are_another(browser: C
     other = browser.post(URL, {**form, "age_approx": "46", "image": image(picture())})
     assert other.status_code == 302
     assert sorted(age for age in Photo.objects.values_list("age_approx", flat=True) if age) == [45, 46]
+
+
+def test_the_page_asks_for_consent_first_and_comes_back(browser: Client, silent: User) -> None:
+    answer = browser.get(URL, {"lesion": "x"})
+    assert answer.headers["Location"] == f"{reverse('consent')}?next=%2Fphotos%2Fnew%2F%3Flesion%3Dx"
+
+
+def test_a_form_sent_without_consent_is_refused(browser: Client, silent: User, picture: Picture) -> None:
+    """Of a new spot, too, nothing is kept."""
+
+    def sent() -> Any:
+        return browser.post(URL, {"image": [image(picture()), image(picture(2))], "lesion_name": "Back"})
+
+    refused = sent()
+    assert refused.status_code == 422 and refused.content.decode().count("please agree to the text") == 1
+    assert not Photo.objects.exists() and not Lesion.objects.exists()
+    give_consent(user=silent, purpose=Purpose.DIAGNOSIS, by=silent)
+    assert sent().status_code == 302 and Photo.objects.filter(owner=silent).count() == 2
