@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
 """A spreadsheet takes a cell that begins with one of these for a formula (RELIABILITY R31)."""
@@ -30,17 +31,23 @@ class _Echo:
         return text
 
 
-def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """The file line by line, the byte order mark first."""
+def csv_lines(
+    header: Sequence[str], rows: Iterable[Sequence[object]], *, byte_order_mark: bool = True
+) -> Iterator[str]:
+    """The file line by line; the byte order mark first, unless programs read the file rather than spreadsheets."""
     writer = csv.writer(_Echo())
-    yield BYTE_ORDER_MARK + writer.writerow([safe_cell(name) for name in header])
+    first = writer.writerow([safe_cell(name) for name in header])
+    yield BYTE_ORDER_MARK + first if byte_order_mark else first
     for row in rows:
         yield writer.writerow([safe_cell(value) for value in row])
 
 
-def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> StreamingHttpResponse:
+def csv_response(
+    name: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, byte_order_mark: bool = True
+) -> StreamingHttpResponse:
     """A download named `name`, kept by nobody on the way."""
-    response = StreamingHttpResponse(csv_lines(header, rows), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    lines = csv_lines(header, rows, byte_order_mark=byte_order_mark)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"
     response.headers["Cache-Control"] = "private, no-store"
     return response

@@ -1,14 +1,13 @@
 """Writes what clinicians and pathologists find, and closes the review it settles."""
 
 from django.db import transaction
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit
 from accounts.models import AuditEntry, Notification, User
 from accounts.permissions import NotAllowed
-from accounts.services.notifications import notify
 from diagnoses.models import Finding, Photo, Prediction, Reading
+from diagnoses.services.news import tell_owner
 from diagnoses.taxonomy import CODES
 
 
@@ -74,15 +73,3 @@ def close_review(photo: Photo) -> None:
     if photo.review_state != Photo.ReviewState.READ or photo.review_closed is None:
         photo.review_state, photo.review_closed = Photo.ReviewState.READ, timezone.now()
         photo.save(update_fields=["review_state", "review_closed"])
-
-
-def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
-    """Inside a transaction: tell the patient that there is something new about their photo."""
-    notify(
-        user=photo.owner,
-        kind=kind,
-        subject=f"photo:{photo.pk}",
-        path=reverse("photo", args=[photo.pk]),
-        key=key,
-        data={"spot": photo.lesion.name if photo.lesion is not None else ""},
-    )

@@ -1,4 +1,4 @@
-"""What the owner of a photo is told of its analysis: in the page always, by e-mail when they have not seen it there.
+"""Notifications to the owner of a photo: in the page always, by e-mail when they have not seen it there.
 
 The e-mail of a notification waits some minutes (`accounts.outbox`) and is dropped once the notification is read, so
 that nobody who watches the result arrive gets a message about it.
@@ -11,14 +11,26 @@ from accounts.services.notifications import forget, mark_read, notify
 from diagnoses.models import Photo, Prediction
 
 
+def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
+    """Notify the owner of something new about their photo, once under this `key`. Inside the caller's transaction."""
+    notify(
+        user=photo.owner,
+        kind=kind,
+        subject=subject_of(photo),
+        path=reverse("photo", args=[photo.pk]),
+        key=key,
+        data={"spot": photo.lesion.name if photo.lesion is not None else ""},
+    )
+
+
 def result_ready(*, photo: Photo, prediction: Prediction) -> None:
     """Tell the owner that an answer is there; once for every prediction. Inside the transaction that records it."""
-    _tell(photo, Notification.Kind.RESULT, key=f"result:{prediction.pk}")
+    tell_owner(photo, kind=Notification.Kind.RESULT, key=f"result:{prediction.pk}")
 
 
 def analysis_failed(*, photo: Photo) -> None:
     """Tell the owner that the photo could not be analysed; again when it fails again after another try."""
-    _tell(photo, Notification.Kind.FAILED, key=f"failed:{photo.pk}:{photo.queued:%Y%m%d%H%M%S%f}")
+    tell_owner(photo, kind=Notification.Kind.FAILED, key=f"failed:{photo.pk}:{photo.queued:%Y%m%d%H%M%S%f}")
 
 
 def photo_opened(*, photo: Photo, by: User) -> None:
@@ -35,14 +47,3 @@ def forget_photo(photo: Photo) -> None:
 def subject_of(photo: Photo) -> str:
     """What notifications about a photo are filed under."""
     return f"photo:{photo.pk}"
-
-
-def _tell(photo: Photo, kind: Notification.Kind, *, key: str) -> None:
-    notify(
-        user=photo.owner,
-        kind=kind,
-        subject=subject_of(photo),
-        path=reverse("photo", args=[photo.pk]),
-        key=key,
-        data={"spot": photo.lesion.name if photo.lesion is not None else ""},
-    )

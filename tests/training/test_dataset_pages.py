@@ -78,6 +78,11 @@ def test_a_leak_would_be_said(dataset: Dataset, admin_client: Client) -> None:
     assert "no image outside training" not in text
 
 
+def _text(download: Any) -> str:
+    """A streamed file as text."""
+    return b"".join(download.streaming_content).decode()
+
+
 def test_charts_and_tables_can_be_had(dataset: Dataset, admin_client: Client) -> None:
     def chart(kind: str, key: str = "age", **query: str) -> Any:
         return admin_client.get(reverse("admin:training_dataset_chart", args=[dataset.pk, key, kind]), query)
@@ -90,13 +95,13 @@ def test_charts_and_tables_can_be_had(dataset: Dataset, admin_client: Client) ->
     assert dark != light and dark.startswith(b"<svg")
     png = chart("png", download="")
     assert png["Content-Disposition"].startswith("attachment") and "made-age.png" in png["Content-Disposition"]
-    table = chart("csv").content.decode().splitlines()
+    table = _text(chart("csv")).splitlines()
     assert table[0] == "age,images,share" and len(table) > 2
     for key, kind in (("age", "exe"), ("nothing", "svg"), ("nothing", "csv"), ("untold", "png")):
         assert chart(kind, key).status_code == 404
     figures = admin_client.get(reverse("admin:training_dataset_figures", args=[dataset.pk])).json()
     assert dataset.eda is not None and figures["eda"]["sections"] == dataset.eda["sections"]
-    split = admin_client.get(reverse("admin:training_dataset_split", args=[dataset.pk])).content.decode()
+    split = _text(admin_client.get(reverse("admin:training_dataset_split", args=[dataset.pk])))
     assert len(split.splitlines()) == 1 + dataset.example_count
 
 
@@ -200,7 +205,7 @@ def test_faults_are_shown_escaped_and_downloaded_without_formulas(admin_client: 
     )
     page = admin_client.get(reverse("admin:training_datasetimport_change", args=[job.pk])).content.decode()
     assert "&lt;script&gt;alert(1)" in page and "<script>alert" not in page and "Two faults." in page
-    table = admin_client.get(reverse("admin:training_datasetimport_faults", args=[job.pk])).content.decode()
+    table = _text(admin_client.get(reverse("admin:training_datasetimport_faults", args=[job.pk])))
     assert table.splitlines()[1].startswith("'=cmd(),3,")
     assert table.splitlines()[2] == "truth.csv,,'+1"
 

@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from django.contrib import admin, messages
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -13,8 +13,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from accounts.csv_rows import csv_response
 from diagnoses.taxonomy import Diagnosis
-from training.admin.exploration import chart_response, csv_response, shown_cell, shown_sections, table_response
+from training.admin.exploration import chart_response, shown_cell, shown_sections, table_response
 from training.admin.jobs import JobAdmin, administrator
 from training.forms.imports import ImportForm, NewVersionForm
 from training.models import Dataset, DatasetImport, Example
@@ -108,7 +109,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         }
         return TemplateResponse(request, "admin/training/dataset/page.html", context, status=status)
 
-    def chart_view(self, request: HttpRequest, pk: int, key: str, kind: str) -> HttpResponse:
+    def chart_view(self, request: HttpRequest, pk: int, key: str, kind: str) -> HttpResponseBase:
         """One chart as SVG or PNG, or its table as CSV."""
         administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
@@ -116,7 +117,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
             return table_response(dataset, key)
         if kind not in ("svg", "png"):
             raise Http404
-        response: HttpResponse = chart_response(
+        response: HttpResponseBase = chart_response(
             dataset, key, kind, dark=request.GET.get("theme") == "dark", download="download" in request.GET
         )
         return response
@@ -128,14 +129,13 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         eda = {key: value for key, value in (dataset.eda or {}).items() if key != "charts"}
         return JsonResponse({"dataset": dataset.name, "report": dataset.report, "eda": eda})
 
-    def split_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def split_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Which image is in which split, as CSV: the lines the split fingerprint is made of."""
         administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
-        rows = dataset.examples.order_by("image").values_list("image", "diagnosis", "lesion_id", "split")
-        return csv_response(
-            f"{dataset.name}-split.csv", ["image", "diagnosis", "lesion_id", "split"], [list(row) for row in rows]
-        )
+        columns = ["image", "diagnosis", "lesion_id", "split"]
+        rows = dataset.examples.order_by("image").values_list(*columns)
+        return csv_response(f"{dataset.name}-split.csv", columns, rows, byte_order_mark=False)
 
     def version_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Queue a new version with the confirmed photos of consenting patients."""
@@ -253,12 +253,12 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
             otherwise=_("The import had ended already."),
         )
 
-    def faults_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def faults_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Every kept fault as CSV."""
         administrator(request)
         job = get_object_or_404(DatasetImport, pk=pk)
         rows = [[fault["file"], fault["line"] or None, fault["reason"]] for fault in job.faults]
-        return csv_response(f"{job.name}-faults.csv", ["file", "line", "reason"], rows)
+        return csv_response(f"{job.name}-faults.csv", ["file", "line", "reason"], rows, byte_order_mark=False)
 
 
 def _number(text: str) -> int:

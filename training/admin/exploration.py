@@ -1,19 +1,17 @@
 """Own how stored figures become what a page shows and a file holds. Reads JSON and files; computes nothing."""
 
-import csv
 import io
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.files.storage import default_storage
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import FileResponse, Http404, StreamingHttpResponse
 
+from accounts.csv_rows import csv_response
 from training.charts.themes import dark_twin
 from training.models import Dataset
 
 NBSP: Final = "\u00a0"
-# A spreadsheet runs a cell that starts with one of these as a formula (RELIABILITY R31).
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\x00")
 _TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 
@@ -87,29 +85,10 @@ def chart_response(dataset: Dataset, key: str, kind: str, *, dark: bool, downloa
     return response
 
 
-def table_response(dataset: Dataset, key: str) -> HttpResponse:
+def table_response(dataset: Dataset, key: str) -> StreamingHttpResponse:
     """The table of a section as CSV, full precision. Raises Http404 where there is none."""
     section = next((each for each in (dataset.eda or {}).get("sections", []) if each["key"] == key), None)
     if section is None or not section["columns"]:
         raise Http404
-    return csv_response(f"{dataset.name}-{key}.csv", [column["key"] for column in section["columns"]], section["rows"])
-
-
-def csv_response(filename: str, header: list[str], rows: list[list[Any]]) -> HttpResponse:
-    """A CSV download whose text cells no spreadsheet takes for a formula."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(header)
-    for row in rows:
-        writer.writerow(["" if cell is None else _safe(cell) for cell in row])
-    response = HttpResponse(buffer.getvalue(), content_type="text/csv; charset=utf-8")
-    # FileResponse knows how to write a name into the header whatever letters it has; so does this helper of it.
-    from django.utils.http import content_disposition_header
-
-    response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
-    response["Cache-Control"] = "private, no-store"
-    return response
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+    header = [column["key"] for column in section["columns"]]
+    return csv_response(f"{dataset.name}-{key}.csv", header, section["rows"], byte_order_mark=False)

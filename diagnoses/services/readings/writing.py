@@ -19,7 +19,8 @@ from accounts.models import AuditEntry, Notification, Role, User
 from accounts.permissions import NotAllowed
 from diagnoses.models import Finding, Photo, Reading
 from diagnoses.models.reading import MONITOR_MONTHS
-from diagnoses.services.findings import append_finding, close_review, tell_owner
+from diagnoses.services.findings import append_finding, close_review
+from diagnoses.services.news import tell_owner
 from diagnoses.services.readings.outcome import IN_PERSON
 from diagnoses.services.readings.rules import (
     OVERRIDE_REASON_MAX,
