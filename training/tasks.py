@@ -1,9 +1,9 @@
-"""Doors into the training worker: a primary key comes in, one function is called.
+"""Celery tasks of the training worker: a primary key comes in, one function is called.
 
 Runs and evaluations share the machine's accelerator, so a message about one of them only says that something waits: the
 oldest is done first, whichever message arrives when. The key is there for whoever reads the broker's log.
 
-The rooms are imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must not load
+The work is imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must not load
 pandas, TensorFlow or Keras.
 """
 
@@ -63,7 +63,7 @@ def evaluate_task(pk: str) -> None:
 )
 def import_dataset_task(pk: str) -> None:
     """Do one queued import."""
-    from training.data.room import run_import_job
+    from training.worker.importing import run_import_job
 
     run_import_job(pk)
 
@@ -72,7 +72,7 @@ def import_dataset_task(pk: str) -> None:
 def sweep_task() -> None:
     """Take back the jobs of lost workers, and throw away what ended imports left on the storage."""
     from training.services.jobs import sweep_jobs
-    from training.services.leftovers import sweep_files
+    from training.services.orphans import sweep_files
 
     sweep_jobs()
     sweep_files()

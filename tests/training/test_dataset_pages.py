@@ -1,5 +1,6 @@
 """The pages of data sets and imports: what they show, and that they show it to administrators only."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from django.urls import reverse
 
 from accounts.models import Role, User
 from tests.made import write_dataset
-from training.data.room import Source, import_dataset, run_import_job
+from training.data.importing import Source, import_dataset
 from training.models import Dataset, DatasetImport, Job
+from training.worker.importing import run_import_job
 
 pytestmark = pytest.mark.django_db
 
@@ -27,6 +29,8 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_folder(made_files: Path, settings: Any, tmp_path: Path) -> Path:
     settings.TRAINING_DATA_DIR = made_files.parent
     settings.TRAINING_WORK_DIR = tmp_path / "work"
+    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    settings.TRAINING_LEASE = timedelta(hours=1)
     return made_files
 
 

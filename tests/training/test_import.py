@@ -26,9 +26,9 @@ from diagnoses.intake import content_hash, hash_distance, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
 from tests.made import jpeg_bytes, made_picture, write_dataset
+from training.data.import_errors import DatasetImportError
+from training.data.importing import Source, import_dataset
 from training.data.reading import read_sealed
-from training.data.refusals import ImportRefused
-from training.data.room import Source, _at_hand, import_dataset, run_import_job
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
 from training.pipeline.examples import PICTURE_LIMITS, PictureStore
 from training.pipeline.progress import Progress
@@ -43,7 +43,8 @@ from training.services.imports import (
     request_version_with_photos,
     resolve_source,
 )
-from training.services.leftovers import discard_unused, sweep_files
+from training.services.orphans import discard_unused, sweep_files
+from training.worker.importing import _at_hand, run_import_job
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,8 @@ def files(
         monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
     settings.TRAINING_DATA_DIR = tmp_path / "data"
     settings.TRAINING_WORK_DIR = tmp_path / "work"
+    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    settings.TRAINING_LEASE = timedelta(hours=1)
     folder = tmp_path / "data" / "made"
     shutil.copytree(made_files, folder)
     for name in stored():
@@ -207,7 +210,7 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, set
             "ISIC_0000005.jpg": b"<html>not found</html>",
         },
     )
-    with pytest.raises(ImportRefused) as refused:
+    with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert refused.value.code == "faulty_files"
     places = [(fault.file, fault.line) for fault in refused.value.faults]
@@ -227,7 +230,7 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, set
 def test_one_lesion_with_two_diagnoses_is_a_fault(files: Path, settings: Any) -> None:
     given = source(files)
     respell(given.ground_truth, {"ISIC_0000000": "ISIC_0000000,0,1,0,0,0,0,0,0,0"})
-    with pytest.raises(ImportRefused) as refused:
+    with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert [fault.line for fault in refused.value.faults] == [2]
     assert "different diagnoses" in refused.value.faults[0].reason
@@ -239,7 +242,7 @@ def test_a_zip_that_is_none_is_told(files: Path, settings: Any, content: bytes) 
     given = source(files)
     assert given.images is not None
     given.images.write_bytes(content)
-    with pytest.raises(ImportRefused, match="ISIC_2019_Training_Input"):
+    with pytest.raises(DatasetImportError, match="ISIC_2019_Training_Input"):
         import_dataset(name="bad", source=given)
     nothing_is_left(settings)
 
@@ -251,7 +254,7 @@ def test_a_zip_of_a_kind_nobody_reads_is_told(files: Path, settings: Any) -> Non
     entry = whole.index(b"PK\x01\x02")  # the first of the central directory
     # "Needed to extract: version 9.9" is refused with an error of its own kind by the zipfile module.
     given.images.write_bytes(whole[: entry + 6] + b"\x63\x00" + whole[entry + 8 :])
-    with pytest.raises(ImportRefused) as refused:
+    with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert "cannot be read as a folder or a zip file" in refused.value.faults[0].reason
     nothing_is_left(settings)
@@ -272,7 +275,7 @@ def test_a_picture_packed_with_a_broken_lzma_stream_is_told(files: Path, setting
     spoiled = bytearray(given.images.read_bytes())
     spoiled[begin : begin + size] = b"\xff" * size
     given.images.write_bytes(bytes(spoiled))
-    with pytest.raises(ImportRefused) as refused:
+    with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert [fault.file for fault in refused.value.faults] == [first]
     nothing_is_left(settings)
@@ -315,7 +318,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(
         return save(name, content, **options)
 
     monkeypatch.setattr(default_storage, "save", full)
-    with pytest.raises(ImportRefused, match="The disk is full") as refused:
+    with pytest.raises(DatasetImportError, match="The disk is full") as refused:
         import_dataset(name="made", source=source(files))
     assert refused.value.code == "disk_full"
     nothing_is_left(settings)
@@ -327,7 +330,7 @@ def test_too_little_working_space_is_told_before_the_work(
     usage = shutil.disk_usage(files)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1000))
     seen: list[Progress] = []
-    with pytest.raises(ImportRefused, match="GB are free"):
+    with pytest.raises(DatasetImportError, match="GB are free"):
         import_dataset(name="made", source=source(files), report=seen.append)
     assert "pictures" not in {each.stage for each in seen}
     nothing_is_left(settings)
@@ -340,14 +343,14 @@ def test_a_storage_that_fails_is_told_and_leaves_nothing(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(default_storage, "save", refuse)
-    with pytest.raises(ImportRefused, match="The storage did not take the charts: Permission denied"):
+    with pytest.raises(DatasetImportError, match="The storage did not take the charts: Permission denied"):
         import_dataset(name="made", source=source(files))
     nothing_is_left(settings)
 
 
 def test_a_name_is_taken_once(files: Path) -> None:
     import_dataset(name="made", source=source(files, images=False))
-    with pytest.raises(ImportRefused, match="already") as refused:
+    with pytest.raises(DatasetImportError, match="already") as refused:
         import_dataset(name="made", source=source(files))
     assert refused.value.code == "name_taken"
     assert Dataset.objects.count() == 1 and not ImageArchive.objects.exists()
@@ -457,7 +460,7 @@ def test_a_row_of_broken_pictures_and_a_long_upload_renew_the_lease(files: Path,
     assert given.images is not None and given.metadata is not None
     rezip(given.images, {f"ISIC_{100000 + number:07d}.jpg": b"no picture" for number in range(192)})
     seen: list[Progress] = []
-    with pytest.raises(ImportRefused):
+    with pytest.raises(DatasetImportError):
         import_dataset(name="broken", source=given, report=seen.append)
     assert len([progress for progress in seen if progress.stage == "pictures"]) >= 192 // 20
     with given.images.open("rb") as images:
@@ -516,7 +519,7 @@ def test_what_a_killed_command_left_is_swept_when_it_is_old_and_nobody_needs_it(
     sweep_files()
     assert len(stored()) == len(there) + 3, "a command may be at work"
     later = timezone.now() + timedelta(days=2)
-    monkeypatch.setattr("training.services.leftovers.timezone.now", lambda: later)
+    monkeypatch.setattr("training.services.orphans.timezone.now", lambda: later)
     assert sweep_files() == 2
     # What the data set reads stays, however old.
     assert sorted(stored()) == sorted([*there, "datasets/somebody/else.txt"])
@@ -549,8 +552,8 @@ def test_files_are_left_to_the_sweep_where_the_database_does_not_answer(monkeypa
     def gone(_folder: str) -> bool:
         raise OperationalError
 
-    monkeypatch.setattr("training.services.leftovers.in_use", gone)
-    monkeypatch.setattr("training.services.leftovers.connection.close", lambda: None)
+    monkeypatch.setattr("training.services.orphans.in_use", gone)
+    monkeypatch.setattr("training.services.orphans.connection.close", lambda: None)
     assert not discard_unused("datasets/import-1-ab")
     assert default_storage.exists(left)
 

@@ -7,8 +7,8 @@ from django.core.management import call_command
 
 from diagnoses.models import Classifier, FeatureIndex, FeatureVector, KnownImage, ReferencePicture
 from tests.made import write_dataset
+from training.data.importing import Source, import_dataset
 from training.data.references import keep_reference_pictures
-from training.data.room import Source, import_dataset
 from training.models import Dataset
 from training.services.datasets import delete_dataset
 

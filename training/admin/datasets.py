@@ -347,7 +347,7 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
         "done": f"{so_far:,}",
         "total": f"{total:,}",
         "counted": total > 1 and current in ("pictures", "charts"),
-        "per_s": progress.get("per_s"),
+        "per_s": progress.get("images_per_s"),
         "eta": _duration(progress.get("eta_s")),
         "ahead": max(queue_position(job) - 1, 0),
         "busy": lane_is_busy(job),

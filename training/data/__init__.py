@@ -1,1 +1,1 @@
-"""The training worker's room for data sets: files in, sealed data sets out. Loads pandas; no web page imports it."""
+"""Data sets: files in, sealed data sets out. Loads pandas; only workers and commands import it."""

@@ -12,7 +12,7 @@ from typing import IO, Any, Final
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
-from training.data.refusals import writing
+from training.data.import_errors import writing
 from training.models import Dataset, ImageArchive
 from training.pipeline.examples import PictureStore
 from training.pipeline.progress import Progress, Report
@@ -39,7 +39,7 @@ class ArchiveWriter:
             self._zip.close()
 
     def add(self, member: str, content: bytes) -> None:
-        """Append one image. Raises ImportRefused where the disk is full."""
+        """Append one image. Raises DatasetImportError where the disk is full."""
         with writing("the images"):
             self._zip.writestr(zipfile.ZipInfo(member, _EPOCH), content)
         self.count += 1
@@ -63,7 +63,7 @@ class _WatchedFile(File[bytes]):
 def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
     """Put the zip at `path` on the default storage as `name`; returns the unsaved row.
 
-    Raises ImportRefused where the storage does not take it; then nothing of it is left there.
+    Raises DatasetImportError where the storage does not take it; then nothing of it is left there.
     """
     size = path.stat().st_size
     digest = hashlib.sha256()

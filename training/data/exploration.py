@@ -9,7 +9,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from training.charts.output import as_png, as_svg
-from training.data.refusals import writing
+from training.data.import_errors import writing
 from training.eda.drawing import draw
 from training.eda.explore import explore
 from training.eda.sections import Section
@@ -26,7 +26,7 @@ def explore_and_draw(table: pd.DataFrame, *, folder: str, report: Report) -> dic
     """Compute, draw, and store the charts under `folder`; returns what `Dataset.eda` holds.
 
     {"version", "computed", "rows", "seconds", "sections": [...], "charts": {key: {"svg": name, "png": name}}}.
-    Raises ImportRefused where the storage does not take a chart.
+    Raises DatasetImportError where the storage does not take a chart.
     """
     started = time.perf_counter()
     report(Progress("figures", 0, 1))

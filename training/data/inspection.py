@@ -46,8 +46,8 @@ def inspect_pictures(
 ) -> Inspected:
     """Read, decode, hash and archive the pictures of `images` (name, line of the ground truth).
 
-    Faults are collected: a picture that is not there, cannot be read or does not decode. Raises ImportRefused where the
-    disk is full, and whatever `report` raises to stop.
+    Faults are collected: a picture that is not there, cannot be read or does not decode. Raises DatasetImportError
+    where the disk is full, and whatever `report` raises to stop.
     """
     seen = Inspected()
     miniatures: list[NDArray[np.float32]] = []

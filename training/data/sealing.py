@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from django.db import IntegrityError
 
+from accounts.models import User
 from diagnoses.taxonomy import CODES
 from training.data.archive import store_archive
 from training.data.exploration import explore_and_draw
-from training.data.refusals import ImportRefused, faulty
+from training.data.import_errors import DatasetImportError, faulty
 from training.models import Dataset, Example, ImageArchive
 from training.pipeline.duplicates import NEAR_DISTANCE, clusters, exact_copies, near_blocks
 from training.pipeline.examples import examples_fingerprint, fingerprint_of_test
@@ -27,7 +29,7 @@ from training.pipeline.splits import (
     lesion_groups,
     split_examples,
 )
-from training.services.datasets import NewDataset
+from training.services.datasets import NewDataset, seal_dataset
 
 # The report is read by people; the counts are complete, the lists are long enough to look at.
 LISTED: Final = 100
@@ -51,7 +53,7 @@ def licence_of(notes: Mapping[str, Any]) -> str:
 
 
 def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
-    """Raise ImportRefused where pictures of one lesion, or copies of one file, carry different diagnoses.
+    """Raise DatasetImportError where pictures of one lesion, or copies of one file, carry different diagnoses.
 
     `table` has the columns image, diagnosis, lesion_id, sha256 and line.
     """
@@ -159,7 +161,7 @@ def seal(
 
     `table` has the columns `SEALED_COLUMNS`; rows without `archive_id` but with a `member` lie in `archive_file`.
     `split` is given where an earlier version decides; otherwise it is made from `seed`, with near duplicates on one
-    side where `near_together` says so. Files go into `folder` on the default storage. Raises ImportRefused.
+    side where `near_together` says so. Files go into `folder` on the default storage. Raises DatasetImportError.
     """
     report(Progress("split", 0, 1))
     has_images = bool(len(table)) and bool((table["sha256"] != "").all())
@@ -229,7 +231,16 @@ def _examples(table: pd.DataFrame, split: Split) -> list[Example]:
     return examples
 
 
+def write(new: NewDataset, *, by: User | None) -> Dataset:
+    """Write the rows, as `seal_dataset` does. Raises DatasetImportError where the name was taken meanwhile."""
+    try:
+        return seal_dataset(new, by=by)
+    except IntegrityError:
+        refuse_taken(new.dataset.name)
+        raise
+
+
 def refuse_taken(name: str) -> None:
-    """Raise ImportRefused where there is a data set of this name already."""
+    """Raise DatasetImportError where there is a data set of this name already."""
     if Dataset.objects.filter(name=name).exists():
-        raise ImportRefused("name_taken", f"There is a data set named {name} already. Choose another name.")
+        raise DatasetImportError("name_taken", f"There is a data set named {name} already. Choose another name.")

@@ -25,12 +25,12 @@ from diagnoses.intake import SAME_PICTURE_DISTANCE, hash_distance
 from diagnoses.models import Photo
 from training.data import sealing
 from training.data.archive import ArchiveWriter
-from training.data.refusals import ImportRefused
+from training.data.import_errors import DatasetImportError
 from training.models import Dataset
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import extend_split, lesion_groups
-from training.services.datasets import NewDataset, seal_dataset
-from training.services.leftovers import discard_unused, shell_folder
+from training.services.datasets import NewDataset
+from training.services.orphans import discard_unused, shell_folder
 
 NAME: Final = "TERI_"
 """Image names of photos start with this, so that none is taken for an image of the ISIC archive."""
@@ -47,19 +47,19 @@ def add_confirmed_photos(
     """Make and seal the new version in the foreground; `work` is an empty folder for temporary files.
 
     A version that only leaves photos out, because their patients withdrew, is one as well. Raises NotAllowed,
-    ImportRefused ("nothing_to_add" where no photo qualifies and none has to go).
+    DatasetImportError ("nothing_to_add" where no photo qualifies and none has to go).
     """
     folder = shell_folder()
     try:
         new = prepare_version(dataset, name=name, folder=folder, work=work, report=report)
-        return seal_dataset(new, by=by)
+        return sealing.write(new, by=by)
     except BaseException:
         discard_unused(folder)
         raise
 
 
 def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, report: Report) -> NewDataset:
-    """Everything of the new version but its rows. Raises ImportRefused."""
+    """Everything of the new version but its rows. Raises DatasetImportError."""
     sealing.refuse_taken(name)
     report(Progress("tables", 0, 1))
     left_out: Counter[str] = Counter()
@@ -70,7 +70,7 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     added = _gather(table, archive_file, left_out, report)
     if not added and len(table) == len(before):
         said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
-        raise ImportRefused(
+        raise DatasetImportError(
             "nothing_to_add",
             "No photo can be added: it takes a confirmed diagnosis, and a patient who agreed to training. "
             f"{f'Left out: {said}. ' if said else ''}No new version was made.",

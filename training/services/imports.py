@@ -1,7 +1,7 @@
 """Writes of imports as a person sees them: asked for, their files found and kept, thrown away when done.
 
 Runs in the web process, so nothing here reads more of a file than its first line; the work is done by
-`training.data.room` in the training worker.
+`training.worker.importing`.
 """
 
 import uuid
@@ -33,7 +33,7 @@ _PICTURES: Final = (".jpg", ".jpeg", ".png")
 
 
 class ImportRejected(Exception):
-    """A request that makes no sense; `field` names the form field, the message says what to do."""
+    """A request for an import that makes no sense; `field` names the form field, the message says what to do."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)

@@ -23,6 +23,7 @@ from accounts.models import User
 from accounts.permissions import NotAllowed
 from diagnoses.queue import publish, queue_depth
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
+from training.pipeline.progress import Cancelled
 
 logger = logging.getLogger(__name__)
 
@@ -52,14 +53,16 @@ class LeaseLost(Exception):
     """Somebody else works on this job now, or nobody may: stop and write nothing."""
 
 
-class CancelRequested(Exception):
-    """A person asked for this job to end: checkpoint and stop."""
-
-
 def require_administrator(by: User | None) -> None:
     """Training belongs to administrators; None is the shell. Raises NotAllowed."""
     if by is not None and not (by.is_active and by.is_administrator):
         raise NotAllowed("Only an administrator may do this.")
+
+
+def on_behalf_of(job: Job) -> User | None:
+    """Who asked for a job that is being done: they were allowed to then. None where they have another role by now."""
+    by = job.requested_by
+    return by if by is not None and by.is_active and by.is_administrator else None
 
 
 def announce(job: Job) -> None:
@@ -101,13 +104,13 @@ def wake_next(kinds: Sequence[type[Job]]) -> None:
 
 
 def heartbeat(claim: JobClaim, **changes: Any) -> None:
-    """Renew the lease and write progress (or any other column). Raises LeaseLost, or CancelRequested after writing."""
+    """Renew the lease and write progress (or any other column). Raises LeaseLost, or Cancelled after writing."""
     now = timezone.now()
     held = _held(claim)
     if not held.update(heartbeat=now, lease_expires=now + settings.TRAINING_LEASE, **changes):
         raise LeaseLost
     if held.filter(cancel_requested__isnull=False).exists():
-        raise CancelRequested
+        raise Cancelled
 
 
 def append_log(claim: JobClaim, line: str) -> None:
@@ -160,11 +163,7 @@ def worker_lost(claim: JobClaim, *, detail: str) -> bool:
     """
     with contextlib.suppress(LeaseLost):
         append_log(claim, detail)
-    if _held(claim).filter(cancel_requested__isnull=False).exists():
-        return finish(claim, Job.Status.CANCELLED)
-    if claim.attempt >= MAX_ATTEMPTS:
-        return finish(claim, Job.Status.FAILED, failure_code="worker_lost", failure_detail=detail)
-    return bool(_held(claim).update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None))
+    return bool(_take_back(_held(claim), detail=detail))
 
 
 def queue_position(job: Job) -> int:
@@ -203,18 +202,7 @@ def sweep_jobs() -> int:
     for model in TASKS:
         rows = model._default_manager
         expired = rows.filter(status=Job.Status.RUNNING, lease_expires__lt=now)
-        touched += expired.filter(cancel_requested__isnull=False).update(
-            status=Job.Status.CANCELLED, finished=now, lease=None, lease_expires=None
-        )
-        touched += expired.filter(attempts__gte=MAX_ATTEMPTS).update(
-            status=Job.Status.FAILED,
-            failure_code="worker_lost",
-            failure_detail=f"The worker was lost {MAX_ATTEMPTS} times.",
-            finished=now,
-            lease=None,
-            lease_expires=None,
-        )
-        touched += expired.update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None)
+        touched += _take_back(expired, detail=f"The worker was lost {MAX_ATTEMPTS} times.")
         waiting = rows.filter(status=Job.Status.QUEUED)
         forgotten = waiting.filter(published__isnull=True)
         # Long ago handed over and still waiting is no fault while messages wait: every worker is busy. With an
@@ -226,6 +214,17 @@ def sweep_jobs() -> int:
             _publish(model, pk)
             touched += 1
     return touched
+
+
+def _take_back(lost: Any, *, detail: str) -> int:
+    """End running jobs whose worker is gone: cancelled if asked, FAILED after the last attempt, else queued again."""
+    ended = {"finished": timezone.now(), "lease": None, "lease_expires": None}
+    touched = lost.filter(cancel_requested__isnull=False).update(status=Job.Status.CANCELLED, **ended)
+    touched += lost.filter(attempts__gte=MAX_ATTEMPTS).update(
+        status=Job.Status.FAILED, failure_code="worker_lost", failure_detail=detail, **ended
+    )
+    touched += lost.update(status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None)
+    return int(touched)
 
 
 def _lane(job: Job) -> tuple[type[Job], ...]:

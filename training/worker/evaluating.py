@@ -1,19 +1,23 @@
-"""Own one claimed evaluation from its rows to its figures: run the bundle over the test split, measure, keep."""
+"""One claimed evaluation, from its row to its figures: run the bundle over the test split, measure, keep."""
 
 from collections.abc import Callable
+from typing import Final
 
-from django.db import transaction
-
-from diagnoses.faults import fault
 from diagnoses.inference.bundle import read_bundle
 from diagnoses.services import bundle_directory
-from training.evaluation.room import measure_bundle
+from training.evaluation.evaluating import measure_bundle
 from training.models import Evaluation, EvaluationJob, Job
-from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.progress import Report, silent
 from training.services import jobs
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.worker.ending import carry_out
+from training.worker.execution import Wording, execute
 from training.worker.reporter import Reporter
+
+WORDING: Final = Wording(
+    cancelled="Cancelled; nothing was kept.",
+    disk_full="The disk is full. Free some space and ask again.",
+    out_of_memory="Memory ran out. Ask again on a machine with more memory.",
+)
 
 
 def evaluate_claimed(
@@ -23,50 +27,36 @@ def evaluate_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed evaluation; returns as `carry_out` does. One that was cut off begins again: it takes a minute."""
-    return carry_out(
+    """Do a claimed evaluation; returns as `execute` does. One that was cut off begins again: it takes a minute."""
+    return execute(
         claim,
-        lambda: _evaluate(claim, should_stop, also),
+        lambda report: _evaluate(claim, report),
+        wording=WORDING,
+        should_stop=should_stop,
         when_stopped=when_stopped,
-        cancelled="Cancelled; nothing was kept.",
-        disk_full="The disk is full. Free some space and ask again.",
+        also=also,
     )
 
 
-def _evaluate(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) -> None:
+def _evaluate(claim: jobs.JobClaim, report: Reporter) -> Callable[[EvaluationJob], None]:
     job = EvaluationJob.objects.select_related("classifier", "dataset", "requested_by").get(pk=claim.pk)
     if (known := evaluation_on(job.classifier, job.dataset)) is not None:
         # A run that ended meanwhile has measured the live classifier on its own data set.
-        _finish(claim, known)
-        return
-    bundle = read_bundle(bundle_directory(job.classifier))
-    with Reporter(claim, should_stop=should_stop, also=also) as report:
-        report.log(f"Attempt {claim.attempt} on {job.worker}.")
+        return lambda locked: _link(locked, known)
+    measured = measure_bundle(read_bundle(bundle_directory(job.classifier)), job.dataset, report=report)
 
-        def faulty(progress: Progress) -> None:
-            fault(f"evaluation_{progress.stage}_{progress.done}", photo=job.pk)
-            report(progress)
-
-        measured = measure_bundle(bundle, job.dataset, report=faulty)
-    with transaction.atomic():
-        # A late worker finds no lease here and leaves without an evaluation.
-        if not EvaluationJob.objects.select_for_update().filter(pk=claim.pk, lease=claim.lease).exists():
-            raise jobs.LeaseLost
-        # Whoever asked was allowed to then, and may have another role by now.
-        asked = job.requested_by if job.requested_by is not None and job.requested_by.is_administrator else None
+    def keep(locked: EvaluationJob) -> None:
         evaluation = record_evaluation(
             classifier=job.classifier,
             dataset=job.dataset,
             metrics=measured.metrics,
             predictions=measured.predictions,
-            by=asked if asked is not None and asked.is_active else None,
+            by=jobs.on_behalf_of(job),
         )
-        _finish(claim, evaluation)
+        _link(locked, evaluation)
+
+    return keep
 
 
-def _finish(claim: jobs.JobClaim, evaluation: Evaluation) -> None:
-    def link(locked: EvaluationJob) -> None:
-        locked.evaluation = evaluation
-
-    if not jobs.finish(claim, Job.Status.SUCCEEDED, and_then=link):
-        raise jobs.LeaseLost
+def _link(job: EvaluationJob, evaluation: Evaluation) -> None:
+    job.evaluation = evaluation

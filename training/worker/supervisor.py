@@ -24,6 +24,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from training.models import EvaluationJob, Job, TrainingRun
+from training.pipeline.progress import Cancelled
 from training.services import jobs
 from training.worker.stopping import stop_announced
 
@@ -144,7 +145,7 @@ def _held(claim: jobs.JobClaim, *, renew: bool) -> bool:
     """Whether the job is still this worker's; a database that does not answer counts as yes, the process asks too."""
     try:
         if renew:
-            with contextlib.suppress(jobs.CancelRequested, jobs.LeaseLost):
+            with contextlib.suppress(Cancelled, jobs.LeaseLost):
                 jobs.heartbeat(claim)
         rows = claim.model._default_manager.filter(pk=claim.pk)
         # Where it has ended a moment ago, the process is on its way out.

@@ -1,4 +1,4 @@
-"""Own one claimed run from its rows to its classifier: train, evaluate, register, finish.
+"""One claimed run, from its row to its classifier: train, evaluate, register.
 
 The same code runs under the training worker (in a process of its own) and under `manage.py train` in the foreground.
 """
@@ -7,30 +7,37 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
 
 from diagnoses.faults import fault
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.models import Classifier
 from diagnoses.services import bundle_directory, register_bundle
-from training.data.reading import SealedData, read_sealed
-from training.evaluation.room import evaluate_classifier, measure_bundle
+from training.data.reading import read_sealed
+from training.evaluation.evaluating import evaluate_classifier, measure_bundle
 from training.models import Job, TrainingRun
-from training.pipeline.progress import Progress, Report, silent
+from training.pipeline.progress import Report, silent
 from training.pipeline.run import train_classifier
 from training.recipes import Recipe
 from training.services import jobs
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.worker.ending import carry_out
+from training.worker.epochs import Epochs
+from training.worker.execution import Wording, execute
 from training.worker.reporter import Reporter
 
+WORDING: Final = Wording(
+    cancelled="Cancelled; the checkpoint stays, and the run can be resumed.",
+    disk_full="The disk is full. Free some space and resume the run: it goes on from its last whole checkpoint.",
+    out_of_memory="Memory ran out. Choose a smaller batch_size or input_size, or a machine with more memory.",
+)
 
-def run_folder(run: TrainingRun) -> Path:
+
+def run_folder(run_id: UUID) -> Path:
     """Where a run's checkpoints lie until it has succeeded."""
-    return Path(settings.TRAINING_WORK_DIR) / "runs" / str(run.pk)
+    return Path(settings.TRAINING_WORK_DIR) / "runs" / str(run_id)
 
 
 def train_claimed(
@@ -40,36 +47,29 @@ def train_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed run; returns as `carry_out` does."""
-    return carry_out(
+    """Do a claimed run; returns as `execute` does. One that was cut off goes on from its last whole checkpoint."""
+    status = execute(
         claim,
-        lambda: _train(claim, should_stop, also),
+        lambda report: _train(claim, report),
+        wording=WORDING,
+        should_stop=should_stop,
         when_stopped=when_stopped,
-        cancelled="Cancelled; the checkpoint stays, and the run can be resumed.",
-        disk_full="The disk is full. Free some space and resume the run: it goes on from its last whole checkpoint.",
+        also=also,
     )
+    if status == Job.Status.SUCCEEDED:
+        shutil.rmtree(run_folder(claim.pk), ignore_errors=True)
+    return status
 
 
-def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) -> None:
+def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], None]:
+    """Train, seal and measure; what is returned registers the classifier and its evaluation."""
     run = TrainingRun.objects.select_related("dataset", "parent", "requested_by").get(pk=claim.pk)
     recipe = Recipe.from_json(run.settings)
-    folder = run_folder(run)
+    folder = run_folder(run.pk)
     data = read_sealed(run.dataset)
-    with data.pictures, Reporter(
-        claim,
-        recipe=recipe,
-        history=run.history,
-        train_pictures=len(data.split.images("train")),
-        should_stop=should_stop,
-        also=also,
-    ) as report:  # fmt: skip
-        report.log(f"Attempt {claim.attempt} on {run.worker}.")
-
-        def faulty(progress: Progress) -> None:
-            fault(f"training_{progress.stage}_{progress.done}", photo=run.pk)
-            report(progress)
-
-        answers: dict[str, Any] = {}
+    report.follow(Epochs(recipe, history=run.history, train_pictures=len(data.split.images("train"))))
+    answers: dict[str, Any] = {}
+    with data.pictures:
         bundle = train_classifier(
             recipe=recipe,
             examples=data.examples,
@@ -82,49 +82,30 @@ def _train(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Report) 
             run_folder=folder,
             parent=_parent(run),
             test_probabilities=answers,
-            report=faulty,
+            report=report,
         )
-        _register(claim, run, bundle=bundle, data=data, answers=answers, report=report)
-    shutil.rmtree(folder, ignore_errors=True)
+        measured = measure_bundle(bundle, run.dataset, data=data, answers=answers, report=report)
+        live = Classifier.objects.live()
+        # The gates of promotion compare with the live classifier on the same pictures: measure it there as well.
+        if live is not None and evaluation_on(live, run.dataset) is None:
+            with contextlib.suppress(BundleError):
+                evaluate_classifier(classifier=live, dataset=run.dataset, data=data, report=report)
+    report.log(f"Sealed {bundle.version}, sha256 {bundle.sha256}.")
+    fault("training_before_commit", photo=run.pk)
+
+    def keep(locked: TrainingRun) -> None:
+        classifier = register_bundle(directory=bundle.directory, by=run.requested_by)
+        record_evaluation(
+            classifier=classifier, dataset=run.dataset, metrics=measured.metrics, predictions=measured.predictions
+        )
+        locked.classifier = classifier
+
+    return keep
 
 
 def version_name(run: TrainingRun) -> str:
     """The name of the classifier a run makes: recipe and the beginning of the run's id, unique and short."""
     return f"{run.recipe.lower().replace('_', '-')}-{run.pk.hex[:8]}"
-
-
-def _register(
-    claim: jobs.JobClaim,
-    run: TrainingRun,
-    *,
-    bundle: Bundle,
-    data: SealedData,
-    answers: dict[str, Any],
-    report: Report,
-) -> None:
-    """Measure the sealed bundle, then register it, its evaluation and the end of the run together or not at all."""
-    measured = measure_bundle(bundle, run.dataset, data=data, answers=answers, report=report)
-    live = Classifier.objects.live()
-    # The gates of promotion compare with the live classifier on the same pictures: measure it there as well.
-    if live is not None and evaluation_on(live, run.dataset) is None:
-        with contextlib.suppress(BundleError):
-            evaluate_classifier(classifier=live, dataset=run.dataset, data=data, report=report)
-    fault("training_before_commit", photo=run.pk)
-    with transaction.atomic():
-        # A late worker finds no lease here and leaves without a classifier.
-        if not TrainingRun.objects.select_for_update().filter(pk=claim.pk, lease=claim.lease).exists():
-            raise jobs.LeaseLost
-        classifier = register_bundle(directory=bundle.directory, by=run.requested_by)
-        record_evaluation(
-            classifier=classifier, dataset=run.dataset, metrics=measured.metrics, predictions=measured.predictions
-        )
-
-        def link(job: TrainingRun) -> None:
-            job.classifier = classifier
-
-        jobs.append_log(claim, f"Sealed {classifier.version}, sha256 {classifier.sha256}.")
-        if not jobs.finish(claim, Job.Status.SUCCEEDED, and_then=link):
-            raise jobs.LeaseLost
 
 
 def _imagenet_weights(recipe: Recipe) -> Path | None:

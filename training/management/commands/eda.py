@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         from training.data.exploration import dataset_frame, explore_and_draw
-        from training.data.refusals import ImportRefused
+        from training.data.import_errors import DatasetImportError
         from training.eda.explore import explore
         from training.pipeline.progress import silent
         from training.services.datasets import FOLDER, store_exploration
@@ -41,8 +41,8 @@ class Command(BaseCommand):
         if options["store"]:
             try:
                 eda = explore_and_draw(table, folder=f"{FOLDER}/eda-{uuid.uuid4().hex}", report=silent)
-            except ImportRefused as refused:
-                raise CommandError(refused.message) from refused
+            except DatasetImportError as error:
+                raise CommandError(error.message) from error
             store_exploration(dataset, eda)
         if options["json"]:
             figures = {

@@ -38,7 +38,7 @@ class Command(BaseCommand):
             self.stdout.write(f"Queued as evaluation job {job.pk}, number {queue_position(job)} in the queue.")
             return
         if evaluation is None:
-            from training.evaluation.room import evaluate_classifier
+            from training.evaluation.evaluating import evaluate_classifier
             from training.progress_bar import ProgressBar
             from training.worker.supervisor import DeviceBusy, device
 

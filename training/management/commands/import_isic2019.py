@@ -39,8 +39,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from training.data.refusals import ImportRefused
-        from training.data.room import Source, import_dataset
+        from training.data.import_errors import DatasetImportError
+        from training.data.importing import Source, import_dataset
         from training.services.imports import NAME_LENGTH
 
         name = options["name"].strip()
@@ -58,12 +58,12 @@ class Command(BaseCommand):
         try:
             with ProgressBar() as bar:
                 dataset = import_dataset(name=name, source=source, seed=options["seed"], report=bar)
-        except ImportRefused as refused:
-            for fault in refused.faults[:FAULTS_SHOWN]:
+        except DatasetImportError as error:
+            for fault in error.faults[:FAULTS_SHOWN]:
                 self.stderr.write(str(fault))
-            if len(refused.faults) > FAULTS_SHOWN:
-                self.stderr.write(f"... and {len(refused.faults) - FAULTS_SHOWN:,} more faults.")
-            raise CommandError(refused.message) from refused
+            if len(error.faults) > FAULTS_SHOWN:
+                self.stderr.write(f"... and {len(error.faults) - FAULTS_SHOWN:,} more faults.")
+            raise CommandError(error.message) from error
         kind = "images" if dataset.has_images else "rows (tables only)"
         split = dataset.report["split"]
         ours = sum(split["leakage"]["ours"].values())

@@ -1,4 +1,4 @@
-"""Own the folders on the storage that an import writes before its rows exist, and what becomes of those left behind.
+"""Orphan cleanup: folders on the storage that an import wrote and no row refers to, and uploads of ended imports.
 
 A folder is named after the job and the attempt, so that whoever finds it can tell from the database whether anything
 refers to it. Nothing here needs pandas: the sweep calls it.
@@ -78,10 +78,10 @@ def in_use(folder: str) -> bool:
 
 def sweep_files() -> int:
     """Throw away uploads of imports that ended and folders nobody refers to. Returns how many of both."""
-    return discard_uploads() + discard_leftovers()
+    return discard_uploads() + discard_orphans()
 
 
-def discard_leftovers() -> int:
+def discard_orphans() -> int:
     """Delete the folders of jobs that ended (or are tried again) without them, and those of commands that were killed.
 
     Returns how many there were.

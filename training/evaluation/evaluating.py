@@ -1,4 +1,4 @@
-"""Own an evaluation from a sealed bundle and a sealed data set to its figures: the training worker's room."""
+"""An evaluation, from a sealed bundle and a sealed data set to its figures. Only workers and commands import it."""
 
 import json
 from collections.abc import Mapping, Sequence

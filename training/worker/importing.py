@@ -1,0 +1,114 @@
+"""One claimed import, from its row to its sealed data set, in the Celery child that heard of it.
+
+Unlike runs and evaluations it has no process of its own and waits for no accelerator: it loads no TensorFlow, ends
+within minutes, and starts at once beside a run that goes on for hours.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from training.data import sealing
+from training.data.import_errors import DatasetImportError, writing
+from training.data.importing import Source, prepare, use_pictures, workspace
+from training.data.versions import prepare_version
+from training.models import Dataset, DatasetImport, Job
+from training.pipeline.progress import Progress, Report, silent
+from training.services import jobs
+from training.services.datasets import NewDataset
+from training.services.imports import UPLOAD, open_upload, resolve_source
+from training.services.orphans import discard_unused, job_folder
+from training.worker.execution import Wording, execute
+from training.worker.reporter import Reporter
+from training.worker.stopping import stop_announced
+
+WORDING: Final = Wording(
+    cancelled="Cancelled; nothing was imported.",
+    disk_full="The disk is full. Nothing was imported; make room and import again.",
+    out_of_memory="Memory ran out. Nothing was imported; try fewer files, or a machine with more memory.",
+)
+_CHUNK: Final = 1024 * 1024
+
+
+def run_import_job(pk: Any) -> None:
+    """Do the queued import `pk`, whose message has come; a message with nothing to say changes nothing."""
+    claim = jobs.claim(DatasetImport, pk)
+    if claim is not None:
+        import_claimed(claim, should_stop=stop_announced)
+
+
+def import_claimed(
+    claim: jobs.JobClaim,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    when_stopped: Job.Status = Job.Status.QUEUED,
+    also: Report = silent,
+) -> Job.Status | None:
+    """Do a claimed import; returns as `execute` does. One that was cut off begins again."""
+    job = DatasetImport.objects.select_related("previous").get(pk=claim.pk)
+    folder = job_folder(job, claim.lease)
+    status = None
+    try:
+        status = execute(
+            claim,
+            lambda report: _import(job, folder, report),
+            wording=WORDING,
+            should_stop=should_stop,
+            when_stopped=when_stopped,
+            also=also,
+        )
+    finally:
+        if status != Job.Status.SUCCEEDED:
+            # The commit may have happened although its answer was lost: what refers to the files decides.
+            discard_unused(folder)
+    if status == Job.Status.SUCCEEDED:
+        use_pictures(Dataset.objects.get(name=job.name))
+    return status
+
+
+def _import(job: DatasetImport, folder: str, report: Reporter) -> Callable[[DatasetImport], None]:
+    sealing.refuse_taken(job.name)
+    with workspace() as work:
+        new = _prepare(job, folder=folder, work=work, report=report)
+    report(Progress("rows", 0, 1))
+
+    def keep(locked: DatasetImport) -> None:
+        locked.dataset = sealing.write(new, by=jobs.on_behalf_of(locked))
+        locked.progress = {"stage": "done", "done": 1, "total": 1}
+
+    return keep
+
+
+def _prepare(job: DatasetImport, *, folder: str, work: Path, report: Report) -> NewDataset:
+    if job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS:
+        assert job.previous is not None
+        return prepare_version(job.previous, name=job.name, folder=folder, work=work, report=report)
+    source = Source(
+        ground_truth=_at_hand(job.ground_truth, work, "ground_truth.csv", report),
+        metadata=_at_hand(job.metadata, work, "metadata.csv", report) if job.metadata else None,
+        images=_at_hand(job.images, work, "images.zip", report) if job.images else None,
+        leave_out_unmapped=job.leave_out_unmapped,
+        near_together=job.near_together,
+    )
+    return prepare(name=job.name, source=source, seed=job.split_seed, folder=folder, work=work, report=report)
+
+
+def _at_hand(source: str, work: Path, name: str, report: Report) -> Path:
+    """The file on this machine: a path of the data folder, or a copy of the stored upload."""
+    if not source.startswith(UPLOAD):
+        try:
+            return resolve_source(source)
+        except ValueError as error:
+            raise DatasetImportError("upload_gone", f"{source} is no longer in the data folder.") from error
+    target = work / name
+    try:
+        with open_upload(source) as upload, writing("the uploaded file"), target.open("wb") as file:
+            # From a remote storage gigabytes take longer than a lease lasts.
+            while chunk := upload.read(_CHUNK):
+                file.write(chunk)
+                report(Progress("tables", 0, 1))
+    except FileNotFoundError as error:
+        raise DatasetImportError(
+            "upload_gone", "The uploaded file is gone from the storage. Upload it again."
+        ) from error
+    return target
