@@ -1,6 +1,7 @@
 """Agreement by hand: published tables, counts small enough to check on paper."""
 
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from diagnoses.agreement import MIN_PAIRS, Change, add_up, agreement, confusion, kappa, switches, wilson
 from diagnoses.taxonomy import CODES
@@ -28,6 +29,13 @@ def test_kappa_of_two_by_two() -> None:
     found = kappa({("y", "y"): 20, ("y", "n"): 5, ("n", "y"): 10, ("n", "n"): 15})
     assert found is not None
     assert found.value == pytest.approx(0.4)
+
+
+def test_kappa_is_that_of_scikit_learn() -> None:
+    """The web process loads no scikit-learn, so the formula is our own."""
+    found = kappa(RATERS)
+    one, two = zip(*[pair for pair, count in RATERS.items() for _ in range(count)], strict=True)
+    assert found is not None and found.value == pytest.approx(cohen_kappa_score(one, two), abs=1e-12)
 
 
 def test_kappa_where_it_means_nothing() -> None:

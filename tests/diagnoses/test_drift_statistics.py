@@ -4,6 +4,7 @@ import math
 import random
 
 import pytest
+from scipy.stats import chi2
 
 from diagnoses.agreement import wilson
 from diagnoses.drift import statistics
@@ -70,3 +71,9 @@ def test_difference() -> None:
     assert before is not None and after is not None
     low, high = statistics.difference(before, after)
     assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_the_quantiles_of_chi_square_are_those_of_scipy() -> None:
+    """The web process loads no SciPy, so they stand in a table."""
+    expected = [chi2.ppf(0.999, degrees) for degrees in range(1, 11)]
+    assert list(statistics.CHI_SQUARE_999) == pytest.approx(expected, abs=1e-3)

@@ -17,12 +17,9 @@ from training.admin.evaluations import exposure_said, figures_context
 from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv
 from training.evaluation.measure import (
     TOO_FEW,
-    _figures,
-    auc_above_sensitivity,
     hardest_mistakes,
     measure,
     reliability,
-    roc_curve,
     subgroups,
 )
 from training.management.commands.evaluate import Command as EvaluateCommand
@@ -30,6 +27,8 @@ from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
 from training.pipeline import bootstrap
 from training.pipeline.examples import fingerprint_of_test
+from training.pipeline.measure import metrics_of
+from training.pipeline.metrics import auc, roc_curve
 from training.pipeline.splits import Split
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.services.exposure import exposure_of
@@ -127,8 +126,9 @@ def test_the_partial_area_is_the_whole_one_without_a_floor_and_less_with_one() -
     assert curve[0].tolist() == pytest.approx([0, 0, 0, 1 / 3, 1 / 3, 2 / 3, 1])
     assert curve[1].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1, 1, 1])
     # From a sensitivity of 0.8 on, at a false-positive rate of 1/3, to 1: two thirds of height one.
-    assert auc_above_sensitivity(positive, scores) == pytest.approx(2 / 3)
-    assert np.isnan(auc_above_sensitivity(np.array([True, True]), np.array([0.1, 0.2])))
+    assert bootstrap.on_all(auc(positive, scores, floor=0.8), positive) == pytest.approx(2 / 3)
+    ones = np.array([True, True])
+    assert np.isnan(bootstrap.on_all(auc(ones, np.array([0.1, 0.2]), floor=0.8), ones))
 
 
 def test_calibration_undone_gives_the_figures_before_it() -> None:
@@ -149,23 +149,23 @@ def test_calibration_undone_gives_the_figures_before_it() -> None:
 
 def test_counting_how_often_a_picture_is_drawn_is_drawing_it_so_often() -> None:
     # Scores with ties, diagnoses of very different size: every figure of a round by matrix product equals the figure of
-    # the pictures really drawn, and that of one picture each is the figure itself.
+    # the pictures really drawn.
     labels = np.random.default_rng(5).choice(8, size=300, p=[0.2, 0.5, 0.1, 0.04, 0.08, 0.03, 0.03, 0.02])
     answers = made_answers(labels).round(2) + 1e-3
     answers /= answers.sum(axis=1, keepdims=True)
     plain = answers**0.7
     plain /= plain.sum(axis=1, keepdims=True)
-    figures = _figures(labels, answers, plain, POINTS)
-    (counts,) = bootstrap.redrawn(labels, rounds=3, seed=1)
-    assert counts.sum(axis=1).tolist() == [300.0] * 3
-    assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
-    drawn = {name: figure.drawn(counts) for name, figure in figures.items()}
-    for name, figure in figures.items():
-        assert figure.drawn(np.ones((1, 300)))[0] == pytest.approx(figure.value, abs=1e-9), name
-    for row, often in enumerate(counts.astype(int)):
-        rows = np.repeat(np.arange(300), often)
-        for name, figure in _figures(labels[rows], answers[rows], plain[rows], POINTS).items():
-            assert drawn[name][row] == pytest.approx(figure.value, abs=1e-9, nan_ok=True), name
+    metrics = metrics_of(labels, answers, plain, POINTS)
+    for one_by_one in (False, True):
+        (counts,) = bootstrap.redrawn(labels, rounds=3, seed=1, one_by_one=one_by_one)
+        assert counts.sum(axis=1).tolist() == [300.0] * 3
+        assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
+        drawn = {name: metric(counts) for name, metric in metrics.items()}
+        for row, often in enumerate(counts.astype(int)):
+            rows = np.repeat(np.arange(300), often)
+            for name, metric in metrics_of(labels[rows], answers[rows], plain[rows], POINTS).items():
+                value = bootstrap.on_all(metric, labels)
+                assert drawn[name][row] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
 
 def test_a_diagnosis_nobody_has_gives_no_interval_and_no_error() -> None:

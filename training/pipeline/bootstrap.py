@@ -1,142 +1,80 @@
-"""Own intervals: one bootstrap for all figures of a split, computed as matrix products instead of a loop.
+"""The bootstrap: metrics on all pictures of a split, each with its 95 % interval, all from the same rounds.
 
 The pictures of each diagnosis are redrawn among themselves, so that no round loses a rare one. A round is a row of
-counts, how often each picture was drawn; every figure is a function of such counts, and is computed for a block of
-rounds at once. The 95 % interval is between the 2.5th and 97.5th percentiles (Efron and Tibshirani 1993, chapter 13).
-
-Throughout, `labels` is int (N,) with the position in `taxonomy.CODES`, `table` float (N, 8) of probabilities.
+counts, how often each picture was drawn, and a metric a function of such counts (`training.pipeline.metrics`), computed
+for a block of rounds at once. The interval is between the 2.5th and 97.5th percentiles (Efron and Tibshirani 1993,
+chapter 13).
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.pipeline.metrics import BOOTSTRAP_ROUNDS, BOOTSTRAP_SEED, ECE_BINS, Labels, Table
+from training.pipeline.metrics import Counts, Labels, Metric
 
-Rounds = NDArray[np.float64]
-"""Counts (rounds, N): how often each picture is drawn in each round."""
-
-Drawn = Callable[[Rounds], NDArray[np.float64]]
-"""A figure of each round, (rounds,); NaN where it has no meaning."""
+ROUNDS: Final = 1000
+SEED: Final = 7
+PERCENTILES: Final = (2.5, 97.5)
 
 BLOCK_CELLS: Final = 2_000_000
 """Counts held at a time (16 MB as float64): 1,000 rounds of 1,248 pictures are one block."""
 
-PERCENTILES: Final = (2.5, 97.5)
-
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """NaN where no round gave the figure a meaning."""
+class Estimate:
+    """A metric on all pictures, and the ends of its interval: NaN where no round gave it a meaning."""
 
+    value: float
     low: float
     high: float
 
 
-def intervals(
-    figures: Mapping[str, Drawn], labels: Labels, *, rounds: int = BOOTSTRAP_ROUNDS, seed: int = BOOTSTRAP_SEED
-) -> dict[str, Interval]:
-    """The 95 % interval of every figure, all from the same rounds; rounds in which one is NaN do not count for it."""
-    seen: dict[str, list[NDArray[np.float64]]] = {name: [] for name in figures}
-    for counts in redrawn(labels, rounds=rounds, seed=seed):
-        for name, figure in figures.items():
-            seen[name].append(figure(counts))
-    return {name: _interval(np.concatenate(parts)) for name, parts in seen.items()}
+def on_all(metric: Metric, labels: Labels) -> float:
+    """A metric on all pictures."""
+    return float(metric(np.ones((1, labels.size)))[0])
 
 
-def redrawn(labels: Labels, *, rounds: int, seed: int) -> Iterator[Rounds]:
-    """Blocks of rounds; each row sums to N, and over the pictures of each diagnosis to their number."""
+def estimates(
+    metrics: Mapping[str, Metric], labels: Labels, *, rounds: int = ROUNDS, seed: int = SEED, one_by_one: bool = False
+) -> dict[str, Estimate]:
+    """Every metric with its interval; rounds in which one is NaN do not count for it. `one_by_one`: see `redrawn`."""
+    seen: dict[str, list[NDArray[np.float64]]] = {name: [] for name in metrics}
+    for counts in redrawn(labels, rounds=rounds, seed=seed, one_by_one=one_by_one):
+        for name, metric in metrics.items():
+            seen[name].append(metric(counts))
+    return {
+        name: Estimate(on_all(metrics[name], labels), *_interval(np.concatenate(parts))) for name, parts in seen.items()
+    }
+
+
+def redrawn(labels: Labels, *, rounds: int, seed: int, one_by_one: bool = False) -> Iterator[Counts]:
+    """Blocks of rounds; each row sums to N, and over the pictures of each diagnosis to their number.
+
+    With `one_by_one`, pictures are drawn one after another instead of their counts at once: the same distribution, and
+    the very draws of every manifest sealed so far, so that sealing again gives the same intervals.
+    """
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == position) for position in np.unique(labels)]
     step = max(1, BLOCK_CELLS // max(labels.size, 1))
     for start in range(0, rounds, step):
         counts = np.zeros((min(step, rounds - start), labels.size))
-        for group in groups:
-            counts[:, group] = generator.multinomial(group.size, np.full(group.size, 1 / group.size), len(counts))
+        if one_by_one:
+            for row in counts:
+                for group in groups:
+                    row[group] = np.bincount(generator.integers(0, group.size, group.size), minlength=group.size)
+        else:
+            for group in groups:
+                counts[:, group] = generator.multinomial(group.size, np.full(group.size, 1 / group.size), len(counts))
         yield counts
 
 
-def share(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Drawn:
-    """How many of the pictures `of` are `inside` (both bool (N,)): sensitivity, specificity, precision, accuracy."""
-    both, whole = (inside & of).astype(float), of.astype(float)
-
-    def figure(counts: Rounds) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore"):
-            return np.asarray((counts @ both) / (counts @ whole))
-
-    return figure
-
-
-def mean_of(shares: Sequence[Drawn]) -> Drawn:
-    """Mean of several figures; those that are NaN in a round are left out of its mean."""
-
-    def figure(counts: Rounds) -> NDArray[np.float64]:
-        values = np.stack([each(counts) for each in shares])
-        known = np.isfinite(values)
-        with np.errstate(invalid="ignore"):
-            return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
-
-    return figure
-
-
-def mean(values: NDArray[np.floating]) -> Drawn:
-    """Mean of a quantity (N,) that each picture has: the log loss."""
-    return lambda counts: np.asarray((counts @ values) / counts.sum(axis=1))
-
-
-def calibration_error(labels: Labels, table: Table, *, bins: int = ECE_BINS) -> Drawn:
-    """As `metrics.expected_calibration_error`."""
-    confidence = table.max(axis=1)
-    gap = (table.argmax(axis=1) == labels) - confidence
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    in_bin = np.zeros((labels.size, bins))
-    in_bin[np.arange(labels.size), which] = gap
-    return lambda counts: np.asarray(np.abs(counts @ in_bin).sum(axis=1) / counts.sum(axis=1))
-
-
-def area(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Drawn:
-    """Area under the ROC curve, ties half; with a `floor`, of the part where the sensitivity is at least so much.
-
-    The part is that of isic-challenge-scoring: from its false-positive rate to 1, down to sensitivity 0, not rescaled.
-    """
-    order = np.argsort(-scores, kind="stable")
-    ranked, truth = scores[order], positive[order].astype(float)
-    # Pictures of equal score enter the curve together.
-    last = np.r_[np.flatnonzero(np.diff(ranked)), ranked.size - 1]
-
-    def figure(counts: Rounds) -> NDArray[np.float64]:
-        drawn = counts[:, order]
-        right = np.cumsum(drawn * truth, axis=1)[:, last]
-        wrong = np.cumsum(drawn, axis=1)[:, last] - right
-        start = np.zeros((len(counts), 1))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            y = np.hstack([start, right / right[:, -1:]])
-            x = np.hstack([start, wrong / wrong[:, -1:]])
-        pieces = np.diff(x, axis=1) * (y[:, 1:] + y[:, :-1]) / 2.0
-        if floor <= 0.0:
-            return np.asarray(pieces.sum(axis=1))
-        # The curve crosses the floor between the last point below it and the first one not below.
-        after = np.argmax(y >= floor, axis=1)
-        rows = np.arange(len(counts))
-        before = after - 1
-        with np.errstate(invalid="ignore", divide="ignore"):
-            along = (floor - y[rows, before]) / (y[rows, after] - y[rows, before])
-        crossing = x[rows, before] + along * (x[rows, after] - x[rows, before])
-        first = (x[rows, after] - crossing) * (floor + y[rows, after]) / 2.0
-        rest = np.where(np.arange(pieces.shape[1]) >= after[:, None], pieces, 0.0).sum(axis=1)
-        whole = np.asarray(first + rest)
-        return np.where(np.isfinite(pieces.sum(axis=1)), whole, math.nan)
-
-    return figure
-
-
-def _interval(values: NDArray[np.float64]) -> Interval:
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if not finite.size:
-        return Interval(math.nan, math.nan)
+        return math.nan, math.nan
     low, high = np.percentile(finite, PERCENTILES)
-    return Interval(float(low), float(high))
+    return float(low), float(high)

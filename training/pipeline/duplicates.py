@@ -13,6 +13,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.pipeline.components import connected
+
 NEAR_DISTANCE: Final = 24
 """Differing bits (of 256) up to which two pictures are reported as nearly the same. See docs/data.md: on
 isic2019-subset every pair of different lesions at 24 bits or less is one photograph twice (recoloured or recompressed);
@@ -87,21 +89,13 @@ def near_blocks(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> Iter
 def clusters(blocks: Iterable[NearBlock], count: int) -> NDArray[np.intp]:
     """For each of `count` pictures the lowest position among those it is connected to by near pairs (its own if none).
 
-    Pairs that are connected already cost a look-up each and no more, so that thousands of copies of one picture, which
-    make millions of pairs, are joined in few steps.
+    Block by block, and of each only the pairs that are not connected yet: thousands of copies of one picture make
+    millions of pairs.
     """
     label = np.arange(count)
     for block in blocks:
-        a, b = label[block.first], label[block.second]
-        apart = a != b
-        while apart.any():
-            low, high = np.minimum(a, b)[apart], np.maximum(a, b)[apart]
-            # Each label goes to the lowest one it meets; chains are followed to their end.
-            target = np.arange(count)
-            np.minimum.at(target, high, low)
-            while (target[target] != target).any():
-                target = target[target]
-            label = target[label]
-            a, b = label[block.first], label[block.second]
-            apart = a != b
+        first, second = label[block.first], label[block.second]
+        apart = first != second
+        if apart.any():
+            label = connected(count, first[apart], second[apart])[label]
     return label

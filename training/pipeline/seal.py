@@ -25,7 +25,7 @@ from training.pipeline.answers import Answers, Keep
 from training.pipeline.assess import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
 from training.pipeline.calibration import choose_operating_points, fit_temperature
 from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
-from training.pipeline.measure import measure, picture_alone
+from training.pipeline.measure import picture_alone, sealed_metrics
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
 from training.recipes import Recipe
@@ -136,7 +136,7 @@ def seal_measured(
         temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
         probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
         points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])
-        figures = measure(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
+        figures = sealed_metrics(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
         if metadata_head is not None:
             figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
         block, familiarity = fit_assessment(

@@ -10,9 +10,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
+
+from training.pipeline.components import connected_by_value
 
 TRAIN: Final = "train"
 VALIDATION: Final = "validation"
@@ -105,34 +107,13 @@ def gather_look_alikes(split: Split, look_alike: "pd.Series[int]", groups: "pd.S
     first and the test split last, pictures leave a test split and never come into one, so that a classifier that was
     trained on `split` has seen none of the new test pictures either.
     """
-    together = _connected(list(groups.index), [groups, look_alike])
-    place = {name: number for number, name in enumerate(SPLITS)}
-    first: dict[str, str] = {}
-    for image, name in split.assignment.items():
-        found = first.setdefault(together[str(image)], name)
-        if place[name] < place[found]:
-            first[together[str(image)]] = name
-    moved = {str(image): name for image, name in split.assignment.items() if first[together[str(image)]] != name}
+    together = pd.Series(connected_by_value(pd.DataFrame({"lesion": groups, "looks": look_alike})), index=groups.index)
+    place = split.assignment.map({name: number for number, name in enumerate(SPLITS)})
+    first = place.groupby(together[split.assignment.index]).transform("min")
+    moved = split.assignment[first < place]
     assignment = split.assignment.copy()
-    for image in moved:
-        assignment[image] = first[together[image]]
-    return Gathered(Split(assignment, split.seed, split.shares, split_fingerprint(assignment)), moved)
-
-
-def _connected(images: list[str], columns: "list[pd.Series[Any]]") -> dict[str, str]:
-    """For each image a name that it shares with every image it is connected to by equal values in any column."""
-    parent: dict[object, object] = {}
-
-    def root(node: object) -> object:
-        while parent.setdefault(node, node) != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for number, column in enumerate(columns):
-        for image, value in column.items():
-            parent[root((number, value))] = root(("image", image))
-    return {image: str(root(("image", image))) for image in images}
+    assignment[moved.index] = [SPLITS[number] for number in first[moved.index]]
+    return Gathered(Split(assignment, split.seed, split.shares, split_fingerprint(assignment)), moved.to_dict())
 
 
 def extend_split(
@@ -195,25 +176,8 @@ def lesion_groups(table: pd.DataFrame) -> "pd.Series[str]":
 
     A group is named by its first image in name order.
     """
-    parent: dict[str, str] = {}
-
-    def root(node: str) -> str:
-        while parent.setdefault(node, node) != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
-        return node
-
-    for image, lesion, digest in zip(table["image"], table["lesion_id"], table["sha256"], strict=True):
-        node = root(f"image:{image}")
-        for kind, key in (("lesion", lesion), ("content", digest)):
-            if isinstance(key, str) and key:
-                parent[root(f"{kind}:{key}")] = node
-                node = root(node)
-    roots = [root(f"image:{image}") for image in table["image"]]
-    names: dict[str, str] = {}
-    for image, found in sorted(zip(table["image"], roots, strict=True)):
-        names.setdefault(found, image)
-    return pd.Series([names[found] for found in roots], index=table.index, dtype="object")
+    same = table[["lesion_id", "sha256"]]
+    return table["image"].groupby(connected_by_value(same[same != ""])).transform("min").astype(object)
 
 
 def _draw(seed: int, group: str) -> str:

@@ -9,6 +9,7 @@ from diagnoses.taxonomy import CODES, Diagnosis
 from training.pipeline import metrics
 from training.pipeline.calibration import advised, choose_decision, choose_edges, set_thresholds
 from training.pipeline.calibration.points import SOON_SENSITIVITY, URGENT_SPECIFICITY
+from training.pipeline.measure import share
 
 SHARES = np.array([0.12, 0.67, 0.05, 0.02, 0.1, 0.01, 0.01, 0.02])
 
@@ -107,7 +108,7 @@ def test_a_diagnosis_too_rare_to_promise_anything_is_always_in_the_set() -> None
 
 
 def test_wilson_intervals_are_those_of_the_textbook() -> None:
-    assert metrics.wilson(0, 10) == pytest.approx((0.0, 0.0, 0.2775), abs=1e-4)
-    assert metrics.wilson(10, 10) == pytest.approx((1.0, 0.7225, 1.0), abs=1e-4)
-    assert metrics.wilson(8, 20) == pytest.approx((0.4, 0.2188, 0.6134), abs=1e-4)
-    assert all(np.isnan(metrics.wilson(0, 0)))
+    assert share(0, 10) == pytest.approx({"value": 0.0, "low": 0.0, "high": 0.2775}, abs=1e-4)
+    assert share(10, 10) == pytest.approx({"value": 1.0, "low": 0.7225, "high": 1.0}, abs=1e-4)
+    assert share(8, 20) == pytest.approx({"value": 0.4, "low": 0.2188, "high": 0.6134}, abs=1e-4)
+    assert share(0, 0) == {"value": None, "low": None, "high": None}

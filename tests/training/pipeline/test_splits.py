@@ -39,6 +39,12 @@ def test_no_lesion_and_no_copy_is_on_two_sides() -> None:
         assert (side[named].groupby(examples.loc[named, column]).nunique() == 1).all()
 
 
+def test_a_group_is_connected_by_lesion_or_content_over_any_number_of_steps_and_named_by_its_first_image() -> None:
+    rows = [("f", "A", "1"), ("b", None, "1"), ("e", "", "2"), ("d", "A", "3"), ("c", "B", "3"), ("a", None, "4")]
+    examples = pd.DataFrame(rows, columns=["image", "lesion_id", "sha256"], index=range(10, 16))
+    assert lesion_groups(examples).to_dict() == {10: "b", 11: "b", 12: "e", 13: "b", 14: "b", 15: "a"}
+
+
 def test_every_picture_is_dealt_once_and_close_to_its_share() -> None:
     examples = table()
     split = split_examples(examples)
