@@ -21,6 +21,7 @@ from django.utils import timezone
 from PIL import Image
 
 from accounts.models import Role, User
+from diagnoses.datasets.pictures import PICTURE_LIMITS, PictureStore
 from diagnoses.intake import content_hash, hash_distance, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
@@ -29,7 +30,6 @@ from training.data.reading import read_sealed
 from training.data.refusals import ImportRefused
 from training.data.room import Source, _at_hand, import_dataset, run_import_job
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
-from training.pipeline.examples import PICTURE_LIMITS, PictureStore
 from training.pipeline.progress import Progress
 from training.pipeline.splits import split_fingerprint
 from training.services import jobs

@@ -22,6 +22,9 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from accounts.models import User
+from diagnoses.datasets.pictures import PictureStore
+from diagnoses.datasets.problems import ExamplesError
+from diagnoses.datasets.tables import Tables, read_tables
 from diagnoses.services.known_images import recognise_photos
 from training.data import sealing
 from training.data.archive import ArchiveWriter
@@ -29,10 +32,7 @@ from training.data.inspection import inspect_pictures
 from training.data.references import keep_reference_pictures
 from training.data.refusals import ImportRefused, faulty, writing
 from training.models import Dataset, DatasetImport, Job
-from training.pipeline.examples import PictureStore
-from training.pipeline.faults import ExamplesError
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.tables import Tables, read_tables
 from training.services import jobs
 from training.services.datasets import NewDataset, seal_dataset
 from training.services.imports import UPLOAD, open_upload, resolve_source

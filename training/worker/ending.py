@@ -10,13 +10,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.inference.bundle import BundleError
 from diagnoses.inference.export import ExportError
 from diagnoses.inference.network import WeightsError
 from diagnoses.inference.sealing import SealingError
 from diagnoses.services import ClassifierError
 from training.models import Job
-from training.pipeline.faults import ExamplesError
 from training.pipeline.fit import TrainingError
 from training.pipeline.progress import Cancelled
 from training.recipes import RecipeError
