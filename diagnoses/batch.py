@@ -1,38 +1,28 @@
 """Classifies an operator's own files in bulk: what `manage.py classify` does, without web, broker or queue."""
 
-import lzma
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from PIL import Image
 
+from diagnoses.datasets.pictures import PictureFiles, read_file
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.inference.runtime import LoadedClassifier, Outcome
 from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
 
-PICTURE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".mpo"})
 BATCH: Final = 16  # pictures a pass; more gains nothing on a CPU (docs/architecture.md) and only costs memory
-# RuntimeError and NotImplementedError come from encrypted members and compressions that zipfile does not know, the
-# three after them from members whose compressed bytes are damaged or cut off.
-UNREADABLE: Final = (
-    OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError, EOFError,
-)  # fmt: skip
 READERS: Final = 2  # threads that decode while the network computes; Pillow lets go of the interpreter lock
-
-
-class SourceError(Exception):
-    """A path given on the command line cannot be read at all; the message says why."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file to classify. `name` is where it was found; `read` gives its bytes or raises OSError."""
+    """One file to classify. `name` is where it was found; `read` gives its bytes or raises ExamplesError."""
 
     name: str
     read: Callable[[], bytes]
@@ -59,24 +49,25 @@ def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[S
     """Files to classify, in a stable order, and how many were passed over because they are not named like pictures.
 
     A file given by itself is always tried, whatever its name; folders are walked, zips are read without unpacking.
-    Raises SourceError for a path that is not there or a zip that cannot be opened.
+    Raises FileNotFoundError for a path that is not there, ExamplesError for a zip that cannot be opened.
     """
     sources: list[Source] = []
     passed_over = 0
     for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-            pictures = [p for p in files if p.suffix.lower() in PICTURE_SUFFIXES]
-            passed_over += len(files) - len(pictures)
-            sources += [Source(_printable(p), p.read_bytes) for p in pictures]
-        elif path.is_file() and path.suffix.lower() == ".zip":
-            members, others = _zip_members(path, limits)
-            sources += members
-            passed_over += others
+        if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
+            files = PictureFiles(path)
+            passed_over += files.passed_over
+            sources += [
+                Source(
+                    _printable(path / name) if path.is_dir() else f"{_printable(path)}::{name}",
+                    partial(files.read, name, max_bytes=limits.max_bytes),
+                )
+                for name in files.names
+            ]
         elif path.is_file():
-            sources.append(Source(_printable(path), path.read_bytes))
+            sources.append(Source(_printable(path), partial(read_file, path, max_bytes=limits.max_bytes)))
         else:
-            raise SourceError(f"There is no file or folder {path}.")
+            raise FileNotFoundError(f"There is no file or folder {path}.")
     return sources, passed_over
 
 
@@ -101,8 +92,8 @@ def classify_sources(
                     answers.append(None)
                 except PhotoRejected as error:
                     answers.append(Unreadable(source.name, error.code, error.message))
-                except UNREADABLE as error:
-                    answers.append(Unreadable(source.name, "unreadable", str(error) or type(error).__name__))
+                except ExamplesError as error:
+                    answers.append(Unreadable(source.name, "unreadable", error.faults[0].reason))
             outcomes = iter(loaded.classify(pictures) if pictures else [])
             for (source, _), answer in zip(batch, answers, strict=True):
                 yield answer if answer is not None else Classified(source.name, next(outcomes))
@@ -138,30 +129,3 @@ def _printable(path: Path) -> str:
 
 def _read(source: Source, limits: IntakeLimits) -> Image.Image:
     return read_image(source.read(), limits=limits)
-
-
-def _zip_members(path: Path, limits: IntakeLimits) -> tuple[list[Source], int]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise SourceError(f"{path} cannot be opened as a zip file: {error}") from error
-    sources: list[Source] = []
-    passed_over = 0
-    for member in sorted(archive.infolist(), key=lambda info: info.filename):
-        name = PurePosixPath(member.filename)
-        if member.is_dir() or name.name.startswith(".") or "__MACOSX" in name.parts:
-            continue
-        if name.suffix.lower() not in PICTURE_SUFFIXES:
-            passed_over += 1
-            continue
-        sources.append(Source(f"{_printable(path)}::{member.filename}", _member_reader(archive, member, limits)))
-    return sources, passed_over
-
-
-def _member_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limits: IntakeLimits) -> Callable[[], bytes]:
-    def read() -> bytes:
-        # One byte more than allowed is enough to be refused: a bomb never unpacks further.
-        with archive.open(member) as file:
-            return file.read(limits.max_bytes + 1)
-
-    return read

@@ -28,7 +28,8 @@ APPS: Final[dict[str, set[str]]] = {
 
 # Rooms without Django: whoever works there (a bare worker, a notebook, the cage) needs neither settings nor a database.
 WITHOUT_DJANGO: Final = (
-    "diagnoses.taxonomy", "diagnoses.intake", "diagnoses.inference", "diagnoses.agreement", "training.pipeline",
+    "diagnoses.taxonomy", "diagnoses.intake", "diagnoses.inference", "diagnoses.datasets", "diagnoses.dataset_images",
+    "diagnoses.agreement", "training.pipeline",
 )  # fmt: skip
 FRAMEWORKS: Final = {"django", "celery", "rest_framework", "allauth", "knox", "kombu"}
 
@@ -37,6 +38,7 @@ DIAGNOSES_FLOORS: Final = [
     ["diagnoses.taxonomy"],
     ["diagnoses.intake"],
     ["diagnoses.inference"],
+    ["diagnoses.datasets"],
     ["diagnoses.dataset_images", "diagnoses.batch", "diagnoses.faults", "diagnoses.storage", "diagnoses.agreement"],
     ["diagnoses.texts", "diagnoses.bodymap"],
     ["diagnoses.models"],
@@ -292,7 +294,7 @@ def test_the_web_process_is_light(record_property: Callable[[str, object], None]
     assert found["megabytes"] < MAX_WEB_MEGABYTES
 
 
-@pytest.mark.parametrize("room", ["diagnoses.taxonomy", "diagnoses.intake", "diagnoses.inference", "training.pipeline"])
+@pytest.mark.parametrize("room", WITHOUT_DJANGO)
 def test_rooms_without_django_open_without_it(room: str) -> None:
     """In a fresh interpreter without settings: importing the room and all it holds loads no framework."""
     code = f"""

@@ -141,7 +141,7 @@ def test_json_names_the_classifier(tiny_classifier: Classifier, folder: Path) ->
     ("arguments", "message"),
     [
         (["nowhere"], "There is no file or folder"),
-        (["{folder}/not-a.zip"], "cannot be opened as a zip file"),
+        (["{folder}/not-a.zip"], "not-a.zip: cannot be read as a folder or a zip file"),
         (["{folder}/empty"], "no pictures to classify"),
     ],
 )

@@ -72,15 +72,18 @@ def test_if_empty_leaves_what_is_there(db: None, dataset: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (["image,AK,BCC,BKL,DF,MEL,NV,SCC,VASC,UNK", row("ISIC_1", "NV")], "the columns are"),
+        (["image,AK,BCC,BKL,DF,MEL,NV,SCC,VASC,UNK", row("ISIC_1", "NV")], "line 1: has the columns image, AK"),
         ([HEADER], "has no rows"),
-        ([HEADER, row("ISIC_1", "NV"), "ISIC_2,1,1,0,0,0,0,0,0,0"], "row 3 (ISIC_2): exactly one cell must be 1"),
-        ([HEADER, "ISIC_1,0,0,0,0,0,0,0,0,0"], "row 2 (ISIC_1): exactly one"),
-        ([HEADER, "ISIC_1,nan,1,0,0,0,0,0,0,0"], "row 2 (ISIC_1): exactly one"),
-        ([HEADER, "ISIC_1,2,-1,0,0,0,0,0,0,0"], "row 2 (ISIC_1): exactly one"),
-        ([HEADER, "ISIC_1,1"], "row 2: 2 cells, not 10"),
-        ([HEADER, row("ISIC_1", "UNK")], "row 2 (ISIC_1): UNK"),
-        ([HEADER, row("ISIC_1", "NV"), row("ISIC_1", "NV")], "row 3: the image 'ISIC_1'"),
+        (
+            [HEADER, row("ISIC_1", "NV"), "ISIC_2,1,1,0,0,0,0,0,0,0"],
+            "line 3: ISIC_2 needs exactly one diagnosis set to 1; it has MEL and NV",
+        ),
+        ([HEADER, "ISIC_1,0,0,0,0,0,0,0,0,0"], "line 2: ISIC_1 needs exactly one diagnosis set to 1; it has none"),
+        ([HEADER, "ISIC_1,nan,1,0,0,0,0,0,0,0"], "line 2: ISIC_1: MEL is 'nan'; expected 0 or 1"),
+        ([HEADER, "ISIC_1,2,-1,0,0,0,0,0,0,0"], "line 2: ISIC_1: MEL is '2'; expected 0 or 1"),
+        ([HEADER, "ISIC_1,1"], "line 2: has 2 cells; the header has 10"),
+        ([HEADER, row("ISIC_1", "UNK")], "line 2: ISIC_1 is labelled UNK"),
+        ([HEADER, row("ISIC_1", "NV"), row("ISIC_1", "NV")], "line 3: ISIC_1 is there twice; the first time on line 2"),
         ([HEADER, row("ISIC_1", "NV"), row("ISIC_9", "NV")], "the image ISIC_9 of the ground truth is missing"),
     ],
 )
@@ -108,7 +111,7 @@ def test_what_is_not_there_is_said(db: None, tmp_path: Path) -> None:
         call_command("import_known_images", str(tmp_path))
     (tmp_path / "X_GroundTruth.csv").write_text("\n".join([HEADER, row("a", "NV")]))
     (tmp_path / "X_Input.zip").write_text("no zip")
-    with pytest.raises(CommandError, match=r"X_Input\.zip cannot be read"):
+    with pytest.raises(CommandError, match=r"X_Input\.zip: cannot be read as a folder or a zip file"):
         call_command("import_known_images", str(tmp_path))
 
 

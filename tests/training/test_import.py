@@ -22,6 +22,7 @@ from PIL import Image
 
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
+from diagnoses.datasets.pictures import PICTURE_LIMITS, PictureStore
 from diagnoses.intake import content_hash, hash_distance, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
@@ -30,7 +31,6 @@ from training.data.import_errors import DatasetImportError
 from training.data.importing import Source, import_dataset
 from training.data.reading import read_sealed
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
-from training.pipeline.examples import PICTURE_LIMITS, PictureStore
 from training.pipeline.progress import Progress
 from training.pipeline.splits import split_fingerprint
 from training.services import jobs

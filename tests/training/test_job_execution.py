@@ -14,7 +14,7 @@ from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from tests.training.made_runs import made_dataset
 from training.models import Dataset, DatasetImport, Evaluation, Job
-from training.pipeline.layouts import GROUND_TRUTH_COLUMNS
+from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS
 from training.pipeline.progress import Progress
 from training.recipes import SMOKE
 from training.services import jobs

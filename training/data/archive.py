@@ -12,9 +12,9 @@ from typing import IO, Any, Final
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
+from diagnoses.datasets.pictures import PICTURE_BYTES_MAX, PictureStore, read_member
 from training.data.import_errors import writing
 from training.models import Dataset, ImageArchive
-from training.pipeline.examples import PictureStore
 from training.pipeline.progress import Progress, Report
 
 # The first moment a zip can name: the same images make the same archive, whenever they are imported.
@@ -84,13 +84,12 @@ def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
 class DatasetPictures(PictureStore):
     """The pictures of a sealed data set, wherever their archives are, found by their names in it.
 
-    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage, and
-    BadZipFile where it is broken.
+    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage, and one of
+    BROKEN_ARCHIVE where it is broken.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.place = Path(dataset.name)
-        self._zip = None
         self._names: dict[str, str] = {}
         self._files: list[Any] = []
         self._zips: dict[int, zipfile.ZipFile] = {}
@@ -119,7 +118,7 @@ class DatasetPictures(PictureStore):
         return self._zips[self._where[image]].getinfo(self._names[image]).file_size
 
     def _read(self, image: str) -> bytes:
-        return self._zips[self._where[image]].read(self._names[image])
+        return read_member(self._zips[self._where[image]], self.name_of(image), max_bytes=PICTURE_BYTES_MAX)
 
     def _spelling(self, image: str) -> str:
         return image

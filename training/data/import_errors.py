@@ -7,7 +7,7 @@ from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from training.pipeline.faults import Fault
+from diagnoses.datasets.problems import FileProblem
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
@@ -21,14 +21,14 @@ class DatasetImportError(Exception):
     `faults` names file and row where there is one.
     """
 
-    def __init__(self, code: str, message: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, code: str, message: str, faults: Sequence[FileProblem] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.faults = tuple(faults)
 
 
-def faulty(faults: Sequence[Fault]) -> DatasetImportError:
+def faulty(faults: Sequence[FileProblem]) -> DatasetImportError:
     """The error of files with faults."""
     files = sorted({fault.file for fault in faults})
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more files" if len(files) > 3 else "")

@@ -26,10 +26,10 @@ from training.data.import_errors import DatasetImportError, faulty, writing
 from training.data.inspection import inspect_pictures
 from training.data.references import keep_reference_pictures
 from training.models import Dataset
-from training.pipeline.examples import PictureStore
-from training.pipeline.faults import ExamplesError
+from diagnoses.datasets.pictures import PictureStore
+from diagnoses.datasets.problems import ExamplesError
 from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.tables import Tables, read_tables
+from diagnoses.datasets.tables import Tables, read_tables
 from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 

@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.datasets.pictures import PICTURE_LIMITS, PictureStore
+from diagnoses.datasets.problems import ExamplesError, FileProblem
 from diagnoses.intake import PhotoRejected
 from diagnoses.intake.decode import decode_photo
 from diagnoses.intake.recognition_batch import content_hashes, miniature
 from training.data.archive import ArchiveWriter
-from training.pipeline.examples import PICTURE_LIMITS, PictureStore
-from training.pipeline.faults import ExamplesError, Fault
 from training.pipeline.progress import Progress, Report
 
 _REPORT_EVERY: Final = 20
@@ -33,7 +33,7 @@ class Inspected:
     width: list[int] = field(default_factory=list)
     height: list[int] = field(default_factory=list)
     member: list[str] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FileProblem] = field(default_factory=list)
 
 
 def inspect_pictures(
@@ -56,19 +56,19 @@ def inspect_pictures(
         if done % _REPORT_EVERY == 0:
             report(Progress("pictures", done, len(images)))
         if image not in pictures:
-            seen.faults.append(Fault(labels_file, line, f"{image} has no picture in {pictures.place.name}."))
+            seen.faults.append(FileProblem(labels_file, line, f"{image} has no picture in {pictures.place.name}."))
             continue
         try:
             content = pictures.content(image)
             decoded = decode_photo(content, limits=PICTURE_LIMITS)
         except ExamplesError as error:
             seen.faults += [
-                Fault(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.faults
+                FileProblem(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.faults
             ]
             continue
         except PhotoRejected as error:
             reason = f"is not a picture that can be used ({error.code}): {error.message} ({labels_file}, line {line})"
-            seen.faults.append(Fault(pictures.name_of(image), 0, reason))
+            seen.faults.append(FileProblem(pictures.name_of(image), 0, reason))
             continue
         seen.width.append(decoded.width)
         seen.height.append(decoded.height)

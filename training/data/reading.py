@@ -1,14 +1,14 @@
 """Own reading a sealed data set back from its rows and archives into what the pipeline takes."""
 
-import zipfile
 from dataclasses import dataclass
 
 import pandas as pd
 
+from diagnoses.datasets.pictures import BROKEN_ARCHIVE
+from diagnoses.datasets.problems import ExamplesError, FileProblem
 from training.data.archive import DatasetPictures
 from training.models import Dataset, Example
 from training.pipeline.examples import COLUMNS, Examples
-from training.pipeline.faults import ExamplesError, Fault
 from training.pipeline.splits import SPLITS, Split
 
 
@@ -31,14 +31,16 @@ def read_sealed(dataset: Dataset) -> SealedData:
     counts = assignment.value_counts()
     empty = [name for name in SPLITS if not counts.get(name)]
     if not dataset.has_images:
-        raise ExamplesError([Fault(dataset.name, 0, "has no pictures: only its tables were imported.")])
+        raise ExamplesError([FileProblem(dataset.name, 0, "has no pictures: only its tables were imported.")])
     if empty:
-        raise ExamplesError([Fault(dataset.name, 0, f"has no picture in its {empty[0]} split; import more pictures.")])
+        raise ExamplesError(
+            [FileProblem(dataset.name, 0, f"has no picture in its {empty[0]} split; import more pictures.")]
+        )
     try:
         pictures = DatasetPictures(dataset)
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN_ARCHIVE as error:
         reason = f"lacks a whole archive of its pictures on the storage ({error}). Restore it from a backup."
-        raise ExamplesError([Fault(dataset.name, 0, reason)]) from error
+        raise ExamplesError([FileProblem(dataset.name, 0, reason)]) from error
     shares = {name: float(counts[name]) / len(assignment) for name in SPLITS}
     return SealedData(
         examples=Examples(name=dataset.name, table=table[list(COLUMNS)], fingerprint=dataset.fingerprint),

@@ -1,15 +1,15 @@
 """Own handing the pictures of a sealed data set to the search for similar cases, small (`diagnoses.similar`)."""
 
 import logging
-import zipfile
 from collections.abc import Callable, Iterator
 
 from diagnoses.dataset_images import SmallPicture, small_picture
+from diagnoses.datasets.pictures import BROKEN_ARCHIVE
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.intake import PhotoRejected
 from diagnoses.similar.references import store_references, without_reference
 from training.data.archive import DatasetPictures
 from training.models import Dataset
-from training.pipeline.faults import ExamplesError
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def keep_reference_pictures(dataset: Dataset, *, progress: Callable[[int], objec
         return 0
     try:
         pictures = DatasetPictures(dataset)
-    except (OSError, zipfile.BadZipFile) as error:
+    except BROKEN_ARCHIVE as error:
         logger.error("The pictures of %s are not there to be shown as similar cases: %s", dataset, error)
         return 0
     with pictures:

@@ -11,6 +11,7 @@ import pandas as pd
 from django.db import IntegrityError
 
 from accounts.models import User
+from diagnoses.datasets.problems import FileProblem
 from diagnoses.taxonomy import CODES
 from training.data.archive import store_archive
 from training.data.exploration import explore_and_draw
@@ -18,7 +19,6 @@ from training.data.import_errors import DatasetImportError, faulty
 from training.models import Dataset, Example, ImageArchive
 from training.pipeline.duplicates import NEAR_DISTANCE, clusters, exact_copies, near_blocks
 from training.pipeline.examples import examples_fingerprint, fingerprint_of_test
-from training.pipeline.faults import Fault
 from training.pipeline.leakage import random_split_leakage, shared_lesions
 from training.pipeline.progress import Progress, Report
 from training.pipeline.splits import (
@@ -63,7 +63,7 @@ def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
     for images in label_conflicts(table, groups):
         others = ", ".join(images[:4]) + (" and others" if len(images) > 4 else "")
         reason = f"{others} show one lesion, or are copies of one file, and carry different diagnoses."
-        faults.append(Fault(labels_file, int(lines[images[0]]), reason))
+        faults.append(FileProblem(labels_file, int(lines[images[0]]), reason))
     if faults:
         raise faulty(faults)
 

@@ -14,11 +14,11 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.assessor import Look
 from diagnoses.inference.preprocessing import Preprocessing
 from diagnoses.inference.quality import QualityMeasures
 from diagnoses.inference.runtime import Backend, look_and_prepare, run_views
-from training.pipeline.examples import Pictures
 from training.pipeline.progress import Progress, Report, silent
 
 STAGE: Final = "evaluate"

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.bundle import GRAPH_NAME, WEIGHTS_NAME
 from diagnoses.inference.export import store_weights, write_graph
 from diagnoses.inference.preprocessing import Preprocessing, preprocess
 from diagnoses.inference.runtime import Backend, KerasBackend, OnnxBackend
 from training.pipeline.device import has_accelerator
-from training.pipeline.examples import Pictures
 from training.pipeline.progress import Progress, Report, silent
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
 from diagnoses.inference.export import store_weights, write_graph
 from diagnoses.inference.metadata import metadata_head_of
@@ -23,7 +24,7 @@ from training.pipeline import metrics
 from training.pipeline.about import metadata_of
 from training.pipeline.answers import Answers, Keep
 from training.pipeline.calibration import fit_temperature
-from training.pipeline.examples import Examples, Pictures
+from training.pipeline.examples import Examples
 from training.pipeline.fit.distillation import learned_validation
 from training.pipeline.progress import Report, silent
 from training.pipeline.seal import seal_measured

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.metadata import MetadataHead, described, metadata_head_of
 from diagnoses.inference.network import (
@@ -32,7 +33,7 @@ from training.pipeline.device import (
     training_devices,
     use_onednn,
 )
-from training.pipeline.examples import Examples, Pictures
+from training.pipeline.examples import Examples
 from training.pipeline.features import cached_features, embedder
 from training.pipeline.fit import AboutPictures, History, fine_tune, fit_head
 from training.pipeline.fit.distillation import require_teachers

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
 from diagnoses.inference.metadata import MetadataHead
 from diagnoses.inference.network import Architecture
@@ -24,7 +25,7 @@ from training.pipeline.about import metadata_of
 from training.pipeline.answers import Answers, Keep
 from training.pipeline.assess import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
 from training.pipeline.calibration import choose_operating_points, fit_temperature
-from training.pipeline.examples import Examples, Pictures, fingerprint_of_test
+from training.pipeline.examples import Examples, fingerprint_of_test
 from training.pipeline.measure import picture_alone, sealed_metrics
 from training.pipeline.progress import Progress, Report, silent
 from training.pipeline.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split

@@ -17,10 +17,11 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from diagnoses.datasets.csv_files import read_header
+from diagnoses.datasets.isic_cli import has_diagnosis, is_isic_cli
+from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
+from diagnoses.datasets.pictures import is_picture
 from training.models import Dataset, DatasetImport, Job
-from training.pipeline.csv_files import read_header
-from training.pipeline.isic_cli import has_diagnosis, is_isic_cli
-from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
 from training.services.jobs import announce, require_administrator
 
 UPLOAD: Final = "upload:"
@@ -29,7 +30,6 @@ NAME_LENGTH: Final = 100
 # What a person may have meant is found by looking this deep into the data folder, at no more than so many entries.
 LISTING_DEPTH: Final = 3
 LISTING_LIMIT: Final = 2000
-_PICTURES: Final = (".jpg", ".jpeg", ".png")
 
 
 class ImportRejected(Exception):
@@ -74,7 +74,7 @@ def available_sources() -> list[SourceFile]:
             if entry.name.startswith("."):
                 continue
             suffix = entry.suffix.lower()
-            if suffix in _PICTURES:
+            if is_picture(entry.name):
                 # A folder may hold 25,000 of them; one is enough to know.
                 pictures = True
                 continue

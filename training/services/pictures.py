@@ -2,13 +2,12 @@
 
 import zipfile
 from pathlib import PurePosixPath
-from typing import Final
 
 from django.core.files.storage import default_storage
 
+from diagnoses.datasets.pictures import BROKEN_ARCHIVE, PICTURE_BYTES_MAX, PICTURE_TYPES, read_member
+from diagnoses.datasets.problems import ExamplesError
 from training.models import Dataset
-
-TYPES: Final = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"}
 
 
 def picture_of(dataset: Dataset, image: str) -> tuple[bytes, str] | None:
@@ -16,11 +15,11 @@ def picture_of(dataset: Dataset, image: str) -> tuple[bytes, str] | None:
     example = dataset.examples.filter(image=image, archive__isnull=False).select_related("archive").first()
     if example is None or example.archive is None:
         return None
-    content_type = TYPES.get(PurePosixPath(example.member).suffix.lower())
+    content_type = PICTURE_TYPES.get(PurePosixPath(example.member).suffix.lower())
     if content_type is None:
         return None
     try:
         with default_storage.open(example.archive.name, "rb") as file, zipfile.ZipFile(file) as archive:
-            return archive.read(example.member), content_type
-    except (OSError, KeyError, zipfile.BadZipFile):
+            return read_member(archive, example.member, max_bytes=PICTURE_BYTES_MAX), content_type
+    except (ExamplesError, KeyError, *BROKEN_ARCHIVE):
         return None

@@ -21,7 +21,7 @@ from diagnoses.inference.sealing import SealingError
 from diagnoses.services import ClassifierError
 from training.data.import_errors import DatasetImportError
 from training.models import Job
-from training.pipeline.faults import ExamplesError, Fault
+from diagnoses.datasets.problems import ExamplesError, FileProblem
 from training.pipeline.fit import TrainingError
 from training.pipeline.progress import Cancelled, Report, silent
 from training.recipes import RecipeError
@@ -59,7 +59,7 @@ class Wording:
 
 
 class _Failure(Exception):
-    def __init__(self, code: str, message: str, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, code: str, message: str, faults: Sequence[FileProblem] = ()) -> None:
         self.code = code
         self.faults = faults
         super().__init__(message)

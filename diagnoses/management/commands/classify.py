@@ -15,7 +15,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from tqdm import tqdm
 
-from diagnoses.batch import Classified, SourceError, Unreadable, classify_sources, find_sources, image_names
+from diagnoses.batch import Classified, Unreadable, classify_sources, find_sources, image_names
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.inference.assessment import Gate
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.inference.runtime import load_classifier
@@ -55,7 +56,7 @@ class Command(BaseCommand):
         limits = IntakeLimits()
         try:
             sources, passed_over = find_sources(paths, limits=limits)
-        except SourceError as error:
+        except (FileNotFoundError, ExamplesError) as error:
             raise CommandError(str(error)) from error
         if not sources:
             raise CommandError("There are no pictures to classify.")

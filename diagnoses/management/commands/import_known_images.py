@@ -11,13 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from diagnoses.dataset_images import (
-    DatasetError,
-    fingerprint_images,
-    read_ground_truth,
-    read_lesions,
-    small_pictures,
-)
+from diagnoses.dataset_images import fingerprint_images, small_pictures
+from diagnoses.datasets.problems import ExamplesError
+from diagnoses.datasets.tables import read_labels, read_lesions
 from diagnoses.models import KnownImage
 from diagnoses.services import recognise_photos, register_known_images
 from diagnoses.similar.references import store_references, without_reference
@@ -55,12 +51,12 @@ class Command(BaseCommand):
         if metadata is None and folder is not None:
             metadata = next(iter(sorted(folder.glob("*Metadata.csv"))), None)
         try:
-            labels = read_ground_truth(ground_truth)
+            labels = read_labels(ground_truth)
             lesions = read_lesions(metadata) if metadata is not None else {}
             # Silent where nobody looks at a terminal.
             with tqdm(total=len(labels), unit="image", disable=None) as bar:
                 prints = fingerprint_images(images, list(labels), progress=bar.update)
-        except DatasetError as error:
+        except ExamplesError as error:
             raise CommandError(f"Nothing was imported.\n{error}") from error
         count = register_known_images(
             KnownImage(
@@ -79,7 +75,7 @@ class Command(BaseCommand):
         try:
             with tqdm(total=len(missing), unit="picture", disable=None) as bar:
                 kept = store_references(small_pictures(images, missing, progress=bar.update)) if missing else 0
-        except DatasetError as error:
+        except ExamplesError as error:
             raise CommandError(f"The images are known, but not all pictures could be kept.\n{error}") from error
         self.stdout.write(f"{kept} pictures were kept small, to be shown as similar cases.")
 

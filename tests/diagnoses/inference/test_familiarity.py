@@ -136,7 +136,8 @@ def test_lesions_that_were_never_trained_on_are_assessed(classifier: LoadedClass
     folder = DATA / "isic2019-subset"
     if not folder.is_dir():
         pytest.skip("needs the pictures of ../shared/data/isic2019-subset")
-    from training.pipeline.examples import PictureStore, read_examples
+    from diagnoses.datasets.pictures import PictureStore
+    from training.pipeline.examples import read_examples
     from training.pipeline.splits import split_examples
 
     prefix = "ISIC_2019_Training_"

@@ -21,7 +21,8 @@ import keras
 import numpy as np
 from diagnoses.inference.bundle import read_bundle
 from diagnoses.inference.runtime import load_classifier, softmax
-from training.pipeline.examples import PictureStore, read_examples
+from diagnoses.datasets.pictures import PictureStore
+from training.pipeline.examples import read_examples
 from training.pipeline.run import train_classifier
 from training.pipeline.splits import split_examples
 from training.recipes import SMOKE, changed

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diagnoses.datasets.pictures import PictureStore
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.inference.metadata import Metadata, metadata_head_of
 from diagnoses.inference.network import build_network
@@ -16,7 +17,7 @@ from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
 from tests.training.pipeline.trained import trained_in
 from training.pipeline.about import metadata_of
-from training.pipeline.examples import PictureStore, read_examples
+from training.pipeline.examples import read_examples
 from training.pipeline.fit import fine_tune
 from training.recipes import SMOKE, changed
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from diagnoses.datasets.pictures import PictureStore
 from diagnoses.inference.bundle import read_bundle
 from diagnoses.inference.network import build_network, network_tensors
 from diagnoses.inference.preprocessing import to_reference
@@ -15,7 +16,7 @@ from tests.made import made_picture, write_dataset
 from tests.training.pipeline.trained import trained_in
 from training.pipeline.checkpoints import load_checkpoint
 from training.pipeline.device import computing_in
-from training.pipeline.examples import PictureStore, read_examples
+from training.pipeline.examples import read_examples
 from training.pipeline.fit import fine_tune
 from training.pipeline.progress import Progress
 from training.recipes import SMOKE, Recipe, changed

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from diagnoses.datasets.pictures import PictureStore
 from diagnoses.inference.assessment import Decision
 from diagnoses.inference.bundle import FAMILIARITY_NAME, Bundle, read_bundle
 from diagnoses.inference.runtime import load_classifier
@@ -17,7 +18,7 @@ from tests.made import made_picture, write_dataset
 from tests.training.pipeline.trained import trained_in
 from training.pipeline import metrics
 from training.pipeline.card import model_card
-from training.pipeline.examples import Examples, PictureStore, read_examples
+from training.pipeline.examples import Examples, read_examples
 from training.pipeline.fit import fine_tune
 from training.pipeline.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
 from training.pipeline.splits import split_examples

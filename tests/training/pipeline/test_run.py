@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diagnoses.datasets.pictures import PictureStore
 from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.inference.network import WeightsError
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture, write_dataset
 from tests.training.pipeline.trained import trained_in
-from training.pipeline.examples import Examples, PictureStore, read_examples
+from training.pipeline.examples import Examples, read_examples
 from training.pipeline.progress import Progress
 from training.pipeline.splits import Split, split_examples
 from training.recipes import FINE_TUNE, LINEAR_PROBE, SMOKE, RecipeError, changed

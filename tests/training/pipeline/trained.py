@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from diagnoses.datasets.pictures import Pictures
 from diagnoses.inference.bundle import Bundle
-from training.pipeline.examples import Examples, Pictures
+from training.pipeline.examples import Examples
 from training.pipeline.run import train_classifier
 from training.pipeline.splits import split_examples
 from training.recipes import Recipe

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.inference.bundle import BundleError
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from training.evaluation.figures import figure_of
 from training.models import Dataset, Evaluation
-from training.pipeline.faults import ExamplesError
 from training.services.evaluations import EvaluationRejected, evaluation_on, request_evaluation
 from training.services.exposure import dealt_fingerprint
 from training.services.jobs import queue_position

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from diagnoses.datasets.pictures import PictureStore
+from diagnoses.datasets.problems import ExamplesError
 from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
 from training.management.sealed import sealed_words
-from training.pipeline.examples import Examples, ExamplesError, PictureStore, read_examples
+from training.pipeline.examples import Examples, read_examples
 from training.pipeline.splits import SplitError
 from training.progress_bar import ProgressBar
 

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from diagnoses.datasets.pictures import PictureStore
+from diagnoses.datasets.problems import ExamplesError
 from training.management.sealed import sealed_words
 from training.pipeline.device import ENGINES, KERAS_ENGINE
-from training.pipeline.examples import ExamplesError, PictureStore, read_examples
+from training.pipeline.examples import read_examples
 from training.pipeline.splits import DEFAULT_SEED, split_examples
 from training.progress_bar import ProgressBar
 from training.recipes import RECIPES, RecipeError, changed

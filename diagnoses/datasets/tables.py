@@ -1,7 +1,7 @@
-"""Own the checked table behind a data set: one row per picture, from either of the two layouts people have.
+"""Reads the checked table behind a data set: one row per picture, from either of the two layouts people have.
 
 - the official ISIC 2019 challenge files: one-hot ground truth and metadata, https://challenge.isic-archive.com/data/#2019
-- the download of the official `isic-cli` (`training.pipeline.isic_cli`).
+- the download of the official `isic-cli` (`diagnoses.datasets.isic_cli`).
 
 Every fault is collected by file and line, so that one look mends them all. The layout is told from the header.
 
@@ -18,18 +18,17 @@ from typing import Any, Final
 
 import pandas as pd
 
+from diagnoses.datasets import isic_cli
+from diagnoses.datasets.csv_files import CsvFile, read_csv, require_columns, shown
+from diagnoses.datasets.layouts import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id
+from diagnoses.datasets.problems import ExamplesError, FileProblem
 from diagnoses.taxonomy import CODES, SEXES, SITES, UNKNOWN_CODE
-from training.pipeline import isic_cli
-from training.pipeline.csv_files import CsvFile, read_csv, require_columns, shown
-from training.pipeline.faults import Fault
-from training.pipeline.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
 
 ROW_COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "line")
 
 ISIC2019: Final = "isic2019"
 ISIC_CLI: Final = "isic-cli"
 
-DOWNSAMPLED: Final = "_downsampled"
 AGE_LIMITS: Final = (0, 120)
 # Names become file names in our archive and keys in the database: plain characters, and short enough for both.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
@@ -46,15 +45,10 @@ class Tables:
     """
 
     rows: pd.DataFrame
-    faults: list[Fault]
+    faults: list[FileProblem]
     layout: str
     labels_file: str
     notes: dict[str, Any] = field(default_factory=dict)
-
-
-def isic_id(image: str) -> str:
-    """The ISIC image a name means: the name without `_downsampled`."""
-    return image.removesuffix(DOWNSAMPLED)
 
 
 def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_unmapped: bool = False) -> Tables:
@@ -244,3 +238,24 @@ def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     for column in ("anatom_site_general", "lesion_id", "sex"):
         table[column] = table[column].astype(object).where(table[column].notna(), None)
     return table.sort_values("image", kind="stable").reset_index(drop=True)
+
+
+def read_labels(ground_truth: Path) -> dict[str, str]:
+    """Image name to diagnosis code. Raises ExamplesError with every problem of the table."""
+    tables = read_tables(ground_truth=ground_truth)
+    if tables.faults:
+        raise ExamplesError(tables.faults)
+    return dict(zip(tables.rows["image"], tables.rows["diagnosis"], strict=True))
+
+
+def read_lesions(metadata: Path) -> dict[str, str]:
+    """Image name to lesion id, of any table with the columns image and lesion_id. Raises ExamplesError.
+
+    Less strict than `read_tables`: other columns and images without a row are no mistake here.
+    """
+    found = read_csv(metadata)
+    if not found.faults and not {"image", "lesion_id"} <= set(found.columns):
+        found.fault(0, "the columns image and lesion_id are missing.")
+    if found.faults:
+        raise ExamplesError(found.faults)
+    return {row["image"]: row["lesion_id"] for row in found.rows if row["image"] and row["lesion_id"]}

@@ -1,14 +1,14 @@
-"""Own what a wrong file looks like: a fault with its place, and the error that carries all of them."""
+"""What is wrong with a file of a data set: one problem with its place, and the error that carries all of them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-FAULTS_SHOWN: Final = 5
+PROBLEMS_SHOWN: Final = 20  # enough to see what kind of mistake it is
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FileProblem:
     """What is wrong where: file name, line in it (1 is the header; 0 for the file as a whole), sentence."""
 
     file: str
@@ -25,10 +25,10 @@ class Fault:
 
 
 class ExamplesError(Exception):
-    """The files do not make a data set. `faults` holds every reason found, in file order."""
+    """Tables or pictures cannot be used as they are. `faults` holds every problem found, in file order."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[FileProblem]) -> None:
         self.faults = tuple(faults)
-        shown = "\n".join(str(fault) for fault in self.faults[:FAULTS_SHOWN])
-        more = len(self.faults) - FAULTS_SHOWN
+        shown = "\n".join(str(problem) for problem in self.faults[:PROBLEMS_SHOWN])
+        more = len(self.faults) - PROBLEMS_SHOWN
         super().__init__(shown + (f"\nand {more} more." if more > 0 else ""))

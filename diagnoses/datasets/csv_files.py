@@ -1,4 +1,4 @@
-"""Own reading a CSV file that a person made: every cell as text, every row with the line it stands on.
+"""Reads a CSV file that a person made: every cell as text, every row with the line it stands on.
 
 The standard `csv` module and not pandas, because pandas skips blank lines and fills short rows without a word, and
 then a fault would be reported on the wrong line or not at all.
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from training.pipeline.faults import Fault
+from diagnoses.datasets.problems import FileProblem
 
 CELL_SHOWN: Final = 60
 """A cell that a person has to recognise in a message is cut here."""
@@ -27,11 +27,11 @@ class CsvFile:
     columns: tuple[str, ...] = ()
     rows: list[dict[str, str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    faults: list[FileProblem] = field(default_factory=list)
 
     def fault(self, line: int, reason: str) -> None:
         """Note one more fault of this file."""
-        self.faults.append(Fault(self.name, line, reason))
+        self.faults.append(FileProblem(self.name, line, reason))
 
 
 def read_csv(path: Path) -> CsvFile:

@@ -1,4 +1,4 @@
-"""Own the layout that the official `isic-cli` downloads: `metadata.csv` beside images named by their ISIC id.
+"""The layout that the official `isic-cli` downloads: `metadata.csv` beside images named by their ISIC id.
 
 `isic image download` writes one table with the columns isic_id, attribution, copyright_license and then, sorted,
 whatever metadata the images have: diagnosis_1 to diagnosis_5 (a path through the ISIC taxonomy from coarse to fine),

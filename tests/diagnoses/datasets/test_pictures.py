@@ -1,0 +1,186 @@
+"""Pictures in a folder or a zip: data set import, known images and batch classify accept and refuse the same files."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+import pytest
+from django.core.management import call_command
+
+from diagnoses.batch import Unreadable, classify_sources, find_sources
+from diagnoses.dataset_images import fingerprint_images
+from diagnoses.datasets.pictures import PICTURE_TYPES, PictureFiles
+from diagnoses.datasets.problems import ExamplesError
+from diagnoses.inference.runtime import LoadedClassifier
+from diagnoses.intake import IntakeLimits, read_image
+from diagnoses.models import KnownImage
+from diagnoses.taxonomy import CODES
+from tests.made import made_photo, write_dataset
+from training.data.refusals import ImportRefused
+from training.data.room import Source, import_dataset
+from training.services.pictures import picture_of
+
+MEMBER = "ISIC_1.jpg"
+FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["zip", "folder"])
+def test_jpeg_png_and_webp_are_accepted_alike(
+    db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    """Data set import, known images and batch classify find every picture, whichever of the three it is."""
+    monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
+    settings.TRAINING_WORK_DIR = tmp_path / "work"
+    folder = write_dataset(tmp_path / "isic", per_diagnosis=8)
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    with zipfile.ZipFile(folder / "ISIC_2019_Training_Input.zip") as archive:
+        for number, name in enumerate(sorted(archive.namelist())):
+            suffix = list(FORMATS)[number % 3]
+            read_image(archive.read(name)).save((pictures / name).with_suffix(suffix), FORMATS[suffix])
+    images = pictures
+    if packed:
+        images = folder / "mixed.zip"
+        with zipfile.ZipFile(images, "w") as archive:
+            for path in sorted(pictures.iterdir()):
+                archive.write(path, path.name)
+    truth = folder / "ISIC_2019_Training_GroundTruth.csv"
+
+    dataset = import_dataset(
+        name="mixed", source=Source(truth, folder / "ISIC_2019_Training_Metadata.csv", images=images)
+    )
+    members = dataset.examples.order_by("image").values_list("image", "member")
+    assert len(members) == 8 * len(CODES)
+    assert {PurePosixPath(member).suffix for _image, member in members} == set(FORMATS)
+    for image, member in members[:3]:
+        found = picture_of(dataset, image)
+        assert found is not None and found[1] == PICTURE_TYPES[PurePosixPath(member).suffix]
+
+    call_command("import_known_images", images=images, ground_truth=truth, dataset="known")
+    known = KnownImage.objects.filter(dataset="known").values_list("image", "original_sha256", "content_hash")
+    imported = dataset.examples.values_list("image", "sha256", "content_hash")
+    assert set(known) == set(imported)
+
+    sources, passed_over = find_sources([images], limits=IntakeLimits())
+    assert (len(sources), passed_over) == (len(members), 0)
+
+
+def test_a_member_is_unpacked_no_further_than_it_may_be_large(tmp_path: Path) -> None:
+    place = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MEMBER, bytes(1_000_000))
+    with PictureFiles(place) as files:
+        assert len(files.read(MEMBER, max_bytes=1000)) == 1001
+
+
+# --- Broken archives -------------------------------------------------------------------------------------------
+
+
+def packed_with(method: int) -> bytearray:
+    """A zip of one photo."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", method) as archive:
+        archive.writestr(MEMBER, made_photo())
+    return bytearray(file.getvalue())
+
+
+def spoiled(method: int) -> bytearray:
+    """The packed bytes of the photo are overwritten; both directories are whole."""
+    content = packed_with(method)
+    begin = 30 + len(MEMBER)
+    content[begin : begin + 400] = b"\xff" * 400
+    return content
+
+
+def in_both_headers(offset: int, value: int) -> bytearray:
+    """A field of the local header and of the central directory (two bytes further on) with another value."""
+    content = packed_with(zipfile.ZIP_STORED)
+    struct.pack_into("<H", content, offset, value)
+    struct.pack_into("<H", content, content.index(b"PK\x01\x02") + offset + 2, value)
+    return content
+
+
+def name_in_no_encoding() -> bytearray:
+    """The name is said to be UTF-8, and is not."""
+    content = in_both_headers(6, 0x800)
+    return content.replace(MEMBER.encode(), b"\xff" * len(MEMBER))
+
+
+def without_local_header() -> bytearray:
+    content = packed_with(zipfile.ZIP_STORED)
+    content[:4] = b"none"
+    return content
+
+
+def cut_in_the_middle() -> bytearray:
+    """The end of the photo is missing, the directory behind it is not."""
+    content = packed_with(zipfile.ZIP_DEFLATED)
+    directory = content.index(b"PK\x01\x02")
+    del content[directory - 500 : directory]
+    end = content.index(b"PK\x05\x06")
+    struct.pack_into("<I", content, end + 16, directory - 500)
+    return content
+
+
+BROKEN: dict[str, Callable[[], bytes | bytearray]] = {
+    "empty file": lambda: b"",
+    "no zip": lambda: b"no zip",
+    "cut off": lambda: packed_with(zipfile.ZIP_STORED)[:5000],
+    "for a newer reader": lambda: in_both_headers(4, 99),
+    "name in no encoding": name_in_no_encoding,
+    "spoiled, stored": lambda: spoiled(zipfile.ZIP_STORED),
+    "spoiled, deflate": lambda: spoiled(zipfile.ZIP_DEFLATED),
+    "spoiled, bzip2": lambda: spoiled(zipfile.ZIP_BZIP2),
+    "spoiled, lzma": lambda: spoiled(zipfile.ZIP_LZMA),
+    "encrypted": lambda: in_both_headers(6, 1),
+    "unknown compression": lambda: in_both_headers(8, 19),
+    "no local header": without_local_header,
+    "cut in the middle": cut_in_the_middle,
+}
+
+
+def imported(place: Path) -> tuple[str, str]:
+    """File and reason, as data set import gives them."""
+    truth = place.with_name("truth.csv")
+    truth.write_text(f"image,{','.join(CODES)},UNK\nISIC_1,1,0,0,0,0,0,0,0,0\n")
+    with pytest.raises(ImportRefused) as caught:
+        import_dataset(name="broken", source=Source(truth, images=place))
+    (problem,) = caught.value.faults
+    return problem.file, problem.reason.removesuffix(" (truth.csv, line 2)")
+
+
+def known(place: Path) -> tuple[str, str]:
+    """As known images gives them."""
+    with pytest.raises(ExamplesError) as caught:
+        fingerprint_images(place, ["ISIC_1"])
+    (problem,) = caught.value.faults
+    return problem.file, problem.reason
+
+
+def classified(place: Path) -> tuple[str, str]:
+    """As batch classify gives them."""
+    try:
+        sources, _passed_over = find_sources([place], limits=IntakeLimits())
+    except ExamplesError as error:
+        (problem,) = error.faults
+        return problem.file, problem.reason
+    # No picture of the zip can be read, so none comes to the classifier.
+    (answer,) = classify_sources(sources, loaded=cast(LoadedClassifier, None), limits=IntakeLimits())
+    assert isinstance(answer, Unreadable) and answer.code == "unreadable"
+    return answer.name.removeprefix(f"{place}::"), answer.detail
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_archive_is_the_same_error_everywhere(db: None, tmp_path: Path, settings: Any, kind: str) -> None:
+    settings.TRAINING_WORK_DIR = tmp_path / "work"
+    place = tmp_path / "broken.zip"
+    place.write_bytes(BROKEN[kind]())
+    file, reason = imported(place)
+    assert (known(place), classified(place)) == ((file, reason), (file, reason))
+    opened = kind in ("empty file", "no zip", "cut off", "for a newer reader", "name in no encoding")
+    assert file == ("broken.zip" if opened else MEMBER)
+    assert reason.startswith("cannot be read as a folder or a zip file: " if opened else "cannot be read: ")
+    assert not reason.endswith(": .")
