@@ -1,23 +1,20 @@
 """The catalogs: `make messages` brings locale/*/LC_MESSAGES/django.po and .mo up to date with the sources.
 
-`translations.py update`   what makes messages does: foreign texts, extraction, both catalogs, compilation
+`translations.py update`   what make messages does: foreign texts, Django's makemessages, compilation
 `translations.py compile`  only .po to .mo, after translating; needs no gettext
 `translations.py missing`  what is not translated yet, by language
-`translations.py extract FILE`  every text of the sources as a template (.pot)
 
-The catalogs are merged and compiled with polib, so that only the extraction needs GNU gettext. Nothing is guessed
-(no fuzzy entries), nothing is kept that no source has, lines are not wrapped and places are files without numbers: a
-change of a template changes the entries it changes.
+Only makemessages needs GNU gettext; the catalogs are read and compiled with polib. Nothing is guessed (no fuzzy
+entries), nothing is kept that no source has, lines are not wrapped and places are files without numbers: a change of a
+template changes the entries it changes.
 """
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,20 +24,14 @@ import polib
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LANGUAGES: Final = ("kk", "ru")
-SOURCES: Final = ("accounts", "config", "diagnoses", "training", "templates")
-ENDINGS: Final = frozenset({".py", ".html", ".txt"})
+# Folders without texts that people meet on a page; Django leaves out those that begin with a dot.
+NOT_SEARCHED: Final = ("benchmarks", "bundles", "docs", "static", "staticfiles", "tests", "tools", "var")
 FOREIGN_TEXTS: Final = ROOT / "accounts/foreign_texts.py"
 GETTEXT_PROGRAMS: Final = ("xgettext", "msguniq", "msgmerge", "msgattrib")
 
 # A text of the catalog: its context ("" for none) and its msgid.
 Key = tuple[str, str]
 
-HEADER: Final = {
-    "Project-Id-Version": "Teri",
-    "MIME-Version": "1.0",
-    "Content-Type": "text/plain; charset=UTF-8",
-    "Content-Transfer-Encoding": "8bit",
-}
 # CLDR's plural rules for whole numbers. Django's own Russian catalog has a fourth form, for fractions, which a whole
 # number never takes; gettext looks a form up by the rule of the catalog it finds the text in.
 PLURALS: Final = {
@@ -181,17 +172,14 @@ def write_foreign_texts() -> int:
     return len(texts)
 
 
-def can_extract() -> bool:
+def can_collect() -> bool:
     """Whether GNU gettext is installed."""
     return all(shutil.which(program) for program in GETTEXT_PROGRAMS)
 
 
-def extract() -> polib.POFile:
-    """Every text of the sources. Raises SystemExit without GNU gettext.
-
-    Django's own extraction, in a copy of the sources: it writes a file beside every template while it works.
-    """
-    if not can_extract():
+def collect() -> None:
+    """Bring the texts of the sources into the catalogs. Raises SystemExit without GNU gettext."""
+    if not can_collect():
         raise SystemExit(
             "Collecting the texts needs GNU gettext (Debian, Ubuntu: apt install gettext; macOS: brew install "
             "gettext). To turn translated .po files into .mo only: .venv/bin/python tools/translations.py compile"
@@ -200,45 +188,20 @@ def extract() -> polib.POFile:
     from django.core.management import call_command
     from django.core.management.commands import makemessages
 
-    if not settings.configured:
-        settings.configure(USE_I18N=True, LOCALE_PATHS=[], MEDIA_ROOT="", STATIC_ROOT="")
-    with tempfile.TemporaryDirectory(prefix="teri-messages-") as copy, _working_in(Path(copy)):
-        for source in _sources():
-            there = Path(copy) / source.relative_to(ROOT)
-            there.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, there)
-        (Path(copy) / "locale").mkdir()
-        call_command(
-            makemessages.Command(), locale=["en"], keep_pot=True, no_wrap=True, add_location="file", verbosity=0
-        )
-        return polib.pofile("locale/django.pot", wrapwidth=0)
+    class Command(makemessages.Command):
+        msgmerge_options = [*makemessages.Command.msgmerge_options, "--no-fuzzy-matching"]
 
-
-def merge(template: polib.POFile, language: str) -> polib.POFile:
-    """The catalog of a language with the texts of `template`, in its order: kept where the text is the same."""
-    old = {key(entry): entry for entry in catalog(language)} if catalog_path(language).exists() else {}
-    merged = polib.POFile(wrapwidth=0)
-    merged.metadata = {**HEADER, "Language": language, "Plural-Forms": PLURALS[language]}
-    for entry in template:
-        known = old.get(key(entry))
-        fresh = polib.POEntry(
-            msgid=entry.msgid,
-            msgid_plural=entry.msgid_plural,
-            msgctxt=entry.msgctxt,
-            occurrences=entry.occurrences,
-            comment=entry.comment,
-            flags=[flag for flag in entry.flags if flag != "fuzzy"],
-        )
-        if entry.msgid_plural:
-            kept = known.msgstr_plural if known is not None and known.msgid_plural == entry.msgid_plural else {}
-            fresh.msgstr_plural = {form: kept.get(form, "") for form in range(FORMS[language])}
-        elif known is not None and not known.msgid_plural:
-            fresh.msgstr = known.msgstr
-        if known is not None:
-            fresh.tcomment = known.tcomment
-            fresh.flags += ["fuzzy"] if known.fuzzy else []
-        merged.append(fresh)
-    return merged
+    settings.configure(USE_I18N=True, LOCALE_PATHS=[], MEDIA_ROOT="", STATIC_ROOT="")
+    os.chdir(ROOT)
+    call_command(
+        Command(),
+        locale=LANGUAGES,
+        ignore_patterns=list(NOT_SEARCHED),
+        no_wrap=True,
+        no_obsolete=True,
+        add_location="file",
+        verbosity=0,
+    )
 
 
 def compiled(language: str) -> bytes:
@@ -256,11 +219,7 @@ def compile_catalogs() -> None:
 def update() -> None:
     """Bring everything up to date with the sources."""
     write_foreign_texts()
-    template = extract()
-    for language in LANGUAGES:
-        merged = merge(template, language)
-        catalog_path(language).parent.mkdir(parents=True, exist_ok=True)
-        merged.save(str(catalog_path(language)))
+    collect()
     compile_catalogs()
 
 
@@ -288,9 +247,6 @@ def main(arguments: list[str]) -> None:
             report()
         case ["missing"]:
             report()
-        case ["extract", path]:
-            template = extract()
-            template.save(path)
         case _:
             raise SystemExit(__doc__)
 
@@ -323,23 +279,6 @@ def _hidden(entry: polib.POEntry | polib.MOEntry, package: str) -> bool:
 
 def _is_foreign(entry: polib.POEntry) -> bool:
     return any(place == "accounts/foreign_texts.py" for place, _line in entry.occurrences)
-
-
-def _sources() -> Iterator[Path]:
-    for folder in SOURCES:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.suffix in ENDINGS and path.is_file():
-                yield path
-
-
-@contextlib.contextmanager
-def _working_in(folder: Path) -> Iterator[None]:
-    before = Path.cwd()
-    os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
 
 
 def _quoted(text: str) -> str:

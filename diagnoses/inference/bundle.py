@@ -14,10 +14,11 @@ file; the architecture comes from `network`, and a bundle that names another one
 TensorFlow nor Keras nor ONNX.
 """
 
+import contextlib
 import hashlib
 import json
-import struct
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from diagnoses.inference.assessor import AssessmentSettings, Assessor
 from diagnoses.inference.familiarity import Familiarity
@@ -54,7 +56,6 @@ MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
 """A manifest is some kilobytes; a larger file is not one, and is not parsed."""
 
 SAFETENSORS_DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
-SAFETENSORS_HEADER_MAX_BYTES: Final = 16 * 1024 * 1024
 
 
 class BundleError(Exception):
@@ -287,40 +288,34 @@ class StoredTensor:
 
 
 def locate_tensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a safetensors file by name, from its header alone.
+    """The tensors of a safetensors file by name, in the order in which they lie there.
 
-    Raises BundleError (unreadable) for a malformed header or a tensor that lies outside the file.
-    Format: https://github.com/huggingface/safetensors (8 bytes length, JSON header, data).
+    The library tells names, types and shapes, but no places, which ONNX asks for. They follow from the format: data
+    without gaps to the end of the file, which the library has checked. Raises BundleError (unreadable).
     """
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
-            (header_length,) = struct.unpack("<Q", stream.read(8))
-            if header_length > min(size, SAFETENSORS_HEADER_MAX_BYTES):
-                raise ValueError("the header is longer than the file")
-            header = json.loads(stream.read(header_length))
-        header.pop("__metadata__", None)
+    with _opened(path) as file:
+        tensors = {name: file.get_slice(name) for name in file.offset_keys()}
+        described = {name: (SAFETENSORS_DTYPES[each.get_dtype()], each.get_shape()) for name, each in tensors.items()}
+        lengths = {name: dtype.itemsize * math.prod(shape) for name, (dtype, shape) in described.items()}
+        offset = path.stat().st_size - sum(lengths.values())
         located = {}
-        for name, described in header.items():
-            begin, end = (int(edge) for edge in described["data_offsets"])
-            dtype = SAFETENSORS_DTYPES[described["dtype"]]
-            shape = tuple(int(side) for side in described["shape"])
-            start = 8 + header_length
-            if not 0 <= begin <= end <= size - start or end - begin != dtype.itemsize * int(np.prod(shape, dtype=int)):
-                raise ValueError(f"{name} does not lie inside the file")
-            located[name] = StoredTensor(dtype, shape, start + begin, end - begin)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise BundleError("unreadable", f"{path.name} is not a readable safetensors file: {error}.") from error
+        for name, (dtype, shape) in described.items():
+            located[name] = StoredTensor(dtype, tuple(shape), offset, lengths[name])
+            offset += lengths[name]
     return located
 
 
 def read_tensors(path: Path, *, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDArray[np.float32]]:
     """The tensors whose name starts with one of `prefixes`, as float32. Raises BundleError as `locate_tensors` does."""
-    tensors = {}
-    with path.open("rb") as stream:
-        for name, stored in locate_tensors(path).items():
-            if name.startswith(prefixes):
-                stream.seek(stored.offset)
-                values = np.frombuffer(stream.read(stored.length), dtype=stored.dtype).reshape(stored.shape)
-                tensors[name] = values.astype(np.float32)
-    return tensors
+    names = [name for name in locate_tensors(path) if name.startswith(prefixes)]
+    with _opened(path) as file:
+        return {name: file.get_tensor(name).astype(np.float32) for name in names}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BundleError("unreadable", f"{path.name} is not a readable safetensors file: {error}.") from error

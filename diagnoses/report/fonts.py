@@ -1,9 +1,8 @@
 """The fonts of the report: DejaVu Sans, which has every letter of Kazakh, Russian and English.
 
-The files are those that come with matplotlib, found without importing it. A report embeds only the glyphs it uses.
+The files and their licence lie in `dejavu/`. A report embeds only the glyphs it uses.
 """
 
-import importlib.util
 import threading
 from pathlib import Path
 from typing import Final
@@ -11,17 +10,10 @@ from typing import Final
 REGULAR: Final = "TeriSans"
 BOLD: Final = "TeriSans-Bold"
 
+FOLDER: Final = Path(__file__).parent / "dejavu"
 FILES: Final = {REGULAR: "DejaVuSans.ttf", BOLD: "DejaVuSans-Bold.ttf"}
 
 _lock = threading.Lock()
-
-
-def font_folder() -> Path:
-    """Where matplotlib keeps its fonts. Raises FileNotFoundError where it is not installed."""
-    found = importlib.util.find_spec("matplotlib")
-    if found is None or found.origin is None:
-        raise FileNotFoundError("The report needs the fonts that come with matplotlib, which is not installed.")
-    return Path(found.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 
 def register_fonts() -> None:
@@ -35,7 +27,7 @@ def register_fonts() -> None:
         if set(FILES) <= known:
             return
         for name, file in FILES.items():
-            pdfmetrics.registerFont(TTFont(name, str(font_folder() / file)))
+            pdfmetrics.registerFont(TTFont(name, str(FOLDER / file)))
         # <b> inside a paragraph; there is no italic, and nothing here is set in it.
         for italic in (0, 1):
             addMapping(REGULAR, 0, italic, REGULAR)

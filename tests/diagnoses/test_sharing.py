@@ -268,6 +268,7 @@ def made(browser: Client, photo: Photo, **form: object) -> tuple[str, str]:
 
 def test_the_address_is_shown_once(browser: Client, client: Client, photo: Photo) -> None:
     html, address = made(browser, photo)
+    assert '<svg viewBox="0 0 ' in html and 'class="share-new__code"' in html
     assert "<path" in html and "Dr O" in html
     assert client.get(address).status_code == 200
     again = browser.get(reverse("photo-share", args=[photo.pk])).content.decode()

@@ -10,11 +10,11 @@ import pytest
 from django.core.files.storage import default_storage
 
 from accounts.models import Role, User
+from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS
 from diagnoses.models import Classifier
 from diagnoses.taxonomy import CODES
 from tests.training.made_runs import made_dataset
 from training.models import Dataset, DatasetImport, Evaluation, Job
-from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS
 from training.pipeline.progress import Progress
 from training.recipes import SMOKE
 from training.services import jobs

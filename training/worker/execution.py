@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from diagnoses.datasets.problems import ExamplesError, FileProblem
 from diagnoses.inference.bundle import BundleError
 from diagnoses.inference.export import ExportError
 from diagnoses.inference.network import WeightsError
@@ -21,7 +22,6 @@ from diagnoses.inference.sealing import SealingError
 from diagnoses.services import ClassifierError
 from training.data.import_errors import DatasetImportError
 from training.models import Job
-from diagnoses.datasets.problems import ExamplesError, FileProblem
 from training.pipeline.fit import TrainingError
 from training.pipeline.progress import Cancelled, Report, silent
 from training.recipes import RecipeError

@@ -9,6 +9,8 @@ from typing import Any, cast
 
 import pytest
 from django.core.management import call_command
+from training.data.refusals import ImportRefused
+from training.data.room import Source, import_dataset
 
 from diagnoses.batch import Unreadable, classify_sources, find_sources
 from diagnoses.dataset_images import fingerprint_images
@@ -19,8 +21,6 @@ from diagnoses.intake import IntakeLimits, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
 from tests.made import made_photo, write_dataset
-from training.data.refusals import ImportRefused
-from training.data.room import Source, import_dataset
 from training.services.pictures import picture_of
 
 MEMBER = "ISIC_1.jpg"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from jinja2 import UndefinedError
 
 from diagnoses.inference.bundle import BundleError, read_bundle
 from training.pipeline.card import model_card
@@ -22,6 +23,6 @@ class Command(BaseCommand):
             options["output"].write_text(model_card(read_bundle(options["bundle"])), encoding="utf-8")
         except (BundleError, OSError) as error:
             raise CommandError(str(error)) from error
-        except KeyError as error:
-            raise CommandError(f"The manifest does not say {error}; was the bundle sealed by a training?") from error
+        except (KeyError, UndefinedError) as error:
+            raise CommandError(f"The manifest lacks a figure: {error}; was the bundle sealed by a training?") from error
         self.stdout.write(f"Wrote {options['output']}.")
