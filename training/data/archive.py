@@ -91,7 +91,7 @@ class DatasetPictures(PictureStore):
     def __init__(self, dataset: Dataset) -> None:
         self.place = Path(dataset.name)
         self._names: dict[str, str] = {}
-        self._files: list[Any] = []
+        self._opened: list[Any] = []
         self._zips: dict[int, zipfile.ZipFile] = {}
         self._where: dict[str, int] = {}
         rows = dataset.examples.filter(archive__isnull=False)
@@ -102,7 +102,7 @@ class DatasetPictures(PictureStore):
         try:
             for archive in ImageArchive.objects.filter(pk__in=set(self._where.values())):
                 file = default_storage.open(archive.name, "rb")
-                self._files.append(file)
+                self._opened.append(file)
                 self._zips[archive.pk] = zipfile.ZipFile(file)
         except BaseException:
             self.close()
@@ -110,7 +110,7 @@ class DatasetPictures(PictureStore):
 
     def close(self) -> None:
         """Let the archives go."""
-        for each in (*self._zips.values(), *self._files):
+        for each in (*self._zips.values(), *self._opened):
             each.close()
 
     def size_of(self, image: str) -> int:

@@ -95,6 +95,13 @@ def spoiled(method: int) -> bytearray:
     return content
 
 
+def wrong_lzma_properties() -> bytearray:
+    """The byte of the LZMA header that says how to decode what follows."""
+    content = packed_with(zipfile.ZIP_LZMA)
+    content[30 + len(MEMBER) + 4] = 0xFF
+    return content
+
+
 def in_both_headers(offset: int, value: int) -> bytearray:
     """A field of the local header and of the central directory (two bytes further on) with another value."""
     content = packed_with(zipfile.ZIP_STORED)
@@ -112,6 +119,13 @@ def name_in_no_encoding() -> bytearray:
 def without_local_header() -> bytearray:
     content = packed_with(zipfile.ZIP_STORED)
     content[:4] = b"none"
+    return content
+
+
+def local_header_at_the_very_end() -> bytearray:
+    """The directory says that the photo begins where the file has only ten bytes left."""
+    content = packed_with(zipfile.ZIP_STORED)
+    struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 42, len(content) - 10)
     return content
 
 
@@ -135,9 +149,11 @@ BROKEN: dict[str, Callable[[], bytes | bytearray]] = {
     "spoiled, deflate": lambda: spoiled(zipfile.ZIP_DEFLATED),
     "spoiled, bzip2": lambda: spoiled(zipfile.ZIP_BZIP2),
     "spoiled, lzma": lambda: spoiled(zipfile.ZIP_LZMA),
+    "wrong lzma properties": wrong_lzma_properties,
     "encrypted": lambda: in_both_headers(6, 1),
     "unknown compression": lambda: in_both_headers(8, 19),
     "no local header": without_local_header,
+    "local header at the very end": local_header_at_the_very_end,
     "cut in the middle": cut_in_the_middle,
 }
 
