@@ -5,8 +5,7 @@ from collections.abc import Callable
 from django.db import transaction
 
 from diagnoses.faults import fault
-from diagnoses.inference.bundle import read_bundle
-from diagnoses.services import bundle_directory
+from diagnoses.services import registered_bundle
 from training.evaluation.room import measure_bundle
 from training.models import Evaluation, EvaluationJob, Job
 from training.pipeline.progress import Progress, Report, silent
@@ -39,7 +38,7 @@ def _evaluate(claim: jobs.JobClaim, should_stop: Callable[[], bool], also: Repor
         # A run that ended meanwhile has measured the live classifier on its own data set.
         _finish(claim, known)
         return
-    bundle = read_bundle(bundle_directory(job.classifier))
+    bundle = registered_bundle(job.classifier)
     with Reporter(claim, should_stop=should_stop, also=also) as report:
         report.log(f"Attempt {claim.attempt} on {job.worker}.")
 
