@@ -8,6 +8,8 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
@@ -17,13 +19,20 @@ from django.utils import timezone
 from PIL import Image
 
 from diagnoses.faults import fault
-from diagnoses.inference.bundle import BundleError, read_bundle
+from diagnoses.inference.bundle import BundleError
 from diagnoses.inference.heatmap import render_overlay
 from diagnoses.inference.metadata import Metadata
 from diagnoses.inference.runtime import LoadedClassifier, Outcome, load_classifier
 from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
 from diagnoses.models import Classifier, Photo, Worker
-from diagnoses.services import bundle_directory, claim_photo, fail_photo, fault_found, record_prediction, release_photo
+from diagnoses.services import (
+    claim_photo,
+    fail_photo,
+    fault_found,
+    record_prediction,
+    registered_bundle,
+    release_photo,
+)
 from diagnoses.services import sweep as sweep_photos
 from diagnoses.similar.indexing import Indexer, keep_vector
 
@@ -46,9 +55,7 @@ class _Engine:
 
     def current(self) -> tuple[Classifier, LoadedClassifier]:
         """The live classifier, warm. Raises NoLiveClassifier."""
-        live = Classifier.objects.live()
-        if live is None:
-            raise NoLiveClassifier("No classifier is live. Load one: manage.py load_default_classifier")
+        live = _live()
         if self.loaded is None or self.classifier is None or self.classifier.sha256 != live.sha256:
             self.loaded = None  # one network in memory at a time
             started = time.monotonic()
@@ -60,16 +67,9 @@ class _Engine:
 
 def load(classifier: Classifier) -> LoadedClassifier:
     """Verify a classifier's bundle and load its network. Raises NoLiveClassifier, and notes the fault for the site."""
-    try:
-        bundle = read_bundle(bundle_directory(classifier))
-        if bundle.sha256 != classifier.sha256:
-            raise BundleError("altered", f"The bundle's manifest is not the one registered as {classifier}.")
-        loaded = load_classifier(bundle, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
-    except BundleError as error:
-        fault_found(classifier=classifier, fault=str(error))
-        raise NoLiveClassifier(f"Classifier {classifier} cannot be used: {error}") from error
-    fault_found(classifier=classifier, fault="")
-    return loaded
+    with _noting_faults(classifier):
+        bundle = registered_bundle(classifier)
+        return load_classifier(bundle, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
 
 
 _engine = _Engine()
@@ -77,18 +77,28 @@ _engine = _Engine()
 
 def check_live_bundle() -> Classifier:
     """Verify the live classifier's files without loading the network. Raises NoLiveClassifier; notes the fault."""
+    live = _live()
+    with _noting_faults(live):
+        registered_bundle(live)
+    return live
+
+
+def _live() -> Classifier:
     live = Classifier.objects.live()
     if live is None:
         raise NoLiveClassifier("No classifier is live. Load one: manage.py load_default_classifier")
-    try:
-        bundle = read_bundle(bundle_directory(live))
-        if bundle.sha256 != live.sha256:
-            raise BundleError("altered", f"The bundle's manifest is not the one registered as {live}.")
-    except BundleError as error:
-        fault_found(classifier=live, fault=str(error))
-        raise NoLiveClassifier(f"Classifier {live} cannot be used: {error}") from error
-    fault_found(classifier=live, fault="")
     return live
+
+
+@contextmanager
+def _noting_faults(classifier: Classifier) -> Iterator[None]:
+    """Note for the site what is wrong with the bundle, or that nothing is; BundleError becomes NoLiveClassifier."""
+    try:
+        yield
+    except BundleError as error:
+        fault_found(classifier=classifier, fault=str(error))
+        raise NoLiveClassifier(f"Classifier {classifier} cannot be used: {error}") from error
+    fault_found(classifier=classifier, fault="")
 
 
 def warm_up() -> None:

@@ -66,10 +66,10 @@ class PhotoAdmin(LongListAdmin[Photo]):
         "small", "id", "owner", "lesion", "created", "shown_name", "width", "height", "original_format", "sha256",
         "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "status", "queued", "published",
         "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
-        "decision", "triage", "priority", "review_state", "second_reason", "review_requested", "review_closed",
+        "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
     ]  # fmt: skip
     # Generated columns are no fields of a form.
-    readonly_fields = ["small", "triage", "priority"]
+    readonly_fields = ["small", "priority"]
     inlines = [HistoryInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Photo]:

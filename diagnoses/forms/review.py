@@ -48,7 +48,8 @@ REVIEW_ORDERS: Final = {
     ),
     "newest": ReviewOrder(Order("newest", "created", "time"), _("Newest first")),
     "urgent": ReviewOrder(
-        Order("urgent", "triage", "share", nullable=True), _("Most urgent first, then highest malignant score")
+        Order("urgent", "priority", "rank", then=(Key("malignant_score", "share", nullable=True),)),
+        _("Most urgent first, then highest malignant score"),
     ),
     "riskiest": ReviewOrder(
         Order("riskiest", "malignant_score", "share", nullable=True), _("Highest malignant score first")

@@ -127,21 +127,8 @@ class Photo(models.Model):
     malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
     # The prediction's, or SOON where that was MONITOR and the patient's history does not allow to wait.
     decision = DecisionField(_("decision"), default="")
-    # What a worklist is sorted by: the decision, and within one decision the malignant score (0 to 1, hence steps of
-    # two). What no decision was made of stands before what may wait: nobody knows yet. Null without a prediction.
-    triage = models.GeneratedField(
-        verbose_name=_("triage"),
-        expression=Case(
-            When(decision=Decision.URGENT.value, then=Value(6.0) + F("malignant_score")),
-            When(decision=Decision.SOON.value, then=Value(4.0) + F("malignant_score")),
-            When(decision=Decision.MONITOR.value, then=F("malignant_score")),
-            default=Value(2.0) + F("malignant_score"),
-        ),
-        output_field=models.FloatField(null=True),
-        db_persist=True,
-    )
-
-    # The first part of the worklist's order: how soon somebody should look, by the decision; confidence and age follow.
+    # What every list by urgency is sorted by first: how soon somebody should look. What no decision was made of, or not
+    # yet, stands before what may wait: nobody knows. The orders are in `forms.review`.
     priority = models.GeneratedField(
         verbose_name=_("priority"),
         expression=Case(
@@ -176,7 +163,9 @@ class Photo(models.Model):
             models.Index(F("owner"), F("created").desc(), F("id").desc(), name="photo_history"),
             models.Index(F("created").desc(), F("id").desc(), name="photo_newest"),
             models.Index(F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_riskiest"),
-            models.Index(F("triage").desc(nulls_last=True), F("id").desc(), name="photo_triage"),
+            models.Index(
+                F("priority").desc(), F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_urgent"
+            ),
             models.Index(F("confidence").asc(nulls_last=True), F("id").desc(), name="photo_least_sure"),
             models.Index(
                 F("review_state"),

@@ -8,6 +8,7 @@ from diagnoses.services.classifiers import (
     fault_found,
     promote_classifier,
     register_bundle,
+    registered_bundle,
 )
 from diagnoses.services.findings import record_finding
 from diagnoses.services.histories import HistoryAnswers, effective_decision, record_history
@@ -85,6 +86,7 @@ __all__ = [
     "record_prediction",
     "register_bundle",
     "register_known_images",
+    "registered_bundle",
     "release_photo",
     "reminder_refusal",
     "repredict_photo",

@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, User
 from accounts.permissions import NotAllowed
-from diagnoses.inference.bundle import MANIFEST_NAME, BundleError, file_sha256, read_bundle
+from diagnoses.inference.bundle import MANIFEST_NAME, Bundle, BundleError, file_sha256, read_bundle
 from diagnoses.models import Classifier
 
 logger = logging.getLogger(__name__)
@@ -74,11 +74,11 @@ def promote_classifier(*, classifier: Classifier, by: User | None = None, reason
     """Make `classifier` the live one and retire the one before it, in one transaction. Workers notice and swap.
 
     `by` is None for the application's own start-up; a person must be an administrator (NotAllowed). Raises
-    BundleError when the stored files are not whole.
+    BundleError when the stored files are not whole or not those that were registered.
     """
     if by is not None and not (by.is_active and by.is_administrator):
         raise NotAllowed("Only an administrator promotes a classifier.")
-    read_bundle(bundle_directory(classifier))
+    registered_bundle(classifier)
     with transaction.atomic():
         # Locking all rows in one order makes two promotions at once wait for each other.
         rows = {row.pk: row for row in Classifier.objects.select_for_update().order_by("pk")}
@@ -107,7 +107,7 @@ def promote_classifier(*, classifier: Classifier, by: User | None = None, reason
 def bundle_directory(classifier: Classifier) -> Path:
     """Where this machine finds the classifier's files: on the disk storage itself, or a cached copy of remote ones.
 
-    Raises BundleError(code="missing") when they are nowhere. The caller verifies them with `read_bundle`.
+    Raises BundleError(code="missing") when they are nowhere. `registered_bundle` verifies them.
     """
     # `default_storage` itself is a lazy object, and empty until its first use in this process.
     if isinstance(storages["default"], FileSystemStorage):
@@ -116,6 +116,14 @@ def bundle_directory(classifier: Classifier) -> Path:
     if not cached.is_dir():
         _fetch(classifier, cached)
     return cached
+
+
+def registered_bundle(classifier: Classifier) -> Bundle:
+    """The classifier's bundle, whole and the one that was registered. Raises BundleError."""
+    bundle = read_bundle(bundle_directory(classifier))
+    if bundle.sha256 != classifier.sha256:
+        raise BundleError("altered", f"The bundle's manifest is not the one registered as {classifier}.")
+    return bundle
 
 
 def fault_found(*, classifier: Classifier, fault: str) -> None:

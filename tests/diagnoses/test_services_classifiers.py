@@ -12,8 +12,8 @@ from accounts.models import AuditEntry, User
 from accounts.permissions import NotAllowed
 from diagnoses.inference.bundle import BundleError, read_bundle
 from diagnoses.models import Classifier
-from diagnoses.services import bundle_directory, promote_classifier, register_bundle
-from diagnoses.worker import NoLiveClassifier, check_live_bundle
+from diagnoses.services import promote_classifier, register_bundle, registered_bundle
+from diagnoses.worker import NoLiveClassifier, check_live_bundle, warm_up
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def test_a_registered_bundle_is_whole_on_the_storage(tiny_bundle: Path) -> None:
     classifier = register_bundle(directory=tiny_bundle)
     assert classifier.stage == Classifier.Stage.CANDIDATE
-    assert read_bundle(bundle_directory(classifier)).sha256 == classifier.sha256 == read_bundle(tiny_bundle).sha256
+    assert registered_bundle(classifier).sha256 == classifier.sha256 == read_bundle(tiny_bundle).sha256
     assert register_bundle(directory=tiny_bundle).pk == classifier.pk
 
 
@@ -32,10 +32,29 @@ def test_registering_again_heals_a_damaged_copy(tiny_bundle: Path) -> None:
     content[-1] ^= 1
     stored.write_bytes(content)
     with pytest.raises(BundleError) as caught:
-        read_bundle(bundle_directory(classifier))
+        registered_bundle(classifier)
     assert caught.value.code == "altered"
     register_bundle(directory=tiny_bundle)
-    assert read_bundle(bundle_directory(classifier)).sha256 == classifier.sha256
+    assert registered_bundle(classifier).sha256 == classifier.sha256
+
+
+def test_a_whole_bundle_that_is_not_the_registered_one_is_refused(tiny_bundle: Path, administrator: User) -> None:
+    classifier = register_bundle(directory=tiny_bundle)
+    manifest = Path(default_storage.path(f"{classifier.folder}/manifest.json"))
+    manifest.write_bytes(manifest.read_bytes() + b"\n")
+    try:
+        with pytest.raises(BundleError, match="not the one registered"):
+            registered_bundle(classifier)
+        with pytest.raises(BundleError, match="not the one registered"):
+            promote_classifier(classifier=classifier, by=administrator)
+        Classifier.objects.filter(pk=classifier.pk).update(stage=Classifier.Stage.LIVE, promoted=timezone.now())
+        for refuse in (check_live_bundle, warm_up):
+            with pytest.raises(NoLiveClassifier, match="not the one registered"):
+                refuse()
+            classifier.refresh_from_db()
+            assert "not the one registered" in classifier.fault
+    finally:
+        register_bundle(directory=tiny_bundle)
 
 
 def test_promotion_retires_the_one_before_and_is_audited(tiny_bundle: Path, administrator: User) -> None:

@@ -1,6 +1,5 @@
 """Promotion: what has to be true first, who may go against it, and the way back."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows here have no bundles; that a broken bundle is never promoted is tested with the service itself."""
-    monkeypatch.setattr("diagnoses.services.classifiers.read_bundle", lambda directory: directory)
-    monkeypatch.setattr("diagnoses.services.classifiers.bundle_directory", lambda classifier: Path())
+    monkeypatch.setattr("diagnoses.services.classifiers.registered_bundle", lambda classifier: None)
 
 
 @pytest.fixture

@@ -304,10 +304,7 @@ def test_an_evaluation_page_with_its_downloads_and_pictures(page: Client) -> Non
 
 
 def test_promotion_in_the_browser_shows_its_gates(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pathlib import Path
-
-    monkeypatch.setattr("diagnoses.services.classifiers.read_bundle", lambda directory: directory)
-    monkeypatch.setattr("diagnoses.services.classifiers.bundle_directory", lambda classifier: Path())
+    monkeypatch.setattr("diagnoses.services.classifiers.registered_bundle", lambda classifier: None)
     described: dict[str, Any] = {
         "diagnoses": list(CODES),
         "dataset": {"name": "made", "fingerprint": "f" * 64, "pictures": 8},

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounts.models import User
-from diagnoses.inference.bundle import Bundle, read_bundle
+from diagnoses.inference.bundle import Bundle
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.models import Classifier
-from diagnoses.services import bundle_directory
+from diagnoses.services import registered_bundle
 from diagnoses.taxonomy import CODES
 from training.data.reading import SealedData, example_table, read_sealed
 from training.evaluation.drawing import store_charts
@@ -107,7 +107,7 @@ def evaluate_classifier(
 
     Raises BundleError when its files are not whole, ExamplesError as `measure_bundle`.
     """
-    bundle = read_bundle(bundle_directory(classifier))
+    bundle = registered_bundle(classifier)
     measured = measure_bundle(bundle, dataset, data=data, report=report)
     return record_evaluation(
         classifier=classifier, dataset=dataset, metrics=measured.metrics, predictions=measured.predictions, by=by

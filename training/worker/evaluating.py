@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from diagnoses.inference.bundle import read_bundle
-from diagnoses.services import bundle_directory
+from diagnoses.services import registered_bundle
 from training.evaluation.evaluating import measure_bundle
 from training.models import Evaluation, EvaluationJob, Job
 from training.pipeline.progress import Report, silent
@@ -43,7 +42,7 @@ def _evaluate(claim: jobs.JobClaim, report: Reporter) -> Callable[[EvaluationJob
     if (known := evaluation_on(job.classifier, job.dataset)) is not None:
         # A run that ended meanwhile has measured the live classifier on its own data set.
         return lambda locked: _link(locked, known)
-    measured = measure_bundle(read_bundle(bundle_directory(job.classifier)), job.dataset, report=report)
+    measured = measure_bundle(registered_bundle(job.classifier), job.dataset, report=report)
 
     def keep(locked: EvaluationJob) -> None:
         evaluation = record_evaluation(

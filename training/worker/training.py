@@ -13,9 +13,9 @@ from uuid import UUID
 from django.conf import settings
 
 from diagnoses.faults import fault
-from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
+from diagnoses.inference.bundle import Bundle, BundleError
 from diagnoses.models import Classifier
-from diagnoses.services import bundle_directory, register_bundle
+from diagnoses.services import register_bundle, registered_bundle
 from training.data.reading import read_sealed
 from training.evaluation.evaluating import evaluate_classifier, measure_bundle
 from training.models import Job, TrainingRun
@@ -114,4 +114,4 @@ def _imagenet_weights(recipe: Recipe) -> Path | None:
 
 
 def _parent(run: TrainingRun) -> Bundle | None:
-    return None if run.parent is None else read_bundle(bundle_directory(run.parent))
+    return None if run.parent is None else registered_bundle(run.parent)

@@ -22,7 +22,7 @@ from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
 from diagnoses.inference.runtime import load_classifier
 from diagnoses.intake import IntakeLimits
 from diagnoses.models import Classifier
-from diagnoses.services import bundle_directory
+from diagnoses.services import registered_bundle
 from diagnoses.taxonomy import CODES, UNKNOWN_CODE
 
 
@@ -124,10 +124,7 @@ class Command(BaseCommand):
         try:
             live = Classifier.objects.live()
             if live is not None:
-                bundle = read_bundle(bundle_directory(live))
-                if bundle.sha256 != live.sha256:  # as the worker asks
-                    raise BundleError("altered", f"The bundle's manifest is not the one registered as {live}.")
-                return bundle
+                return registered_bundle(live)
             if Classifier.objects.exists():
                 raise CommandError("No classifier is live. Promote one, or name a bundle with --bundle.")
         except DatabaseError:

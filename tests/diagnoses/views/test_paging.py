@@ -23,7 +23,8 @@ NEWEST = Order("newest", "created", "time")
 RISKIEST = Order("riskiest", "malignant_score", "share", nullable=True)
 UNSURE = Order("unsure", "confidence", "share", descending=False, nullable=True)
 WORKLIST = REVIEW_ORDERS["worklist"].order
-ORDERS = [NEWEST, RISKIEST, UNSURE, WORKLIST]
+URGENT = REVIEW_ORDERS["urgent"].order
+ORDERS = [NEWEST, RISKIEST, UNSURE, URGENT, WORKLIST]
 DECISIONS = {0: "monitor", 1: "", 2: "soon", 3: "urgent"}
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
