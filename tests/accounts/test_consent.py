@@ -141,6 +141,19 @@ class TestTraining:
         give_consent(user=patient, purpose=Purpose.TRAINING, by=patient)
         assert patient.training_consent == since
 
+    @pytest.mark.parametrize(
+        ("withdrawn", "stands"), [(Purpose.DIAGNOSIS, Purpose.TRAINING), (Purpose.TRAINING, Purpose.DIAGNOSIS)]
+    )
+    def test_is_withdrawn_by_itself(self, patient: User, withdrawn: Purpose, stands: Purpose) -> None:
+        for purpose in Purpose:
+            give_consent(user=patient, purpose=purpose, by=patient)
+        withdraw_consent(user=patient, purpose=withdrawn, by=patient)
+        patient.refresh_from_db()
+        assert consent_of(patient, withdrawn) is None
+        assert consent_of(patient, stands) is not None
+        assert (patient.training_consent is not None) is (stands == Purpose.TRAINING)
+        assert needs_consent(patient) is (stands == Purpose.TRAINING)
+
     def test_of_before_there_were_texts_can_be_withdrawn(self, patient: User) -> None:
         from django.utils import timezone
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.drift import bars_of_mix, bars_of_scores, measure_drift
-from diagnoses.drift.measured import ANSWERS_MIN, READINGS_MIN
+from diagnoses.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, Answers, Comparison
 from diagnoses.models import Classifier, Photo, Prediction, Reading
 from diagnoses.taxonomy import CODES
 
@@ -96,6 +96,18 @@ def test_the_same_answers_are_no_drift(live: Classifier, earlier: Classifier, an
     drift = measure_drift(live)
     assert drift.is_quiet
     assert drift.lately.before.count == drift.lately.after.count == ANSWERS_MIN
+
+
+@pytest.mark.parametrize(("times", "has_moved"), [(1, False), (10, True)])
+def test_a_large_shift_that_few_answers_show_by_chance_is_no_drift(times: int, has_moved: bool) -> None:
+    mix = (ANSWERS_MIN * times, *[0] * (len(CODES) - 1))
+    before, after = (
+        Answers(ANSWERS_MIN * times, tuple(count * times for count in scores), mix)
+        for scores in ([10] * 10, [3, 17] * 3 + [10] * 4)
+    )
+    comparison = Comparison(before, after)
+    assert comparison.index > INDEX_LARGE
+    assert comparison.has_moved is has_moved
 
 
 def test_another_camera_is_seen_in_the_live_classifiers_own_answers(live: Classifier, answer: Answer) -> None:

@@ -278,6 +278,15 @@ class TestTwoAndThree:
         outcome = outcome_of(now(photo))
         assert outcome is not None and outcome.management == "refer"
 
+    @pytest.mark.parametrize(("first", "second"), [(3, 12), (12, 3)])
+    def test_of_two_who_monitor_the_shorter_interval_counts(
+        self, photo: Photo, readers: list[User], first: int, second: int
+    ) -> None:
+        read(photo, readers[0], NV, management="monitor", monitor_months=first, second_reading=True)
+        read(photo, readers[1], NV, management="monitor", monitor_months=second)
+        outcome = outcome_of(now(photo))
+        assert outcome is not None and (outcome.management, outcome.monitor_months) == ("monitor", 3)
+
     def test_two_who_differ_and_one_who_decides(self, photo: Photo, readers: list[User]) -> None:
         read(photo, readers[0], BKL)
         assert now(photo).second_reason == "disagreement"

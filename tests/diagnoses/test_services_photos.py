@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,7 @@ from diagnoses.services import (
     delete_photo,
     fail_photo,
     record_finding,
+    recovery,
     retry_photo,
     submit_photo,
     sweep,
@@ -243,6 +245,15 @@ class TestOutbox:
         redis_server.flush()
         assert sweep().published == 5
         assert queue.queue_depth() >= 5, "at least once is the promise of a message; the lease makes it once"
+
+    def test_what_has_waited_longest_is_sent_first(
+        self, transactional_db: None, redis_server: Any, patient: User, make_photo: Any, classifier_row: Any,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        monkeypatch.setattr(recovery, "BATCH", 1)
+        hours = [make_photo(patient, queued=timezone.now() - timedelta(hours=ago)) for ago in (2, 3, 1)]
+        assert sweep().published == 1
+        assert Photo.objects.get(published__isnull=False) == hours[1]
 
     def test_a_broker_that_is_down_costs_the_sweep_nothing_but_this(
         self, transactional_db: None, redis_server: Any, patient: User, make_photo: Any, classifier_row: Any

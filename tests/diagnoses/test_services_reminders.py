@@ -16,6 +16,7 @@ from diagnoses.services import (
     ReminderRefused,
     create_lesion,
     end_reminder,
+    move_photos,
     record_finding,
     record_history,
     reminder_refusal,
@@ -142,6 +143,17 @@ def test_a_clinicians_word_counts_before_the_picture(
 
 def _due(lesion: Lesion, **days: int) -> Reminder:
     return Reminder.objects.create(lesion=lesion, months=3, due=timezone.localdate() - timedelta(**days))
+
+
+def test_a_reminder_is_kept_by_a_photo_newer_than_it_alone(
+    lesion: Lesion, patient: User, make_photo: MakePhoto
+) -> None:
+    older, newer = (make_photo(patient, created=timezone.now() + timedelta(days=days)) for days in (-30, 1))
+    reminder = set_reminder(lesion=lesion, months=3, by=patient)
+    for photo, stands in ((older, True), (newer, False)):
+        move_photos(photo_ids=[photo.pk], lesion=lesion, by=patient)
+        reminder.refresh_from_db()
+        assert (reminder.ended is None) is stands
 
 
 def test_due_reminders_are_sent_once(lesion: Lesion, patient: User) -> None:

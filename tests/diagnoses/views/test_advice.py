@@ -131,6 +131,16 @@ def test_when_the_day_has_passed_it_is_time(
     assert f'href="{reverse("photo-new")}?lesion={lesion.pk}"' in html
 
 
+def test_the_day_itself_has_not_passed(patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess) -> None:
+    photo = make_photo(patient, created=timezone.now() - timedelta(days=30))
+    predict(photo, NEVUS, assessment=assess("monitor", monitor_days=30))
+    photo.refresh_from_db()
+    assert photo.prediction is not None
+    advice = advice_on(photo, photo.prediction)
+    assert advice.photograph_by == timezone.localdate()
+    assert not advice.is_due
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_a_cancers_name_is_never_only_watched(
     code: str, patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess

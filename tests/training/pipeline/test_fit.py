@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from diagnoses.inference.network import build_network, network_tensors
-from diagnoses.inference.preprocessing import preprocess, to_reference
+from diagnoses.inference.network import build_network, network_tensors, set_network_tensors
+from diagnoses.inference.preprocessing import preprocess, to_input, to_reference
 from diagnoses.taxonomy import CODES
 from tests.made import made_picture
 from training.pipeline.augment import augmented
@@ -69,6 +69,33 @@ def test_the_last_epoch_is_kept_where_validation_is_learned(made: dict[str, Any]
     scores = [epoch["balanced_accuracy"] for epoch in best.epochs]
     assert best.best_epoch == int(np.argmax(scores))
     assert last.best_epoch == 2
+
+
+def test_the_network_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    """The validation labels are what the first epoch's weights say of the pictures: no later epoch does better."""
+
+    def stop(progress: Progress) -> None:
+        if progress.done > progress.total / 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tuned(made, short(), tmp_path / "first", stop)
+    checkpoint = load_checkpoint(tmp_path / "first")
+    assert checkpoint is not None
+    first = {key.removeprefix("best/"): value for key, value in checkpoint[1].items() if key.startswith("best/")}
+    network = build_network(short().architecture)
+    set_network_tensors(network, first)
+    size = short().architecture.input_size
+    inputs = np.stack([to_input(picture, input_size=size) for picture in made["references"]["validation"]])
+    said = np.asarray(network.predict_on_batch(inputs)[0]).argmax(axis=1)
+    network, history = tuned(made | {"labels": made["labels"] | {"validation": said}}, short(), tmp_path / "all")
+    scores = [epoch["balanced_accuracy"] for epoch in history.epochs]
+    assert scores[0] > max(scores[1:])
+    assert history.best_epoch == 0
+    kept = network_tensors(network)
+    assert all(np.allclose(kept[key], value, atol=1e-5) for key, value in first.items())
 
 
 def test_shares_and_weights_follow_their_powers() -> None:

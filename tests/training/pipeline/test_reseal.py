@@ -1,6 +1,8 @@
 """Sealing again: from a bundle and its data to the same figures, to another input size, to more views."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
+from PIL import Image
 
 from diagnoses.datasets.pictures import PictureStore
 from diagnoses.inference.assessment import Decision
@@ -76,6 +79,62 @@ def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
     assert figures["gates"]["familiarity"]["value"] == block["familiarity"]["refused_share_test"]
     assert sum(figures["prediction_set"]["sizes"].values()) == figures["pictures"]
     assert block["live"]["pictures"] == trained.manifest.split["pictures"]["calibration"]
+
+
+@dataclass
+class Swapped:
+    """The pictures of a data set, those of one split in each other's place."""
+
+    pictures: PictureStore
+    images: Sequence[str]
+
+    def picture(self, image: str) -> Image.Image:
+        if image in self.images:
+            image = self.images[-1 - self.images.index(image)]
+        return self.pictures.picture(image)
+
+
+OF_THE_TEST_SPLIT = {
+    "familiarity": {"refused_share_test"},
+    "conformal": {"test_coverage", "test_mean_size", "test_wide_share"},
+    "score": {"pictures", "malignant", "share", "low", "high"},
+}
+"""What a bundle's assessment says of the test split: figures for the reader, nothing that decides."""
+
+
+def chosen(bundle: Bundle) -> dict[str, Any]:
+    """Everything in a bundle that decides what is said of a photo, without the weights."""
+    manifest = bundle.manifest
+    block = json.loads(json.dumps(manifest.assessment))
+    for part, names in OF_THE_TEST_SPLIT.items():
+        entries = block.get(part, [])  # a score needs more calibration pictures than there are here
+        for entry in entries if isinstance(entries, list) else [entries]:
+            for name in names:
+                del entry[name]
+    return {
+        "temperature": manifest.temperature,
+        "operating_points": manifest.operating_points,
+        "familiarity_tensors": manifest.files[FAMILIARITY_NAME],
+        **block,
+    }
+
+
+def test_nothing_that_decides_is_chosen_on_test_pictures(
+    trained: Bundle, data: tuple[Examples, PictureStore], tmp_path: Path
+) -> None:
+    examples, pictures = data
+    split = split_of(trained, examples)
+
+    def sealed(name: str) -> Bundle:
+        swapped = Swapped(pictures, split.images(name))
+        return reseal(trained, examples=examples, pictures=swapped, directory=tmp_path / name, version=name)
+
+    test, calibration = sealed("test"), sealed("calibration")
+    assert test.manifest.metrics != trained.manifest.metrics
+    assert chosen(test) == chosen(trained)
+    before, after = chosen(trained), chosen(calibration)
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved >= {"temperature", "operating_points", "conformal", "decision", "live"}
 
 
 def test_its_card_tells_them(trained: Bundle) -> None:
@@ -191,7 +250,6 @@ def test_other_data_are_refused(trained: Bundle, tmp_path: Path) -> None:
 
 
 def test_the_command_checks_and_finds_a_figure_that_was_made_up(trained: Bundle, folder: Path, tmp_path: Path) -> None:
-    import json
     import shutil
 
     out = StringIO()
