@@ -93,6 +93,8 @@ def test_look_alikes_are_gathered_where_learning_is_and_nothing_else_moves() -> 
         back[image] = side
     assert split_fingerprint(back) == split.fingerprint != gathered.split.fingerprint
     assert set(gathered.split.images("test")) < set(split.images("test"))
+    # Both columns go by image name, not by place.
+    assert gather_look_alikes(split, alike[::-1], groups).moved == gathered.moved
     untouched = gather_look_alikes(split, pd.Series(range(len(images)), index=images), groups)
     assert untouched.moved == {} and untouched.split.fingerprint == split.fingerprint
 

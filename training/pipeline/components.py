@@ -17,11 +17,6 @@ def connected(count: int, first: NDArray[np.integer], second: NDArray[np.integer
 
 def connected_by_value(table: pd.DataFrame) -> NDArray[np.intp]:
     """For each row the lowest position it is connected to by equal values in any column; missing ones connect none."""
-    pairs = []
-    for column in table:
-        value = pd.factorize(table[column])[0]
-        rows = np.flatnonzero(value >= 0)
-        _, first, inverse = np.unique(value[rows], return_index=True, return_inverse=True)
-        pairs.append((rows, rows[first][inverse]))
-    rows, others = (np.concatenate(each) for each in zip(*pairs, strict=True))
-    return connected(len(table), rows, others)
+    position = pd.Series(np.arange(len(table)))
+    first = [position.groupby(table[column].to_numpy()).transform("min").fillna(position) for column in table]
+    return connected(len(table), np.tile(position, len(first)), np.concatenate(first).astype(np.intp))

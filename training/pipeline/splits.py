@@ -107,13 +107,13 @@ def gather_look_alikes(split: Split, look_alike: "pd.Series[int]", groups: "pd.S
     first and the test split last, pictures leave a test split and never come into one, so that a classifier that was
     trained on `split` has seen none of the new test pictures either.
     """
-    together = pd.Series(connected_by_value(pd.DataFrame({"lesion": groups, "looks": look_alike})), index=groups.index)
+    alike = pd.DataFrame({"lesion": groups, "looks": look_alike})
+    together = pd.Series(connected_by_value(alike), index=alike.index)
     place = split.assignment.map({name: number for number, name in enumerate(SPLITS)})
     first = place.groupby(together[split.assignment.index]).transform("min")
-    moved = split.assignment[first < place]
-    assignment = split.assignment.copy()
-    assignment[moved.index] = [SPLITS[number] for number in first[moved.index]]
-    return Gathered(Split(assignment, split.seed, split.shares, split_fingerprint(assignment)), moved.to_dict())
+    moved = {str(image): name for image, name in split.assignment[first < place].items()}
+    assignment = first.map(dict(enumerate(SPLITS))).astype(object)
+    return Gathered(Split(assignment, split.seed, split.shares, split_fingerprint(assignment)), moved)
 
 
 def extend_split(
