@@ -9,8 +9,6 @@ from typing import Any, cast
 
 import pytest
 from django.core.management import call_command
-from training.data.refusals import ImportRefused
-from training.data.room import Source, import_dataset
 
 from diagnoses.batch import Unreadable, classify_sources, find_sources
 from diagnoses.dataset_images import fingerprint_images
@@ -21,6 +19,8 @@ from diagnoses.intake import IntakeLimits, read_image
 from diagnoses.models import KnownImage
 from diagnoses.taxonomy import CODES
 from tests.made import made_photo, write_dataset
+from training.data.import_errors import DatasetImportError
+from training.data.importing import Source, import_dataset
 from training.services.pictures import picture_of
 
 MEMBER = "ISIC_1.jpg"
@@ -162,7 +162,7 @@ def imported(place: Path) -> tuple[str, str]:
     """File and reason, as data set import gives them."""
     truth = place.with_name("truth.csv")
     truth.write_text(f"image,{','.join(CODES)},UNK\nISIC_1,1,0,0,0,0,0,0,0,0\n")
-    with pytest.raises(ImportRefused) as caught:
+    with pytest.raises(DatasetImportError) as caught:
         import_dataset(name="broken", source=Source(truth, images=place))
     (problem,) = caught.value.faults
     return problem.file, problem.reason.removesuffix(" (truth.csv, line 2)")
