@@ -31,11 +31,6 @@ PATIENCE = 120.0
 
 
 @pytest.fixture
-def patient(transactional_db: None) -> User:
-    return User.objects.create_user("patient@example.org", "a long password")
-
-
-@pytest.fixture
 def faults(tmp_path: Path) -> Iterator[Callable[..., dict[str, str]]]:
     """`faults(in_predict={"action": "kill"})` breaks workers at named points; `faults()` heals them."""
     path = tmp_path / "faults.json"

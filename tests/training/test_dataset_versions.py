@@ -224,6 +224,22 @@ def test_a_withdrawal_on_the_page_and_an_erased_account_keep_all_photos_of_a_per
     assert gone < set(second.examples.values_list("photo", flat=True))
 
 
+@pytest.mark.parametrize("changed", [{"role": Role.CLINICIAN}, {"role": Role.ADMINISTRATOR}, {"is_active": False}])
+def test_only_photos_of_active_patients_are_in_a_version(
+    changed: dict[str, Any], dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    """Neither those added before nor those confirmed since: all of them agreed, and all agree still."""
+    stays, other = patient("stays"), patient("other")
+    kept, before = photo(stays, 900), photo(other, 901)
+    second = add(dataset, tmp_path)
+    assert set(second.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == {kept.pk, before.pk}
+    User.objects.filter(pk=other.pk).update(**changed)
+    photo(other, 902)
+    fresh = photo(stays, 903)
+    third = add(second, tmp_path, name="third")
+    assert set(third.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == {kept.pk, fresh.pk}
+
+
 def test_a_version_may_only_leave_photos_out(
     dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
 ) -> None:

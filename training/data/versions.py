@@ -2,14 +2,16 @@
 
 The basis is narrow on purpose. A photo is added only when
 
-- its owner agreed to training (`User.training_consent`) and still does, and is an active patient;
+- its owner is an active patient who agreed to training (`User.training_consent`) and still does. Photos of clinicians'
+  and administrators' accounts stay out: nobody knows whose skin they show, nor whether that person agreed;
 - a clinician or a pathologist recorded a diagnosis (the newest histopathology, else the newest clinician's finding);
 - it is none of the images already in the data set, byte for byte or to the eye: that would leak.
 
 Photos of one patient stay on one side of the split (of patients we know more than the ISIC tables do), and none goes
 to the test split, which stays what it was so that classifiers of both versions can be compared. Photos added by an
-earlier version are looked at again: where the consent was withdrawn or the photo is gone, the new version leaves them
-out. Sealed versions do not change; erasing a patient's pixels from those means deleting the versions (docs/data.md).
+earlier version are looked at again: where the owner is no active patient any more, the consent was withdrawn or the
+photo is gone, the new version leaves them out. Sealed versions do not change; erasing a patient's pixels from those
+means deleting the versions (docs/data.md).
 """
 
 import uuid
@@ -20,7 +22,7 @@ from typing import Any, Final
 import pandas as pd
 from django.core.files.storage import default_storage
 
-from accounts.models import User
+from accounts.models import Role, User
 from diagnoses.intake import SAME_PICTURE_DISTANCE, hash_distance
 from diagnoses.models import Photo
 from training.data import sealing
@@ -129,7 +131,8 @@ def _still_allowed(table: pd.DataFrame, left_out: Counter[str]) -> pd.DataFrame:
 
 
 def _agreed() -> Any:
-    return Photo.objects.filter(owner__training_consent__isnull=False, owner__is_active=True)
+    """Photos of active patients who agree to training."""
+    return Photo.objects.filter(owner__role=Role.PATIENT, owner__is_active=True, owner__training_consent__isnull=False)
 
 
 def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], report: Report) -> list[dict[str, Any]]:
