@@ -175,6 +175,10 @@ class TestRoles:
         assert (entry.actor, entry.subject) == (str(administrator.pk), f"user:{patient.pk}")
         assert entry.detail == {"before": "patient", "after": "clinician"}
 
+    def test_the_same_role_again_is_no_change(self, patient: User, administrator: User) -> None:
+        change_role(user=patient, role=Role.PATIENT, by=administrator)
+        assert not AuditEntry.objects.exists()
+
     def test_nobody_else_may_and_nobody_their_own(self, patient: User, administrator: User) -> None:
         clinician = User.objects.create_user("c@example.org", "x", role=Role.CLINICIAN)
         for by in (patient, clinician):

@@ -45,6 +45,9 @@ NEVUS = [0.1, 0.5, 0.05, 0.15, 0.05, 0.05, 0.05, 0.05]
         (MEL, "MEL", False, BOTH, "malignant"),
         (MEL, "NV", False, BOTH, "malignant"),
         (MEL, "NV", True, BOTH, "malignant"),
+        (Said("diagnosis", "BCC"), "BCC", False, BOTH, "malignant"),
+        (Said("diagnosis", "SCC"), "SCC", False, BOTH, "malignant"),
+        (Said("diagnosis", "AK"), "AK", False, BOTH, ""),  # can become a cancer, and is none
         (BKL, "NV", False, BOTH, "disagreement"),
         (BKL, "NV", True, BOTH, "requested"),
         (NV, "NV", True, BOTH, "requested"),

@@ -124,6 +124,20 @@ class TestWhichCases:
         confirm(of_the_image, clinician)
         assert names(similar_cases(photo=photo, by=clinician)) == ["a lesion of that name elsewhere"]
 
+    def test_vectors_of_another_classifier_are_no_neighbours(
+        self, patient: User, clinician: User, placed: Any, known: Any, classifier_row: Classifier
+    ) -> None:
+        photo = placed(patient, 0)
+        known("near", 10)
+        retired = Classifier.objects.create(
+            version="earlier", sha256="e" * 64, manifest={}, stage=Classifier.Stage.RETIRED
+        )
+        image = known("of the earlier one alone", 5)
+        of_it = FeatureVector.objects.filter(reference__original_sha256=image.original_sha256)
+        assert of_it.update(classifier=retired) == 1
+        found = similar_cases(photo=photo, by=clinician)
+        assert (names(found), found.searched) == (["near"], 1)
+
     def test_one_picture_of_a_lesion(self, patient: User, other_patient: User, clinician: User, placed: Any, known: Any,
     ) -> None:  # fmt: skip
         photo = placed(patient, 0)

@@ -222,6 +222,14 @@ def test_a_patient_reads_why_and_what_to_do_and_no_diagnosis(
     assert "Could not be assessed" in client.get("/photos/").content.decode()
 
 
+def test_uncertainty_is_no_reason_for_a_refusal(
+    patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess
+) -> None:
+    photo = predict(make_photo(patient), NEVUS, assessment=assess("not_assessed", "blurred", "uncertain"))
+    assert photo.prediction is not None
+    assert advice_on(photo, photo.prediction).reasons == (GATE_REASONS["blurred"],)
+
+
 def test_both_reasons_are_given_when_two_gates_refuse(
     patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess, sign_in: SignIn
 ) -> None:

@@ -276,6 +276,22 @@ class TestWorklist:
         assert "Melanoma, 66\xa0%" in rows()
         assert "Melanocytic nevus" in rows()
 
+    @pytest.mark.parametrize(("state", "is_hidden"), [("second", True), ("adjudication", True), ("read", False)])
+    def test_a_row_hides_the_prediction_from_everybody_who_may_still_read_it(
+        self,
+        state: str,
+        is_hidden: bool,
+        patient: User,
+        clinician: User,
+        make_photo: MakePhoto,
+        predict: Callable[..., Photo],
+        sign_in: SignIn,
+    ) -> None:
+        predict(make_photo(patient, review_state=state), probabilities=[0.66, 0.1, *[0.04] * 6])
+        html = sign_in(clinician).get(REVIEW + "?state=all").content.decode()
+        rows = html[html.index('<ol class="work"') : html.index("</ol>")]
+        assert ("work__hidden" in rows, "Melanoma" not in rows) == (is_hidden, is_hidden)
+
     def test_the_queues_are_counted(
         self, patient: User, clinician: User, make_photo: MakePhoto, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
     ) -> None:

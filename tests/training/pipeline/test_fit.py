@@ -317,6 +317,35 @@ def test_the_best_epoch_of_the_head_is_kept_with_its_standardisation_folded_in()
     assert found > 0.9
 
 
+def test_the_head_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last() -> None:
+    """The validation labels are what the first epoch's head says of the features: no later epoch does better."""
+    import keras
+
+    generator = np.random.default_rng(1)
+    train = np.repeat(np.arange(8), 20)
+    centres = generator.normal(0.0, 1.0, (8, 32))
+    features = {
+        "train": np.asarray(centres[train] + generator.normal(0, 0.4, (train.size, 32)), np.float32),
+        "validation": generator.normal(0, 1.0, (200, 32)).astype(np.float32),
+    }
+
+    def fitted(epochs: int, validation: Any) -> tuple[Any, Any, Any]:
+        recipe = changed(SMOKE, {"frozen.epochs": str(epochs)})
+        network = build_network(recipe.architecture)
+        labels = {"train": train, "validation": validation}
+        history = fit_head(network, recipe=recipe, features=features, labels=labels)
+        head = keras.Model(network.get_layer("features").output, network.outputs[0])
+        return head.get_weights(), history, np.asarray(head.predict_on_batch(features["validation"])).argmax(axis=1)
+
+    first, _, said = fitted(1, np.arange(200) % 8)
+    kept, history, again = fitted(6, said)
+    scores = [epoch["balanced_accuracy"] for epoch in history.epochs]
+    assert scores[0] > max(scores[1:])
+    assert history.best_epoch == 0
+    assert np.array_equal(again, said)
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(kept, first, strict=True))
+
+
 def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(tmp_path: Path) -> None:
     for epoch in range(4):
         tensors = {"a": np.full(1000, float(epoch), np.float32), "step": np.asarray(epoch)}
