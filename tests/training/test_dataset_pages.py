@@ -13,6 +13,7 @@ from accounts.models import Role, User
 from tests.made import write_dataset
 from training.data.importing import Source, import_dataset
 from training.models import Dataset, DatasetImport, Job
+from training.services import jobs
 from training.worker.importing import run_import_job
 
 pytestmark = pytest.mark.django_db
@@ -158,6 +159,14 @@ def test_the_form_offers_the_data_folder_and_queues_a_job(data_folder: Path, adm
     run_import_job(job.pk)
     done = admin_client.get(reverse("admin:training_datasetimport_progress", args=[job.pk])).content.decode()
     assert "Imported." in done and "hx-get" not in done
+
+
+def test_what_nobody_foresaw_is_said_to_be_that(data_folder: Path, admin_client: Client) -> None:
+    claim = jobs.claim(DatasetImport, DatasetImport.objects.create(name="new", ground_truth="made").pk)
+    assert claim is not None
+    jobs.finish(claim, Job.Status.FAILED, failure_code="unexpected", failure_detail="KeyError: 'age'")
+    page = admin_client.get(reverse("admin:training_datasetimport_progress", args=[claim.pk])).content.decode()
+    assert "Something unforeseen happened: KeyError: &#x27;age&#x27;" in page
 
 
 @pytest.mark.parametrize(

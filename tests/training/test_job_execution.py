@@ -52,7 +52,7 @@ class Claimed:
             set(Dataset.objects.values_list("name", flat=True)) == self.datasets
             and set(Classifier.objects.values_list("version", flat=True)) == self.classifiers
             and not Evaluation.objects.exists()
-            and not any(folder.startswith(f"import-{self.job.pk}-") for folder in folders)
+            and not any(folder.endswith(self.claim.lease.hex) for folder in folders)
         )
 
 

@@ -118,6 +118,20 @@ def test_every_batch_may_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(seen) <= 1
 
 
+def test_an_epoch_that_ends_as_the_worker_stops_is_in_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"loss": 1.5, "validation_loss": 1.6, "balanced_accuracy": 0.4}
+
+    def train(*, report: Any, **_: Any) -> None:
+        # Its checkpoint has been written: the next worker begins with the second epoch.
+        report(Progress("fine-tune", 5, 30, figures))
+
+    monkeypatch.setattr(training, "train_classifier", train)
+    run, claim = claimed()
+    assert training.train_claimed(claim, should_stop=lambda: True) == Job.Status.QUEUED
+    run.refresh_from_db()
+    assert [entry["epoch"] for entry in run.history] == [1]
+
+
 def test_a_run_in_the_foreground_outlives_its_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
 

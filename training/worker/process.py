@@ -1,4 +1,4 @@
-"""Own the process that does one run or evaluation, started by the supervisor.
+"""The process that does one run or evaluation, started by the supervisor.
 
     python -m training.worker.process run|evaluation KEY LEASE ATTEMPT
 

@@ -80,10 +80,6 @@ class Reporter:
         self._also(progress)
         if self._lost.is_set():
             raise jobs.LeaseLost
-        if self._cancelled.is_set():
-            raise Cancelled
-        if self._should_stop():
-            raise Stopped
         new_stage = progress.stage != self._stage
         if new_stage:
             self._stage = progress.stage
@@ -106,6 +102,11 @@ class Reporter:
             self._write(**changes)
         if line:
             self.log(line)
+        # Only now: an epoch that ends here has its checkpoint, and without its entry the history would have a gap.
+        if self._cancelled.is_set():
+            raise Cancelled
+        if self._should_stop():
+            raise Stopped
 
     def log(self, line: str) -> None:
         """Add a line to the job's log; a database that is away for a moment costs the line, not the job."""

@@ -1,7 +1,7 @@
-"""Own how a prefork child learns that its worker was told to stop.
+"""How a prefork child learns that its worker was told to stop.
 
 Celery's parent answers SIGTERM by waiting for running tasks; it does not tell them. A training would make it wait for
-hours. So the parent sets one byte of memory that it shares with the children it forked.
+hours, an import for minutes. So the parent sets one byte of memory that it shares with the children it forked.
 """
 
 import mmap

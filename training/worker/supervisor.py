@@ -1,4 +1,4 @@
-"""Own one run or evaluation as Celery's prefork child sees it: claim it, start its process, watch lease and worker.
+"""One run or evaluation as Celery's prefork child sees it: claim it, start its process, watch lease and worker.
 
 The message has been acknowledged before this begins; nothing here depends on it. The lease in the row decides: while
 it is held the process works, once it is lost the process is ended, and when the process dies the row goes back to the
