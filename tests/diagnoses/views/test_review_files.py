@@ -16,6 +16,7 @@ from accounts.csv_rows import safe_cell
 from accounts.models import AuditEntry, Role, User
 from diagnoses.export import COLUMNS
 from diagnoses.models import Photo, Reading
+from diagnoses.reading_counts import counted_readings
 from diagnoses.services import begin_reading, create_lesion, record_blind, record_final, record_finding
 from diagnoses.taxonomy import CODES
 
@@ -166,6 +167,17 @@ class TestAgreement:
         upside_down = client.get("/review/agreement/", {"since": "2026-02-01", "until": "2026-01-01"})
         assert "The end lies before the beginning." in upside_down.content.decode()
         assert client.get("/review/agreement/", {"since": "nonsense"}).status_code == 200
+
+    def test_a_period_has_its_first_moment_and_not_its_end(
+        self, patient: User, clinician: User, make_photo: MakePhoto
+    ) -> None:
+        moment, second = timezone.now(), timedelta(seconds=1)
+        Reading.objects.create(
+            photo=make_photo(patient), reader=clinician, role="first", blind_answer="cannot-say", revealed=moment,
+            answer="cannot-say", management="refer", recorded=moment,
+        )  # fmt: skip
+        assert len(counted_readings(since=moment, until=moment + second)) == 1
+        assert counted_readings(since=moment - second, until=moment) == []
 
     def test_without_readings(self, clinician: User, sign_in: SignIn) -> None:
         assert "Nothing was read in this period." in sign_in(clinician).get("/review/agreement/").content.decode()
