@@ -13,7 +13,7 @@ help:  ## Say what can be done
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
 
 run: $(VENV)/.runtime  ## Start Teri on this machine (PORT=8000)
-	@PORT=$(PORT) exec $(BIN)/python -m config.launcher
+	@PORT=$(PORT) exec $(BIN)/python -m devtools.launcher
 
 test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to pytest)
 	@# A process for each core: they wait for servers and browsers half of the time. Four are enough for the memory.

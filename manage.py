@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from config.local_services import LocalServiceError, start_missing
+from devtools.local_services import LocalServiceError, start_missing
 
 BASE_DIR = Path(__file__).resolve().parent
 

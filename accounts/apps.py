@@ -10,6 +10,7 @@ class AccountsConfig(AppConfig):
     verbose_name = _("People")
 
     def ready(self) -> None:
+        # Models can be imported once all apps are loaded.
         from accounts.consent_texts import publish_first_texts
 
         post_migrate.connect(publish_first_texts, sender=self, dispatch_uid="accounts.first_consent_texts")

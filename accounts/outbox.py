@@ -19,7 +19,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import news
+from accounts import notification_texts
 from accounts.models import Notification
 from accounts.services.language import in_language_of
 
@@ -126,11 +126,11 @@ def _message(notification: Notification, connection: Any) -> mail.EmailMessage:
     """The e-mail in the recipient's language. It says nothing medical: it leads to the page that does."""
     user = notification.user
     with in_language_of(user):
-        subject = news.email_subject(notification)
+        subject = notification_texts.email_subject(notification)
         body = render_to_string(
             "accounts/email/news.txt",
             {
-                "greeting": news.email_greeting(user.name),
+                "greeting": notification_texts.email_greeting(user.name),
                 "subject": subject,
                 "link": absolute(reverse("account-notification", args=[notification.pk])),
                 "switch": absolute(reverse("account-notifications")),

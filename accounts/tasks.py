@@ -9,6 +9,7 @@ def send_notifications_task() -> None:
 
     The scheduler asks every minute, and nobody else does: news waits two minutes for its reader in any case.
     """
+    # Only the worker loads this; the web process imports this module too.
     from accounts import outbox
 
     outbox.send_in_background()

@@ -24,9 +24,9 @@ def main(dataset_name: str, email: str) -> None:
     django.setup()
 
     from accounts.models import User
-    from diagnoses.models import Photo
-    from diagnoses.services import submit_photo
-    from tests.made import made_photo
+    from diagnoses.photos.models import Photo
+    from diagnoses.photos.services import submit_photo
+    from tests.factories import made_photo
     from training.models import Dataset, Job, TrainingRun
     from training.services import jobs
     from training.services.runs import recipe_with, request_run

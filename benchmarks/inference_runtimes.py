@@ -19,9 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from diagnoses.inference.bundle import read_bundle
-from diagnoses.inference.network import build_network, set_network_tensors
-from diagnoses.inference.runtime import OnnxBackend, softmax
+from recognition.inference.bundle import read_bundle
+from recognition.inference.network import build_network, set_network_tensors
+from recognition.inference.runtime import OnnxBackend, softmax
 
 
 def main() -> None:

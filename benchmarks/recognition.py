@@ -1,6 +1,6 @@
 """How far apart are the hashes of the same picture, and of different ones?
 
-Measures `diagnoses.intake.recognition` on ../shared/data: the 160 pictures of photos-450px against the
+Measures `recognition.sandbox.perceptual_hash` on ../shared/data: the 160 pictures of photos-450px against the
 8,923 of isic2019-subset (the same pictures at 200 px are among them), every picture of the subset
 against every other, and re-saved copies. Prints the figures that SAME_PICTURE_DISTANCE is chosen by.
 
@@ -22,8 +22,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from diagnoses.intake import content_hash, read_image  # noqa: E402
-from diagnoses.intake.recognition import HASH_BYTES, SAME_PICTURE_DISTANCE  # noqa: E402
+from recognition.sandbox import content_hash, read_image  # noqa: E402
+from recognition.sandbox.perceptual_hash import HASH_BYTES, SAME_PICTURE_DISTANCE  # noqa: E402
 
 Hashes = npt.NDArray[np.uint64]
 Distances = npt.NDArray[np.int64]

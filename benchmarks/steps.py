@@ -14,11 +14,11 @@ def print_step_seconds(tune: Callable[..., Any], *, steps: int, **changes: str) 
     """Print the seconds of each step of FINE_TUNE, changed, after the first ones; `tune` is a `fit.fine_tune`."""
     import numpy as np
 
-    from diagnoses.inference.network import build_network
-    from tests.made import made_picture
-    from training.pipeline.fit import TrainingError
-    from training.pipeline.progress import Progress
-    from training.recipes import FINE_TUNE, changed
+    from recognition.fit import TrainingError
+    from recognition.inference.network import build_network
+    from recognition.progress import Progress
+    from recognition.recipes import FINE_TUNE, changed
+    from tests.factories import made_picture
 
     recipe = changed(FINE_TUNE, {"fine_tune.epochs": "1", **{key.replace("__", "."): changes[key] for key in changes}})
     pictures = [made_picture("NV", number) for number in range(8)]

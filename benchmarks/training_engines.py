@@ -21,14 +21,14 @@ STEPS: Final = 6
 def child(engine: str) -> None:
     """Print the seconds of each step after the first ones."""
     from benchmarks.steps import print_step_seconds
-    from training.pipeline.run import tuner
+    from recognition.fit.run import tuner
 
     print_step_seconds(tuner(engine), steps=STEPS, fine_tune__pictures_per_epoch=str(BATCH * STEPS))
 
 
 def main(rounds: int) -> None:
     """Measure and print."""
-    from training.pipeline.device import ENGINES
+    from recognition.fit.device import ENGINES
 
     seconds: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     for _ in range(rounds):

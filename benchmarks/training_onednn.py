@@ -19,7 +19,7 @@ STEPS: Final = 5
 def child() -> None:
     """Print the seconds of each step after the first ones."""
     from benchmarks.steps import print_step_seconds
-    from training.pipeline.fit import fine_tune
+    from recognition.fit import fine_tune
 
     drawn = str(BATCH * STEPS)
     print_step_seconds(fine_tune, steps=STEPS, fine_tune__pictures_per_epoch=drawn, architecture__input_size="128")

@@ -45,17 +45,14 @@ from django.urls import reverse  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.models import Role, User  # noqa: E402
-from diagnoses.forms import ReviewFilterForm  # noqa: E402
-from diagnoses.inference.assessment import Assessment, Decision, Gate, GateResult  # noqa: E402
-from diagnoses.models import (  # noqa: E402
-    Classifier,
-    Lesion,
-    Photo,
-    Worker,
-)
+from diagnoses.classifiers.models import Classifier  # noqa: E402
+from diagnoses.lesions.models import Lesion  # noqa: E402
 from diagnoses.paging import PAGE_SIZE, page_of  # noqa: E402
-from diagnoses.taxonomy import CODES, SITES  # noqa: E402
-from diagnoses.views.lists import HISTORY  # noqa: E402
+from diagnoses.photos.models import Photo, Worker  # noqa: E402
+from diagnoses.readings.worklist import ReviewFilterForm  # noqa: E402
+from diagnoses.results.views.photo_list import HISTORY  # noqa: E402
+from recognition.inference.assessment import Assessment, Decision, Gate, GateResult  # noqa: E402
+from recognition.taxonomy import CODES, SITES  # noqa: E402
 
 SEED = 5
 CLINICIANS = 12

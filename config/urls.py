@@ -21,8 +21,8 @@ urlpatterns = [
     path("account/", include("accounts.urls")),
     path("api/v1/", include("diagnoses.api.urls")),
     path("language/", switch_language, name="switch-language"),
-    path("health/", include("diagnoses.health")),
+    path("health/", include("diagnoses.monitoring.health")),
     path("", include("diagnoses.urls")),
 ]
 
-handler500 = "diagnoses.views.errors.server_error"
+handler500 = "diagnoses.site.errors.server_error"

@@ -10,6 +10,7 @@ class DiagnosesConfig(AppConfig):
 
     def ready(self) -> None:
         """What this app looks at for the admin's first page."""
-        from diagnoses.attention.sources import register_all
+        # Models can be imported once all apps are loaded.
+        from diagnoses.monitoring.notices.sources import register_all
 
         register_all()

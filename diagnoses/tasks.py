@@ -14,7 +14,7 @@ from celery import shared_task
 from celery.signals import worker_process_init
 from django.conf import settings
 
-from diagnoses.queue import INFERENCE_QUEUE, PREDICT_TASK, forget_connections
+from diagnoses.photos.queue import INFERENCE_QUEUE, PREDICT_TASK, forget_connections
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 )
 def predict_photo_task(photo_id: str) -> None:
     """Predict one photo with the live classifier."""
-    from diagnoses import worker
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.photos import worker
 
     try:
         worker.predict_photo(UUID(photo_id))
@@ -40,7 +41,8 @@ def predict_photo_task(photo_id: str) -> None:
 @shared_task(name="diagnoses.sweep", soft_time_limit=30, time_limit=40)
 def sweep_task() -> None:
     """Heartbeat of this worker, and the periodic sweep."""
-    from diagnoses import worker
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.photos import worker
 
     worker.heartbeat_and_sweep()
 
@@ -48,7 +50,8 @@ def sweep_task() -> None:
 @shared_task(name="diagnoses.index_similar_cases", soft_time_limit=50, time_limit=60)
 def index_similar_cases_task() -> None:
     """A slice of the work on the index of similar cases."""
-    from diagnoses import worker
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.photos import worker
 
     worker.index_similar_cases()
 
@@ -56,7 +59,8 @@ def index_similar_cases_task() -> None:
 @shared_task(name="diagnoses.watch_live_classifier", soft_time_limit=30, time_limit=40)
 def watch_live_classifier_task() -> None:
     """Look whether the live classifier's recent answers are those of one that works."""
-    from diagnoses.services.alarms import watch_live_classifier
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.monitoring.alarms import watch_live_classifier
 
     watch_live_classifier()
 
@@ -64,7 +68,8 @@ def watch_live_classifier_task() -> None:
 @shared_task(name="diagnoses.remind", soft_time_limit=60, time_limit=80)
 def remind_task() -> None:
     """Tell people whose day has come to photograph a spot again."""
-    from diagnoses.services.reminders import send_due_reminders
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.lesions.reminders import send_due_reminders
 
     send_due_reminders()
 
@@ -75,7 +80,8 @@ def warm_up_child(**_: Any) -> None:
     forget_connections()
     if os.environ.get("TERI_WORKER") != "inference":
         return
-    from diagnoses import worker
+    # Only the worker loads this; the web process imports this module too.
+    from diagnoses.photos import worker
 
     try:
         worker.warm_up()

@@ -1,4 +1,4 @@
-"""Servers, workers and web servers for the tests. The servers themselves: config/local_services/for_tests.py.
+"""Servers, workers and web servers for the tests. The servers themselves: devtools/local_services/for_tests.py.
 
 Real processes see only what is committed, so the fixtures that start them use `transactional_db`, and end them before
 the database is emptied.
@@ -25,12 +25,12 @@ from django.core.cache import cache
 from django.db import connection
 from django.utils import translation
 
-from config.local_services import for_tests
-from config.local_services.for_tests import PrivateRedis
-from config.local_services.places import FileLock
-from config.parent_death import die_with_parent
-from diagnoses.models import Classifier
-from diagnoses.queue import forget_connections
+from devtools.local_services import for_tests
+from devtools.local_services.for_tests import PrivateRedis
+from devtools.local_services.paths import FileLock
+from devtools.parent_death import die_with_parent
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.queue import forget_connections
 
 ROOT = Path(__file__).resolve().parent.parent
 # A Celery worker on two busy cores; nobody waits for it where it is quicker.
@@ -248,7 +248,7 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     In a process of its own: the tests' process never loads TensorFlow. Kept under `var/` for the next session, until
     any of the code that makes it changes.
     """
-    from tests.made import write_dataset
+    from tests.factories import write_dataset
 
     kept = ROOT / "var" / "test-bundles" / _fingerprint_of_training()
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -271,8 +271,14 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _fingerprint_of_training() -> str:
-    sources = [ROOT / "diagnoses/taxonomy.py", ROOT / "tests/made.py"]
-    for folder in ("diagnoses/inference", "training/pipeline", "training/recipes"):
+    sources = [ROOT / "recognition/taxonomy.py", ROOT / "tests/factories.py"]
+    for folder in (
+        "recognition/inference",
+        "recognition/datasets",
+        "recognition/recipes",
+        "recognition/evaluation",
+        "recognition/fit",
+    ):
         sources += sorted((ROOT / folder).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
 
@@ -280,6 +286,6 @@ def _fingerprint_of_training() -> str:
 @pytest.fixture
 def tiny_classifier(db: None, tiny_bundle: Path) -> Classifier:
     """The tiny classifier, registered and live in the test's database."""
-    from diagnoses.services import promote_classifier, register_bundle
+    from diagnoses.classifiers.services import promote_classifier, register_bundle
 
     return promote_classifier(classifier=register_bundle(directory=tiny_bundle), reason="test")

@@ -22,23 +22,15 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts.models import AuditEntry, Consent, ConsentText, Notification, Purpose, Role, User
-from diagnoses.models import (
-    BackupRecord,
-    Classifier,
-    ClassifierAlarm,
-    FeatureIndex,
-    Finding,
-    KnownImage,
-    Lesion,
-    Photo,
-    Prediction,
-    Reading,
-    ReferencePicture,
-    Reminder,
-    ShareLink,
-    Worker,
-)
-from diagnoses.services import claim_photo, record_finding, record_prediction
+from diagnoses.classifiers.models import Classifier
+from diagnoses.lesions.models import Lesion, Reminder
+from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
+from diagnoses.photos.models import KnownImage, Photo, Prediction, Worker
+from diagnoses.photos.predictions import claim_photo, record_prediction
+from diagnoses.readings.findings import record_finding
+from diagnoses.readings.models import Finding, Reading
+from diagnoses.sharing.models import ShareLink
+from diagnoses.similar.models import FeatureIndex, ReferencePicture
 
 PEOPLE: Final = ("anonymous", "owner", "other", "clinician", "administrator", "deactivated")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -193,7 +185,7 @@ TABLE: Final[dict[str, Row]] = {
     "photo-share-revoke": Row(
         {"POST": (LOGIN, GONE, 404, 403, 403, LOGIN)}, NOBODY, {"photo_id": "photo", "link_id": "link"}
     ),
-    # Behind a share link nobody is anybody; what an address opens is tested in tests/diagnoses/test_sharing.py.
+    # Behind a share link nobody is anybody; what an address opens is tested in tests/diagnoses/sharing/test_sharing.py.
     "shared": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     "shared-image": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     "shared-heatmap": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),

@@ -10,7 +10,8 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         """What this app looks at for the admin's first page."""
-        from diagnoses.attention import register
-        from training.attention import jobs
+        # Models can be imported once all apps are loaded.
+        from diagnoses.monitoring.notices import register
+        from training.notices import jobs
 
         register("training", jobs)

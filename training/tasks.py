@@ -34,6 +34,7 @@ NO_LIMIT: Final = 365 * 24 * 3600
 )
 def train_task(pk: str) -> None:
     """A run waits: do what has waited longest, in a process of its own."""
+    # Only the worker loads this; the web process imports this module too.
     from training.worker.supervisor import supervise_next
 
     supervise_next()
@@ -48,6 +49,7 @@ def train_task(pk: str) -> None:
 )
 def evaluate_task(pk: str) -> None:
     """An evaluation waits: do what has waited longest, in a process of its own."""
+    # Only the worker loads this; the web process imports this module too.
     from training.worker.supervisor import supervise_next
 
     supervise_next()
@@ -63,6 +65,7 @@ def evaluate_task(pk: str) -> None:
 )
 def import_dataset_task(pk: str) -> None:
     """Do one queued import."""
+    # Only the worker loads this; the web process imports this module too.
     from training.worker.importing import run_import_job
 
     run_import_job(pk)
@@ -71,6 +74,7 @@ def import_dataset_task(pk: str) -> None:
 @shared_task(name="training.sweep", soft_time_limit=30, time_limit=40)
 def sweep_task() -> None:
     """Take back the jobs of lost workers, and throw away what ended imports left on the storage."""
+    # Only the worker loads this; the web process imports this module too.
     from training.services.jobs import sweep_jobs
     from training.services.orphans import sweep_files
 

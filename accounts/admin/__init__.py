@@ -2,7 +2,7 @@
 
 from accounts.admin.consents import ConsentTextAdmin
 from accounts.admin.log import AuditEntryAdmin
-from accounts.admin.news import NotificationAdmin
+from accounts.admin.notifications import NotificationAdmin
 from accounts.admin.people import UserAdmin
 from accounts.admin.rows import ReadOnlyAdmin
 

@@ -16,8 +16,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import audit
 from accounts.admin.rows import ReadOnlyAdmin
+from accounts.audit_messages import names_of, sentence
 from accounts.csv_rows import csv_response
-from accounts.deeds import names_of, sentence
 from accounts.models import AuditEntry, User
 
 ROWS = 100

@@ -1,12 +1,14 @@
-"""Own what every list of rows that are only looked at shares."""
+"""Base classes of lists in the admin whose rows are only read."""
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
 M = TypeVar("M", bound=Model)
+
+ROWS: Final = 50  # a page of thumbnails that still loads quickly
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[M]):
@@ -20,3 +22,10 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
 
     def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
         return False
+
+
+class LongListAdmin(ReadOnlyAdmin[M]):
+    """Rows to look at, of a table too long to count for every page."""
+
+    list_per_page = ROWS
+    show_full_result_count = False

@@ -5,7 +5,7 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import news
+from accounts import notification_texts
 from accounts.models import Notification
 from accounts.services import mark_read, set_email_switch
 from accounts.views.access import SignedInRequest, signed_in
@@ -45,4 +45,4 @@ def notification(request: SignedInRequest, notification_id: int) -> HttpResponse
 def notification_count(request: SignedInRequest) -> JsonResponse:
     """How many are unread, as a number and in words, for the badge in the header."""
     unread = Notification.objects.unread().filter(user=request.user).count()
-    return JsonResponse({"unread": unread, "words": news.unread_words(unread)})
+    return JsonResponse({"unread": unread, "words": notification_texts.unread_words(unread)})

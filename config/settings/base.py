@@ -2,7 +2,7 @@
 
 Everything an operator may change is read from the environment here, once, and listed in docs/operations.md.
 `DATABASE_URL` and `REDIS_URL` are always set by the time settings load: by the operator, or by
-`config.local_services` which starts the servers that pip installed.
+`devtools.local_services` which starts the servers that pip installed.
 """
 
 from datetime import timedelta
@@ -193,7 +193,7 @@ if FILE_STORAGE == "s3":
     }
 elif FILE_STORAGE == "disk":
     _private_files = {
-        "BACKEND": "diagnoses.storage.PrivateDiskStorage",
+        "BACKEND": "diagnoses.photos.storage.PrivateDiskStorage",
         "OPTIONS": {"location": str(MEDIA_ROOT)},
     }
 else:
@@ -371,9 +371,9 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "DiagnosisCode": "diagnoses.models.fields.DIAGNOSIS_CHOICES",
-        "ReviewState": "diagnoses.models.photo.Photo.ReviewState",
-        "ReadingAnswer": "diagnoses.models.reading.Reading.Answer",
+        "DiagnosisCode": "diagnoses.fields.DIAGNOSIS_CHOICES",
+        "ReviewState": "diagnoses.photos.models.photo.Photo.ReviewState",
+        "ReadingAnswer": "diagnoses.readings.models.Reading.Answer",
     },
 }
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from config.local_services.for_tests import start_for_tests
+from devtools.local_services.for_tests import start_for_tests
 
 # pytest-django reads the settings before any conftest, and the base settings want the addresses of the servers.
 start_for_tests()
@@ -27,7 +27,7 @@ else:
     MEDIA_ROOT = Path(tempfile.mkdtemp(prefix="teri-test-media-"))
     atexit.register(shutil.rmtree, MEDIA_ROOT, ignore_errors=True)
 STORAGES = STORAGES | {
-    "default": {"BACKEND": "diagnoses.storage.PrivateDiskStorage", "OPTIONS": {"location": str(MEDIA_ROOT)}},
+    "default": {"BACKEND": "diagnoses.photos.storage.PrivateDiskStorage", "OPTIONS": {"location": str(MEDIA_ROOT)}},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 BUNDLE_CACHE_DIR = MEDIA_ROOT / "bundle-cache"

@@ -28,8 +28,7 @@ from rest_framework.views import set_rollback
 
 from accounts.permissions import NotAllowed
 from accounts.services import ConsentRequired
-from diagnoses.intake import PhotoRejected
-from diagnoses.services import IdempotencyConflict
+from recognition.sandbox import PhotoRejected
 
 logger = logging.getLogger(__name__)
 
@@ -80,9 +79,6 @@ def _as_problem(error: Exception, request: Request) -> exceptions.APIException |
             return error
         case PhotoRejected():
             return _rejection(error)
-        case IdempotencyConflict():
-            detail = gettext("This Idempotency-Key was used for another upload. Use a new key for a new upload.")
-            return Problem(422, "idempotency_conflict", detail)
         case ConsentRequired():
             # A patient's own program cannot agree: that takes a person who reads.
             address = request.build_absolute_uri(reverse("consent"))

@@ -1,13 +1,15 @@
-"""Own the words of the OpenAPI description that several views share."""
+"""The OpenAPI description: its pages, words that several views share, the JSON of errors."""
 
 from http import HTTPStatus
 from typing import Any, Final
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
 
 from diagnoses.api.problems import CONTENT_TYPE
-from diagnoses.api.serializers import ProblemSerializer
 
 IDEMPOTENCY_KEY: Final = OpenApiParameter(
     "Idempotency-Key",
@@ -18,6 +20,26 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
         "key, file and fields makes no second photo and returns the first answer; with anything else it is refused."
     ),
 )
+
+
+class ProblemErrorSerializer(serializers.Serializer[Any]):
+    """One field of the request that cannot be used."""
+
+    field = serializers.CharField(help_text=_("Name of the field; empty when the request as a whole is meant."))
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """An error, as RFC 9457 has it."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text=_("For people: what happened and what to do."))
+    code = serializers.CharField(help_text=_("For programs: stable."))
+    errors = ProblemErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # a field, not the property
+
 
 # As a pair, like the problems beside it: drf-spectacular takes the smallest key for the answer that counts.
 LIST_OK: Final = (200, "application/json")
@@ -34,3 +56,15 @@ def problems(*statuses: int) -> dict[Any, Any]:
 def binary(content_type: str, description: str) -> dict[Any, Any]:
     """A file as answer."""
     return {(200, content_type): OpenApiResponse(OpenApiTypes.BINARY, description=description)}
+
+
+class SchemaView(SpectacularAPIView):
+    """The OpenAPI 3 description."""
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI."""
+
+    url_name = "api-schema"
+    template_name = "diagnoses/api/docs.html"
+    title = "Teri API"

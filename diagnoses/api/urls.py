@@ -2,12 +2,15 @@
 
 from django.urls import path, re_path
 
-from diagnoses.api.views.account import ExportView, NotificationsView, ReadNotificationsView
-from diagnoses.api.views.docs import DocsView, SchemaView
-from diagnoses.api.views.findings import FindingsView
-from diagnoses.api.views.histories import HistoryView
-from diagnoses.api.views.lesions import LesionDetailView, LesionReminderView, LesionsView
-from diagnoses.api.views.photos import (
+from diagnoses.api.base import NoSuchAddress
+from diagnoses.api.notifications import NotificationsView, ReadNotificationsView
+from diagnoses.api.schema import DocsView, SchemaView
+from diagnoses.api.tokens import TokenView
+from diagnoses.lesions.api import LesionDetailView, LesionReminderView, LesionsView
+from diagnoses.personal_data.api import ExportView
+from diagnoses.readings.api import BlindAnswerView, FinalAnswerView, FindingsView, ReadingsView, ReviewView
+from diagnoses.results.api.views import (
+    HistoryView,
     PhotoDetailView,
     PhotoHeatmapView,
     PhotoImageView,
@@ -15,10 +18,7 @@ from diagnoses.api.views.photos import (
     PhotosView,
     PhotoThumbnailView,
 )
-from diagnoses.api.views.problems import NoSuchAddress
-from diagnoses.api.views.reviews import BlindAnswerView, FinalAnswerView, ReadingsView, ReviewView
-from diagnoses.api.views.sharing import ShareLinksView, ShareLinkView
-from diagnoses.api.views.tokens import TokenView
+from diagnoses.sharing.api import ShareLinksView, ShareLinkView
 
 urlpatterns = [
     path("token/", TokenView.as_view(), name="api-token"),

@@ -3,7 +3,7 @@
 Predictions made before have none and keep none: they are immutable.
 """
 
-import diagnoses.models.fields
+import diagnoses.fields
 import django.db.models.expressions
 import django.db.models.fields.json
 from django.conf import settings
@@ -20,12 +20,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="photo",
             name="decision",
-            field=diagnoses.models.fields.DecisionField(default="", verbose_name="decision"),
+            field=diagnoses.fields.DecisionField(default="", verbose_name="decision"),
         ),
         migrations.AddField(
             model_name="prediction",
             name="decision",
-            field=diagnoses.models.fields.DecisionField(default="", verbose_name="decision"),
+            field=diagnoses.fields.DecisionField(default="", verbose_name="decision"),
         ),
         migrations.AddField(
             model_name="prediction",

@@ -6,7 +6,7 @@ pgvector is switched on where the server has it and the application may do so; w
 
 from typing import Any
 
-import diagnoses.models.similar
+import diagnoses.similar.models
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.utils.timezone
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 (
                     "values",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=diagnoses.models.similar.RealField(), size=128
+                        base_field=diagnoses.similar.models.RealField(), size=128
                     ),
                 ),
             ],

@@ -17,16 +17,10 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.permissions import NotAllowed
-from diagnoses.models import (
-    Classifier,
-    FeatureIndex,
-    FeatureVector,
-    Finding,
-    GroundTruth,
-    KnownImage,
-    Photo,
-    ReferencePicture,
-)
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import GroundTruth, KnownImage, Photo
+from diagnoses.readings.models import Finding
+from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.similar.search import nearest
 
 SHOWN: Final = 6

@@ -17,13 +17,16 @@ from django.utils import timezone
 from numpy.typing import NDArray
 from PIL import Image
 
-from diagnoses.inference.runtime import LoadedClassifier
-from diagnoses.intake import IntakeLimits, PhotoRejected, read_image
-from diagnoses.models import Classifier, FeatureIndex, FeatureVector, Finding, KnownImage, Photo, ReferencePicture
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.readings.models import Finding
 from diagnoses.similar.cases import case_vectors
+from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.similar.projection import project
 from diagnoses.similar.references import drop_unknown_references
 from diagnoses.similar.search import read_matrix
+from recognition.inference.runtime import LoadedClassifier
+from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.models.similar import DIMENSIONS
+from diagnoses.similar.models import DIMENSIONS
 
 SEED: Final = b"teri similar cases 1"
 """Another seed is another space: vectors made with it cannot be compared with those made before."""

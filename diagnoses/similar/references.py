@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from django.db.models import Exists, OuterRef
 
-from diagnoses.dataset_images import SmallPicture
-from diagnoses.models import KnownImage, ReferencePicture
+from diagnoses.photos.models import KnownImage
+from diagnoses.similar.models import ReferencePicture
+from recognition.datasets.known_images import SmallPicture
 
 BATCH = 256
 

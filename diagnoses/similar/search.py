@@ -16,8 +16,7 @@ from django.db.models import BinaryField, Count, Field, FloatField, Func, QueryS
 from django.db.models.functions import Cast
 from numpy.typing import NDArray
 
-from diagnoses.models import FeatureVector
-from diagnoses.models.similar import DIMENSIONS
+from diagnoses.similar.models import DIMENSIONS, FeatureVector
 
 ARRAY_HEADER: Final = 20
 """Bytes before the numbers in PostgreSQL's binary form of a one-dimensional array."""

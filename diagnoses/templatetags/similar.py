@@ -5,13 +5,13 @@ from typing import Any
 from django import template
 
 from accounts.models import User
-from diagnoses.models import Photo
+from diagnoses.photos.models import Photo
 from diagnoses.similar.cases import similar_cases as find
 
 register = template.Library()
 
 
-@register.inclusion_tag("diagnoses/partials/similar.html", takes_context=True)
+@register.inclusion_tag("diagnoses/similar/cases.html", takes_context=True)
 def similar_cases(context: dict[str, Any], photo: Photo) -> dict[str, Any]:
     """The nearest confirmed cases of other patients and lesions, where a clinician looks at an analysed photo.
 

@@ -11,9 +11,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from diagnoses import texts
-from diagnoses.inference.assessment import Gate
-from diagnoses.models.fields import DECISION_CHOICES, SEX_CHOICES, SITE_CHOICES
+from diagnoses import labels
+from diagnoses.fields import DECISION_CHOICES, SEX_CHOICES, SITE_CHOICES
+from recognition.inference.assessment import Gate
 
 register = template.Library()
 
@@ -21,21 +21,27 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @register.filter
+def measured(share: float) -> str:
+    """A share that was counted, as per cent: 1.0 -> "100 %". What a classifier is sure of is `percent`'s business."""
+    return gettext("%(number)d %%") % {"number": round(share * 100)}
+
+
+@register.filter
 def diagnosis_name(code: str) -> str | Promise:
     """ "MEL" -> "Melanoma"; an empty or unknown code is shown as it is."""
-    return texts.DIAGNOSIS_NAMES.get(code, code)
+    return labels.DIAGNOSIS_NAMES.get(code, code)
 
 
 @register.filter
 def plain_words(code: str) -> str | Promise:
     """One sentence for a patient about a diagnosis."""
-    return texts.plain_words(code)
+    return labels.plain_words(code)
 
 
 @register.filter
 def truth_source(source: str) -> str | Promise:
     """How a ground truth is known, in words."""
-    return texts.GROUND_TRUTH_SOURCES.get(source, source)
+    return labels.GROUND_TRUTH_SOURCES.get(source, source)
 
 
 @register.filter
@@ -59,13 +65,13 @@ def decision_name(decision: str) -> str | Promise:
 @register.filter
 def gate_name(gate: str) -> str | Promise:
     """What a gate is called."""
-    return texts.GATE_NAMES[Gate(gate)]
+    return labels.GATE_NAMES[Gate(gate)]
 
 
 @register.filter
 def gate_reason(code: str) -> str | Promise:
     """Why a gate refused, in one sentence."""
-    return texts.GATE_REASONS[code].why
+    return labels.GATE_REASONS[code].why
 
 
 @register.filter

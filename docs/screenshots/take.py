@@ -120,7 +120,7 @@ def main(base: str) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright runs an event loop in this thread
     sys.path.insert(0, str(ROOT))
-    from config.local_services import start_missing
+    from devtools.local_services import start_missing
 
     with start_missing(ROOT):
         import django
@@ -131,7 +131,7 @@ def main(base: str) -> None:
 
 def _take_all(base: str) -> None:
     from accounts.models import User
-    from diagnoses.models import Classifier
+    from diagnoses.classifiers.models import Classifier
     from tests.journeys.practice import PASSWORD, make_practice
 
     live = Classifier.objects.live()

@@ -1,5 +1,5 @@
 // Advice on a photo before it is sent: size, light, contrast, blur. It only advises; the server judges.
-// The measures and limits are those of diagnoses/inference/quality.py (a test holds the numbers in step): everything on
+// The measures and limits are those of recognition/inference/quality.py (a test holds the numbers in step): everything on
 // a copy whose long side is 200 px, on its middle three quarters, luminance Rec. 601, 0 to 255.
 
 const REFERENCE = 200;

@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from accounts.audit_messages import SENTENCES, names_of, sentence
 from accounts.csv_rows import safe_cell
-from accounts.deeds import SENTENCES, names_of, sentence
 from accounts.models import AuditEntry, Role, User
 
 

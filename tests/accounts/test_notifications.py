@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from accounts import news, outbox, tasks
+from accounts import notification_texts, outbox, tasks
 from accounts.models import Language, Notification, Role, User
 from accounts.permissions import NotAllowed
 from accounts.services import forget, mark_read, notify, set_email_switch
@@ -97,14 +97,18 @@ class TestWords:
         with translation.override(language):
             for data in ({"spot": "қол", "months": 3}, {"spot": "", "months": 1}, {}):
                 notification = Notification(kind=kind, data=data)
-                words = [news.title(notification), news.sentence(notification), news.email_subject(notification)]
+                words = [
+                    notification_texts.title(notification),
+                    notification_texts.sentence(notification),
+                    notification_texts.email_subject(notification),
+                ]
                 assert all(words) and all("%(" not in each for each in words)
             readings = {Notification.Kind.SECOND_READING, Notification.Kind.ADJUDICATION}
             if kind not in readings:
-                assert "қол" in news.sentence(Notification(kind=kind, data={"spot": "қол", "months": 3}))
+                assert "қол" in notification_texts.sentence(Notification(kind=kind, data={"spot": "қол", "months": 3}))
 
     def test_a_name_with_a_per_cent_sign_is_only_a_name(self) -> None:
-        sentence = news.sentence(Notification(kind="result", data={"spot": "100 %(x)s"}))
+        sentence = notification_texts.sentence(Notification(kind="result", data={"spot": "100 %(x)s"}))
         assert "100 %(x)s" in sentence
 
 
@@ -150,8 +154,8 @@ class TestEmail:
         with translation.override("en" if language != "en" else "ru"):
             assert outbox.send_due() == 1
         with translation.override(language):
-            assert news.email_subject(notification) in mail.outbox[0].subject
-            assert news.email_greeting("Aigerim") in mail.outbox[0].body
+            assert notification_texts.email_subject(notification) in mail.outbox[0].subject
+            assert notification_texts.email_greeting("Aigerim") in mail.outbox[0].body
 
     def test_a_server_that_cannot_be_reached_costs_no_attempt(self, patient: User, settings: Any) -> None:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

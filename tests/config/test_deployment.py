@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from config.launcher.programs import programs
+from devtools.launcher.programs import programs
 
 ROOT = Path(__file__).resolve().parents[2]
 # Read by the code through django-environ or os.environ.

@@ -9,14 +9,19 @@ import pytest
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.test import Client
 from django.utils import timezone
+from knox.models import AuthToken
 from PIL import Image
+from rest_framework.test import APIClient
 
 from accounts.models import Consent, ConsentText, Purpose, Role, User
 from accounts.services import withdraw_consent
-from diagnoses.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
-from diagnoses.models import Classifier, Photo
-from diagnoses.services import claim_photo, record_prediction
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos import queue
+from diagnoses.photos.models import Photo
+from diagnoses.photos.predictions import claim_photo, record_prediction
+from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
 
 PASSWORD = "correct horse battery"
 
@@ -169,3 +174,60 @@ def predict(classifier_row: Classifier) -> Callable[..., Photo]:
         return Photo.objects.get(pk=photo.pk)
 
     return do
+
+
+Api = Callable[[User | None], APIClient]
+
+
+@pytest.fixture
+def api() -> Api:
+    """A client with a token of this user, or of nobody."""
+
+    def client(user: User | None = None) -> APIClient:
+        # CSRF on, as in the real world; unexpected errors are answers here, not exceptions.
+        client = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
+        if user is not None:
+            _row, token = AuthToken.objects.create(user=user)
+            client.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return client
+
+    return client
+
+
+Problem = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def problem() -> Problem:
+    """Assert that an answer is a problem of this status and code, in full form; returns it."""
+
+    def check(response: Any, status: int, code: str) -> dict[str, Any]:
+        assert response.headers["Content-Type"] == "application/problem+json", response.content
+        body: dict[str, Any] = response.json()
+        assert (response.status_code, body["status"], body["code"]) == (status, status, code), body
+        assert body["type"] and body["title"] and body["detail"]
+        assert set(body) <= {"type", "title", "status", "detail", "code", "errors"}
+        return body
+
+    return check
+
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    """A client signed in as somebody; CSRF is checked as for real."""
+
+    def do(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return do
+
+
+@pytest.fixture
+def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes messages: what these tests are about ends with the row in the database."""
+    monkeypatch.setattr(queue._publisher, "publish", lambda photo_ids, patience: False)

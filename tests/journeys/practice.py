@@ -18,26 +18,21 @@ from PIL import Image
 from accounts.models import Purpose, Role, User
 from accounts.services import give_consent
 from accounts.services.profiles import save_profile
-from diagnoses.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
-from diagnoses.models import Classifier, Finding, Lesion, Photo, Reading
-from diagnoses.services import (
-    BodyPlace,
-    Claim,
-    HistoryAnswers,
-    PhotoMetadata,
-    claim_photo,
-    create_lesion,
-    fail_photo,
-    record_finding,
-    record_prediction,
-    set_reminder,
-    submit_photo,
-)
-from diagnoses.services.readings import begin_reading, record_blind, record_final
-from diagnoses.services.reviews import request_review
-from diagnoses.services.sharing import make_share_link
-from diagnoses.taxonomy import CODES
-from tests.made import made_photo
+from diagnoses.classifiers.models import Classifier
+from diagnoses.lesions.models import Lesion
+from diagnoses.lesions.reminders import set_reminder
+from diagnoses.lesions.services import BodyPlace, create_lesion
+from diagnoses.photos.histories import HistoryAnswers
+from diagnoses.photos.models import Photo
+from diagnoses.photos.predictions import Claim, claim_photo, fail_photo, record_prediction
+from diagnoses.photos.services import PhotoMetadata, submit_photo
+from diagnoses.readings.findings import record_finding
+from diagnoses.readings.models import Finding, Reading
+from diagnoses.readings.services import begin_reading, record_blind, record_final, request_review
+from diagnoses.sharing.services import make_share_link
+from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
+from recognition.taxonomy import CODES
+from tests.factories import made_photo
 
 PASSWORD: Final = "a long enough password"
 # Days before today on which the spot that is followed was photographed.

@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from accounts import news
+from accounts import notification_texts
 from accounts.models import Notification, User
-from diagnoses.inference.assessment import Decision
-from diagnoses.models import Classifier, Finding, Photo, Reading
-from diagnoses.services import create_lesion
-from diagnoses.taxonomy import CODES, Diagnosis
-from diagnoses.texts import GROUND_TRUTH_SOURCES
+from diagnoses.classifiers.models import Classifier
+from diagnoses.labels import GROUND_TRUTH_SOURCES
+from diagnoses.lesions.services import create_lesion
+from diagnoses.photos.models import Photo
+from diagnoses.readings.models import Finding, Reading
+from recognition.inference.assessment import Decision
+from recognition.taxonomy import CODES, Diagnosis
 from tests.journeys.practice import PASSWORD, a_patient, answer_photo, assessment, make_clinicians
 
 expect.set_options(timeout=60_000)
@@ -132,8 +134,8 @@ def test_from_the_worklist_to_the_microscope(
     titles = reader.page.locator(".news__title")
     # Of the review twice: when the first reader wanted the spot examined, and when it was settled.
     for kind, times in ((Notification.Kind.REVIEW, 2), (Notification.Kind.HISTOPATHOLOGY, 1)):
-        expect(titles.filter(has_text=reader.says(news.WORDS[kind].title))).to_have_count(times)
-    titles.filter(has_text=reader.says(news.WORDS[Notification.Kind.HISTOPATHOLOGY].title)).click()
+        expect(titles.filter(has_text=reader.says(notification_texts.WORDS[kind].title))).to_have_count(times)
+    titles.filter(has_text=reader.says(notification_texts.WORDS[Notification.Kind.HISTOPATHOLOGY].title)).click()
     page_of_photo = reader.page
     page_of_photo.wait_for_url(re.compile(rf"/photos/{photo.pk}/"))
     expect(page_of_photo.locator(".truth__diagnosis")).to_contain_text(reader.says(Diagnosis.MEL.full_name))

@@ -14,10 +14,12 @@ from django.core.files.storage import default_storage
 from playwright.sync_api import expect
 
 from accounts.models import Consent, Purpose, User
-from diagnoses.inference.assessment import Decision
-from diagnoses.models import Classifier, Lesion, Photo
-from diagnoses.services import create_lesion
-from diagnoses.services.sharing import make_share_link
+from diagnoses.classifiers.models import Classifier
+from diagnoses.lesions.models import Lesion
+from diagnoses.lesions.services import create_lesion
+from diagnoses.photos.models import Photo
+from diagnoses.sharing.services import make_share_link
+from recognition.inference.assessment import Decision
 from tests.journeys.practice import PASSWORD, a_patient, answer_photo, assessment
 
 expect.set_options(timeout=60_000)

@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import User
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
 from tests.journeys.practice import PASSWORD, Practice, make_practice
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.django_db(transaction=True)]

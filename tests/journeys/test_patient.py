@@ -11,11 +11,12 @@ from playwright.sync_api import expect
 
 from accounts.models import Purpose, User
 from accounts.services import give_consent
-from diagnoses.advice import advice_on
-from diagnoses.models import Classifier, Photo
-from diagnoses.taxonomy import CODES, Diagnosis
-from diagnoses.texts import SAFETY_NET
-from tests.made import jpeg_bytes, made_photo
+from diagnoses.classifiers.models import Classifier
+from diagnoses.labels import SAFETY_NET
+from diagnoses.photos.models import Photo
+from diagnoses.results.advice import advice_on
+from recognition.taxonomy import CODES, Diagnosis
+from tests.factories import jpeg_bytes, made_photo
 
 PATIENCE_MS = 60_000
 PASSWORD = "a long enough password"

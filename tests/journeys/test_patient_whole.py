@@ -12,11 +12,14 @@ from allauth.account.models import EmailAddress
 from playwright.sync_api import expect
 
 from accounts.models import Consent, User
-from diagnoses.inference.assessment import Decision
-from diagnoses.models import Classifier, Lesion, Photo, Reminder, ShareLink
-from diagnoses.taxonomy import Diagnosis
+from diagnoses.classifiers.models import Classifier
+from diagnoses.lesions.models import Lesion, Reminder
+from diagnoses.photos.models import Photo
+from diagnoses.sharing.models import ShareLink
+from recognition.inference.assessment import Decision
+from recognition.taxonomy import Diagnosis
+from tests.factories import made_photo
 from tests.journeys.practice import answer_photo, assessment
-from tests.made import made_photo
 
 PASSWORD = "ұзақ құпиясөз 1984"
 expect.set_options(timeout=60_000)

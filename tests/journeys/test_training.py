@@ -9,8 +9,9 @@ from playwright.sync_api import expect
 
 from accounts.models import Purpose, Role, User
 from accounts.services import give_consent
-from diagnoses.models import Classifier, Photo
-from tests.made import made_photo, write_dataset
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import Photo
+from tests.factories import made_photo, write_dataset
 from training.models import Dataset, Evaluation, TrainingRun
 
 PASSWORD = "a long enough password"

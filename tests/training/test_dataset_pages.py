@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Role, User
-from tests.made import write_dataset
+from tests.factories import write_dataset
 from training.data.importing import Source, import_dataset
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs

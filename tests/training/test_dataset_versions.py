@@ -16,12 +16,13 @@ from django.utils import timezone
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
 from accounts.services import set_training_consent
-from diagnoses.intake import content_hash, read_image
-from diagnoses.models import KnownImage, Lesion, Photo
-from diagnoses.services import record_finding
-from diagnoses.services.account_data import erase_account
-from tests.made import made_photo
-from tests.training.made_runs import made_dataset
+from diagnoses.lesions.models import Lesion
+from diagnoses.personal_data.erasure import erase_account
+from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.readings.findings import record_finding
+from recognition.sandbox import content_hash, read_image
+from tests.factories import made_photo
+from tests.training.run_factories import made_dataset
 from training.data.archive import DatasetPictures
 from training.data.import_errors import DatasetImportError
 from training.data.reading import read_sealed

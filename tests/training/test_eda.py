@@ -9,15 +9,15 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from diagnoses.datasets.tables import read_tables
-from diagnoses.taxonomy import CODES
+from recognition.datasets.leakage import random_split_leakage, shared_lesions
+from recognition.datasets.splits import lesion_groups, split_examples
+from recognition.datasets.tables import read_tables
+from recognition.taxonomy import CODES
 from training.charts.output import as_png, as_svg
 from training.charts.themes import DARK_TWIN, dark_twin
 from training.eda.drawing import draw
 from training.eda.explore import SECTIONS, explore
 from training.eda.sections import Section
-from training.pipeline.leakage import random_split_leakage, shared_lesions
-from training.pipeline.splits import lesion_groups, split_examples
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 FULL = DATA / "isic2019-full-tables"

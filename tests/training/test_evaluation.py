@@ -9,29 +9,23 @@ import pandas as pd
 import pytest
 
 from accounts.csv_rows import safe_cell
-from diagnoses.inference.bundle import OperatingPoint
-from diagnoses.models import Classifier
-from diagnoses.taxonomy import CODES
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.datasets.examples import fingerprint_of_test
+from recognition.datasets.splits import Split
+from recognition.evaluation import bootstrap
+from recognition.evaluation.measure import metrics_of
+from recognition.evaluation.metrics import auc, roc_curve
+from recognition.inference.bundle import OperatingPoint
+from recognition.taxonomy import CODES
+from tests.training.run_factories import made_dataset
 from training.admin.evaluations import exposure_said, figures_context
-from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv
-from training.evaluation.measure import (
-    TOO_FEW,
-    hardest_mistakes,
-    measure,
-    reliability,
-    subgroups,
-)
+from training.evaluation.figures import figures_json, ground_truth_csv, predictions_csv
+from training.evaluation.measure import TOO_FEW, hardest_mistakes, measure, reliability, subgroups
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
-from training.pipeline import bootstrap
-from training.pipeline.examples import fingerprint_of_test
-from training.pipeline.measure import metrics_of
-from training.pipeline.metrics import auc, roc_curve
-from training.pipeline.splits import Split
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.services.exposure import exposure_of
+from training.services.test_contamination import exposure_of
 
 POINTS = (OperatingPoint("balanced", 0.4, 0.8, 0.8), OperatingPoint("sensitive", 0.1, 0.95, 0.4))
 

@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
-from diagnoses.models import Classifier
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.progress import Progress
+from recognition.recipes import SMOKE
+from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.models import Dataset, Evaluation, EvaluationJob, Job, TrainingRun
-from training.pipeline.progress import Progress
-from training.recipes import SMOKE
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset
 from training.services.evaluations import EvaluationRejected, request_evaluation

@@ -22,20 +22,19 @@ from PIL import Image
 
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
-from diagnoses.datasets.pictures import PICTURE_LIMITS, PictureStore
-from diagnoses.intake import content_hash, hash_distance, read_image
-from diagnoses.models import KnownImage
-from diagnoses.taxonomy import CODES
-from tests.made import jpeg_bytes, made_picture, write_dataset
+from diagnoses.photos.models import KnownImage
+from recognition.datasets.pictures import PICTURE_LIMITS, PictureStore
+from recognition.datasets.splits import split_fingerprint
+from recognition.progress import Progress
+from recognition.sandbox import content_hash, hash_distance, read_image
+from recognition.taxonomy import CODES
+from tests.factories import jpeg_bytes, made_picture, write_dataset
 from training.data.import_errors import DatasetImportError
 from training.data.importing import Source, import_dataset
 from training.data.reading import read_sealed
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
-from training.pipeline.progress import Progress
-from training.pipeline.splits import split_fingerprint
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset, store_exploration
-from training.services.exposure import dealt_fingerprint, exposure_of
 from training.services.imports import (
     ImportRejected,
     available_sources,
@@ -44,6 +43,7 @@ from training.services.imports import (
     resolve_source,
 )
 from training.services.orphans import discard_unused, sweep_files
+from training.services.test_contamination import dealt_fingerprint, exposure_of
 from training.worker.importing import _at_hand, run_import_job
 
 pytestmark = pytest.mark.django_db

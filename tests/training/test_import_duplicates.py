@@ -6,13 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from diagnoses.intake import content_hash, hash_distance
-from diagnoses.intake.recognition_batch import content_hashes, miniature
-from diagnoses.taxonomy import CODES
-from tests.made import made_picture
-from training.pipeline.duplicates import NearBlock, clusters, exact_copies, near_blocks, near_pairs
-from training.pipeline.leakage import random_split_leakage, shared_lesions
-from training.pipeline.splits import (
+from recognition.datasets.duplicates import NearBlock, clusters, exact_copies, near_blocks, near_pairs
+from recognition.datasets.leakage import random_split_leakage, shared_lesions
+from recognition.datasets.splits import (
     TEST,
     SplitError,
     extend_split,
@@ -21,6 +17,10 @@ from training.pipeline.splits import (
     split_examples,
     split_fingerprint,
 )
+from recognition.sandbox import content_hash, hash_distance
+from recognition.sandbox.perceptual_hash_batch import content_hashes, miniature
+from recognition.taxonomy import CODES
+from tests.factories import made_picture
 
 
 def test_the_hash_of_many_is_the_hash_of_each() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from diagnoses.datasets.tables import ISIC_CLI, Tables, read_tables
-from diagnoses.taxonomy import CODES
+from recognition.datasets.tables import ISIC_CLI, Tables, read_tables
+from recognition.taxonomy import CODES
 
 DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 FULL = DATA / "isic2019-full-tables"

@@ -10,13 +10,13 @@ import pytest
 from django.core.files.storage import default_storage
 
 from accounts.models import Role, User
-from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS
-from diagnoses.models import Classifier
-from diagnoses.taxonomy import CODES
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.datasets.layouts import GROUND_TRUTH_COLUMNS
+from recognition.progress import Progress
+from recognition.recipes import SMOKE
+from recognition.taxonomy import CODES
+from tests.training.run_factories import made_dataset
 from training.models import Dataset, DatasetImport, Evaluation, Job
-from training.pipeline.progress import Progress
-from training.recipes import SMOKE
 from training.services import jobs
 from training.services.evaluations import request_evaluation
 from training.services.imports import request_import

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.db import InternalError, connection, transaction
 from django.db.utils import DatabaseError
 
-from tests.training.made_runs import made_dataset
+from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.models import Dataset, DatasetImport, Evaluation
 

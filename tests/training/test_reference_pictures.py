@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from diagnoses.models import Classifier, FeatureIndex, FeatureVector, KnownImage, ReferencePicture
-from tests.made import write_dataset
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import KnownImage
+from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
+from tests.factories import write_dataset
 from training.data.importing import Source, import_dataset
 from training.data.references import keep_reference_pictures
 from training.models import Dataset

@@ -6,9 +6,9 @@ import pytest
 
 from accounts.models import AuditEntry, Role, User
 from accounts.permissions import NotAllowed
-from diagnoses.models import Classifier
-from diagnoses.taxonomy import CODES
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.taxonomy import CODES
+from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.services import registry
 from training.services.evaluations import record_evaluation
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _no_files(monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows here have no bundles; that a broken bundle is never promoted is tested with the service itself."""
-    monkeypatch.setattr("diagnoses.services.classifiers.registered_bundle", lambda classifier: None)
+    monkeypatch.setattr("diagnoses.classifiers.services.registered_bundle", lambda classifier: None)
 
 
 @pytest.fixture

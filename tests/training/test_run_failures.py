@@ -9,14 +9,14 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
-from diagnoses.inference.network import WeightsError
-from diagnoses.inference.sealing import SealingError
-from diagnoses.models import Classifier
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.fit import TrainingError
+from recognition.inference.network import WeightsError
+from recognition.inference.sealing import SealingError
+from recognition.progress import Cancelled, Progress
+from recognition.recipes import SMOKE
+from tests.training.run_factories import made_dataset
 from training.models import ImageArchive, Job, TrainingRun
-from training.pipeline.fit import TrainingError
-from training.pipeline.progress import Cancelled, Progress
-from training.recipes import SMOKE
 from training.services import jobs
 from training.services.runs import request_run
 from training.worker import process, training

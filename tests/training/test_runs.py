@@ -10,13 +10,13 @@ from django.utils import timezone
 
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
-from diagnoses.models import Classifier
-from diagnoses.taxonomy import CODES
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from recognition.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
+from recognition.taxonomy import CODES
+from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
 from training.models import Dataset, Job, TrainingRun
-from training.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
 from training.services import jobs
 from training.services.runs import RunRejected, begin_run, recipe_with, request_run, resume_run
 
@@ -304,7 +304,7 @@ def test_an_evaluation_page_with_its_downloads_and_pictures(page: Client) -> Non
 
 
 def test_promotion_in_the_browser_shows_its_gates(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diagnoses.services.classifiers.registered_bundle", lambda classifier: None)
+    monkeypatch.setattr("diagnoses.classifiers.services.registered_bundle", lambda classifier: None)
     described: dict[str, Any] = {
         "diagnoses": list(CODES),
         "dataset": {"name": "made", "fingerprint": "f" * 64, "pictures": 8},

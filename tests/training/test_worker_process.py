@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from diagnoses.faults import VARIABLE
-from diagnoses.models import Classifier
-from diagnoses.queue import publish
-from tests.made import write_dataset
-from tests.training.made_runs import made_dataset
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.queue import publish
+from recognition.failpoints import VARIABLE
+from tests.factories import write_dataset
+from tests.training.run_factories import made_dataset
 from training.models import Evaluation, Job, TrainingRun
 from training.services import jobs
 from training.services.evaluations import request_evaluation

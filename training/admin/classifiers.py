@@ -13,17 +13,17 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.models import AuditEntry, User
-from diagnoses.admin import ClassifierAdmin
-from diagnoses.inference.bundle import BundleError
-from diagnoses.models import Classifier
-from diagnoses.services import ClassifierError
-from diagnoses.taxonomy import Diagnosis
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import ClassifierError
+from diagnoses.monitoring.admin import ClassifierAdmin
+from recognition.inference.bundle import BundleError
+from recognition.taxonomy import Diagnosis
 from training.admin.evaluations import exposure_said, figures_context, with_interval
 from training.admin.jobs import STYLES, administrator
 from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
 from training.services.evaluations import EvaluationRejected, request_evaluation
-from training.services.exposure import exposure_of
 from training.services.registry import PromotionRefused, gates, promote, roll_back, rolled_back_to
+from training.services.test_contamination import exposure_of
 
 HISTORY: int = 20
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.csv_rows import csv_response
-from diagnoses.taxonomy import Diagnosis
+from recognition.taxonomy import Diagnosis
 from training.admin.exploration import chart_response, shown_cell, shown_sections, table_response
 from training.admin.jobs import JobAdmin, administrator
 from training.forms.imports import ImportForm, NewVersionForm

@@ -15,12 +15,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin import ReadOnlyAdmin
-from diagnoses.media import PRIVATE_HEADERS
-from diagnoses.taxonomy import CODES, Diagnosis
+from diagnoses.photos.media import PRIVATE_HEADERS
+from recognition.taxonomy import CODES, Diagnosis
 from training.admin.jobs import STYLES, administrator
 from training.charts.themes import dark_twin
-from training.evaluation.exports import figures_json, ground_truth_csv, predictions_csv
-from training.evaluation.figures import figure_of
+from training.evaluation.figures import figure_of, figures_json, ground_truth_csv, predictions_csv
 from training.models import Evaluation
 from training.services.pictures import picture_of
 

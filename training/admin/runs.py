@@ -12,13 +12,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
+from recognition.recipes import RECIPES, Recipe, RecipeError
 from training.admin.curves import history_charts
 from training.admin.jobs import FAILURES, STYLES, JobAdmin, administrator, duration, live_context
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
 from training.models import Evaluation, Job, TrainingRun
-from training.recipes import RECIPES, Recipe, RecipeError
 from training.services.jobs import request_cancel
 from training.services.runs import RunRejected, request_run, resume_run
 

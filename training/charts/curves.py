@@ -7,7 +7,8 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.charts.style import BLUE, GREY, INK, MUTED, RULE, SMALL, TEXT, WIDTH, style
+from training.charts.style import BLUE, GREY, SMALL, TEXT, WIDTH, style
+from training.charts.themes import INK, MUTED, RULE
 
 _PANELS_A_ROW: Final = 3
 _TICKS: Final = (0.0, 0.5, 1.0)

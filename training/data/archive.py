@@ -12,10 +12,10 @@ from typing import IO, Any, Final
 from django.core.files.base import File
 from django.core.files.storage import default_storage
 
-from diagnoses.datasets.pictures import PICTURE_BYTES_MAX, PictureStore, read_member
+from recognition.datasets.pictures import PICTURE_BYTES_MAX, PictureStore, read_member
+from recognition.progress import Progress, Report
 from training.data.import_errors import writing
 from training.models import Dataset, ImageArchive
-from training.pipeline.progress import Progress, Report
 
 # The first moment a zip can name: the same images make the same archive, whenever they are imported.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)

@@ -8,13 +8,13 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from recognition.progress import Progress, Report
 from training.charts.output import as_png, as_svg
 from training.data.import_errors import writing
 from training.eda.drawing import draw
 from training.eda.explore import explore
 from training.eda.sections import Section
 from training.models import Dataset
-from training.pipeline.progress import Progress, Report
 
 VERSION: Final = 1
 """Of the layout of the JSON; a page that finds another one asks for a new computation."""

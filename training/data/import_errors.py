@@ -7,7 +7,7 @@ from typing import Final
 
 from django.core.exceptions import ImproperlyConfigured
 
-from diagnoses.datasets.problems import FileProblem
+from recognition.datasets.problems import FileProblem
 
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 

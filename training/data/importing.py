@@ -19,17 +19,17 @@ import pandas as pd
 from django.conf import settings
 
 from accounts.models import User
-from diagnoses.datasets.pictures import PictureStore
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.datasets.tables import Tables, read_tables
-from diagnoses.services.known_images import recognise_photos
+from diagnoses.photos.known_images import recognise_photos
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.problems import ExamplesError
+from recognition.datasets.tables import Tables, read_tables
+from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.import_errors import DatasetImportError, faulty, writing
 from training.data.inspection import inspect_pictures
 from training.data.references import keep_reference_pictures
 from training.models import Dataset
-from training.pipeline.progress import Progress, Report, silent
 from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 

@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from diagnoses.datasets.pictures import PICTURE_LIMITS, PictureStore
-from diagnoses.datasets.problems import ExamplesError, FileProblem
-from diagnoses.intake import PhotoRejected
-from diagnoses.intake.decode import decode_photo
-from diagnoses.intake.recognition_batch import content_hashes, miniature
+from recognition.datasets.pictures import PICTURE_LIMITS, PictureStore
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.progress import Progress, Report
+from recognition.sandbox import PhotoRejected
+from recognition.sandbox.decode import decode_photo
+from recognition.sandbox.perceptual_hash_batch import content_hashes, miniature
 from training.data.archive import ArchiveWriter
-from training.pipeline.progress import Progress, Report
 
 _REPORT_EVERY: Final = 20
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from diagnoses.datasets.pictures import BROKEN_ARCHIVE
-from diagnoses.datasets.problems import ExamplesError, FileProblem
+from recognition.datasets.examples import COLUMNS, Examples
+from recognition.datasets.pictures import BROKEN_ARCHIVE
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.datasets.splits import SPLITS, Split
 from training.data.archive import DatasetPictures
 from training.models import Dataset, Example
-from training.pipeline.examples import COLUMNS, Examples
-from training.pipeline.splits import SPLITS, Split
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 import logging
 from collections.abc import Callable, Iterator
 
-from diagnoses.dataset_images import SmallPicture, small_picture
-from diagnoses.datasets.pictures import BROKEN_ARCHIVE
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.intake import PhotoRejected
 from diagnoses.similar.references import store_references, without_reference
+from recognition.datasets.known_images import SmallPicture, small_picture
+from recognition.datasets.pictures import BROKEN_ARCHIVE
+from recognition.datasets.problems import ExamplesError
+from recognition.sandbox import PhotoRejected
 from training.data.archive import DatasetPictures
 from training.models import Dataset
 

@@ -11,17 +11,11 @@ import pandas as pd
 from django.db import IntegrityError
 
 from accounts.models import User
-from diagnoses.datasets.problems import FileProblem
-from diagnoses.taxonomy import CODES
-from training.data.archive import store_archive
-from training.data.exploration import explore_and_draw
-from training.data.import_errors import DatasetImportError, faulty
-from training.models import Dataset, Example, ImageArchive
-from training.pipeline.duplicates import NEAR_DISTANCE, clusters, exact_copies, near_blocks
-from training.pipeline.examples import examples_fingerprint, fingerprint_of_test
-from training.pipeline.leakage import random_split_leakage, shared_lesions
-from training.pipeline.progress import Progress, Report
-from training.pipeline.splits import (
+from recognition.datasets.duplicates import NEAR_DISTANCE, clusters, exact_copies, near_blocks
+from recognition.datasets.examples import examples_fingerprint, fingerprint_of_test
+from recognition.datasets.leakage import random_split_leakage, shared_lesions
+from recognition.datasets.problems import FileProblem
+from recognition.datasets.splits import (
     SPLITS,
     Split,
     gather_look_alikes,
@@ -29,6 +23,12 @@ from training.pipeline.splits import (
     lesion_groups,
     split_examples,
 )
+from recognition.progress import Progress, Report
+from recognition.taxonomy import CODES
+from training.data.archive import store_archive
+from training.data.exploration import explore_and_draw
+from training.data.import_errors import DatasetImportError, faulty
+from training.models import Dataset, Example, ImageArchive
 from training.services.datasets import NewDataset, seal_dataset
 
 # The report is read by people; the counts are complete, the lists are long enough to look at.

@@ -23,14 +23,14 @@ import pandas as pd
 from django.core.files.storage import default_storage
 
 from accounts.models import Role, User
-from diagnoses.intake import SAME_PICTURE_DISTANCE, hash_distance
-from diagnoses.models import Photo
+from diagnoses.photos.models import Photo
+from recognition.datasets.splits import extend_split, lesion_groups
+from recognition.progress import Progress, Report, silent
+from recognition.sandbox import SAME_PICTURE_DISTANCE, hash_distance
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.import_errors import DatasetImportError
 from training.models import Dataset
-from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.splits import extend_split, lesion_groups
 from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 

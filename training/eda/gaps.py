@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from diagnoses.taxonomy import Diagnosis
+from recognition.taxonomy import Diagnosis
 from training.eda.labels import MALIGNANT_CODES
 from training.eda.sections import Column, Section, count, percent
 

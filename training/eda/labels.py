@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from diagnoses.taxonomy import CODES, MALIGNANT, Diagnosis
+from recognition.taxonomy import CODES, MALIGNANT, Diagnosis
 from training.eda.sections import Column, Section, count, percent
 
 MALIGNANT_CODES = [diagnosis.value for diagnosis in MALIGNANT]

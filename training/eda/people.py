@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from diagnoses.taxonomy import Diagnosis
+from recognition.taxonomy import Diagnosis
 from training.eda.sections import Column, Section, count, percent
 
 BIN: Final = 5

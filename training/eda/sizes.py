@@ -4,7 +4,7 @@ from typing import Final
 
 import pandas as pd
 
-from diagnoses.taxonomy import Diagnosis
+from recognition.taxonomy import Diagnosis
 from training.eda.sections import Column, Section, count, percent
 
 SHOWN: Final = 10

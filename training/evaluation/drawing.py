@@ -7,7 +7,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from matplotlib.figure import Figure
 
-from diagnoses.taxonomy import CODES
+from recognition.taxonomy import CODES
 from training.charts.curves import Curve, panels, square
 from training.charts.grids import grid
 from training.charts.output import as_png, as_svg

@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounts.models import User
-from diagnoses.inference.bundle import Bundle
-from diagnoses.inference.runtime import load_classifier
-from diagnoses.models import Classifier
-from diagnoses.services import registered_bundle
-from diagnoses.taxonomy import CODES
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import registered_bundle
+from recognition.datasets.examples import metadata_of
+from recognition.datasets.splits import TEST
+from recognition.inference.bundle import Bundle
+from recognition.inference.runtime import load_classifier
+from recognition.progress import Progress, Report, silent
+from recognition.taxonomy import CODES
 from training.data.reading import SealedData, example_table, read_sealed
 from training.evaluation.drawing import store_charts
 from training.evaluation.measure import hardest_mistakes, measure, subgroups
 from training.models import Dataset, Evaluation
-from training.pipeline.about import metadata_of
-from training.pipeline.progress import Progress, Report, silent
-from training.pipeline.splits import TEST
 from training.services.evaluations import record_evaluation
-from training.services.exposure import exposure_of
+from training.services.test_contamination import exposure_of
 
 STAGE: Final = "evaluate"
 

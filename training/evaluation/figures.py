@@ -1,6 +1,51 @@
-"""Own reading figures that an evaluation stored, whenever it did: some carry an interval only since November 2026."""
+"""Stored figures of an evaluation: read, and written out as CSV and JSON."""
 
+import csv
+import io
+import json
 from typing import Any
+
+from accounts.csv_rows import safe_cell
+from recognition.taxonomy import CODES, UNKNOWN_CODE
+from training.models import Evaluation
+
+
+def predictions_csv(evaluation: Evaluation) -> str:
+    """One row an image: image, the eight calibrated probabilities, and UNK (always 0: this classifier has no such)."""
+    rows = sorted(evaluation.predictions.items())
+    return _csv([[image, *(f"{float(p):.9f}" for p in table), "0.0"] for image, table in rows])
+
+
+def ground_truth_csv(evaluation: Evaluation) -> str:
+    """One row an image: image and the one-hot truth, UNK 0."""
+    truth = (
+        evaluation.dataset.examples.filter(split=evaluation.split).order_by("image").values_list("image", "diagnosis")
+    )
+    return _csv(
+        [[image, *("1.0" if code == diagnosis else "0.0" for code in CODES), "0.0"] for image, diagnosis in truth]
+    )
+
+
+def figures_json(evaluation: Evaluation) -> str:
+    """Everything measured, with what it was measured on."""
+    described = {
+        "classifier": evaluation.classifier.version,
+        "classifier_sha256": evaluation.classifier.sha256,
+        "dataset": evaluation.dataset.name,
+        "split": evaluation.split,
+        "fingerprint": evaluation.fingerprint,
+        "created": evaluation.created.isoformat(),
+        "metrics": {name: value for name, value in evaluation.metrics.items() if name != "charts"},
+    }
+    return json.dumps(described, indent=2, sort_keys=True)
+
+
+def _csv(rows: list[list[str]]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["image", *CODES, UNKNOWN_CODE])
+    writer.writerows([safe_cell(image), *figures] for image, *figures in rows)
+    return file.getvalue()
 
 
 def figure_of(stored: Any) -> dict[str, float | None]:

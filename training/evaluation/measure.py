@@ -1,6 +1,6 @@
 """The metrics of an evaluation: from labels, calibrated probabilities and metadata to one JSON value.
 
-Those of the split are `training.pipeline.measure`; here stand the curves, the subgroups and the hardest mistakes. A
+Those of the split are `recognition.evaluation.measure`; here are the curves, the subgroups and the hardest mistakes. A
 metric from too few pictures is not given at all: "too few to say".
 """
 
@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from diagnoses.inference.bundle import OperatingPoint
-from diagnoses.inference.runtime import softmax
-from diagnoses.taxonomy import CODES, SEXES, SITES
-from training.pipeline import metrics
-from training.pipeline.measure import number, split_metrics, with_intervals
-from training.pipeline.metrics import Labels, Metric, Table, roc_curve
+from recognition.evaluation import metrics
+from recognition.evaluation.measure import number, split_metrics, with_intervals
+from recognition.evaluation.metrics import Labels, Metric, Table, roc_curve
+from recognition.inference.bundle import OperatingPoint
+from recognition.inference.runtime import softmax
+from recognition.taxonomy import CODES, SEXES, SITES
 
 DECIMALS: Final = 6
 

@@ -1,1 +1,0 @@
-"""Forms of the training pages in the admin: one module each."""

@@ -1,7 +1,7 @@
 """Own the form in which an administrator changes a recipe: generated from the dataclasses, helped by their docstrings.
 
 What a field may hold is decided in one place, the recipe itself: the form reads the text, hands it to
-`training.recipes.changed`, and puts what that says beside the field it is about.
+`recognition.recipes.changed`, and puts what that says beside the field it is about.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from typing import Any, Final
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.inference.network import BACKBONES
-from training.recipes import BATCH_NORMS, DEVICES, PRECISIONS, Recipe, RecipeError, changed
+from recognition.inference.network import BACKBONES
+from recognition.recipes import BATCH_NORMS, DEVICES, PRECISIONS, Recipe, RecipeError, changed
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "precision": PRECISIONS,

@@ -3,9 +3,9 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
+from recognition.recipes import RECIPES
 from training.models import Dataset
-from training.recipes import RECIPES
 
 
 class ChooseForm(forms.Form):

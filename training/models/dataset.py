@@ -7,8 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from diagnoses.models import ContentHashField, DiagnosisField
-from diagnoses.models.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DiagnosisField
 
 
 class Dataset(models.Model):

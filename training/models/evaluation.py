@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
 from training.models.dataset import Dataset, Example
 from training.models.job import Job
 

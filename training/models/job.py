@@ -54,7 +54,7 @@ class Job(models.Model):
     heartbeat = models.DateTimeField(_("last heartbeat"), null=True, blank=True)
     worker = models.CharField(_("worker"), max_length=200, blank=True)
     cancel_requested = models.DateTimeField(_("cancel requested"), null=True, blank=True)
-    # The newest sign of life: {"stage", "done", "total", "eta_s", ...}; see training.pipeline.progress.
+    # The newest sign of life: {"stage", "done", "total", "eta_s", ...}; see recognition.progress.
     progress = models.JSONField(_("progress"), default=dict, blank=True)
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
     failure_detail = models.TextField(_("failure detail"), blank=True)

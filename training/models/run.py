@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
 from training.models.dataset import Dataset
 from training.models.job import Job
 
@@ -16,7 +16,7 @@ class TrainingRun(Job):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs", verbose_name=_("data set"))
     recipe = models.CharField(_("recipe"), max_length=40)
-    # Every field of the recipe as it was when the run was requested (training.recipes.Recipe.as_json).
+    # Every field of the recipe as it was when the run was requested (recognition.recipes.Recipe.as_json).
     settings = models.JSONField(_("settings"))
     parent = models.ForeignKey(
         Classifier, on_delete=models.PROTECT, null=True, blank=True, related_name="children",

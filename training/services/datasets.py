@@ -10,8 +10,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from diagnoses.models import KnownImage
-from diagnoses.services.known_images import register_known_images
+from diagnoses.photos.known_images import register_known_images
+from diagnoses.photos.models import KnownImage
 from training.models import Dataset, DatasetImport, Evaluation, EvaluationJob, Example, ImageArchive, TrainingRun
 from training.services.jobs import require_administrator
 

@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
 from training.models import Dataset, Evaluation, EvaluationJob, Example, Job
 from training.services import jobs
 from training.services.jobs import require_administrator

@@ -17,10 +17,9 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from diagnoses.datasets.csv_files import read_header
-from diagnoses.datasets.isic_cli import has_diagnosis, is_isic_cli
-from diagnoses.datasets.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS
-from diagnoses.datasets.pictures import is_picture
+from recognition.datasets.csv_files import read_header
+from recognition.datasets.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, has_diagnosis, is_isic_cli
+from recognition.datasets.pictures import is_picture
 from training.models import Dataset, DatasetImport, Job
 from training.services.jobs import announce, require_administrator
 

@@ -21,9 +21,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.permissions import NotAllowed
-from diagnoses.queue import publish, queue_depth
+from diagnoses.photos.queue import publish, queue_depth
+from recognition.progress import Cancelled
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
-from training.pipeline.progress import Cancelled
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 
 from django.core.files.storage import default_storage
 
-from diagnoses.datasets.pictures import BROKEN_ARCHIVE, PICTURE_BYTES_MAX, PICTURE_TYPES, read_member
-from diagnoses.datasets.problems import ExamplesError
+from recognition.datasets.pictures import BROKEN_ARCHIVE, PICTURE_BYTES_MAX, PICTURE_TYPES, read_member
+from recognition.datasets.problems import ExamplesError
 from training.models import Dataset
 
 

@@ -1,7 +1,7 @@
 """Which classifier is live, and who may change that: gates, promotion, the way back.
 
-The swap itself is `diagnoses.services.promote_classifier`: one transaction with its audit entry, and the workers load
-the new bundle before their next photo. Here stands what has to be true first.
+The swap itself is `promote_classifier`: one transaction with its audit entry, and the workers load the new bundle
+before their next photo. Here is what has to be true first.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from diagnoses.models import Classifier
-from diagnoses.services import promote_classifier
-from diagnoses.taxonomy import CODES
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import promote_classifier
+from recognition.taxonomy import CODES
 from training.models import Evaluation
 from training.services.jobs import require_administrator
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
+from recognition.recipes import RECIPES, Recipe, RecipeError, changed
 from training.models import Dataset, Example, Job, TrainingRun
-from training.recipes import RECIPES, Recipe, RecipeError, changed
 from training.services import jobs
 from training.services.jobs import JobClaim, require_administrator
 

@@ -4,8 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from training.pipeline.progress import Progress
-from training.recipes import Recipe
+from recognition.progress import Progress
+from recognition.recipes import Recipe
 
 
 class Epochs:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-from diagnoses.services import registered_bundle
+from diagnoses.classifiers.services import registered_bundle
+from recognition.progress import Report, silent
 from training.evaluation.evaluating import measure_bundle
 from training.models import Evaluation, EvaluationJob, Job
-from training.pipeline.progress import Report, silent
 from training.services import jobs
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.worker.execution import Wording, execute

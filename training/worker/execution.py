@@ -14,17 +14,17 @@ from typing import Any, Final
 
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from diagnoses.datasets.problems import ExamplesError, FileProblem
-from diagnoses.inference.bundle import BundleError
-from diagnoses.inference.export import ExportError
-from diagnoses.inference.network import WeightsError
-from diagnoses.inference.sealing import SealingError
-from diagnoses.services import ClassifierError
+from diagnoses.classifiers.services import ClassifierError
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.fit import TrainingError
+from recognition.inference.bundle import BundleError
+from recognition.inference.export import ExportError
+from recognition.inference.network import WeightsError
+from recognition.inference.sealing import SealingError
+from recognition.progress import Cancelled, Report, silent
+from recognition.recipes import RecipeError
 from training.data.import_errors import DatasetImportError
 from training.models import Job
-from training.pipeline.fit import TrainingError
-from training.pipeline.progress import Cancelled, Report, silent
-from training.recipes import RecipeError
 from training.services import jobs
 from training.worker.reporter import Reporter, Stopped
 

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.import_errors import DatasetImportError, writing
 from training.data.importing import Source, prepare, use_pictures, workspace
 from training.data.versions import prepare_version
 from training.models import Dataset, DatasetImport, Job
-from training.pipeline.progress import Progress, Report, silent
 from training.services import jobs
 from training.services.datasets import NewDataset
 from training.services.imports import UPLOAD, open_upload, resolve_source

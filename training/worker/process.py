@@ -34,14 +34,17 @@ def main(arguments: list[str]) -> None:
         os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     django.setup()
 
+    # Models can be imported after django.setup().
     from training.models import EvaluationJob, TrainingRun
     from training.services.jobs import JobClaim
 
     if kind == "run":
+        # Models can be imported after django.setup().
         from training.worker.training import train_claimed as work
 
         claim = JobClaim(TrainingRun, uuid.UUID(key), uuid.UUID(lease), int(attempt))
     else:
+        # Models can be imported after django.setup().
         from training.worker.evaluating import evaluate_claimed as work
 
         claim = JobClaim(EvaluationJob, int(key), uuid.UUID(lease), int(attempt))

@@ -15,9 +15,9 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from diagnoses.faults import fault
+from recognition.failpoints import fault
+from recognition.progress import Cancelled, Progress, Report, silent
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
-from training.pipeline.progress import Cancelled, Progress, Report, silent
 from training.services import jobs
 from training.worker.epochs import Epochs
 

@@ -23,8 +23,8 @@ from typing import Final
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
+from recognition.progress import Cancelled
 from training.models import EvaluationJob, Job, TrainingRun
-from training.pipeline.progress import Cancelled
 from training.services import jobs
 from training.worker.stopping import stop_announced
 

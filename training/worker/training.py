@@ -12,16 +12,16 @@ from uuid import UUID
 
 from django.conf import settings
 
-from diagnoses.faults import fault
-from diagnoses.inference.bundle import Bundle, BundleError
-from diagnoses.models import Classifier
-from diagnoses.services import register_bundle, registered_bundle
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import register_bundle, registered_bundle
+from recognition.failpoints import fault
+from recognition.fit.run import train_classifier
+from recognition.inference.bundle import Bundle, BundleError
+from recognition.progress import Report, silent
+from recognition.recipes import Recipe
 from training.data.reading import read_sealed
 from training.evaluation.evaluating import evaluate_classifier, measure_bundle
 from training.models import Job, TrainingRun
-from training.pipeline.progress import Report, silent
-from training.pipeline.run import train_classifier
-from training.recipes import Recipe
 from training.services import jobs
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.worker.epochs import Epochs

@@ -15,15 +15,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 from tqdm import tqdm
 
-from diagnoses.batch import Classified, Unreadable, classify_sources, find_sources, image_names
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.inference.assessment import Gate
-from diagnoses.inference.bundle import Bundle, BundleError, read_bundle
-from diagnoses.inference.runtime import load_classifier
-from diagnoses.intake import IntakeLimits
-from diagnoses.models import Classifier
-from diagnoses.services import registered_bundle
-from diagnoses.taxonomy import CODES, UNKNOWN_CODE
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import registered_bundle
+from recognition.classify import Classified, Unreadable, classify_sources, find_sources, image_names
+from recognition.datasets.problems import ExamplesError
+from recognition.inference.assessment import Gate
+from recognition.inference.bundle import Bundle, BundleError, read_bundle
+from recognition.inference.runtime import load_classifier
+from recognition.sandbox import IntakeLimits
+from recognition.taxonomy import CODES, UNKNOWN_CODE
 
 
 class Command(BaseCommand):

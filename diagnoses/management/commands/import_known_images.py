@@ -11,12 +11,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from diagnoses.dataset_images import fingerprint_images, small_pictures
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.datasets.tables import read_labels, read_lesions
-from diagnoses.models import KnownImage
-from diagnoses.services import recognise_photos, register_known_images
+from diagnoses.photos.known_images import recognise_photos, register_known_images
+from diagnoses.photos.models import KnownImage
 from diagnoses.similar.references import store_references, without_reference
+from recognition.datasets.known_images import fingerprint_images, small_pictures
+from recognition.datasets.problems import ExamplesError
+from recognition.datasets.tables import read_labels, read_lesions
 
 
 class Command(BaseCommand):

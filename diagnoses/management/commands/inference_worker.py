@@ -11,7 +11,7 @@ from celery import current_app
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from diagnoses.worker import NoLiveClassifier, check_live_bundle
+from diagnoses.photos.worker import NoLiveClassifier, check_live_bundle
 
 EX_CONFIG: Final = 78
 

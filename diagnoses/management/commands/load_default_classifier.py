@@ -6,9 +6,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from diagnoses.inference.bundle import BundleError
-from diagnoses.models import Classifier
-from diagnoses.services import ClassifierError, promote_classifier, register_bundle
+from accounts.models import AuditEntry
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import ClassifierError, promote_classifier, register_bundle
+from recognition.inference.bundle import BundleError
 
 
 class Command(BaseCommand):
@@ -34,8 +35,6 @@ class Command(BaseCommand):
 
 def _chosen_by_nobody(live: Classifier) -> bool:
     """Whether the live classifier went live by this command rather than by an administrator."""
-    from accounts.models import AuditEntry
-
     entry = AuditEntry.objects.filter(
         action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{live.pk}"
     ).first()

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from diagnoses.services.backups import BackupRefused, record_backup
+from diagnoses.monitoring.backups import BackupRefused, record_backup
 
 
 class Command(BaseCommand):

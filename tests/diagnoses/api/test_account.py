@@ -11,7 +11,8 @@ from django.test import Client
 
 from accounts.models import AuditEntry, Notification, User
 from accounts.services import notify
-from diagnoses.models import Photo, ShareLink
+from diagnoses.photos.models import Photo
+from diagnoses.sharing.models import ShareLink
 
 NEWS = "/api/v1/notifications/"
 

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import get_resolver
 
 from accounts.models import User
-from diagnoses.taxonomy import CODES
+from recognition.taxonomy import CODES
 
 
 @pytest.fixture(scope="module")

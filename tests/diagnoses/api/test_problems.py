@@ -11,8 +11,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
 from accounts.models import User
-from diagnoses.models import Photo
-from diagnoses.models.photo import PhotoQuerySet
+from diagnoses.photos.models import Photo, PhotoQuerySet
 
 URL = "/api/v1/photos/"
 
@@ -116,7 +115,7 @@ class TestLesions:
         def refuse(**kwargs: Any) -> None:
             raise ValidationError({"name": "Not this one."})
 
-        monkeypatch.setattr("diagnoses.api.views.lesions.create_lesion", refuse)
+        monkeypatch.setattr("diagnoses.lesions.api.create_lesion", refuse)
         body = problem(api(patient).post("/api/v1/lesions/", {"name": "x"}), 400, "invalid")
         assert body["errors"] == [{"field": "name", "code": "invalid", "detail": "Not this one."}]
 

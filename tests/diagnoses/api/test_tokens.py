@@ -13,7 +13,7 @@ from django.utils import timezone
 from knox.models import AuthToken
 
 from accounts.models import User
-from diagnoses.api.views.tokens import TOKENS_PER_USER
+from diagnoses.api.tokens import TOKENS_PER_USER
 
 URL = "/api/v1/token/"
 PASSWORD = "correct horse battery"

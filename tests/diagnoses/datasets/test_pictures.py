@@ -10,15 +10,15 @@ from typing import Any, cast
 import pytest
 from django.core.management import call_command
 
-from diagnoses.batch import Unreadable, classify_sources, find_sources
-from diagnoses.dataset_images import fingerprint_images
-from diagnoses.datasets.pictures import PICTURE_TYPES, PictureFiles
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.inference.runtime import LoadedClassifier
-from diagnoses.intake import IntakeLimits, read_image
-from diagnoses.models import KnownImage
-from diagnoses.taxonomy import CODES
-from tests.made import made_photo, write_dataset
+from diagnoses.photos.models import KnownImage
+from recognition.classify import Unreadable, classify_sources, find_sources
+from recognition.datasets.known_images import fingerprint_images
+from recognition.datasets.pictures import PICTURE_TYPES, PictureFiles
+from recognition.datasets.problems import ExamplesError
+from recognition.inference.runtime import LoadedClassifier
+from recognition.sandbox import IntakeLimits, read_image
+from recognition.taxonomy import CODES
+from tests.factories import made_photo, write_dataset
 from training.data.import_errors import DatasetImportError
 from training.data.importing import Source, import_dataset
 from training.services.pictures import picture_of

@@ -12,11 +12,13 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.permissions import NotAllowed
-from diagnoses.models import Classifier, FeatureIndex, FeatureVector, Finding, KnownImage, Photo, ReferencePicture
-from diagnoses.models.similar import DIMENSIONS
-from diagnoses.services import delete_photo
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.photos.services import delete_photo
+from diagnoses.readings.models import Finding
 from diagnoses.similar import search
 from diagnoses.similar.cases import SimilarCases, State, case_vectors, in_words, similar_cases
+from diagnoses.similar.models import DIMENSIONS, FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.similar.projection import project
 
 

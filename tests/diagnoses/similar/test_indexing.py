@@ -13,13 +13,16 @@ from django.core.files.storage import default_storage
 from PIL import Image
 
 from accounts.models import User
-from diagnoses.dataset_images import SmallPicture, small_picture
-from diagnoses.models import Classifier, FeatureIndex, FeatureVector, Finding, KnownImage, Photo, ReferencePicture
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.readings.models import Finding
 from diagnoses.similar import indexing
 from diagnoses.similar.cases import case_vectors
 from diagnoses.similar.indexing import Indexer, keep_vector, measure_scale
+from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
 from diagnoses.similar.references import drop_unknown_references, store_references, without_reference
-from tests.made import made_photo
+from recognition.datasets.known_images import SmallPicture, small_picture
+from tests.factories import made_photo
 
 
 @dataclass

@@ -5,14 +5,15 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from diagnoses import worker
-from diagnoses.dataset_images import small_picture
-from diagnoses.models import Classifier, FeatureVector, KnownImage, Photo
-from diagnoses.models.similar import DIMENSIONS
-from diagnoses.services import submit_photo
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos import worker
+from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.photos.services import submit_photo
 from diagnoses.similar.indexing import Indexer
+from diagnoses.similar.models import DIMENSIONS, FeatureVector
 from diagnoses.similar.references import store_references
-from tests.made import made_photo
+from recognition.datasets.known_images import small_picture
+from tests.factories import made_photo
 
 
 @pytest.fixture

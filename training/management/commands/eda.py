@@ -8,7 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.progress import silent
+from training.data.exploration import dataset_frame, explore_and_draw
+from training.data.import_errors import DatasetImportError
+from training.eda.explore import explore
 from training.models import Dataset
+from training.services.datasets import FOLDER, store_exploration
 
 
 class Command(BaseCommand):
@@ -24,12 +29,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from training.data.exploration import dataset_frame, explore_and_draw
-        from training.data.import_errors import DatasetImportError
-        from training.eda.explore import explore
-        from training.pipeline.progress import silent
-        from training.services.datasets import FOLDER, store_exploration
-
         dataset = Dataset.objects.filter(name=options["name"]).first()
         if dataset is None:
             known = ", ".join(Dataset.objects.values_list("name", flat=True)[:10]) or "none yet"

@@ -4,15 +4,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.inference.bundle import BundleError
-from diagnoses.models import Classifier
-from diagnoses.taxonomy import CODES
+from diagnoses.classifiers.models import Classifier
+from recognition.datasets.problems import ExamplesError
+from recognition.inference.bundle import BundleError
+from recognition.taxonomy import CODES
+from training.evaluation.evaluating import evaluate_classifier
 from training.evaluation.figures import figure_of
+from training.management.console import ProgressBar
 from training.models import Dataset, Evaluation
 from training.services.evaluations import EvaluationRejected, evaluation_on, request_evaluation
-from training.services.exposure import dealt_fingerprint
 from training.services.jobs import queue_position
+from training.services.test_contamination import dealt_fingerprint
+from training.worker.supervisor import DeviceBusy, device
 
 
 class Command(BaseCommand):
@@ -38,10 +41,6 @@ class Command(BaseCommand):
             self.stdout.write(f"Queued as evaluation job {job.pk}, number {queue_position(job)} in the queue.")
             return
         if evaluation is None:
-            from training.evaluation.evaluating import evaluate_classifier
-            from training.progress_bar import ProgressBar
-            from training.worker.supervisor import DeviceBusy, device
-
             try:
                 with device(), ProgressBar() as bar:
                     evaluation = evaluate_classifier(classifier=classifier, dataset=dataset, report=bar)

@@ -6,7 +6,10 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from training.progress_bar import ProgressBar
+from training.data.import_errors import DatasetImportError
+from training.data.importing import Source, import_dataset
+from training.management.console import ProgressBar
+from training.services.imports import NAME_LENGTH
 
 FAULTS_SHOWN: Final = 50
 
@@ -39,10 +42,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from training.data.import_errors import DatasetImportError
-        from training.data.importing import Source, import_dataset
-        from training.services.imports import NAME_LENGTH
-
         name = options["name"].strip()
         if not name or len(name) > NAME_LENGTH:
             raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")

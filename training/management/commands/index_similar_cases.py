@@ -9,10 +9,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from diagnoses.models import Classifier, FeatureIndex
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.worker import NoLiveClassifier, load
 from diagnoses.similar.indexing import Indexer
+from diagnoses.similar.models import FeatureIndex
 from diagnoses.similar.references import without_reference
-from diagnoses.worker import NoLiveClassifier, load
 from training.data.references import keep_reference_pictures
 from training.models import Dataset
 

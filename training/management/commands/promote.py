@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from diagnoses.inference.bundle import BundleError
-from diagnoses.models import Classifier
-from diagnoses.services import ClassifierError
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import ClassifierError
+from recognition.inference.bundle import BundleError
 from training.services.registry import PromotionRefused, gates, promote, roll_back
 
 

@@ -7,13 +7,16 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from diagnoses.datasets.pictures import PictureStore
-from diagnoses.datasets.problems import ExamplesError
-from diagnoses.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
-from training.management.sealed import sealed_words
-from training.pipeline.examples import Examples, read_examples
-from training.pipeline.splits import SplitError
-from training.progress_bar import ProgressBar
+from recognition.datasets.examples import Examples, read_examples
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.problems import ExamplesError
+from recognition.datasets.splits import SplitError
+from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal
+from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
+from recognition.inference.export import ExportError
+from recognition.inference.network import WeightsError
+from recognition.inference.sealing import SealingError
+from training.management.console import ProgressBar, sealed_words
 
 PREFIX: Final = "ISIC_2019_Training_"
 SHOWN: Final = 20
@@ -40,11 +43,6 @@ class Command(BaseCommand):
         parser.add_argument("--work", type=Path, default=Path("var/training/answers"), help="where answers are kept")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from diagnoses.inference.export import ExportError
-        from diagnoses.inference.network import WeightsError
-        from diagnoses.inference.sealing import SealingError
-        from training.pipeline.reseal import ResealError
-
         data: Path = options["data"]
         asked = any(options[name] for name in ("input_size", "views", "bundle_version"))
         if asked and options["output"] is None and not options["compare"]:
@@ -76,8 +74,6 @@ class Command(BaseCommand):
     def _compare(
         self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
     ) -> None:
-        from training.pipeline.reseal import choosing_split, compare
-
         views = VIEWS if options["views"] is None else (options["views"],)
         self.stdout.write(
             f"{choosing_split(bundle)} split; the last column is the mean over the diagnoses of the log loss\n"
@@ -100,8 +96,6 @@ class Command(BaseCommand):
     def _seal(
         self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
     ) -> None:
-        from training.pipeline.reseal import reseal
-
         sealed = reseal(
             bundle,
             examples=examples,
@@ -118,8 +112,6 @@ class Command(BaseCommand):
     def _check(
         self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
     ) -> None:
-        from training.pipeline.reseal import differences, reseal
-
         with tempfile.TemporaryDirectory(prefix="teri-reseal-") as folder:
             again = reseal(
                 bundle,

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from diagnoses.models import Classifier
+from diagnoses.classifiers.models import Classifier
+from recognition.recipes import RECIPES
 from training.models import Dataset, Job, TrainingRun
-from training.recipes import RECIPES
 from training.services.evaluations import evaluation_on
 from training.services.runs import RunRejected, begin_run, recipe_with, request_run, resume_run
 
@@ -56,7 +56,7 @@ class Command(BaseCommand):
 
     def _train(self, dataset: Dataset, recipe: Any, parent: Classifier | None) -> None:
         # TensorFlow is loaded here and not before: `--queue` and `--help` answer at once.
-        from training.progress_bar import ProgressBar
+        from training.management.console import ProgressBar
         from training.worker.supervisor import DeviceBusy, device
         from training.worker.training import train_claimed
 

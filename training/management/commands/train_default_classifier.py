@@ -6,14 +6,19 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from diagnoses.datasets.pictures import PictureStore
-from diagnoses.datasets.problems import ExamplesError
-from training.management.sealed import sealed_words
-from training.pipeline.device import ENGINES, KERAS_ENGINE
-from training.pipeline.examples import read_examples
-from training.pipeline.splits import DEFAULT_SEED, split_examples
-from training.progress_bar import ProgressBar
-from training.recipes import RECIPES, RecipeError, changed
+from recognition.datasets.examples import read_examples
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.problems import ExamplesError
+from recognition.datasets.splits import DEFAULT_SEED, split_examples
+from recognition.fit import TrainingError
+from recognition.fit.device import ENGINES, KERAS_ENGINE
+from recognition.fit.run import train_classifier
+from recognition.inference.bundle import BundleError, read_bundle
+from recognition.inference.export import ExportError
+from recognition.inference.network import WeightsError
+from recognition.inference.sealing import SealingError
+from recognition.recipes import RECIPES, RecipeError, changed
+from training.management.console import ProgressBar, sealed_words
 
 PREFIX: Final = "ISIC_2019_Training_"
 
@@ -55,13 +60,6 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from diagnoses.inference.bundle import BundleError, read_bundle
-        from diagnoses.inference.export import ExportError
-        from diagnoses.inference.network import WeightsError
-        from diagnoses.inference.sealing import SealingError
-        from training.pipeline.fit import TrainingError
-        from training.pipeline.run import train_classifier
-
         data: Path = options["data"]
         try:
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from jinja2 import UndefinedError
 
-from diagnoses.inference.bundle import BundleError, read_bundle
-from training.pipeline.card import model_card
+from recognition.evaluation.model_card import model_card
+from recognition.inference.bundle import BundleError, read_bundle
 
 
 class Command(BaseCommand):

@@ -1,0 +1,152 @@
+"""Writes to classifiers: register a sealed bundle, promote one, note a fault."""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+from django.core.files.base import File
+from django.core.files.storage import FileSystemStorage, default_storage, storages
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
+from diagnoses.classifiers.models import Classifier
+from recognition.inference.bundle import MANIFEST_NAME, Bundle, BundleError, file_sha256, read_bundle
+
+logger = logging.getLogger(__name__)
+
+
+class ClassifierError(Exception):
+    """A classifier cannot be registered or promoted; the message says why and what to do."""
+
+
+def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
+    """Verify a sealed bundle, copy its files to the storage and make it a CANDIDATE.
+
+    A bundle that is registered already is returned as it is. Raises BundleError when the bundle is not whole,
+    ClassifierError when its version name is taken by another bundle.
+    """
+    bundle = read_bundle(directory)
+    existing = Classifier.objects.filter(sha256=bundle.sha256).first()
+    if existing is None and Classifier.objects.filter(version=bundle.version).exists():
+        raise ClassifierError(f"Version {bundle.version} is another bundle already; seal this one under another name.")
+    folder = f"bundles/{bundle.sha256}"
+    for path in (directory / name for name in (MANIFEST_NAME, *bundle.manifest.files)):
+        name = f"{folder}/{path.name}"
+        if _is_stored(path, name):
+            continue
+        default_storage.delete(name)  # a damaged copy is replaced: loading the bundle again heals it
+        with path.open("rb") as file:
+            default_storage.save(name, File(file))
+    if existing is not None:
+        return existing
+    with transaction.atomic():
+        classifier = Classifier.objects.create(
+            version=bundle.version, sha256=bundle.sha256, manifest=json.loads(bundle.manifest.as_bytes())
+        )
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.CLASSIFIER_REGISTERED,
+            subject=f"classifier:{classifier.pk}",
+            sha256=bundle.sha256,
+        )
+    return classifier
+
+
+def _is_stored(path: Path, name: str) -> bool:
+    """Whether the storage holds exactly this file under `name`."""
+    if not default_storage.exists(name) or default_storage.size(name) != path.stat().st_size:
+        return False
+    with default_storage.open(name) as stored:
+        digest = hashlib.sha256()
+        for chunk in stored.chunks():
+            digest.update(chunk)
+    return digest.hexdigest() == file_sha256(path)
+
+
+def promote_classifier(*, classifier: Classifier, by: User | None = None, reason: str = "") -> Classifier:
+    """Make `classifier` the live one and retire the one before it, in one transaction. Workers notice and swap.
+
+    `by` is None for the application's own start-up; a person must be an administrator (NotAllowed). Raises
+    BundleError when the stored files are not whole or not those that were registered.
+    """
+    if by is not None and not (by.is_active and by.is_administrator):
+        raise NotAllowed("Only an administrator promotes a classifier.")
+    registered_bundle(classifier)
+    with transaction.atomic():
+        # Locking all rows in one order makes two promotions at once wait for each other.
+        rows = {row.pk: row for row in Classifier.objects.select_for_update().order_by("pk")}
+        chosen = rows[classifier.pk]
+        before = next((row for row in rows.values() if row.stage == Classifier.Stage.LIVE), None)
+        if before is not None and before.pk == chosen.pk:
+            return chosen
+        if before is not None:
+            before.stage = Classifier.Stage.RETIRED
+            before.save(update_fields=["stage"])
+        chosen.stage = Classifier.Stage.LIVE
+        chosen.promoted = timezone.now()
+        chosen.fault = ""
+        chosen.save(update_fields=["stage", "promoted", "fault"])
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.CLASSIFIER_PROMOTED,
+            subject=f"classifier:{chosen.pk}",
+            before=before.version if before else None,
+            version=chosen.version,
+            reason=reason,
+        )
+    return chosen
+
+
+def bundle_directory(classifier: Classifier) -> Path:
+    """Where this machine finds the classifier's files: on the disk storage itself, or a cached copy of remote ones.
+
+    Raises BundleError(code="missing") when they are nowhere. `registered_bundle` verifies them.
+    """
+    # `default_storage` itself is a lazy object, and empty until its first use in this process.
+    if isinstance(storages["default"], FileSystemStorage):
+        return Path(default_storage.path(classifier.folder))
+    cached = Path(settings.BUNDLE_CACHE_DIR) / classifier.sha256
+    if not cached.is_dir():
+        _fetch(classifier, cached)
+    return cached
+
+
+def registered_bundle(classifier: Classifier) -> Bundle:
+    """The classifier's bundle, whole and the one that was registered. Raises BundleError."""
+    bundle = read_bundle(bundle_directory(classifier))
+    if bundle.sha256 != classifier.sha256:
+        raise BundleError("altered", f"The bundle's manifest is not the one registered as {classifier}.")
+    return bundle
+
+
+def fault_found(*, classifier: Classifier, fault: str) -> None:
+    """Note why a worker refused the bundle ("" when it was found whole). The site reads this."""
+    Classifier.objects.filter(pk=classifier.pk).exclude(fault=fault).update(fault=fault)
+
+
+def _fetch(classifier: Classifier, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _folders, names = default_storage.listdir(classifier.folder)
+    except FileNotFoundError:
+        names = []
+    if not names:
+        raise BundleError("missing", f"The files of classifier {classifier.version} are not on the storage.")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as temporary:
+        whole = Path(temporary) / "bundle"
+        whole.mkdir()
+        for name in names:
+            with default_storage.open(f"{classifier.folder}/{name}") as source, (whole / name).open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+        try:
+            whole.rename(target)
+        except OSError:
+            if not target.is_dir():  # another worker of this machine was quicker: its copy is as good
+                raise

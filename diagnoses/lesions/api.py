@@ -1,0 +1,203 @@
+"""Lesions in the API: name, place, follow and delete one's own; read those of patients."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from diagnoses.api.base import ApiView
+from diagnoses.api.paging import NewestFirst
+from diagnoses.api.problems import Problem
+from diagnoses.api.schema import LIST_OK, problems
+from diagnoses.fields import SITE_CHOICES
+from diagnoses.lesions.models import MONTHS, BodyView, Lesion, Reminder
+from diagnoses.lesions.reminders import Refusal, ReminderRefused, end_reminder, set_reminder
+from diagnoses.lesions.services import BodyPlace, change_lesion, create_lesion, delete_lesion, view_lesion
+
+
+class PlaceSerializer(serializers.Serializer[Any]):
+    """A point on the drawing of the body."""
+
+    view = serializers.ChoiceField(choices=BodyView.choices)
+    x = serializers.FloatField(min_value=0, max_value=1, help_text=_("Share of the width of the drawing, from left."))
+    y = serializers.FloatField(min_value=0, max_value=1, help_text=_("Share of its height, from the top."))
+
+
+class LesionSerializer(serializers.Serializer[Lesion]):
+    """One spot on one's own skin, followed over time."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, allow_blank=True)
+    place = serializers.SerializerMethodField(help_text=_("Where on the body map; null: not placed."))
+    created = serializers.DateTimeField()
+
+    @extend_schema_field(PlaceSerializer(allow_null=True))
+    def get_place(self, lesion: Lesion) -> dict[str, Any] | None:
+        if not lesion.body_view:
+            return None
+        return {"view": lesion.body_view, "x": lesion.body_x, "y": lesion.body_y}
+
+
+class NewLesionSerializer(serializers.Serializer[Any]):
+    """A spot as it is to be: what is left out is empty."""
+
+    name = serializers.CharField(max_length=100)
+    anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, required=False, allow_blank=True)
+    place = PlaceSerializer(required=False, allow_null=True)
+
+
+class NewReminderSerializer(serializers.Serializer[Any]):
+    """After how many months."""
+
+    months = serializers.ChoiceField(choices=[(months, str(months)) for months in MONTHS])
+
+
+class ReminderSerializer(serializers.Serializer[Reminder]):
+    """When the spot should be photographed again."""
+
+    months = serializers.IntegerField()
+    due = serializers.DateField()
+    created = serializers.DateTimeField()
+
+
+class LesionsView(ApiView):
+    """One's own lesions."""
+
+    serializer_class = LesionSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> QuerySet[Lesion]:
+        """Nobody else's, whatever the role."""
+        return Lesion.objects.filter(owner_id=self.request.user.pk)
+
+    @extend_schema(
+        summary="List lesions, newest first",
+        responses={LIST_OK: LesionSerializer(many=True), **problems(400, 401, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        """Your own."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        summary="Name a lesion",
+        request=NewLesionSerializer,
+        responses={201: LesionSerializer, **problems(400, 401, 415, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        """A spot to follow over time; give its `id` with the photos of it. A place on the body map says the site."""
+        lesion = create_lesion(owner=self.user, **_said(request))
+        return Response(self.get_serializer(lesion).data, status=201)
+
+
+class LesionView(ApiView):
+    """What the views of one lesion share: one visibility rule, and whose it is."""
+
+    def lesion(self, lesion_id: UUID) -> Lesion:
+        """The lesion, or 404."""
+        return get_object_or_404(Lesion.objects.visible_to(self.user), pk=lesion_id)
+
+    def own(self, lesion_id: UUID) -> Lesion:
+        """One's own lesion: 404 for whom it does not exist, 403 for those who may only read it."""
+        lesion = self.lesion(lesion_id)
+        if lesion.owner_id != self.user.pk:
+            raise Problem(403, "not_owner", gettext("Only the person whose spot it is can change it."))
+        return lesion
+
+
+class LesionDetailView(LesionView):
+    """One lesion."""
+
+    serializer_class = LesionSerializer
+    http_method_names = ["get", "head", "put", "delete"]
+
+    @extend_schema(summary="Read a lesion", responses={200: LesionSerializer, **problems(401, 404, 429)})
+    def get(self, request: Request, lesion_id: UUID) -> Response:
+        """Name, site and place. A clinician's look is written into the audit log."""
+        lesion = self.lesion(lesion_id)
+        view_lesion(lesion=lesion, by=self.user)
+        return Response(self.get_serializer(lesion).data)
+
+    @extend_schema(
+        summary="Change a lesion",
+        request=NewLesionSerializer,
+        responses={200: LesionSerializer, **problems(400, 401, 403, 404, 415, 429)},
+    )
+    def put(self, request: Request, lesion_id: UUID) -> Response:
+        """Name, site and place are afterwards what is sent; what is left out is empty. Only its owner may."""
+        lesion = change_lesion(lesion=self.own(lesion_id), by=self.user, **_said(request))
+        return Response(self.get_serializer(lesion).data)
+
+    @extend_schema(summary="Delete a lesion", request=None, responses={204: None, **problems(401, 403, 404, 429)})
+    def delete(self, request: Request, lesion_id: UUID) -> Response:
+        """For good, with all its photos and their results. Only its owner may."""
+        delete_lesion(lesion=self.own(lesion_id), by=self.user)
+        return Response(status=204)
+
+
+class LesionReminderView(LesionView):
+    """When a spot should be photographed again."""
+
+    serializer_class = ReminderSerializer
+
+    @extend_schema(summary="Read the reminder", responses={200: ReminderSerializer, **problems(401, 403, 404, 429)})
+    def get(self, request: Request, lesion_id: UUID) -> Response:
+        """The one that stands; 404 where there is none."""
+        reminder = Reminder.objects.standing().filter(lesion=self.own(lesion_id)).first()
+        if reminder is None:
+            raise Problem(404, "no_reminder", gettext("No reminder is set for this spot."))
+        return Response(self.get_serializer(reminder).data)
+
+    @extend_schema(
+        summary="Set a reminder",
+        request=NewReminderSerializer,
+        responses={201: ReminderSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
+    )
+    def post(self, request: Request, lesion_id: UUID) -> Response:
+        """Replaces the one that stood. 409 where the spot should be seen by a doctor, or has no result to go by."""
+        lesion = self.own(lesion_id)
+        serializer = NewReminderSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            reminder = set_reminder(lesion=lesion, months=serializer.validated_data["months"], by=self.user)
+        except ReminderRefused as error:
+            raise _refused(error.refusal) from error
+        return Response(self.get_serializer(reminder).data, status=201)
+
+    @extend_schema(summary="Call the reminder off", request=None, responses={204: None, **problems(401, 403, 404, 429)})
+    def delete(self, request: Request, lesion_id: UUID) -> Response:
+        """Also where none is set."""
+        end_reminder(lesion=self.own(lesion_id), by=self.user)
+        return Response(status=204)
+
+
+def _said(request: Request) -> dict[str, Any]:
+    """What a lesion is to be, as the services take it."""
+    serializer = NewLesionSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    said = serializer.validated_data
+    place = said.get("place")
+    return {
+        "name": said["name"],
+        "anatom_site_general": said.get("anatom_site_general", ""),
+        "place": BodyPlace(place["view"], place["x"], place["y"]) if place else None,
+    }
+
+
+def _refused(refusal: Refusal) -> Problem:
+    details = {
+        Refusal.NO_PHOTO: gettext("There is no photo of this spot yet that another could be compared with."),
+        Refusal.WAITING: gettext("The newest photo of this spot has no result yet."),
+        Refusal.NOT_ASSESSED: gettext("The newest photo of this spot could not be assessed. Please take another now."),
+        Refusal.DOCTOR: gettext("This spot should be seen by a doctor; a reminder would not replace that."),
+    }
+    code = f"reminder_{refusal.value.replace('-', '_')}"
+    return Problem(409, code, details[refusal])

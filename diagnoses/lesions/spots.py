@@ -1,0 +1,163 @@
+"""Own what a patient's record shows: their spots with numbers, spans, advice and reminders, and where the dots stand.
+
+Reads only, in a constant number of queries however many spots and photos there are.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Count, Max, Min
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from diagnoses.fields import SITE_CHOICES
+from diagnoses.lesions import bodymap
+from diagnoses.lesions.models import BodyView, Lesion, Reminder
+from diagnoses.photos.models import Photo
+from diagnoses.results.advice import Advice
+from diagnoses.results.result import current_advice
+
+MANIFEST: Final = "prediction__classifier__manifest"
+"""Never shown here, and larger than all the rest of a row."""
+
+DOT_DISTANCE: Final = 15.0
+"""Dots closer than this (units of the drawing) would hide each other's numbers."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """From the first photo of a spot to its newest."""
+
+    first: datetime
+    last: datetime
+    photos: int
+
+    @property
+    def days(self) -> int:
+        """Days between the two, by the calendar: "Day 0 to Day 93"."""
+        return day_of(self.last, self.first)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One spot of the record. `number` is its place among the person's spots, the oldest 1; `newest` is None without
+    photos, `advice` also while the newest photo has no result.
+    """
+
+    number: int
+    lesion: Lesion
+    newest: Photo | None = None
+    advice: Advice | None = None
+    span: Span | None = None
+    reminder: Reminder | None = None
+
+
+@dataclass(frozen=True)
+class Dot:
+    """Where a spot stands on a drawing, in its units."""
+
+    spot: Spot
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One side of the body with the dots on it."""
+
+    view: BodyView
+    regions: tuple[bodymap.Region, ...]
+    dots: tuple[Dot, ...]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The spots of one ISIC site; `site` is "" for those without."""
+
+    site: str
+    label: str | Promise
+    spots: tuple[Spot, ...]
+
+
+def day_of(moment: datetime, first: datetime) -> int:
+    """Which day of a follow-up a moment is: whole calendar days since the first photo, which is Day 0."""
+    return (timezone.localdate(moment) - timezone.localdate(first)).days
+
+
+def spots_of(owner: User) -> list[Spot]:
+    """Every spot of a person, the oldest first; at most seven queries."""
+    lesions = list(Lesion.objects.filter(owner=owner).order_by("created", "pk"))
+    photos = Photo.objects.filter(lesion__in=lesions, owner=owner)
+    # Keys first: whole rows with all that is joined to them would be sorted otherwise.
+    last = photos.order_by("lesion_id", "-created", "-pk").distinct("lesion_id").values("pk")
+    shown = Photo.objects.filter(pk__in=last).for_display().defer(MANIFEST)
+    newest = {photo.lesion_id: photo for photo in shown}
+    spans = {
+        row["lesion"]: Span(row["first"], row["last"], row["photos"])
+        for row in photos.order_by()
+        .values("lesion")
+        .annotate(first=Min("created"), last=Max("created"), photos=Count("pk"))
+    }
+    reminders = {reminder.lesion_id: reminder for reminder in Reminder.objects.standing().filter(lesion__in=lesions)}
+    return [
+        Spot(
+            number=number,
+            lesion=lesion,
+            newest=newest.get(lesion.pk),
+            advice=current_advice(newest[lesion.pk]) if lesion.pk in newest else None,
+            span=spans.get(lesion.pk),
+            reminder=reminders.get(lesion.pk),
+        )
+        for number, lesion in enumerate(lesions, 1)
+    ]
+
+
+def span_of(lesion: Lesion) -> Span | None:
+    """From the first photo of one spot to its newest; None without photos."""
+    row = lesion.photos.aggregate(first=Min("created"), last=Max("created"), photos=Count("pk"))
+    return Span(**row) if row["photos"] else None
+
+
+def by_site(spots: Iterable[Spot]) -> list[Site]:
+    """All eight sites of the ISIC metadata in their order, and last, where there are any, the spots without a site."""
+    spots = list(spots)
+    choices = [*SITE_CHOICES, ("", _("No place given"))]
+    sites = [
+        Site(site, label, tuple(s for s in spots if s.lesion.anatom_site_general == site)) for site, label in choices
+    ]
+    return sites if sites[-1].spots else sites[:-1]
+
+
+def drawings(spots: Sequence[Spot]) -> list[Drawing]:
+    """Front and back with the dots of the spots that have a place."""
+    return [
+        Drawing(view, tuple(bodymap.regions_of(view)), tuple(_dots([s for s in spots if s.lesion.body_view == view])))
+        for view in BodyView
+    ]
+
+
+def _dots(spots: Iterable[Spot]) -> list[Dot]:
+    """Dots of one drawing; one that would lie on another moves to the nearest free place around its own."""
+    dots: list[Dot] = []
+    for spot in spots:
+        x, y = (spot.lesion.body_x or 0.0) * bodymap.WIDTH, (spot.lesion.body_y or 0.0) * bodymap.HEIGHT
+        at = next(
+            (point for point in _around(x, y) if all(math.dist(point, (d.x, d.y)) >= DOT_DISTANCE for d in dots)),
+            (x, y),
+        )
+        dots.append(Dot(spot, round(at[0], 1), round(at[1], 1)))
+    return dots
+
+
+def _around(x: float, y: float) -> Iterable[tuple[float, float]]:
+    """The place itself, then places on two rings around it."""
+    yield x, y
+    for ring in (1, 2):
+        for step in range(6 * ring):
+            angle = 2 * math.pi * step / (6 * ring)
+            yield x + ring * DOT_DISTANCE * math.cos(angle), y + ring * DOT_DISTANCE * math.sin(angle)

@@ -1,0 +1,161 @@
+"""What a patient fills in with a photo."""
+
+from typing import Any, Final
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from diagnoses.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.lesions.models import Lesion
+from recognition.sandbox import REASONS, IntakeLimits, PhotoRejected
+from recognition.taxonomy import AGE_MAX, AGE_MIN
+
+# Types by name and by ending: some phones offer nothing for the one or the other.
+ACCEPTED_FILES: Final = "image/jpeg,image/png,image/webp,.jpg,.jpeg,.png,.webp"
+MAX_PHOTOS: Final = 10
+"""Photos in one go."""
+
+EMPTY_CHOICE: Final = [("", _("Not said"))]
+
+
+def words_for(rejected: PhotoRejected) -> str:
+    """Why intake refused a file, in the reader's language."""
+    return gettext(rejected.template) % rejected.params
+
+
+class PhotosInput(forms.FileInput):
+    """A file input that takes several files."""
+
+    allow_multiple_selected = True
+
+
+class PhotosField(forms.FileField):
+    """Several files in one field; what is wrong with one of them is said of that one (`PhotoForm.problem_with`)."""
+
+    widget = PhotosInput
+
+    def clean(self, data: Any, initial: Any = None) -> Any:
+        """The list of files, in the order they were chosen. Raises ValidationError without any."""
+        files = [super(PhotosField, self).clean(file, initial) for file in data or []]
+        if not files:
+            raise forms.ValidationError(self.error_messages["required"], code="required")
+        return files
+
+
+class PhotoForm(forms.Form):
+    """Photos and what the patient says of them. Nothing but a photo is required."""
+
+    SAME: Final = "same"
+    EACH: Final = "each"
+
+    image = PhotosField(
+        label=_("Photos"),
+        allow_empty_file=True,  # intake has the better words for it
+        error_messages={
+            "required": _("Choose a photo first."),
+            "invalid": _("The photo did not arrive. Please choose it again."),
+            "missing": _("The photo did not arrive. Please choose it again."),
+        },
+        widget=PhotosInput(attrs={"accept": ACCEPTED_FILES}),
+    )
+    several = forms.ChoiceField(
+        label=_("If you send several photos"),
+        required=False,
+        initial=SAME,
+        choices=[(SAME, _("They all show the same spot")), (EACH, _("Each shows a spot of its own"))],
+        widget=forms.RadioSelect,
+    )
+    lesion = forms.ModelChoiceField(
+        label=_("Which spot is it?"), queryset=Lesion.objects.none(), required=False, empty_label=_("A new spot")
+    )
+    lesion_name = forms.CharField(
+        label=_("Name of the new spot"),
+        required=False,
+        max_length=100,
+        help_text=_("So that you find it again, such as “left shoulder”. You may leave it empty."),
+    )
+    anatom_site_general = forms.ChoiceField(
+        label=_("Where on the body?"), required=False, choices=[*EMPTY_CHOICE, *SITE_CHOICES]
+    )
+    age_approx = forms.IntegerField(
+        label=_("Age in years"),
+        required=False,
+        min_value=AGE_MIN,
+        max_value=AGE_MAX,
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    sex = forms.ChoiceField(label=_("Sex"), required=False, choices=[*EMPTY_CHOICE, *SEX_CHOICES])
+    # How many photos belong together, where a browser sends them one by one.
+    of = forms.IntegerField(required=False, min_value=1, max_value=MAX_PHOTOS, widget=forms.HiddenInput)
+    # Made with the page: a second click, or "back" and "send" again, finds the first upload instead of a second one.
+    upload_key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, owner: User, limits: IntakeLimits | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits = limits or IntakeLimits()
+        lesion = self.fields["lesion"]
+        assert isinstance(lesion, forms.ModelChoiceField)
+        lesion.queryset = Lesion.objects.filter(owner=owner).order_by("name", "pk")
+        self.fields["image"].widget.attrs |= {
+            "data-max-bytes": str(self.limits.max_bytes),
+            "data-max-photos": str(MAX_PHOTOS),
+        }
+
+    @property
+    def max_megabytes(self) -> int:
+        """The largest file, as people count it."""
+        return self.limits.max_bytes // 2**20
+
+    @property
+    def max_photos(self) -> int:
+        """How many photos may come in one go."""
+        return MAX_PHOTOS
+
+    @property
+    def file_problems(self) -> dict[str, str]:
+        """What the browser can say of a file before it is sent, in the words the server would use."""
+        return {"empty": gettext(REASONS["empty"]), "too_large": too_large(self.limits), "too_many": too_many()}
+
+    @property
+    def each_its_own(self) -> bool:
+        """Whether every photo is of another, new spot; only after `is_valid`."""
+        return self._count > 1 and self.cleaned_data.get("several") == self.EACH
+
+    @property
+    def _count(self) -> int:
+        return max(len(self.cleaned_data.get("image") or []), self.cleaned_data.get("of") or 1)
+
+    def problem_with(self, file: "UploadedFile[bytes]") -> str:
+        """Why a file is refused without being looked into; "" where it is worth a look."""
+        if not file.size:
+            return gettext(REASONS["empty"])
+        return too_large(self.limits) if file.size > self.limits.max_bytes else ""
+
+    def clean_image(self) -> "list[UploadedFile[bytes]]":
+        files: list[UploadedFile[bytes]] = self.cleaned_data["image"]
+        if len(files) > MAX_PHOTOS:
+            raise forms.ValidationError(too_many(), code="too_many")
+        return files
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        named = bool((cleaned.get("lesion_name") or "").strip()) or "lesion_name" in self.errors
+        if self._count > 1 and not named and "lesion" not in self.errors:
+            if cleaned.get("several") == self.EACH:
+                self.add_error("lesion_name", gettext("Give a name: the spots are called after it, “back”, “back 2”."))
+            elif cleaned.get("lesion") is None:
+                self.add_error("lesion_name", gettext("Give the new spot a name, so that its photos stay together."))
+        return cleaned
+
+
+def too_large(limits: IntakeLimits) -> str:
+    """What to tell somebody whose file is over the limit, whether or not we have read it."""
+    return gettext(REASONS["too_large_bytes"]) % {"megabytes": limits.max_bytes // 2**20}
+
+
+def too_many() -> str:
+    """What to tell somebody who sends more photos at a time than are taken."""
+    return gettext("Please send at most %(count)d photos at a time.") % {"count": MAX_PHOTOS}

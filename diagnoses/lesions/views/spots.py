@@ -1,0 +1,145 @@
+"""The patient's record: all spots at a glance, one spot over time, two of its photos side by side."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_safe
+
+from accounts.views.access import SignedInRequest, signed_in
+from diagnoses.labels import SAFETY_NET
+from diagnoses.lesions.forms import MovePhotosForm
+from diagnoses.lesions.models import Lesion, Reminder
+from diagnoses.lesions.reminders import Refusal, offered_days, reminder_refusal
+from diagnoses.lesions.services import view_lesion
+from diagnoses.lesions.spots import MANIFEST, Spot, by_site, day_of, drawings, span_of, spots_of
+from diagnoses.paging import Order, page_of
+from diagnoses.photos.models import Photo
+from diagnoses.results.result import current_advice
+
+TIMELINE: Final = Order("timeline", "created", "time")
+LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the rest is among all photos
+COMPARABLE: Final = 200  # photos of one spot that a list to choose from still helps with
+
+REFUSALS: Final = {
+    Refusal.NO_PHOTO: gettext_lazy("A reminder needs a photo to compare the next one with. Take the first one now."),
+    Refusal.WAITING: gettext_lazy("The newest photo has no result yet. Once it has one, reminders may be offered."),
+    Refusal.NOT_ASSESSED: gettext_lazy(
+        "The newest photo could not be assessed. Please take another one now rather than in some months."
+    ),
+    Refusal.DOCTOR: gettext_lazy(
+        "This spot should be seen by a doctor. That is why no reminder is offered: another photo is no reason to wait."
+    ),
+}
+"""Why no reminder is offered, as the person reads it."""
+
+
+def visible_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
+    """The spot, if it exists and this person may see it; otherwise Http404, the same for both."""
+    lesion = Lesion.objects.visible_to(request.user).select_related("owner").filter(pk=lesion_id).first()
+    if lesion is None:
+        raise Http404
+    return lesion
+
+
+def own_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
+    """The same for what only its owner may do: PermissionDenied for those who may only look."""
+    lesion = visible_lesion(request, lesion_id)
+    if lesion.owner_id != request.user.pk:
+        raise PermissionDenied(_("Only the person whose spot this is can change it."))
+    return lesion
+
+
+@require_safe
+@signed_in
+def lesion_list(request: SignedInRequest) -> HttpResponse:
+    """One's own spots, on the drawings and by site, and the photos that belong to none."""
+    return render(request, "diagnoses/lesions/lesion_list.html", overview(request))
+
+
+def overview(request: SignedInRequest, move_form: MovePhotosForm | None = None) -> dict[str, Any]:
+    """What the overview shows; `move_form` is one that came back with errors."""
+    spots = spots_of(request.user)
+    loose = Photo.objects.filter(owner=request.user, lesion=None).for_display().defer(MANIFEST)
+    some = list(loose.order_by("-created", "-pk")[: LOOSE_SHOWN + 1])
+    return {
+        "spots": spots,
+        "sites": by_site(spots),
+        "drawings": drawings(spots),
+        "loose": some[:LOOSE_SHOWN],
+        "more_loose": len(some) > LOOSE_SHOWN,
+        "move_form": move_form or MovePhotosForm(owner=request.user),
+    }
+
+
+@require_safe
+@signed_in
+def lesion(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
+    """One spot over time, newest first. A look by anybody but the owner is audited, once an hour."""
+    shown = visible_lesion(request, lesion_id)
+    view_lesion(lesion=shown, by=request.user)
+    return render(request, "diagnoses/lesions/lesion.html", lesion_page(request, shown))
+
+
+def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosForm | None = None) -> dict[str, Any]:
+    """What the page of a spot shows; `move_form` is one that came back with errors."""
+    is_owner = shown.owner_id == request.user.pk
+    photos = Photo.objects.visible_to(request.user).filter(lesion=shown).for_display().defer(MANIFEST)
+    page = page_of(photos, order=TIMELINE, cursor=request.GET.get("cursor", ""))
+    newest = page.rows[0] if page.is_first and page.rows else photos.order_by("-created", "-pk").first()
+    span = span_of(shown)
+    context: dict[str, Any] = {
+        "lesion": shown,
+        "is_owner": is_owner,
+        "page": page,
+        "span": span,
+        "timeline": [(photo, day_of(photo.created, span.first)) for photo in page] if span is not None else [],
+        "newest": newest,
+        "advice": current_advice(newest) if newest is not None else None,
+        "safety_net": SAFETY_NET,
+        "drawings": [d for d in drawings([Spot(number=0, lesion=shown)]) if d.dots],
+    }
+    if is_owner:
+        refusal = reminder_refusal(shown)
+        context |= {
+            "reminder": Reminder.objects.standing().filter(lesion=shown).first(),
+            "refusal": refusal,
+            "refusal_words": REFUSALS[refusal] if refusal is not None else "",
+            "offers": offered_days(),
+            "move_form": move_form or MovePhotosForm(owner=request.user, without=shown),
+        }
+    return context
+
+
+@require_safe
+@signed_in
+def lesion_compare(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
+    """Two photos of a spot side by side: those the address names, else the first and the newest."""
+    shown = visible_lesion(request, lesion_id)
+    view_lesion(lesion=shown, by=request.user)
+    photos = list(
+        Photo.objects.visible_to(request.user).filter(lesion=shown).order_by("-created", "-pk")[: COMPARABLE - 1]
+    )
+    span = span_of(shown)
+    if span is not None and span.photos >= COMPARABLE:
+        # The first photo is what everything is compared with, however long the row has become.
+        photos += Photo.objects.visible_to(request.user).filter(lesion=shown).order_by("created", "pk")[:1]
+    photos.reverse()
+    days = {photo.pk: day_of(photo.created, span.first) for photo in photos} if span is not None else {}
+    chosen = {str(photo.pk): photo for photo in photos}
+    before = chosen.get(request.GET.get("before", "")) or (photos[0] if photos else None)
+    after = chosen.get(request.GET.get("after", "")) or (photos[-1] if photos else None)
+    context = {
+        "lesion": shown,
+        "is_owner": shown.owner_id == request.user.pk,
+        "choices": [(photo, days[photo.pk]) for photo in photos],
+        "before": before,
+        "after": after,
+        "before_day": days.get(before.pk) if before is not None else None,
+        "after_day": days.get(after.pk) if after is not None else None,
+    }
+    return render(request, "diagnoses/lesions/lesion_compare.html", context)

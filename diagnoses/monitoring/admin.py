@@ -1,0 +1,174 @@
+"""Classifiers, workers and backups in the admin: the live one, promotion, alarms, drift, the index of cases."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.defaultfilters import filesizeformat
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin.rows import LongListAdmin
+from accounts.models import User
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import ClassifierError, promote_classifier
+from diagnoses.monitoring.drift import Comparison, bars_of_mix, bars_of_scores, measure_drift
+from diagnoses.monitoring.drift.measured import (
+    ANSWERS_MAX,
+    ANSWERS_MIN,
+    INDEX_LARGE,
+    LATELY,
+    READINGS_MIN,
+    VARIATION_LARGE,
+)
+from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
+from diagnoses.photos.models import Worker
+from diagnoses.similar.models import FeatureIndex
+from recognition.inference.bundle import BundleError
+
+
+@admin.register(Classifier)
+class ClassifierAdmin(LongListAdmin[Classifier]):
+    """Sealed bundles and which one is live. The one thing to do here is to promote another."""
+
+    list_display = ["version", "stage", "short_sha256", "is_whole", "created", "promoted"]
+    list_filter = ["stage"]
+    search_fields = ["version", "sha256"]
+    fields = ["version", "stage", "sha256", "fault", "created", "promoted", "manifest"]
+    actions = ["promote"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Classifier]:
+        rows = super().get_queryset(request)
+        # Large, and shown on the page of one classifier only.
+        match = request.resolver_match
+        return rows.defer("manifest") if match and match.url_name == "diagnoses_classifier_changelist" else rows
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.drift_view)
+        return [path("drift/", view, name="diagnoses_classifier_drift"), *super().get_urls()]
+
+    def drift_view(self, request: HttpRequest) -> HttpResponse:
+        """Whether the answers of the live classifier have moved; charts with the same figures as tables."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        live = Classifier.objects.defer("manifest").live()
+        drift = measure_drift(live) if live is not None else None
+        comparisons = []
+        if drift is not None:
+            if drift.promotion is not None and drift.before is not None:
+                comparisons.append(_compared("promotion", drift.promotion))
+            comparisons.append(_compared("lately", drift.lately))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": gettext("Drift of the live classifier"),
+            "live": live,
+            "drift": drift,
+            "comparisons": comparisons,
+            "answers_min": ANSWERS_MIN,
+            "answers_max": ANSWERS_MAX,
+            "readings_min": READINGS_MIN,
+            "index_large": INDEX_LARGE,
+            "variation_large": VARIATION_LARGE,
+            "days": LATELY.days,
+        }
+        return TemplateResponse(request, "admin/diagnoses/classifier/drift.html", context)
+
+    @admin.display(description=_("SHA-256"))
+    def short_sha256(self, classifier: Classifier) -> str:
+        return f"{classifier.sha256[:12]}…"
+
+    @admin.display(description=_("whole"), boolean=True)
+    def is_whole(self, classifier: Classifier) -> bool:
+        return not classifier.fault
+
+    @admin.action(description=_("Promote: make it the live classifier"))
+    def promote(self, request: HttpRequest, chosen: QuerySet[Classifier]) -> HttpResponse | None:
+        """Ask first; the second time, with a reason, do it."""
+        classifier = chosen.first()
+        if classifier is None or chosen.count() != 1:
+            self.message_user(request, gettext("Choose exactly one classifier to promote."), messages.WARNING)
+            return None
+        if "confirmed" not in request.POST:
+            context = {
+                **self.admin_site.each_context(request),
+                "title": gettext("Promote a classifier"),
+                "opts": self.opts,
+                "classifier": classifier,
+                "live": Classifier.objects.live(),
+                "action_checkbox_name": ACTION_CHECKBOX_NAME,
+            }
+            return TemplateResponse(request, "admin/diagnoses/classifier/promote.html", context)
+        assert isinstance(request.user, User)  # the admin lets nobody else in
+        try:
+            promote_classifier(classifier=classifier, by=request.user, reason=request.POST.get("reason", "")[:500])
+        except (BundleError, ClassifierError) as error:
+            self.message_user(request, gettext("Not promoted. %(why)s") % {"why": error}, messages.ERROR)
+        else:
+            self.message_user(
+                request,
+                gettext("%(version)s is live. Workers load it before their next photo.") % {"version": classifier},
+                messages.SUCCESS,
+            )
+        return None
+
+
+def _compared(name: str, comparison: Comparison) -> dict[str, Any]:
+    """One comparison with its charts."""
+    charts = [
+        {"name": "scores", "chart": bars_of_scores(comparison)},
+        {"name": "mix", "chart": bars_of_mix(comparison)},
+    ]
+    return {"name": name, "comparison": comparison, "charts": charts if comparison.is_enough else []}
+
+
+@admin.register(FeatureIndex)
+class FeatureIndexAdmin(LongListAdmin[FeatureIndex]):
+    """How far the search for similar cases is, for each classifier that may be asked. The worker does the work."""
+
+    list_display = ["classifier", "cases", "waiting", "updated"]
+    list_select_related = ["classifier"]
+    fields = ["classifier", "cases", "waiting", "median_similarity", "low_similarity", "updated"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[FeatureIndex]:
+        return super().get_queryset(request).defer("classifier__manifest")
+
+
+@admin.register(ClassifierAlarm)
+class ClassifierAlarmAdmin(LongListAdmin[ClassifierAlarm]):
+    """When a live classifier's answers were not those of one that works, and how long."""
+
+    list_display = ["classifier", "code", "raised", "cleared"]
+    list_filter = ["code", "raised"]
+    list_select_related = ["classifier"]
+    fields = ["classifier", "code", "detail", "raised", "cleared"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ClassifierAlarm]:
+        return super().get_queryset(request).defer("classifier__manifest")
+
+
+@admin.register(Worker)
+class WorkerAdmin(LongListAdmin[Worker]):
+    """Inference workers and when they were last heard from."""
+
+    list_display = ["name", "runtime", "classifier", "last_seen"]
+    fields = ["name", "runtime", "classifier", "last_seen"]
+
+
+@admin.register(BackupRecord)
+class BackupRecordAdmin(LongListAdmin[BackupRecord]):
+    """Backups that `manage.py record_backup` was told of."""
+
+    list_display = ["created", "shown_files", "note"]
+    fields = ["created", "shown_files", "note"]
+    readonly_fields = ["shown_files"]
+
+    @admin.display(description=_("files"))
+    def shown_files(self, record: BackupRecord) -> str:
+        shown = [f"{file['name']} ({filesizeformat(file['size'])}, {file['sha256'][:12]}…)" for file in record.files]
+        return ", ".join(shown) or "–"

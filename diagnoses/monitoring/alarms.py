@@ -1,0 +1,79 @@
+"""Watches what the live classifier says: an alarm when its answers are not those of a classifier that works."""
+
+import logging
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from diagnoses.classifiers.models import Classifier
+from diagnoses.monitoring.models import ClassifierAlarm
+from diagnoses.photos.models import Prediction
+from recognition.inference.degenerate_output import collapse_of
+
+logger = logging.getLogger(__name__)
+
+RECENT: Final = 50
+"""Answers that are looked at: a day or two of a small practice, a minute of a busy one."""
+
+LOOKED_THROUGH: Final = 10 * RECENT
+"""Newest predictions among which so many different pictures are looked for; the rest are repeats."""
+
+
+def recent_answers(classifier: Classifier) -> list[list[float]]:
+    """The newest probabilities of `classifier`, one of each different picture, at most `RECENT`.
+
+    All of them, also where a gate refused the picture: a network that has stopped looking makes everything unfamiliar.
+    """
+    rows = Prediction.objects.filter(classifier=classifier).order_by("-created")
+    answers: dict[str, list[float]] = {}
+    for sha256, probabilities in rows.values_list("photo__original_sha256", "probabilities")[:LOOKED_THROUGH]:
+        answers.setdefault(sha256, probabilities)
+        if len(answers) == RECENT:
+            break
+    return list(answers.values())
+
+
+def watch_live_classifier() -> ClassifierAlarm | None:
+    """Look at the recent answers of the live classifier; the alarm that rings now, or None.
+
+    Raised and logged as an error once per onset; cleared when the answers are sound again. An alarm about a classifier
+    that is no longer live is cleared too: whoever replaced it has answered it.
+    """
+    live = Classifier.objects.live()
+    replaced = ClassifierAlarm.objects.filter(cleared__isnull=True)
+    replaced.exclude(classifier=live).update(cleared=timezone.now())
+    if live is None:
+        return None
+    assessment = live.manifest.get("assessment") or {}
+    finding = collapse_of(recent_answers(live), assessment.get("live") or {})
+    with transaction.atomic():
+        # One look at a time: two workers must not both see the onset.
+        Classifier.objects.select_for_update(no_key=True).get(pk=live.pk)
+        ringing = ClassifierAlarm.objects.filter(classifier=live, cleared__isnull=True).first()
+        if ringing is not None and (finding is None or finding.code != ringing.code):
+            ringing.cleared = timezone.now()
+            ringing.save(update_fields=["cleared"])
+            logger.warning("The alarm about classifier %s (%s) is over.", live, ringing.code)
+            ringing = None
+        if finding is None or ringing is not None:
+            return ringing
+        alarm = ClassifierAlarm.objects.create(
+            classifier=live,
+            code=finding.code,
+            detail={
+                "measured": finding.measured,
+                "limit": finding.limit,
+                "predictions": finding.predictions,
+                "diagnosis": finding.diagnosis,
+            },
+        )
+    logger.error(
+        "Classifier %s: %s (%.4g, limit %.4g, over %d pictures). Roll back: docs/operations.md, Alarms.",
+        live,
+        "its answers barely vary" if finding.code == "constant" else f"nearly all answers are {finding.diagnosis}",
+        finding.measured,
+        finding.limit,
+        finding.predictions,
+    )
+    return alarm

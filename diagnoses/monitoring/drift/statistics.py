@@ -1,0 +1,90 @@
+"""Own the statistics of drift: plain functions of counts, no Django.
+
+Counts are of two groups over the same categories, such as tenths of the malignant score or the eight diagnoses.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from recognition.evaluation.agreement import Share
+
+CHI_SQUARE_999: Final = (10.828, 13.816, 16.266, 18.467, 20.515, 22.458, 24.322, 26.124, 27.877, 29.588)
+"""The 99.9 % quantiles of chi-square with 1 to 10 degrees of freedom: one look a day cries wolf every third year."""
+
+SMOOTHING: Final = 0.5
+"""Added to every count before a logarithm (Jeffreys): an empty category is rare, not impossible."""
+
+
+def histogram(scores: Sequence[float], bins: int) -> list[int]:
+    """How many of the scores (0 to 1) fall into each of `bins` equal parts; 1 belongs to the last."""
+    counts = [0] * bins
+    for score in scores:
+        counts[min(max(int(score * bins), 0), bins - 1)] += 1
+    return counts
+
+
+def stability_index(before: Sequence[int], after: Sequence[int]) -> float:
+    """The population stability index: the sum of (a - b) ln(a / b) over shares b before and a after; 0 where equal.
+
+    Siddiqi 2006, "Credit Risk Scorecards": below 0.1 nothing has moved, above 0.25 a lot has. Categories empty on both
+    sides are left out. 0 where a side is empty: there is nothing to compare.
+    """
+    pairs = _occupied(before, after)
+    if not sum(before) or not sum(after):
+        return 0.0
+    total_before = sum(before) + SMOOTHING * len(pairs)
+    total_after = sum(after) + SMOOTHING * len(pairs)
+    shares = [((b + SMOOTHING) / total_before, (a + SMOOTHING) / total_after) for b, a in pairs]
+    return math.fsum((a - b) * math.log(a / b) for b, a in shares)
+
+
+def stability_by_chance(before: Sequence[int], after: Sequence[int]) -> float:
+    """What the stability index exceeds once in a thousand times though nothing has moved.
+
+    The index times the harmonic size is about chi-square with one degree of freedom less than categories (Yurdakul and
+    Naranjo 2020, "Statistical properties of the population stability index"). Infinite where nothing can be compared.
+    """
+    degrees = len(_occupied(before, after)) - 1
+    if degrees < 1 or not sum(before) or not sum(after):
+        return math.inf
+    return (1 / sum(before) + 1 / sum(after)) * CHI_SQUARE_999[min(degrees, len(CHI_SQUARE_999)) - 1]
+
+
+def total_variation(before: Sequence[int], after: Sequence[int]) -> float:
+    """Half the sum of the differences of the shares, 0 to 1: what part of the answers would have to change."""
+    all_before, all_after = sum(before), sum(after)
+    if not all_before or not all_after:
+        return 0.0
+    return math.fsum(abs(a / all_after - b / all_before) for b, a in zip(before, after, strict=True)) / 2
+
+
+def is_by_chance(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether Pearson's chi-square test of homogeneity takes the two for one distribution at the level of 0.001."""
+    pairs = _occupied(before, after)
+    all_before, all_after = sum(before), sum(after)
+    degrees = len(pairs) - 1
+    if degrees < 1 or not all_before or not all_after:
+        return True
+    everything = all_before + all_after
+    statistic = 0.0
+    for b, a in pairs:
+        for count, all_of_side in ((b, all_before), (a, all_after)):
+            expected = (a + b) * all_of_side / everything
+            statistic += (count - expected) ** 2 / expected
+    return statistic <= CHI_SQUARE_999[min(degrees, len(CHI_SQUARE_999)) - 1]
+
+
+def difference(before: Share, after: Share) -> tuple[float, float]:
+    """The 95 % interval of `after` minus `before`, from their Wilson intervals.
+
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    """
+    gap = after.value - before.value
+    low = gap - math.hypot(after.value - after.low, before.high - before.value)
+    high = gap + math.hypot(after.high - after.value, before.value - before.low)
+    return low, high
+
+
+def _occupied(before: Sequence[int], after: Sequence[int]) -> list[tuple[int, int]]:
+    return [(b, a) for b, a in zip(before, after, strict=True) if b or a]

@@ -1,0 +1,30 @@
+"""Own the order in which this app's sources are asked; called once, when the app is ready."""
+
+from typing import Final
+
+from diagnoses.monitoring.notices import classifiers, machine, people, photos, reviews
+from diagnoses.monitoring.notices.registry import Source, register
+
+SOURCES: Final[dict[str, Source]] = {
+    "alarms": classifiers.alarms,
+    "classifier": classifiers.live,
+    "workers": photos.workers,
+    "queue": photos.queue,
+    "urgent": reviews.urgent_unread,
+    "failures": photos.failures,
+    "requested": reviews.requested,
+    "second-readings": reviews.second_readings,
+    "drift": classifiers.drift,
+    "emails": people.emails,
+    "consent-texts": people.consent_texts,
+    "backup": machine.backup,
+    "disk": machine.disk,
+    "erasure": machine.erasure,
+    "similar-cases": classifiers.index,
+}
+
+
+def register_all() -> None:
+    """Make the sources of this app known."""
+    for name, source in SOURCES.items():
+        register(name, source)

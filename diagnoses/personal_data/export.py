@@ -1,0 +1,304 @@
+"""Own the export: everything about one person as a ZIP, streamed piece by piece.
+
+Nothing is held in memory but some rows and one piece of one file, and nothing is written to a disk, so that 500 photos
+need no more than one. Words in the JSON files are the stored ones (ISIC metadata names, codes), independent of any
+language; only README.txt and the texts that were agreed to are in the reader's.
+
+Of a picture that the gates refused no diagnosis is shown to patients anywhere, and none stands here.
+"""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from django.core.files.storage import default_storage
+from django.core.serializers.json import DjangoJSONEncoder
+from django.forms.models import model_to_dict
+from django.template.loader import render_to_string
+from django.utils import timezone
+from knox.models import AuthToken
+
+from accounts import audit
+from accounts.models import AuditEntry, Consent, Notification, Profile, User
+from accounts.permissions import NotAllowed
+from diagnoses.lesions.models import Lesion
+from diagnoses.personal_data.access_log import looks_at
+from diagnoses.photos.models import Photo, Prediction
+
+logger = logging.getLogger(__name__)
+
+ROWS: Final = 100
+"""Photos fetched at a time, with all that belongs to them."""
+
+
+def export_account(*, user: User, by: User) -> Iterator[bytes]:
+    """The pieces of a ZIP with all that is stored about `user`; audited when it begins.
+
+    Raises NotAllowed for anybody but the person. A file that the storage has lost is named in MISSING.txt.
+    """
+    if by.pk != user.pk or not by.is_active:
+        raise NotAllowed("Only the person alone takes their data away.")
+    audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_EXPORTED, subject=f"user:{user.pk}")
+    # Made now: when the pieces are asked for, nobody knows the language of the page any more.
+    texts: dict[str, str] = {
+        "README.txt": render_to_string("accounts/export/readme.txt", {"when": timezone.now(), "user": user})
+    }
+    for consent in Consent.objects.filter(user=user).select_related("text"):
+        texts[f"consents/{_consent_name(consent)}.txt"] = consent.text.text
+    return _pieces(user, texts)
+
+
+class _Outgoing(io.RawIOBase):
+    """A file that cannot be sought in and hands on what was written: what `zipfile` needs to stream."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._written += data
+        return len(data)
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        taken, self._written = bytes(self._written), bytearray()
+        return taken
+
+
+def _pieces(user: User, texts: dict[str, str]) -> Iterator[bytes]:
+    out = _Outgoing()
+    missing: list[str] = []
+    with ZipFile(out, "w") as archive:
+        for name, text in texts.items():
+            yield from _entry(archive, out, name, iter([text.encode()]))
+        for name, rows in _tables(user).items():
+            yield from _entry(archive, out, name, rows())
+        for name, stored in _files(user):
+            try:
+                with default_storage.open(stored) as file:
+                    # Pictures are compressed already.
+                    yield from _entry(archive, out, name, file.chunks(), compression=ZIP_STORED)
+            except FileNotFoundError:
+                logger.error("A stored file is missing from an export: %s", stored)
+                missing.append(name)
+        if missing:
+            yield from _entry(archive, out, "MISSING.txt", iter(["\n".join([*missing, ""]).encode()]))
+    yield out.take()
+
+
+def _entry(
+    archive: ZipFile, out: _Outgoing, name: str, pieces: Iterator[bytes], *, compression: int = ZIP_DEFLATED
+) -> Iterator[bytes]:
+    info = ZipInfo(name, date_time=timezone.localtime().timetuple()[:6])
+    info.compress_type = compression
+    # Readable by whoever unpacks it, and by nobody else.
+    info.external_attr = 0o600 << 16
+    with archive.open(info, "w") as entry:
+        for piece in pieces:
+            entry.write(piece)
+            yield out.take()
+
+
+def _tables(user: User) -> dict[str, Callable[[], Iterator[bytes]]]:
+    return {
+        "account.json": lambda: iter([_json(_account(user))]),
+        "spots.json": lambda: _array(_spot(lesion) for lesion in _lesions(user)),
+        "photos.json": lambda: _array(_photo(photo) for photo in _photos(user)),
+        "looks.json": lambda: _array(
+            {"when": look.when, "by": look.role, "photo": look.photo_id, "spot": look.lesion_id}
+            for look in looks_at(user)
+        ),
+        "actions.json": lambda: _array(
+            AuditEntry.objects.filter(actor=str(user.pk))
+            .order_by("created", "pk")
+            .values("created", "action", "subject", "detail")
+            .iterator(chunk_size=1000)
+        ),
+    }
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2).encode()
+
+
+def _array(rows: Iterator[Any]) -> Iterator[bytes]:
+    """A JSON array, row by row."""
+    first = True
+    for row in rows:
+        yield (b"[\n" if first else b",\n") + _json(row)
+        first = False
+    yield b"[]\n" if first else b"\n]\n"
+
+
+def _account(user: User) -> dict[str, Any]:
+    profile = Profile.objects.filter(user=user).first()
+    return {
+        "id": user.pk,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role,
+        "language": user.language,
+        "notify_by_email": user.notify_by_email,
+        "date_joined": user.date_joined,
+        "last_login": user.last_login,
+        "training_consent": user.training_consent,
+        "email_addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
+        "profile": None if profile is None else model_to_dict(profile, exclude=["id", "user"]),
+        "consents": [
+            {
+                "purpose": consent.text.purpose,
+                "version": consent.text.version,
+                "given": consent.given,
+                "withdrawn": consent.withdrawn,
+                "text": f"consents/{_consent_name(consent)}.txt",
+            }
+            for consent in Consent.objects.filter(user=user).select_related("text").order_by("given", "pk")
+        ],
+        "notifications": list(
+            Notification.objects.filter(user=user)
+            .order_by("created", "pk")
+            .values("kind", "subject", "data", "created", "read", "emailed")
+        ),
+        # Never the secrets themselves: they are stored as hashes, or open the account.
+        "api_tokens": list(AuthToken.objects.filter(user=user).values("created", "expiry")),
+        "second_steps": list(Authenticator.objects.filter(user=user).values("type", "created_at", "last_used_at")),
+    }
+
+
+def _consent_name(consent: Consent) -> str:
+    return f"{consent.text.purpose}-{consent.text.version}"
+
+
+def _lesions(user: User) -> Iterator[Lesion]:
+    return iter(Lesion.objects.filter(owner=user).order_by("created", "pk").prefetch_related("reminders"))
+
+
+def _spot(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "id": lesion.pk,
+        "name": lesion.name,
+        "anatom_site_general": lesion.anatom_site_general,
+        "body_view": lesion.body_view,
+        "body_x": lesion.body_x,
+        "body_y": lesion.body_y,
+        "created": lesion.created,
+        "reminders": [
+            {name: getattr(reminder, name) for name in ("months", "due", "created", "sent", "ended")}
+            for reminder in lesion.reminders.all()
+        ],
+    }
+
+
+def _photos(user: User) -> Iterator[Photo]:
+    """Oldest first, with all that belongs to each, `ROWS` at a time."""
+    photos = (
+        Photo.objects.filter(owner=user)
+        .order_by("created", "pk")
+        .select_related("history", "recognised_as")
+        .prefetch_related("predictions__classifier", "findings", "readings", "share_links")
+    )
+    return photos.iterator(chunk_size=ROWS)
+
+
+def _folder(photo: Photo) -> str:
+    return f"photos/{timezone.localtime(photo.created):%Y-%m-%d}-{photo.pk}"
+
+
+def _heatmap(photo: Photo, prediction: Prediction) -> str:
+    return f"{_folder(photo)}/heatmap-{prediction.pk}.png"
+
+
+def _files(user: User) -> Iterator[tuple[str, str]]:
+    """Names in the archive and on the storage: pictures, and heatmaps of answers that a patient sees."""
+    for photo in _photos(user):
+        yield f"{_folder(photo)}/photo.jpg", photo.image.name or ""
+        for prediction in photo.predictions.all():
+            if prediction.heatmap.name and not prediction.is_refused:
+                yield _heatmap(photo, prediction), prediction.heatmap.name
+
+
+def _photo(photo: Photo) -> dict[str, Any]:
+    truth = photo.ground_truth
+    return {
+        "id": photo.pk,
+        "created": photo.created,
+        "spot": photo.lesion_id,
+        "file": f"{_folder(photo)}/photo.jpg",
+        "file_name": photo.shown_name,
+        "width": photo.width,
+        "height": photo.height,
+        "sha256": photo.sha256,
+        "age_approx": photo.age_approx,
+        "sex": photo.sex,
+        "anatom_site_general": photo.anatom_site_general,
+        "history": _history(photo),
+        "status": photo.status,
+        "failure_code": photo.failure_code,
+        "decision": photo.decision,
+        "predictions": [_prediction(photo, each) for each in sorted(photo.predictions.all(), key=lambda p: p.created)],
+        "known_as": None if truth is None else {"diagnosis": truth.diagnosis, "source": truth.source},
+        "findings": [
+            {name: getattr(finding, name) for name in ("diagnosis", "source", "note", "created")}
+            for finding in sorted(photo.findings.all(), key=lambda f: (f.created, f.pk))
+        ],
+        "review": _review(photo),
+        "share_links": [
+            {name: getattr(link, name) for name in ("label", "created", "expires", "revoked", "times_opened")}
+            for link in photo.share_links.all()
+        ],
+    }
+
+
+def _history(photo: Photo) -> dict[str, Any] | None:
+    history = getattr(photo, "history", None)
+    if history is None:
+        return None
+    return {**model_to_dict(history, exclude=["id", "photo"]), "checklist_score": history.checklist_score}
+
+
+def _prediction(photo: Photo, prediction: Prediction) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "classifier": prediction.classifier.version,
+        "created": prediction.created,
+        "decision": prediction.decision,
+        "refused": prediction.is_refused,
+    }
+    if prediction.is_refused:
+        # Why, and nothing of what the network would have said.
+        gates = (prediction.assessment or {}).get("gates", [])
+        return {**answer, "gates": gates}
+    return {
+        **answer,
+        "diagnosis": prediction.diagnosis,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.by_code,
+        "malignant_score": prediction.malignant_score,
+        "score": prediction.score,
+        "assessment": prediction.assessment,
+        "heatmap": _heatmap(photo, prediction) if prediction.heatmap.name else None,
+    }
+
+
+def _review(photo: Photo) -> dict[str, Any]:
+    """What clinicians said once they are done; while they read, each must find it out alone, and patients wait."""
+    settled = photo.review_state == Photo.ReviewState.READ
+    return {
+        "state": photo.review_state,
+        "requested": photo.review_requested,
+        "closed": photo.review_closed,
+        "readings": [
+            {
+                name: getattr(reading, name)
+                for name in ("role", "answer", "diagnosis", "management", "monitor_months", "note", "recorded")
+            }
+            for reading in photo.readings.all()
+            if settled and reading.recorded is not None
+        ],
+    }

@@ -1,0 +1,134 @@
+"""Own photos with their history and predictions, the spots they are of, and data-set images, in the admin."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.admin.rows import LongListAdmin
+from accounts.models import User
+from diagnoses.labels import GATE_NAMES
+from diagnoses.photos.models import KnownImage, Photo, PhotoHistory, Prediction
+from diagnoses.photos.services import view_photo
+
+
+def _thumbnail(photo: Photo) -> SafeString:
+    address = reverse("photo-thumbnail", args=[photo.pk])
+    return format_html('<img src="{}" width="80" height="60" loading="lazy" alt="">', address)
+
+
+class HistoryInline(admin.StackedInline[PhotoHistory, Photo]):
+    """What the patient said of the spot, with the score that follows from it."""
+
+    model = PhotoHistory
+    extra = 0
+    fields = [
+        "duration", "change_size", "change_shape", "change_colour", "raised", "diameter_7mm", "inflamed", "bleeding",
+        "itch", "note", "score",
+    ]  # fmt: skip
+    readonly_fields = ["score"]
+
+    def has_add_permission(self, request: HttpRequest, obj: Photo | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Photo | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Photo | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("7-point checklist"))
+    def score(self, history: PhotoHistory) -> int:
+        return history.checklist_score
+
+
+@admin.register(Photo)
+class PhotoAdmin(LongListAdmin[Photo]):
+    """Photos and the state of their analysis. Opening one is a look at a patient's photo, and audited."""
+
+    list_display = [
+        "small", "id", "owner", "created", "status", "decision", "diagnosis", "confidence", "review_state",
+        "failure_code",
+    ]  # fmt: skip
+    list_display_links = ["id"]
+    list_filter = ["status", "decision", "diagnosis", "review_state", "failure_code", "original_format", "created"]
+    list_select_related = ["owner"]
+    search_fields = ["id__exact", "owner__email"]
+    search_help_text = _("A photo's id, or the owner's e-mail address.")
+    ordering = ["-created", "-id"]
+    fields = [
+        "small", "id", "owner", "lesion", "created", "shown_name", "width", "height", "original_format", "sha256",
+        "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "status", "queued", "published",
+        "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
+        "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
+    ]  # fmt: skip
+    # Generated columns are no fields of a form.
+    readonly_fields = ["small", "priority"]
+    inlines = [HistoryInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Photo]:
+        return super().get_queryset(request).defer("content_hash")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        response = super().change_view(request, object_id, form_url, extra_context)
+        photo = self.get_object(request, unquote(object_id))
+        if photo is not None and isinstance(request.user, User):
+            view_photo(photo=photo, by=request.user)
+        return response
+
+    @admin.display(description=_("photo"))
+    def small(self, photo: Photo) -> SafeString:
+        return _thumbnail(photo)
+
+
+@admin.register(Prediction)
+class PredictionAdmin(LongListAdmin[Prediction]):
+    """What classifiers said; immutable, by a database trigger too."""
+
+    list_display = [
+        "id", "photo_id", "classifier", "diagnosis", "confidence", "malignant_score", "decision", "score", "runtime",
+        "created",
+    ]  # fmt: skip
+    list_filter = ["diagnosis", "decision", "classifier", "runtime", "created"]
+    list_select_related = ["classifier"]
+    search_fields = ["id__exact", "photo__id__exact", "photo__owner__email"]
+    search_help_text = _("A prediction's or photo's id, or the owner's e-mail address.")
+    fields = [
+        "id", "photo", "classifier", "diagnosis", "confidence", "malignant_score", "all_probabilities", "decision",
+        "score", "gates", "runtime", "duration_ms", "created",
+    ]  # fmt: skip
+    readonly_fields = ["all_probabilities", "gates"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
+        return super().get_queryset(request).defer("classifier__manifest")
+
+    @admin.display(description=_("probabilities"))
+    def all_probabilities(self, prediction: Prediction) -> str:
+        return ", ".join(f"{code} {share:.3f}" for code, share in prediction.by_code.items())
+
+    @admin.display(description=_("checks of the picture"))
+    def gates(self, prediction: Prediction) -> str:
+        """Each check with what it said; empty for predictions from before there were any."""
+        results = prediction.assessed.gates if prediction.assessed is not None else ()
+        return ", ".join(f"{GATE_NAMES[result.gate]}: {result.code or '✓'}" for result in results) or "–"
+
+
+@admin.register(KnownImage)
+class KnownImageAdmin(LongListAdmin[KnownImage]):
+    """Data-set images that are recognised when somebody uploads them."""
+
+    list_display = ["image", "dataset", "diagnosis"]
+    list_filter = ["dataset", "diagnosis"]
+    search_fields = ["image", "original_sha256__exact"]
+    fields = ["dataset", "image", "diagnosis", "lesion", "original_sha256"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[KnownImage]:
+        return super().get_queryset(request).defer("content_hash")

@@ -1,0 +1,153 @@
+"""What the API says of a photo: prediction, assessment, ground truth, failure; and the base of its views."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.reverse import reverse
+
+from diagnoses.api.base import ApiView
+from diagnoses.fields import DECISION_CHOICES, DIAGNOSIS_CHOICES
+from diagnoses.labels import DIAGNOSIS_NAMES, GATE_NAMES, GATE_REASONS, GROUND_TRUTH_SOURCES
+from diagnoses.photos.models import Photo, PhotoQuerySet, Prediction
+from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, GateResult
+from recognition.taxonomy import CODES
+
+# One required number per code, in ISIC order, so that the schema names all eight.
+ProbabilitiesSerializer: Final = type(
+    "ProbabilitiesSerializer",
+    (serializers.Serializer,),
+    {"__doc__": "All eight, in ISIC order; they add up to 1."}
+    | {code: serializers.FloatField(min_value=0, max_value=1) for code in CODES},
+)
+
+
+class PhotoView(ApiView):
+    """What the views of photos share: one visibility rule."""
+
+    def get_queryset(self) -> PhotoQuerySet:
+        """Photos this user may see; a photo that is not among them does not exist for them."""
+        # A manifest and a hash a row are never shown and are larger than all the rest.
+        return (
+            Photo.objects.visible_to(self.request.user)
+            .for_display()
+            .defer("prediction__classifier__manifest", "recognised_as__content_hash", "content_hash")
+        )
+
+    def photo(self, photo_id: UUID) -> Photo:
+        """The photo, or 404."""
+        return get_object_or_404(self.get_queryset(), pk=photo_id)
+
+
+def diagnosis_named(code: str) -> dict[str, str]:
+    """A code with its name in the language of the request."""
+    return {"code": code, "name": str(DIAGNOSIS_NAMES[code])}
+
+
+def photo_url(serializer: serializers.BaseSerializer[Any], name: str, photo_id: object) -> str:
+    """The whole address of something of a photo."""
+    return reverse(name, args=[photo_id], request=serializer.context.get("request"))
+
+
+class DiagnosisSerializer(serializers.Serializer[Any]):
+    """One of the eight ISIC 2019 diagnoses."""
+
+    code = serializers.ChoiceField(choices=DIAGNOSIS_CHOICES)
+    name = serializers.CharField()
+
+
+class PredictedBySerializer(serializers.Serializer[Any]):
+    """The classifier that said so."""
+
+    version = serializers.CharField()
+    sha256 = serializers.CharField()
+
+
+class PredictionSerializer(serializers.Serializer[Prediction]):
+    """What one classifier says of one photo."""
+
+    diagnosis = serializers.SerializerMethodField()
+    confidence = serializers.FloatField(min_value=0, max_value=1)
+    probabilities = serializers.SerializerMethodField()
+    malignant_score = serializers.FloatField(
+        min_value=0, max_value=1, help_text=_("Sum of the probabilities of the cancers: MEL, BCC and SCC.")
+    )
+    classifier = PredictedBySerializer()
+    heatmap_url = serializers.SerializerMethodField(
+        help_text=_("A PNG to lay over the photo; null where nothing in it spoke for the diagnosis.")
+    )
+    created = serializers.DateTimeField()
+
+    @extend_schema_field(DiagnosisSerializer)
+    def get_diagnosis(self, prediction: Prediction) -> dict[str, str]:
+        return diagnosis_named(prediction.diagnosis)
+
+    @extend_schema_field(ProbabilitiesSerializer)
+    def get_probabilities(self, prediction: Prediction) -> dict[str, float]:
+        return prediction.by_code
+
+    @extend_schema_field(serializers.URLField(allow_null=True))
+    def get_heatmap_url(self, prediction: Prediction) -> str | None:
+        return photo_url(self, "api-photo-heatmap", prediction.photo_id) if prediction.heatmap else None
+
+
+class GateResultSerializer(serializers.Serializer[GateResult]):
+    """How the picture met one check."""
+
+    gate = serializers.ChoiceField(choices=list(GATE_NAMES.items()))
+    passed = serializers.BooleanField()
+    code = serializers.CharField(allow_blank=True, help_text=_("Why it was not passed; empty where it was. Stable."))
+    detail = serializers.SerializerMethodField(help_text=_("The same for people, and what to do; empty where passed."))
+    measured = serializers.FloatField(allow_null=True)
+    limit = serializers.FloatField(allow_null=True, help_text=_("Sealed with the classifier."))
+
+    def get_detail(self, result: GateResult) -> str:
+        reason = GATE_REASONS.get(result.code)
+        return f"{reason.why} {reason.remedy}" if reason else ""
+
+
+class AssessmentSerializer(serializers.Serializer[Any]):
+    """What a person should do next, and what it rests on. Never an all-clear."""
+
+    decision = serializers.ChoiceField(
+        choices=DECISION_CHOICES,
+        help_text=_("`urgent`: within days; `soon`: within weeks; `not_assessed`: a check refused the picture."),
+    )
+    title = serializers.CharField(help_text=_("The advice in a few words."))
+    detail = serializers.CharField(help_text=_("The advice in two or three sentences."))
+    safety_net = serializers.CharField(help_text=_("Belongs beside every advice."))
+    photograph_by = serializers.DateField(
+        allow_null=True, help_text=_("With `monitor`: until when to photograph the spot again.")
+    )
+    score = serializers.IntegerField(
+        min_value=SCORE_MIN,
+        max_value=SCORE_MAX,
+        allow_null=True,
+        help_text=_("How much the picture resembles cancers, in ten steps; null where the classifier has none."),
+    )
+    prediction_set = DiagnosisSerializer(
+        many=True,
+        help_text=_("Diagnoses that the picture does not tell apart, the likeliest first; may be empty."),
+    )
+    gates = GateResultSerializer(many=True, help_text=_("All three checks, in their order."))
+
+
+class GroundTruthSerializer(serializers.Serializer[Any]):
+    """What the lesion is, as far as anybody knows, and how that is known."""
+
+    diagnosis = DiagnosisSerializer()
+    source = serializers.ChoiceField(  # type: ignore[assignment]  # a field, not the attribute
+        choices=list(GROUND_TRUTH_SOURCES.items())
+    )
+    reference = serializers.CharField(allow_blank=True, help_text=_("The data-set image this is; else empty."))
+
+
+class FailureSerializer(serializers.Serializer[Any]):
+    """Why there is no prediction."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    can_retry = serializers.BooleanField(help_text=_("Whether `POST …/retry/` may help."))

@@ -1,0 +1,272 @@
+"""Own `Photo`: one accepted image of a lesion, and the state of its prediction."""
+
+import uuid
+from dataclasses import dataclass
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from diagnoses.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DecisionField, DiagnosisField
+from diagnoses.photos.models.history import PhotoHistory
+from diagnoses.readings.models import Finding
+from recognition.inference.assessment import Decision
+from recognition.taxonomy import AGE_MAX, AGE_MIN
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """What a lesion is, as far as anybody knows, and how that is known.
+
+    `source` is "histopathology", "clinician" or "dataset"; `reference` names the data-set image, else it is empty.
+    """
+
+    diagnosis: str
+    source: str
+    reference: str = ""
+
+
+class PhotoQuerySet(models.QuerySet["Photo"]):
+    def visible_to(self, user: User | AnonymousUser) -> "PhotoQuerySet":
+        """The one visibility rule: one's own photos; everybody's for clinicians and administrators."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        return self if user.sees_all_patients else self.filter(owner=user)
+
+    def waiting(self) -> "PhotoQuerySet":
+        """Neither predicted nor failed yet."""
+        return self.filter(status__in=[Photo.Status.QUEUED, Photo.Status.PREDICTING])
+
+    def lease_expired(self) -> "PhotoQuerySet":
+        """Claimed by a worker that has not been heard from in time."""
+        return self.filter(status=Photo.Status.PREDICTING, lease_expires__lt=timezone.now())
+
+    def for_display(self) -> "PhotoQuerySet":
+        """With all that a list or a page shows, in a constant number of queries."""
+        return self.select_related(
+            "owner", "lesion", "prediction__classifier", "recognised_as", "history"
+        ).prefetch_related("findings__recorded_by", "readings")
+
+
+class Photo(models.Model):
+    """One accepted image. The row is written before anything is queued: it is the outbox (RELIABILITY R1, R2)."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        PREDICTING = "predicting", _("Being analysed")
+        PREDICTED = "predicted", _("Analysed")
+        FAILED = "failed", _("Failed")
+
+    class ReviewState(models.TextChoices):
+        """Whose turn it is among the clinicians."""
+
+        UNREAD = "unread", _("Not read")
+        SECOND = "second", _("Waits for a second reading")
+        ADJUDICATION = "adjudication", _("Waits for adjudication")
+        READ = "read", _("Read")
+
+    class SecondReason(models.TextChoices):
+        """Why a second reading is wanted."""
+
+        REQUESTED = "requested", _("Asked for by the first reader")
+        MALIGNANT = "malignant", _("The first reader sees a cancer")
+        DISAGREEMENT = "disagreement", _("The first reader disagrees with the prediction")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="photos", verbose_name=_("owner")
+    )
+    lesion = models.ForeignKey(
+        "diagnoses.Lesion", on_delete=models.PROTECT, null=True, blank=True, related_name="photos"
+    )
+    created = models.DateTimeField(_("uploaded"), default=timezone.now, editable=False)
+
+    # The clean upright re-encode; the uploaded bytes themselves are never kept (R7).
+    image = models.FileField(_("image"), max_length=200)
+    thumbnail = models.FileField(_("thumbnail"), max_length=200)
+    width = models.PositiveIntegerField(_("width in pixels"))
+    height = models.PositiveIntegerField(_("height in pixels"))
+    sha256 = models.CharField(_("SHA-256 of the stored image"), max_length=64)
+    original_sha256 = models.CharField(_("SHA-256 of the upload"), max_length=64)
+    original_format = models.CharField(_("uploaded format"), max_length=10)
+    shown_name = models.CharField(_("file name"), max_length=100, blank=True)
+    content_hash = ContentHashField(_("content hash"))
+    recognised_as = models.ForeignKey(
+        "diagnoses.KnownImage", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    # ISIC metadata names, asked of the patient, all optional.
+    age_approx = models.PositiveSmallIntegerField(
+        _("age"), null=True, blank=True, validators=[MinValueValidator(AGE_MIN), MaxValueValidator(AGE_MAX)]
+    )
+    sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
+    anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+
+    # What the machine did.
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
+    queued = models.DateTimeField(_("queued"), default=timezone.now)
+    published = models.DateTimeField(_("handed to the broker"), null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    lease = models.UUIDField(_("lease"), null=True, blank=True)
+    lease_expires = models.DateTimeField(_("lease expires"), null=True, blank=True)
+    failure_code = models.CharField(_("failure"), max_length=40, blank=True)
+    # The newest prediction, and copies of what lists sort and filter by.
+    prediction = models.OneToOneField(
+        "diagnoses.Prediction", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
+    )
+    diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
+    confidence = models.FloatField(_("confidence"), null=True, blank=True)
+    malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
+    # The prediction's, or SOON where that was MONITOR and the patient's history does not allow to wait.
+    decision = DecisionField(_("decision"), default="")
+    # What every list by urgency is sorted by first: how soon somebody should look. What no decision was made of, or not
+    # yet, stands before what may wait: nobody knows. The orders are in `forms.review`.
+    priority = models.GeneratedField(
+        verbose_name=_("priority"),
+        expression=Case(
+            When(decision=Decision.URGENT.value, then=Value(3)),
+            When(decision=Decision.SOON.value, then=Value(2)),
+            When(decision=Decision.MONITOR.value, then=Value(0)),
+            default=Value(1),
+        ),
+        output_field=models.PositiveSmallIntegerField(),
+        db_persist=True,
+    )
+
+    # What the clinicians did.
+    review_state = models.CharField(_("review"), max_length=12, choices=ReviewState.choices, default=ReviewState.UNREAD)
+    second_reason = models.CharField(
+        _("reason for a second reading"), max_length=12, choices=SecondReason.choices, blank=True
+    )
+    # When the patient asked for a clinician's review; null: not.
+    review_requested = models.DateTimeField(_("review requested"), null=True, blank=True)
+    review_closed = models.DateTimeField(_("review closed"), null=True, blank=True)
+
+    # A client's own key for this upload: a repeat returns this photo instead of making a second one.
+    idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
+
+    objects: ClassVar[PhotoQuerySet] = PhotoQuerySet.as_manager()  # type: ignore[assignment]  # same methods
+
+    class Meta:
+        verbose_name = _("photo")
+        verbose_name_plural = _("photos")
+        ordering = ["-created", "-id"]
+        indexes = [
+            models.Index(F("owner"), F("created").desc(), F("id").desc(), name="photo_history"),
+            models.Index(F("created").desc(), F("id").desc(), name="photo_newest"),
+            models.Index(F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_riskiest"),
+            models.Index(
+                F("priority").desc(), F("malignant_score").desc(nulls_last=True), F("id").desc(), name="photo_urgent"
+            ),
+            models.Index(F("confidence").asc(nulls_last=True), F("id").desc(), name="photo_least_sure"),
+            models.Index(
+                F("review_state"),
+                F("priority").desc(),
+                F("confidence").asc(nulls_last=True),
+                F("created").asc(),
+                F("id").asc(),
+                name="photo_worklist",
+            ),
+            models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
+            # Few rows of many, counted for the admin's first page.
+            models.Index(fields=["queued"], name="photo_failed", condition=Q(status="failed")),
+            models.Index(
+                fields=["review_requested"],
+                name="photo_review_asked",
+                condition=Q(review_requested__isnull=False, review_closed__isnull=True),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["queued", "predicting", "predicted", "failed"]), name="photo_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="predicting", lease__isnull=False, lease_expires__isnull=False)
+                | (~Q(status="predicting") & Q(lease__isnull=True, lease_expires__isnull=True)),
+                name="photo_lease_while_predicting",
+            ),
+            models.CheckConstraint(
+                condition=Q(status="failed") & ~Q(failure_code="") | ~Q(status="failed") & Q(failure_code=""),
+                name="photo_failed_with_reason",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="predicted")
+                | Q(confidence__isnull=False, malignant_score__isnull=False) & ~Q(diagnosis=""),
+                name="photo_predicted_has_result",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision__in=["", *(decision.value for decision in Decision)]), name="photo_decision_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(review_state__in=["unread", "second", "adjudication", "read"]),
+                name="photo_review_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(second_reason__in=["", "requested", "malignant", "disagreement"]),
+                name="photo_second_reason_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(confidence__isnull=True) | Q(confidence__gte=0, confidence__lte=1),
+                name="photo_confidence_is_share",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"], condition=~Q(idempotency_key=""), name="photo_idempotency"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"photo {self.pk}"
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.status in {self.Status.QUEUED, self.Status.PREDICTING}
+
+    @property
+    def is_refused(self) -> bool:
+        """Analysed, and a gate refused the picture: its diagnosis is kept for clinicians and is none for a patient."""
+        return self.status == self.Status.PREDICTED and self.decision == Decision.NOT_ASSESSED
+
+    @property
+    def is_lease_expired(self) -> bool:
+        """Claimed by a worker that has not been heard from in time; the next sweep takes it back."""
+        return self.lease_expires is not None and self.lease_expires < timezone.now()
+
+    @property
+    def waiting_seconds(self) -> int:
+        """How long ago this photo was queued, in whole seconds."""
+        return int((timezone.now() - self.queued).total_seconds())
+
+    @property
+    def told(self) -> PhotoHistory | None:
+        """What the patient says of the spot on this photo, or None."""
+        try:
+            return self.history
+        except PhotoHistory.DoesNotExist:
+            return None
+
+    def deciding_finding(self) -> Finding | None:
+        """The finding that counts: the newest histopathology, else the newest clinician's."""
+        findings = sorted(self.findings.all(), key=lambda f: (f.created, f.pk), reverse=True)
+        for source in (Finding.Source.HISTOPATHOLOGY, Finding.Source.CLINICIAN):
+            for finding in findings:
+                if finding.source == source:
+                    return finding
+        return None
+
+    @property
+    def ground_truth(self) -> GroundTruth | None:
+        """What the lesion is known to be: a finding, else the data set this very image belongs to, else None."""
+        finding = self.deciding_finding()
+        if finding is not None:
+            return GroundTruth(diagnosis=finding.diagnosis, source=finding.source)
+        if self.recognised_as is not None:
+            return GroundTruth(
+                diagnosis=self.recognised_as.diagnosis, source="dataset", reference=str(self.recognised_as)
+            )
+        return None

@@ -1,0 +1,169 @@
+"""What a worker writes: claim, result, failure. A lease in the database decides who may (RELIABILITY R3 to R5)."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.files import erase_files
+from diagnoses.photos.histories import effective_decision
+from diagnoses.photos.models import Photo, PhotoHistory, Prediction
+from diagnoses.photos.notifications import analysis_failed, result_ready
+from recognition.inference.assessment import Assessment
+from recognition.taxonomy import CODES, Diagnosis
+
+MAX_ATTEMPTS: Final = 3
+PROBABILITY_TOLERANCE: Final = (
+    1e-3  # the eight must add up to 1 within this; float32 softmax is a thousand times closer
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to write the result of one photo, until the lease expires."""
+
+    photo_id: UUID
+    lease: UUID
+    attempt: int
+
+
+def claim_photo(photo_id: UUID) -> Claim | None:
+    """QUEUED -> PREDICTING by a guarded update: of two workers with the same message exactly one gets a claim."""
+    lease = uuid.uuid4()
+    claimed = Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED, attempts__lt=MAX_ATTEMPTS).update(
+        status=Photo.Status.PREDICTING,
+        lease=lease,
+        lease_expires=timezone.now() + settings.PREDICTION_LEASE,
+        attempts=F("attempts") + 1,
+    )
+    if not claimed:
+        return None
+    return Claim(photo_id, lease, Photo.objects.values_list("attempts", flat=True).get(pk=photo_id))
+
+
+def record_prediction(
+    *,
+    claim: Claim,
+    classifier: Classifier,
+    probabilities: Sequence[float],
+    heatmap_png: bytes | None,
+    runtime: str,
+    duration_ms: int,
+    assessment: Assessment | None = None,
+) -> Prediction | None:
+    """PREDICTING -> PREDICTED, with the immutable prediction beside it. None when the lease is no longer held.
+
+    `probabilities` are the eight calibrated ones in ISIC order; ValueError when they are not a distribution.
+    `assessment` is what the decision aid makes of them; it is stored as it is. The photo gets the decision that holds
+    with what the patient says of the spot (`effective_decision`).
+    """
+    values = [float(p) for p in probabilities]
+    if len(values) != len(CODES) or not all(0.0 <= p <= 1.0 for p in values):
+        raise ValueError("A prediction is eight probabilities between 0 and 1.")
+    if abs(sum(values) - 1.0) > PROBABILITY_TOLERANCE:
+        raise ValueError(f"The probabilities add up to {sum(values):.4f}, not to 1.")
+    top = max(range(len(CODES)), key=values.__getitem__)
+    malignant_score = min(1.0, sum(values[d.position] for d in Diagnosis if d.malignant))
+
+    prediction_id = uuid.uuid4()
+    heatmap = ""
+    if heatmap_png is not None:
+        folder = f"photos/{claim.photo_id.hex[:2]}/{claim.photo_id.hex}"
+        heatmap = default_storage.save(f"{folder}/heatmap-{prediction_id.hex}.png", ContentFile(heatmap_png))
+    try:
+        with transaction.atomic():
+            photo = (
+                Photo.objects.select_for_update()
+                .filter(pk=claim.photo_id, status=Photo.Status.PREDICTING, lease=claim.lease)
+                .first()
+            )
+            if photo is None:
+                prediction, unused = None, heatmap
+            else:
+                prediction, made = Prediction.objects.get_or_create(
+                    photo=photo,
+                    classifier=classifier,
+                    defaults={
+                        "id": prediction_id,
+                        "probabilities": values,
+                        "diagnosis": CODES[top],
+                        "confidence": values[top],
+                        "malignant_score": malignant_score,
+                        "decision": assessment.decision.value if assessment else "",
+                        "score": assessment.score if assessment else None,
+                        "assessment": assessment.as_json() if assessment else None,
+                        "heatmap": heatmap,
+                        "runtime": runtime,
+                        "duration_ms": duration_ms,
+                    },
+                )
+                unused = "" if made else heatmap
+                before = photo.decision if photo.prediction_id is not None else None
+                photo.status = Photo.Status.PREDICTED
+                photo.lease = photo.lease_expires = None
+                photo.prediction = prediction
+                photo.diagnosis = prediction.diagnosis
+                photo.confidence = prediction.confidence
+                photo.malignant_score = prediction.malignant_score
+                history = PhotoHistory.objects.filter(photo=photo).first()
+                photo.decision = effective_decision(prediction.decision, history)
+                photo.save(
+                    update_fields=[
+                        "status", "lease", "lease_expires", "prediction", "diagnosis", "confidence", "malignant_score",
+                        "decision",
+                    ]
+                )  # fmt: skip
+                # Another classifier that advises the same is no news.
+                if made and photo.decision != before:
+                    result_ready(photo=photo, prediction=prediction)
+            if unused:
+                erase_files([unused])
+    except BaseException:
+        # A time limit or a broken connection can strike when the commit has been made already.
+        if heatmap and not _may_be_saved(prediction_id):
+            default_storage.delete(heatmap)
+        raise
+    return prediction
+
+
+def _may_be_saved(prediction_id: UUID) -> bool:
+    """Whether the row names its heatmap, or nobody can tell: a file too many can be found and erased."""
+    try:
+        return Prediction.objects.filter(pk=prediction_id).exists()
+    except Exception:
+        return True
+
+
+def fail_photo(*, claim: Claim, code: str) -> bool:
+    """PREDICTING -> FAILED for an expected reason (`diagnoses.labels.FAILURES`). False when the lease is gone."""
+    with transaction.atomic():
+        failed = _held(claim).update(status=Photo.Status.FAILED, failure_code=code, lease=None, lease_expires=None)
+        if failed:
+            analysis_failed(photo=Photo.objects.select_related("owner", "lesion").get(pk=claim.photo_id))
+    return bool(failed)
+
+
+def release_photo(*, claim: Claim, code: str, counts: bool = True) -> bool:
+    """Give a photo back after a surprise: QUEUED again, or FAILED with `code` when it was the last attempt.
+
+    `counts=False` takes the attempt back: the worker, not the photo, was at fault. False when the lease is gone.
+    """
+    if counts and claim.attempt >= MAX_ATTEMPTS:
+        return fail_photo(claim=claim, code=code)
+    values: dict[str, object] = {"attempts": F("attempts") if counts else F("attempts") - 1}
+    return bool(
+        _held(claim).update(status=Photo.Status.QUEUED, lease=None, lease_expires=None, published=None, **values)
+    )
+
+
+def _held(claim: Claim):  # type: ignore[no-untyped-def]  # the custom queryset's type is Photo's own business
+    return Photo.objects.filter(pk=claim.photo_id, status=Photo.Status.PREDICTING, lease=claim.lease)

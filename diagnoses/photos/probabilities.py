@@ -1,0 +1,29 @@
+"""The eight probabilities of a prediction as they are drawn."""
+
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+
+from diagnoses.labels import DIAGNOSIS_NAMES
+from diagnoses.photos.models import Prediction
+from recognition.taxonomy import CODES, Diagnosis
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One of the eight probabilities as it is drawn."""
+
+    code: str
+    name: str | Promise
+    probability: float
+    cancer: bool
+    top: bool
+
+
+def bars(prediction: Prediction) -> tuple[Bar, ...]:
+    """All eight, the likeliest first; equal ones in ISIC order."""
+    ranked = sorted(zip(CODES, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
+    return tuple(
+        Bar(code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis)
+        for code, probability in ranked
+    )

@@ -1,0 +1,67 @@
+"""Pictures of a photo, for those who may see it."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from accounts.views.access import SignedInRequest, signed_in
+from diagnoses.photos.media import PRIVATE_HEADERS, stream
+from diagnoses.photos.models import Photo
+from diagnoses.photos.services import view_picture
+from diagnoses.similar.models import ReferencePicture
+
+__all__ = ["SignedInRequest", "signed_in", "visible_photo"]
+
+
+def visible_photo(request: SignedInRequest, photo_id: UUID, *, for_display: bool = False) -> Photo:
+    """The photo, if it exists and this person may see it; otherwise Http404, the same for both."""
+    photos = Photo.objects.visible_to(request.user)
+    photo = (photos.for_display() if for_display else photos).filter(pk=photo_id).first()
+    if photo is None:
+        raise Http404
+    return photo
+
+
+@require_safe
+@signed_in
+def photo_image(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
+    """The clean upright picture, as analysed. A look by anybody but the owner is audited, once an hour."""
+    photo = visible_photo(request, photo_id)
+    view_picture(photo=photo, by=request.user)
+    return stream(photo.image.name, "image/jpeg", f"teri-{photo.pk}.jpg")
+
+
+@require_safe
+@signed_in
+def photo_thumbnail(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
+    """A small version for lists."""
+    photo = visible_photo(request, photo_id)
+    return stream(photo.thumbnail.name, "image/jpeg", f"teri-{photo.pk}-small.jpg")
+
+
+@require_safe
+@signed_in
+def photo_heatmap(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
+    """Where in the picture the classifier found evidence: a transparent overlay of the photo's shape.
+
+    404 while there is no prediction, and where the classifier found no positive evidence. Audited like the picture: it
+    shows the shape of what the person has.
+    """
+    photo = visible_photo(request, photo_id)
+    prediction = photo.prediction
+    if prediction is None or not prediction.heatmap:
+        raise Http404
+    view_picture(photo=photo, by=request.user)
+    return stream(prediction.heatmap.name, "image/png", f"teri-{photo.pk}-heatmap.png")
+
+
+@require_safe
+@signed_in
+def reference_picture(request: SignedInRequest, picture_id: int) -> HttpResponseBase:
+    """A small picture of a data set, shown among similar cases. For patients this address does not exist."""
+    if not request.user.sees_all_patients:
+        raise Http404
+    picture = get_object_or_404(ReferencePicture, pk=picture_id)
+    return HttpResponse(bytes(picture.jpeg), content_type="image/jpeg", headers=PRIVATE_HEADERS)

@@ -1,0 +1,212 @@
+"""The inference worker's room: the live classifier kept warm, and one photo after another run through it.
+
+Only worker processes and `manage.py classify` import this. The network is loaded in the child process that predicts,
+never in the prefork parent, and exchanged when another classifier has gone live.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+from uuid import UUID
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.utils import timezone
+from PIL import Image
+
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import fault_found, registered_bundle
+from diagnoses.photos.models import Photo, Worker
+from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction, release_photo
+from diagnoses.photos.recovery import sweep as sweep_photos
+from diagnoses.similar.indexing import Indexer, keep_vector
+from recognition.failpoints import fault
+from recognition.inference.bundle import BundleError
+from recognition.inference.heatmap import render_overlay
+from recognition.inference.metadata import Metadata
+from recognition.inference.runtime import LoadedClassifier, Outcome, load_classifier
+from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
+
+logger = logging.getLogger(__name__)
+
+# Stored photos were re-encoded by our own intake: only its pixel limit still matters.
+STORED_LIMITS: Final = IntakeLimits()
+
+
+class NoLiveClassifier(Exception):
+    """Nothing can be predicted: no classifier is live, or its bundle is not whole. The message says which."""
+
+
+class _Engine:
+    """The live classifier, loaded once per process and exchanged when another one has gone live."""
+
+    def __init__(self) -> None:
+        self.classifier: Classifier | None = None
+        self.loaded: LoadedClassifier | None = None
+
+    def current(self) -> tuple[Classifier, LoadedClassifier]:
+        """The live classifier, warm. Raises NoLiveClassifier."""
+        live = _live()
+        if self.loaded is None or self.classifier is None or self.classifier.sha256 != live.sha256:
+            self.loaded = None  # one network in memory at a time
+            started = time.monotonic()
+            self.loaded = load(live)
+            logger.info("Classifier %s is warm (%s, %.1f s).", live, self.loaded.runtime, time.monotonic() - started)
+        self.classifier = live
+        return live, self.loaded
+
+
+def load(classifier: Classifier) -> LoadedClassifier:
+    """Verify a classifier's bundle and load its network. Raises NoLiveClassifier, and notes the fault for the site."""
+    with _noting_faults(classifier):
+        bundle = registered_bundle(classifier)
+        return load_classifier(bundle, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
+
+
+_engine = _Engine()
+
+
+def check_live_bundle() -> Classifier:
+    """Verify the live classifier's files without loading the network. Raises NoLiveClassifier; notes the fault."""
+    live = _live()
+    with _noting_faults(live):
+        registered_bundle(live)
+    return live
+
+
+def _live() -> Classifier:
+    live = Classifier.objects.live()
+    if live is None:
+        raise NoLiveClassifier("No classifier is live. Load one: manage.py load_default_classifier")
+    return live
+
+
+@contextmanager
+def _noting_faults(classifier: Classifier) -> Iterator[None]:
+    """Note for the site what is wrong with the bundle, or that nothing is; BundleError becomes NoLiveClassifier."""
+    try:
+        yield
+    except BundleError as error:
+        fault_found(classifier=classifier, fault=str(error))
+        raise NoLiveClassifier(f"Classifier {classifier} cannot be used: {error}") from error
+    fault_found(classifier=classifier, fault="")
+
+
+def warm_up() -> None:
+    """Load the live classifier and run one made picture through it, so that the first patient does not wait."""
+    _, loaded = _engine.current()
+    loaded.classify([Image.new("RGB", (200, 150), (200, 160, 140))])
+
+
+def predict_photo(photo_id: UUID) -> None:
+    """Claim one photo, predict it, record the result.
+
+    A message for a photo that is not waiting changes nothing. Expected failures are recorded and the photo is FAILED;
+    a surprise gives the photo back for another attempt (three in all), and is raised for the log. NoLiveClassifier
+    gives it back without counting the attempt and is raised: the worker must stop.
+    """
+    claim = claim_photo(photo_id)
+    if claim is None:
+        return
+    started = time.monotonic()
+    try:
+        fault("after_claim", photo=photo_id)
+        classifier, loaded = _engine.current()
+        photo = Photo.objects.get(pk=photo_id)
+        image = _stored_image(photo)
+        fault("in_predict", photo=photo_id)
+        # Heard by a classifier that was trained with a metadata head alone; any other answers from the picture.
+        about = Metadata(photo.age_approx, photo.sex, photo.anatom_site_general)
+        outcome = loaded.classify([image], [about])[0]
+        overlay = None
+        if outcome.heatmap is not None:
+            overlay = render_overlay(
+                outcome.heatmap, photo_size=image.size, preprocessing=loaded.bundle.manifest.preprocessing
+            )
+        fault("before_commit", photo=photo_id)
+        duration_ms = round((time.monotonic() - started) * 1000)
+        record_prediction(
+            claim=claim,
+            classifier=classifier,
+            probabilities=[float(p) for p in outcome.probabilities],
+            heatmap_png=overlay,
+            runtime=loaded.runtime,
+            duration_ms=duration_ms,
+            assessment=outcome.assessment,
+        )
+        logger.info("Photo %s is analysed (%d ms).", photo_id, duration_ms)
+        _keep_vector(photo_id, classifier, outcome)
+        fault("after_commit", photo=photo_id)
+    except _ExpectedFailure as failure:
+        fail_photo(claim=claim, code=failure.code)
+        logger.warning("Photo %s failed: %s.", photo_id, failure.code)
+    except NoLiveClassifier:
+        release_photo(claim=claim, code="prediction_failed", counts=False)
+        raise
+    except SoftTimeLimitExceeded:
+        release_photo(claim=claim, code="prediction_timeout")
+        raise
+    except Exception:
+        release_photo(claim=claim, code="prediction_failed")
+        raise
+
+
+class _ExpectedFailure(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def _stored_image(photo: Photo) -> Image.Image:
+    try:
+        with photo.image.open() as file:
+            data = file.read()
+    except FileNotFoundError as error:
+        raise _ExpectedFailure("photo_missing") from error
+    try:
+        return read_image(data, limits=STORED_LIMITS)
+    except PhotoRejected as error:
+        raise _ExpectedFailure("photo_unreadable") from error
+
+
+def _keep_vector(photo_id: UUID, classifier: Classifier, outcome: Outcome) -> None:
+    """For the search of similar cases. The answer is recorded already, and a vector that is missing is made later."""
+    try:
+        keep_vector(photo_id=photo_id, classifier=classifier, features=outcome.features)
+    except Exception:
+        logger.exception("Photo %s has no place among similar cases yet.", photo_id)
+
+
+_indexer = Indexer()
+
+
+def index_similar_cases() -> None:
+    """Give pictures their place among similar cases, for a few seconds and while nobody waits for an answer."""
+    try:
+        classifier, loaded = _engine.current()
+    except NoLiveClassifier:
+        return  # the next photo meets the same fault and says what follows from it
+    until = time.monotonic() + settings.INDEXING_SLICE.total_seconds()
+    _indexer.work(
+        classifier=classifier,
+        loaded=loaded,
+        should_stop=lambda: time.monotonic() > until or Photo.objects.waiting().exists(),
+    )
+
+
+def heartbeat_and_sweep() -> None:
+    """What the periodic task does in this process: say that it is alive and what it has loaded, then sweep."""
+    Worker.objects.update_or_create(
+        name=f"{socket.gethostname()}:{os.getppid()}",
+        defaults={
+            "runtime": _engine.loaded.runtime if _engine.loaded else "",
+            "classifier": _engine.classifier.version if _engine.classifier else "",
+            "last_seen": timezone.now(),
+        },
+    )
+    Worker.objects.filter(last_seen__lt=timezone.now() - 100 * settings.WORKER_SILENCE).delete()
+    sweep_photos()

@@ -1,0 +1,113 @@
+"""The worklist as a CSV file, in the words of the ISIC metadata, and the audit entry of each export."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from accounts import audit, csv_rows
+from accounts.models import AuditEntry, User
+from accounts.permissions import NotAllowed
+from diagnoses.photos.models import Photo, PhotoQuerySet
+from diagnoses.readings.models import Finding, Reading
+from diagnoses.readings.outcome import outcome_of
+from recognition.taxonomy import CODES
+
+CHUNK: Final = 500
+"""Rows fetched at a time; some hundreds of kilobytes."""
+
+COLUMNS: Final = (
+    "image", "patient_id", "lesion_id", "lesion_name", "acquired", "age_approx", "sex", "anatom_site_general",
+    "seven_point_score", "status", *CODES, "diagnosis", "confidence", "malignant_score", "decision", "score",
+    "classifier", "review_state", "second_reason", "review_requested", "review_closed", "readings",
+    "final_answer", "final_diagnosis", "management", "monitor_months", "clinician_diagnosis", "histopathology",
+)  # fmt: skip
+PATIENT_COLUMNS: Final = ("patient_name", "patient_email")
+"""Only where the person who exports asks for them."""
+
+
+def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
+    """With all that a row of the file holds."""
+    return (
+        photos.select_related("owner", "lesion", "history", "prediction__classifier")
+        .prefetch_related("findings", "readings")
+        .defer("content_hash", "prediction__classifier__manifest", "prediction__assessment")
+    )
+
+
+def csv_lines(photos: PhotoQuerySet, *, with_patient: bool = False) -> Iterator[str]:
+    """The file line by line, with the byte order mark; memory does not grow with the number of photos."""
+    header = [*COLUMNS, *(PATIENT_COLUMNS if with_patient else ())]
+    return csv_rows.csv_lines(header, _rows(photos, with_patient=with_patient))
+
+
+def _rows(photos: PhotoQuerySet, *, with_patient: bool) -> Iterator[list[str]]:
+    for photo in for_export(photos).iterator(chunk_size=CHUNK):
+        cells = _cells(photo)
+        yield [*cells, photo.owner.name, photo.owner.email] if with_patient else cells
+
+
+def _cells(photo: Photo) -> list[str]:
+    prediction = photo.prediction
+    outcome = outcome_of(photo)
+    history = getattr(photo, "history", None)
+    findings = list(photo.findings.all())
+    recorded: list[Reading] = [reading for reading in photo.readings.all() if reading.recorded is not None]
+    return [
+        str(photo.pk),
+        str(photo.owner_id),
+        str(photo.lesion_id or ""),
+        photo.lesion.name if photo.lesion is not None else "",
+        _moment(photo.created),
+        _number(photo.age_approx),
+        photo.sex,
+        photo.anatom_site_general,
+        _number(history.checklist_score if history is not None else None),
+        photo.status,
+        *([""] * len(CODES) if prediction is None else [_share(each) for each in prediction.probabilities]),
+        photo.diagnosis,
+        _share(photo.confidence),
+        _share(photo.malignant_score),
+        photo.decision,
+        _number(prediction.score if prediction is not None else None),
+        prediction.classifier.version if prediction is not None else "",
+        photo.review_state,
+        photo.second_reason,
+        _moment(photo.review_requested),
+        _moment(photo.review_closed),
+        str(len(recorded)),
+        outcome.answer if outcome is not None else "",
+        outcome.diagnosis if outcome is not None else "",
+        outcome.management if outcome is not None else "",
+        _number(outcome.monitor_months if outcome is not None else None),
+        _newest(findings, Finding.Source.CLINICIAN),
+        _newest(findings, Finding.Source.HISTOPATHOLOGY),
+    ]
+
+
+def _newest(findings: Iterable[Finding], source: str) -> str:
+    """The newest diagnosis of this source; findings come newest first."""
+    return next((finding.diagnosis for finding in findings if finding.source == source), "")
+
+
+def _moment(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment is not None else ""
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else str(number)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.6f}"
+
+
+def record_export(*, by: User, rows: int, with_patient: bool) -> None:
+    """Audit that `by` takes a list of `rows` photos along, with or without names and addresses of the patients.
+
+    Raises NotAllowed for anybody but clinicians and administrators.
+    """
+    if not by.sees_all_patients:
+        raise NotAllowed("Only clinicians and administrators export lists.")
+    audit.record(
+        actor=by, action=AuditEntry.Action.LIST_EXPORTED, subject="list:photos", rows=rows, with_patient=with_patient
+    )

@@ -1,0 +1,338 @@
+"""Writes to readings: review requested, begun, blind answer, final answer, second reader."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.models import AuditEntry, Notification, Role, User
+from accounts.permissions import NotAllowed
+from diagnoses.photos.models import Photo
+from diagnoses.photos.notifications import tell_owner
+from diagnoses.readings.findings import append_finding, close_review
+from diagnoses.readings.models import MONITOR_MONTHS, Finding, Reading
+from diagnoses.readings.outcome import IN_PERSON
+from diagnoses.readings.rules import (
+    OVERRIDE_REASON_MAX,
+    Said,
+    answer_of,
+    needs_a_reason,
+    next_state,
+    reason_for_second,
+    role_in,
+)
+from recognition.taxonomy import CODES
+
+
+class Refusal(StrEnum):
+    """Why a reading is not taken."""
+
+    CLOSED = "closed"
+    """Somebody else has settled the photo meanwhile; `record_final(insist=True)` makes it a second reading."""
+    SETTLED = "settled"
+    """Settled for good: there is no role left to read in."""
+    ALREADY = "already"
+    """This person has read this photo."""
+    BLIND_STANDS = "blind-stands"
+    """Another blind answer was given before the reveal, and stands."""
+    NOT_REVEALED = "not-revealed"
+    """The final answer comes after the blind one."""
+    ADJUDICATES = "adjudicates"
+    """Two others disagree meanwhile: this answer would decide, and its giver has not seen theirs."""
+    NOBODY = "nobody"
+    """There is nobody else who could read the photo."""
+    NOT_SO = "not-so"
+    """The photo is not in a state for this."""
+
+
+class ReadingRefused(Exception):
+    """An expected refusal; nothing was written."""
+
+    def __init__(self, code: Refusal) -> None:
+        super().__init__(code.value)
+        self.code = code
+
+
+def begin_reading(*, photo: Photo, by: User) -> Reading:
+    """The reading of `photo` by `by`: begun now, or the one already begun.
+
+    Raises NotAllowed for anybody but clinicians and administrators and for one's own photo, ReadingRefused when
+    they have read it or nobody is waited for, Photo.DoesNotExist when it is gone.
+    """
+    _require_reader(by)
+    with transaction.atomic():
+        locked = _lock(photo.pk)
+        if locked.owner_id == by.pk:
+            raise NotAllowed("Nobody reads their own photo.")
+        reading = Reading.objects.filter(photo=locked, reader=by).first()
+        if reading is not None and reading.recorded is not None:
+            raise ReadingRefused(Refusal.ALREADY)
+        if reading is not None:
+            return reading
+        role = role_in(locked.review_state)
+        if not role:
+            raise ReadingRefused(Refusal.SETTLED)
+        return Reading.objects.create(photo=locked, reader=by, role=role)
+
+
+def record_blind(*, reading: Reading, by: User, answer: str, diagnosis: str = "") -> Reading:
+    """Record what the reader says before anything of the classifier was shown; from now on it is.
+
+    Saying the same twice is one answer. Raises NotAllowed for anybody but the reader, ValidationError for an
+    answer that is none, ReadingRefused when another answer stands already.
+    """
+    _require_reader(by, reading)
+    said = _said(answer, diagnosis)
+    with transaction.atomic():
+        photo = _lock(reading.photo_id)
+        locked = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
+        if locked.revealed is not None:
+            if said != Said(locked.blind_answer, locked.blind_diagnosis):
+                raise ReadingRefused(Refusal.BLIND_STANDS)
+            return locked
+        locked.blind_answer, locked.blind_diagnosis = said.answer, said.diagnosis
+        locked.revealed = timezone.now()
+        locked.prediction = photo.prediction
+        locked.save(update_fields=["blind_answer", "blind_diagnosis", "revealed", "prediction"])
+    return locked
+
+
+def record_final(
+    *,
+    reading: Reading,
+    by: User,
+    answer: str,
+    diagnosis: str = "",
+    management: str = "",
+    monitor_months: int | None = None,
+    override_reason: str = "",
+    note: str = "",
+    second_reading: bool = False,
+    shown_role: str = "",
+    insist: bool = False,
+) -> Reading:
+    """Record the final answer, and what follows from it for the photo: settled, or on to another reader.
+
+    `second_reading` is the first reader's wish for another one. `shown_role` is the role the page was drawn for: who
+    has become the adjudicator meanwhile must see what the two others said first. `insist` makes a reading that came too
+    late the second one (see `Refusal.CLOSED`).
+
+    Raises NotAllowed for anybody but the reader, ValidationError by field (answer, management, monitor_months,
+    override_reason), ReadingRefused (see `Refusal`), Photo.DoesNotExist when the photo is gone.
+    """
+    _require_reader(by, reading)
+    said = _said(answer, diagnosis)
+    with transaction.atomic():
+        photo = _lock(reading.photo_id)
+        locked = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
+        locked.photo = photo
+        if locked.recorded is not None:
+            raise ReadingRefused(Refusal.ALREADY)
+        if locked.revealed is None:
+            raise ReadingRefused(Refusal.NOT_REVEALED)
+        locked.role = _role_now(photo, shown_role=shown_role, insist=insist)
+        predicted = answer_of(locked.prediction)
+        _check(said, management, monitor_months, override_reason, predicted)
+        locked.answer, locked.diagnosis = said.answer, said.diagnosis
+        locked.management = management
+        locked.monitor_months = monitor_months if management == Reading.Management.MONITOR else None
+        locked.override_reason = override_reason.strip() if needs_a_reason(said, predicted=predicted) else ""
+        locked.note = note.strip()
+        locked.recorded = timezone.now()
+        locked.save()
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.READING_RECORDED,
+            subject=f"photo:{photo.pk}",
+            role=locked.role,
+            answer=locked.answer,
+            diagnosis=locked.diagnosis,
+        )
+        _hand_on(photo, locked, by=by, requested=second_reading, predicted=predicted)
+    return locked
+
+
+def request_second_reading(*, photo: Photo, by: User) -> Photo:
+    """Have a settled photo read by a second reader after all. It stays as it is for the patient until then.
+
+    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it was not read by one
+    reader alone, its histopathology is known, or there is nobody else.
+    """
+    _require_reader(by)
+    with transaction.atomic():
+        locked = _lock(photo.pk)
+        recorded = {reading.role: reading for reading in locked.readings.recorded()}
+        if locked.review_state != Photo.ReviewState.READ or set(recorded) != {Reading.Role.FIRST}:
+            raise ReadingRefused(Refusal.NOT_SO)
+        if _histopathology_known(locked):
+            raise ReadingRefused(Refusal.NOT_SO)
+        if not somebody_else_may_read(locked, but=[recorded[Reading.Role.FIRST].reader_id]):
+            raise ReadingRefused(Refusal.NOBODY)
+        _ask_for_second(locked, by=by, reason=Photo.SecondReason.REQUESTED)
+    return locked
+
+
+def settle_alone(*, photo: Photo, by: User) -> Photo:
+    """Settle a photo by its first reading where the second that was wanted can be given by nobody (any more).
+
+    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it does not wait for a
+    second reader, or somebody could be one.
+    """
+    _require_reader(by)
+    with transaction.atomic():
+        locked = _lock(photo.pk)
+        first = locked.readings.recorded().filter(role=Reading.Role.FIRST).first()
+        if locked.review_state != Photo.ReviewState.SECOND or first is None:
+            raise ReadingRefused(Refusal.NOT_SO)
+        if somebody_else_may_read(locked, but=[first.reader_id]):
+            raise ReadingRefused(Refusal.NOT_SO)
+        _settle(locked, first)
+    return locked
+
+
+def somebody_else_may_read(photo: Photo, *, but: Iterable[int]) -> bool:
+    """Whether a reader is left for `photo` besides these: an active clinician who is not its owner.
+
+    Administrators may read as well, but nobody waits for them: most of them are no doctors.
+    """
+    candidates = User.objects.filter(role=Role.CLINICIAN, is_active=True)
+    return candidates.exclude(pk__in=[photo.owner_id, *but]).exists()
+
+
+def _lock(photo_id: UUID) -> Photo:
+    """The photo, held until the transaction ends; a key in another table may still be written meanwhile."""
+    rows = Photo.objects.select_for_update(of=("self",), no_key=True).select_related("lesion", "owner", "prediction")
+    return rows.get(pk=photo_id)
+
+
+def _require_reader(by: User, reading: Reading | None = None) -> None:
+    if not by.sees_all_patients:
+        raise NotAllowed("Only clinicians read photos.")
+    if reading is not None and reading.reader_id != by.pk:
+        raise NotAllowed("This reading is somebody else's.")
+
+
+def _said(answer: str, diagnosis: str) -> Said:
+    """Raises ValidationError where it is no answer."""
+    if answer not in Reading.Answer.values:
+        raise ValidationError({"answer": _("Choose what you see.")})
+    if (answer == Reading.Answer.DIAGNOSIS) != (diagnosis in CODES) or (answer != "diagnosis" and diagnosis):
+        raise ValidationError({"answer": _("Choose what you see.")})
+    return Said(answer, diagnosis)
+
+
+def _check(said: Said, management: str, monitor_months: int | None, override_reason: str, predicted: str) -> None:
+    """Raises ValidationError with every field that is wrong."""
+    wrong: dict[str, str] = {}
+    # Only a photo that shows nothing may go without: its patient takes another one.
+    may_be_empty = said.answer == Reading.Answer.UNUSABLE
+    if management not in ["", *Reading.Management.values] or (not management and not may_be_empty):
+        wrong["management"] = _("Choose what should happen next.")
+    elif management == Reading.Management.DISCHARGE and said.is_cancer:
+        wrong["management"] = _("What you read as a cancer cannot be left at that: choose what should happen next.")
+    if management == Reading.Management.MONITOR and monitor_months not in MONITOR_MONTHS:
+        wrong["monitor_months"] = _("Choose after how many months.")
+    reason = override_reason.strip()
+    if needs_a_reason(said, predicted=predicted) and not reason:
+        wrong["override_reason"] = _("You say otherwise than the classifier: write down why.")
+    if len(reason) > OVERRIDE_REASON_MAX:
+        wrong["override_reason"] = _("Please use at most %(count)d characters.") % {"count": OVERRIDE_REASON_MAX}
+    if wrong:
+        raise ValidationError(wrong)
+
+
+def _role_now(photo: Photo, *, shown_role: str, insist: bool) -> str:
+    """In which role an answer given now is taken. Raises ReadingRefused where in none."""
+    role = role_in(photo.review_state)
+    if role == Reading.Role.ADJUDICATION and shown_role != Reading.Role.ADJUDICATION:
+        raise ReadingRefused(Refusal.ADJUDICATES)
+    if role:
+        return role
+    taken = set(photo.readings.recorded().values_list("role", flat=True))
+    if taken - {Reading.Role.FIRST} or _histopathology_known(photo):
+        raise ReadingRefused(Refusal.SETTLED)
+    if not insist:
+        raise ReadingRefused(Refusal.CLOSED)
+    return Reading.Role.SECOND.value if taken else Reading.Role.FIRST.value
+
+
+def _histopathology_known(photo: Photo) -> bool:
+    return photo.findings.filter(source=Finding.Source.HISTOPATHOLOGY).exists()
+
+
+def _hand_on(photo: Photo, reading: Reading, *, by: User, requested: bool, predicted: str) -> None:
+    """After a final answer: settle the photo or have the next reader wait for it."""
+    said = Said(reading.answer, reading.diagnosis)
+    first, reason, somebody_else = None, "", True
+    if reading.role == Reading.Role.FIRST:
+        rules = settings.SECOND_READING_RULES
+        reason = reason_for_second(said, predicted=predicted, requested=requested, rules=rules)
+        somebody_else = bool(reason) and somebody_else_may_read(photo, but=[by.pk])
+    elif reading.role == Reading.Role.SECOND:
+        other = photo.readings.recorded().get(role=Reading.Role.FIRST)
+        first = Said(other.answer, other.diagnosis)
+    state = next_state(reading.role, said, first=first, second_wanted=bool(reason), somebody_else=somebody_else)
+    if state == Photo.ReviewState.READ:
+        if reason:
+            # Wanted, and nobody there to give it: the page says so.
+            photo.second_reason = reason
+            photo.save(update_fields=["second_reason"])
+        _settle(photo, reading)
+        return
+    if state == Photo.ReviewState.SECOND:
+        _ask_for_second(photo, by=by, reason=Photo.SecondReason(reason))
+    else:
+        photo.review_state, photo.review_closed = state, None
+        photo.save(update_fields=["review_state", "review_closed"])
+    if reading.management in IN_PERSON:
+        # The patient need not wait for another reader to hear that somebody should look at the spot itself.
+        tell_owner(photo, kind=Notification.Kind.REVIEW, key=f"reading:{reading.pk}")
+
+
+def _ask_for_second(photo: Photo, *, by: User, reason: Photo.SecondReason) -> None:
+    photo.review_state, photo.second_reason, photo.review_closed = Photo.ReviewState.SECOND, reason, None
+    photo.save(update_fields=["review_state", "second_reason", "review_closed"])
+    audit.record(
+        actor=by,
+        action=AuditEntry.Action.SECOND_READING_REQUESTED,
+        subject=f"photo:{photo.pk}",
+        reason=reason.value,
+    )
+
+
+def _settle(photo: Photo, reading: Reading) -> None:
+    """Close the review by this reading: its diagnosis becomes a finding, and the patient is told."""
+    if reading.answer == Reading.Answer.DIAGNOSIS and not Finding.objects.filter(reading=reading).exists():
+        append_finding(
+            photo=photo,
+            by=reading.reader,
+            diagnosis=reading.diagnosis,
+            source=Finding.Source.CLINICIAN,
+            note=reading.note,
+            prediction=reading.prediction,
+            reading=reading,
+        )
+    close_review(photo)
+    tell_owner(photo, kind=Notification.Kind.REVIEW, key=f"review:{reading.pk}")
+
+
+@transaction.atomic
+def request_review(*, photo: Photo, by: User) -> bool:
+    """Ask clinicians to look at a photo. False where that was asked already or a clinician has read it.
+
+    Raises NotAllowed for anybody but the owner.
+    """
+    if photo.owner_id != by.pk or not by.is_active:
+        raise NotAllowed("Only the person whose photo it is asks for a review.")
+    asked = Photo.objects.filter(
+        pk=photo.pk, review_requested__isnull=True, review_state=Photo.ReviewState.UNREAD
+    ).update(review_requested=timezone.now())
+    if asked:
+        audit.record(actor=by, action=AuditEntry.Action.REVIEW_REQUESTED, subject=f"photo:{photo.pk}")
+    return bool(asked)

@@ -1,0 +1,149 @@
+"""How far readers agree with each other, with the classifier and with the tissue, and what the reveal changes."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from accounts.models import User
+from accounts.views.access import SignedInRequest, signed_in
+from diagnoses.readings.counts import (
+    Counted,
+    CountedPair,
+    changes_of,
+    counted_pairs,
+    counted_readings,
+    readers_of,
+    table_of,
+)
+from diagnoses.readings.forms import PeriodForm
+from recognition.evaluation.agreement import (
+    MIN_PAIRS,
+    Agreement,
+    Switches,
+    Table,
+    add_up,
+    agreement,
+    confusion,
+    switches,
+)
+from recognition.taxonomy import CODES
+
+USUAL_PERIOD: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair whose agreement is shown; `rows` is the table of counts, in ISIC order, where it is shown."""
+
+    label: str | Promise
+    agreement: Agreement
+    rows: list[tuple[str, list[int]]]
+    down: str | Promise = ""
+    across: str | Promise = ""
+
+
+@dataclass(frozen=True)
+class ReaderFigures:
+    """The figures of one reader."""
+
+    reader: User
+    readings: int
+    with_classifier: Agreement
+    with_colleagues: Agreement
+    with_tissue: Agreement
+    switches: Switches
+
+
+@require_safe
+@signed_in
+def review_agreement(request: SignedInRequest) -> HttpResponse:
+    """The statistics of readings in a period. Everybody sees the whole and themselves, administrators each reader.
+
+    For patients this page does not exist.
+    """
+    if not request.user.sees_all_patients:
+        raise Http404
+    form = PeriodForm(request.GET or None, initial=_usual_period())
+    first_day, last_day = form.days
+    since, until = _midnight(first_day), _midnight(last_day + timedelta(days=1))
+    counted, pairs = counted_readings(since=since, until=until), counted_pairs(since=since, until=until)
+    context: dict[str, Any] = {
+        "form": form,
+        "first_day": first_day,
+        "last_day": last_day,
+        "readings": sum(each.count for each in counted),
+        "comparisons": _comparisons(counted, pairs),
+        "switches": switches(changes_of(counted)),
+        "readers": _readers(request.user, counted, pairs),
+        "codes": CODES,
+        "min_pairs": MIN_PAIRS,
+    }
+    return render(request, "diagnoses/readings/agreement.html", context)
+
+
+def _usual_period() -> dict[str, date]:
+    today = timezone.localdate()
+    return {"since": today - USUAL_PERIOD, "until": today}
+
+
+def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[Comparison]:
+    first, second, blind = _("First reader"), _("Second reader"), _("Reader, before the prediction is shown")
+    final, machine, tissue = _("Reader, final answer"), _("Classifier"), _("Histopathology")
+    return [
+        _compared(
+            _("First and second reader, before the prediction is shown"),
+            add_up((each.blind, each.count) for each in pairs), first, second,
+        ),
+        _compared(
+            _("First and second reader, final answers"),
+            add_up((each.final, each.count) for each in pairs), first, second,
+        ),
+        _compared(
+            _("Reader and classifier, before the prediction is shown"),
+            table_of(counted, "blind", "predicted"), blind, machine,
+        ),
+        _compared(
+            _("Reader and classifier, final answers"), table_of(counted, "final", "predicted"), final, machine
+        ),
+        _compared(
+            _("Reader before the prediction is shown, and histopathology"),
+            table_of(counted, "blind", "truth"), blind, tissue,
+        ),
+        _compared(_("Reader’s final answer and histopathology"), table_of(counted, "final", "truth"), final, tissue),
+        _compared(_("Classifier and histopathology"), table_of(counted, "predicted", "truth"), machine, tissue),
+    ]  # fmt: skip
+
+
+def _compared(label: str | Promise, table: Table, down: str | Promise, across: str | Promise) -> Comparison:
+    return Comparison(label, agreement(table), list(zip(CODES, confusion(table), strict=True)), down, across)
+
+
+def _readers(user: User, counted: list[Counted], pairs: list[CountedPair]) -> list[ReaderFigures]:
+    """Each reader's figures, by name; for a clinician only their own."""
+    by_reader = readers_of(counted)
+    shown = set(by_reader) if user.is_administrator else set(by_reader) & {user.pk}
+    people = User.objects.filter(pk__in=shown).order_by("name", "email")
+    return [_figures(person, by_reader[person.pk], pairs) for person in people]
+
+
+def _figures(reader: User, counted: list[Counted], pairs: list[CountedPair]) -> ReaderFigures:
+    own = [each for each in pairs if reader.pk in {each.first, each.second}]
+    return ReaderFigures(
+        reader=reader,
+        readings=sum(each.count for each in counted),
+        with_classifier=agreement(table_of(counted, "blind", "predicted")),
+        with_colleagues=agreement(add_up((each.final, each.count) for each in own)),
+        with_tissue=agreement(table_of(counted, "final", "truth")),
+        switches=switches(changes_of(counted)),
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))

@@ -1,0 +1,237 @@
+"""The JSON of photos: the upload, its receipt, the patient's history, and a photo with all that is known of it."""
+
+from typing import Any, Final
+
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from accounts.models import User
+from diagnoses.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.labels import SAFETY_NET, failure
+from diagnoses.lesions.models import Lesion
+from diagnoses.photos.api import (
+    AssessmentSerializer,
+    FailureSerializer,
+    GroundTruthSerializer,
+    PredictionSerializer,
+    diagnosis_named,
+    photo_url,
+)
+from diagnoses.photos.models import Photo, PhotoHistory, Prediction
+from diagnoses.results.advice import advice_on
+from diagnoses.results.result import current_advice
+from recognition.taxonomy import AGE_MAX, AGE_MIN
+
+NOTE_MAX: Final = 500
+"""Characters, as in the table."""
+
+
+class OwnerSerializer(serializers.Serializer[User]):
+    """Whose photo it is."""
+
+    id = serializers.IntegerField()
+    email = serializers.EmailField()
+
+
+class HistorySerializer(serializers.Serializer[PhotoHistory]):
+    """What the patient says of the spot. Null is a question that was not answered."""
+
+    duration = serializers.ChoiceField(choices=PhotoHistory.Duration.choices, required=False, allow_blank=True)
+    change_size = serializers.BooleanField(required=False, allow_null=True, default=None)
+    change_shape = serializers.BooleanField(required=False, allow_null=True, default=None)
+    change_colour = serializers.BooleanField(required=False, allow_null=True, default=None)
+    raised = serializers.BooleanField(required=False, allow_null=True, default=None)
+    diameter_7mm = serializers.BooleanField(required=False, allow_null=True, default=None)
+    inflamed = serializers.BooleanField(required=False, allow_null=True, default=None)
+    bleeding = serializers.BooleanField(required=False, allow_null=True, default=None)
+    itch = serializers.BooleanField(required=False, allow_null=True, default=None)
+    note = serializers.CharField(max_length=NOTE_MAX, required=False, allow_blank=True)
+
+
+class ToldHistorySerializer(HistorySerializer):
+    """The same with what follows from it."""
+
+    checklist_score = serializers.IntegerField(
+        min_value=0, max_value=10, help_text=_("The weighted 7-point checklist; from 3 on a doctor should look.")
+    )
+    needs_a_doctor = serializers.BooleanField(
+        help_text=_("Whether what the patient says is reason enough, whatever the picture looks like.")
+    )
+
+
+class UploadSerializer(HistorySerializer):
+    """A new photo and what is known of the spot. What is unknown is left out."""
+
+    # Whether it is a picture is intake's question (recognition.sandbox), not a form field's; so is its emptiness.
+    image = serializers.FileField(allow_empty_file=True, help_text=_("JPEG, PNG or WebP, at most 20 MB."))
+    lesion = serializers.PrimaryKeyRelatedField(
+        queryset=Lesion.objects.none(), required=False, allow_null=True, help_text=_("One of your own lesions.")
+    )
+    age_approx = serializers.IntegerField(min_value=AGE_MIN, max_value=AGE_MAX, required=False, allow_null=True)
+    sex = serializers.ChoiceField(choices=SEX_CHOICES, required=False, allow_blank=True)
+    anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, required=False, allow_blank=True)
+
+    def __init__(self, *args: Any, owner: User | None = None, **kwargs: Any) -> None:
+        """`owner` is whose lesions may be named: somebody else's do not exist here."""
+        super().__init__(*args, **kwargs)
+        if owner is not None:
+            self.fields["lesion"].queryset = Lesion.objects.filter(owner=owner)  # type: ignore[attr-defined]  # a related field
+
+
+class ReceiptSerializer(serializers.Serializer[Photo]):
+    """The answer to an upload: only what never changes again, so that a repeat gets the very same answer."""
+
+    id = serializers.UUIDField()
+    status = serializers.SerializerMethodField(help_text=_("Always `queued`; ask at `url` for what became of it."))
+    url = serializers.SerializerMethodField()
+    created = serializers.DateTimeField()
+    width = serializers.IntegerField(help_text=_("Of the stored picture, in pixels, upright."))
+    height = serializers.IntegerField()
+    sha256 = serializers.CharField(help_text=_("Of the stored picture, a clean re-encode of what was sent."))
+    original_sha256 = serializers.CharField(help_text=_("Of the file as it was sent."))
+    image_url = serializers.SerializerMethodField()
+    thumbnail_url = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=[(Photo.Status.QUEUED.value, Photo.Status.QUEUED.label)]))
+    def get_status(self, photo: Photo) -> str:
+        return Photo.Status.QUEUED.value
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo", photo.pk)
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_image_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo-image", photo.pk)
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_thumbnail_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo-thumbnail", photo.pk)
+
+
+class PhotoSerializer(serializers.Serializer[Photo]):
+    """A photo, the state of its analysis, and what is known of it."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Photo.Status.choices)
+    url = serializers.SerializerMethodField()
+    created = serializers.DateTimeField()
+    queued = serializers.DateTimeField(help_text=_("Since when it is, or was last, waiting for its analysis."))
+    owner = OwnerSerializer()
+    lesion = serializers.UUIDField(source="lesion_id", allow_null=True)
+    file_name = serializers.CharField(source="shown_name", help_text=_("The name it was sent under, made harmless."))
+    age_approx = serializers.IntegerField(allow_null=True)
+    sex = serializers.ChoiceField(choices=SEX_CHOICES, allow_blank=True)
+    anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, allow_blank=True)
+    width = serializers.IntegerField()
+    height = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    original_sha256 = serializers.CharField()
+    image_url = serializers.SerializerMethodField()
+    thumbnail_url = serializers.SerializerMethodField()
+    assessment = serializers.SerializerMethodField(
+        help_text=_("Null until there is a prediction, and for predictions from before there were assessments.")
+    )
+    prediction = serializers.SerializerMethodField(
+        help_text=_(
+            "Null until there is one. Where `assessment.decision` is `not_assessed` it is kept for clinicians and "
+            "administrators and null for everybody else, because it is no answer."
+        )
+    )
+    ground_truth = serializers.SerializerMethodField()
+    failure = serializers.SerializerMethodField()
+    history = serializers.SerializerMethodField(help_text=_("What the patient says of the spot; null: nothing."))
+    review_state = serializers.ChoiceField(
+        choices=Photo.ReviewState.choices, help_text=_("Whose turn it is among the clinicians.")
+    )
+    review_requested = serializers.DateTimeField(
+        allow_null=True, help_text=_("When the patient asked clinicians to look at it.")
+    )
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo", photo.pk)
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_image_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo-image", photo.pk)
+
+    @extend_schema_field(OpenApiTypes.URI)
+    def get_thumbnail_url(self, photo: Photo) -> str:
+        return photo_url(self, "api-photo-thumbnail", photo.pk)
+
+    @extend_schema_field(AssessmentSerializer(allow_null=True))
+    def get_assessment(self, photo: Photo) -> Any:
+        prediction = _prediction_now(photo)
+        assessed = prediction.assessed if prediction is not None else None
+        if prediction is None or assessed is None:
+            return None
+        # In words what clinicians have said counts, as on the page; the classifier's part stays what it was.
+        advice = current_advice(photo) or advice_on(photo, prediction)
+        codes = assessed.prediction_set if self._may_read(prediction) else ()
+        return self._assessment.to_representation(
+            {
+                # With what the patient says of the spot, which may outweigh the picture.
+                "decision": photo.decision or assessed.decision.value,
+                "title": advice.title,
+                "detail": advice.detail,
+                "safety_net": str(SAFETY_NET),
+                "photograph_by": advice.photograph_by,
+                "score": assessed.score,
+                "prediction_set": [diagnosis_named(code) for code in codes],
+                "gates": assessed.gates,
+            }
+        )
+
+    @extend_schema_field(PredictionSerializer(allow_null=True))
+    def get_prediction(self, photo: Photo) -> Any:
+        prediction = _prediction_now(photo)
+        if prediction is None or not self._may_read(prediction):
+            return None
+        return self._prediction.to_representation(prediction)
+
+    def _may_read(self, prediction: Prediction) -> bool:
+        """An answer to a picture that was refused is for those who know what it is worth."""
+        user = self.context["request"].user
+        return not prediction.is_refused or (isinstance(user, User) and user.sees_all_patients)
+
+    @extend_schema_field(GroundTruthSerializer(allow_null=True))
+    def get_ground_truth(self, photo: Photo) -> dict[str, object] | None:
+        known = photo.ground_truth
+        if known is None:
+            return None
+        return {"diagnosis": diagnosis_named(known.diagnosis), "source": known.source, "reference": known.reference}
+
+    @extend_schema_field(FailureSerializer(allow_null=True))
+    def get_failure(self, photo: Photo) -> dict[str, object] | None:
+        if photo.status != Photo.Status.FAILED:
+            return None
+        words = failure(photo.failure_code)
+        return {"code": photo.failure_code, "detail": str(words.detail), "can_retry": words.retry}
+
+    @extend_schema_field(ToldHistorySerializer(allow_null=True))
+    def get_history(self, photo: Photo) -> Any:
+        history = photo.told
+        return self._history.to_representation(history) if history is not None else None
+
+    # Making a serializer copies its fields one by one, so a list of photos makes each of these once.
+
+    @cached_property
+    def _assessment(self) -> AssessmentSerializer:
+        return AssessmentSerializer(context=self.context)
+
+    @cached_property
+    def _prediction(self) -> PredictionSerializer:
+        return PredictionSerializer(context=self.context)
+
+    @cached_property
+    def _history(self) -> ToldHistorySerializer:
+        return ToldHistorySerializer()
+
+
+def _prediction_now(photo: Photo) -> Prediction | None:
+    """The answer as it stands: an earlier one stays stored while the photo is analysed again, but is not it."""
+    return photo.prediction if photo.status == Photo.Status.PREDICTED else None

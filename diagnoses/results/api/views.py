@@ -1,0 +1,232 @@
+"""Photos in the API: upload, list, read, delete, try again, their files and the patient's history."""
+
+import re
+from dataclasses import fields
+from typing import Final
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.http import FileResponse
+from django.utils.translation import gettext
+from drf_spectacular.utils import extend_schema
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from diagnoses.api.base import UploadThrottle
+from diagnoses.api.paging import NewestFirst
+from diagnoses.api.problems import Problem
+from diagnoses.api.schema import IDEMPOTENCY_KEY, LIST_OK, binary, problems
+from diagnoses.photos.api import PhotoView
+from diagnoses.photos.histories import HistoryAnswers, record_history
+from diagnoses.photos.media import stream
+from diagnoses.photos.services import (
+    IdempotencyConflict,
+    PhotoMetadata,
+    delete_photo,
+    retry_photo,
+    submit_photo,
+    view_photo,
+)
+from diagnoses.results.api.serializers import HistorySerializer, PhotoSerializer, ReceiptSerializer, UploadSerializer
+from recognition.sandbox import IntakeLimits, PhotoRejected
+
+MEBIBYTE: Final = 1024 * 1024
+# Boundaries, headers and the other fields of a multipart upload take a few hundred bytes; this is generous.
+FORM_OVERHEAD: Final = 64 * 1024
+QUESTIONS: Final = tuple(field.name for field in fields(HistoryAnswers))
+KEY_FORM: Final = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class HistoryView(PhotoView):
+    """What the patient says of the spot on one photo, told once."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(
+        summary="Tell the history of a spot",
+        request=HistorySerializer,
+        responses={201: PhotoSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """The photo as it is afterwards: a spot that is raised or changing is never only watched. Only its owner may,
+        and once.
+        """
+        photo = self.photo(photo_id)
+        if photo.owner_id != self.user.pk:
+            raise Problem(403, "not_owner", gettext("Only the person whose photo it is can tell its history."))
+        serializer = HistorySerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        try:
+            record_history(photo=photo, by=self.user, answers=HistoryAnswers(**serializer.validated_data))
+        except ValidationError as error:
+            if getattr(error, "code", "") == "told":
+                raise Problem(409, "already_told", error.messages[0]) from error
+            raise
+        return Response(self.get_serializer(self.photo(photo_id)).data, status=201)
+
+
+class PhotosView(PhotoView):
+    """All photos one may see, and the door for new ones."""
+
+    serializer_class = PhotoSerializer
+    parser_classes = [MultiPartParser]
+    pagination_class = NewestFirst
+
+    def initial(self, request: Request, *args: object, **kwargs: object) -> None:
+        """Refuse a body that is too large before anything reads it; the CSRF check already would."""
+        limit = IntakeLimits().max_bytes
+        if request.method == "POST" and _content_length(request) > limit + FORM_OVERHEAD:
+            raise PhotoRejected("too_large_bytes", megabytes=limit // MEBIBYTE)
+        super().initial(request, *args, **kwargs)
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        throttles = super().get_throttles()
+        return [*throttles, UploadThrottle()] if self.request.method == "POST" else throttles
+
+    @extend_schema(
+        summary="List photos, newest first", responses={LIST_OK: PhotoSerializer(many=True), **problems(400, 401, 429)}
+    )
+    def get(self, request: Request) -> Response:
+        """Your own photos; everybody's for clinicians and administrators."""
+        page = self.paginate_queryset(self.get_queryset())
+        return self.get_paginated_response(self.get_serializer(page, many=True).data)
+
+    @extend_schema(
+        summary="Upload a photo",
+        parameters=[IDEMPOTENCY_KEY],
+        request={"multipart/form-data": UploadSerializer},
+        responses={202: ReceiptSerializer, **problems(400, 401, 403, 413, 415, 422, 429, 503, 507)},
+    )
+    def post(self, request: Request) -> Response:
+        """The photo is safe once this answers; the analysis follows. Ask at `url` for what became of it."""
+        key = _idempotency_key(request)
+        serializer = UploadSerializer(data=request.data, owner=self.user)
+        serializer.is_valid(raise_exception=True)
+        told = serializer.validated_data
+        image = told["image"]
+        limit = IntakeLimits().max_bytes
+        if image.size > limit:
+            raise PhotoRejected("too_large_bytes", megabytes=limit // MEBIBYTE)
+        try:
+            photo = submit_photo(
+                owner=self.user,
+                data=image.read(),
+                file_name=image.name or "",
+                metadata=PhotoMetadata(
+                    lesion=told.get("lesion"),
+                    age_approx=told.get("age_approx"),
+                    sex=told.get("sex", ""),
+                    anatom_site_general=told.get("anatom_site_general", ""),
+                ),
+                history=HistoryAnswers(**{name: told[name] for name in QUESTIONS if name in told}),
+                idempotency_key=key,
+            )
+        except IdempotencyConflict as error:
+            detail = gettext("This Idempotency-Key was used for another upload. Use a new key for a new upload.")
+            raise Problem(422, "idempotency_conflict", detail) from error
+        receipt = ReceiptSerializer(photo, context=self.get_serializer_context()).data
+        return Response(receipt, status=202, headers={"Location": receipt["url"]})
+
+
+class PhotoDetailView(PhotoView):
+    """One photo."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(summary="Read a photo", responses={200: PhotoSerializer, **problems(401, 404, 429)})
+    def get(self, request: Request, photo_id: UUID) -> Response:
+        """Status, prediction, ground truth where it is known. A clinician's look is written into the audit log."""
+        photo = self.photo(photo_id)
+        view_photo(photo=photo, by=self.user)
+        return Response(self.get_serializer(photo).data)
+
+    @extend_schema(summary="Delete a photo", request=None, responses={204: None, **problems(401, 403, 404, 429)})
+    def delete(self, request: Request, photo_id: UUID) -> Response:
+        """For good: picture, thumbnail, heatmap, predictions and findings. Only its owner may."""
+        photo = self.photo(photo_id)
+        if photo.owner_id != self.user.pk:
+            raise Problem(403, "not_owner", gettext("Only the person whose photo it is can delete it."))
+        delete_photo(photo=photo, by=self.user)
+        return Response(status=204)
+
+
+class PhotoRetryView(PhotoView):
+    """Another try for a photo whose analysis failed."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(
+        summary="Try the analysis again", request=None, responses={202: PhotoSerializer, **problems(401, 404, 409, 429)}
+    )
+    def post(self, request: Request, photo_id: UUID) -> Response:
+        """Queues a failed photo again; 409 when it has not failed."""
+        if not retry_photo(photo=self.photo(photo_id), by=self.user):
+            raise Problem(409, "not_failed", gettext("The analysis of this photo has not failed."))
+        return Response(self.get_serializer(self.photo(photo_id)).data, status=202)
+
+
+class PhotoImageView(PhotoView):
+    """The picture itself."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(
+        summary="The picture",
+        responses=binary("image/jpeg", "A clean, upright JPEG without metadata.") | problems(401, 404),
+    )
+    def get(self, request: Request, photo_id: UUID) -> FileResponse:
+        """As it was accepted. A clinician's look is written into the audit log."""
+        photo = self.photo(photo_id)
+        view_photo(photo=photo, by=self.user)
+        return stream(photo.image.name, "image/jpeg", f"photo-{photo.pk}.jpg")
+
+
+class PhotoThumbnailView(PhotoView):
+    """The picture, small, for lists."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(
+        summary="The picture, small", responses=binary("image/jpeg", "At most 320 pixels a side.") | problems(401, 404)
+    )
+    def get(self, request: Request, photo_id: UUID) -> FileResponse:
+        """For lists; not written into the audit log, as lists are not."""
+        photo = self.photo(photo_id)
+        return stream(photo.thumbnail.name, "image/jpeg", f"thumbnail-{photo.pk}.jpg")
+
+
+class PhotoHeatmapView(PhotoView):
+    """What in the picture spoke for the diagnosis."""
+
+    serializer_class = PhotoSerializer
+
+    @extend_schema(
+        summary="The heatmap",
+        responses=binary("image/png", "Transparent where there is no evidence.") | problems(401, 404),
+    )
+    def get(self, request: Request, photo_id: UUID) -> FileResponse:
+        """A PNG of the photo's aspect ratio to lay over it; 404 where there is none."""
+        photo = self.photo(photo_id)
+        if photo.prediction is None or not photo.prediction.heatmap:
+            raise Problem(404, "no_heatmap", gettext("There is no heatmap for this photo."))
+        view_photo(photo=photo, by=self.user)
+        return stream(photo.prediction.heatmap.name, "image/png", f"heatmap-{photo.pk}.png")
+
+
+def _content_length(request: Request) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return 0
+
+
+def _idempotency_key(request: Request) -> str:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return ""
+    if not KEY_FORM.fullmatch(key):
+        detail = gettext("An Idempotency-Key is 1 to 200 printable ASCII characters without spaces.")
+        raise Problem(400, "invalid_idempotency_key", detail)
+    return key

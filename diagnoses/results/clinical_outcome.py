@@ -1,0 +1,219 @@
+"""Own what clinicians have said of a photo, as its patient reads it: whose turn it is, what was found, what follows.
+
+Until a photo is settled no reading's diagnosis is told: another clinician may see the spot differently. What cannot
+wait is told at once: that a clinician wants the spot to be examined in person.
+"""
+
+import calendar
+import enum
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from diagnoses.photos.models import Photo
+from diagnoses.readings.models import Finding, Reading
+from diagnoses.readings.outcome import outcome_of, wants_a_visit
+from diagnoses.results.advice import WATCH, Advice
+from recognition.inference.assessment import Decision
+from recognition.taxonomy import Diagnosis
+
+Management = Reading.Management
+
+MANAGEMENT_WORDS: Final[dict[str, str | Promise]] = {
+    Management.BIOPSY: gettext_lazy("A biopsy: the spot or a piece of it is taken out and examined."),
+    Management.REFER: gettext_lazy("A doctor should examine the spot in person."),
+    Management.MONITOR: gettext_lazy("The spot should be photographed again, to compare."),
+    Management.DISCHARGE: gettext_lazy("Nothing further is needed now."),
+}
+
+
+class Stage(enum.StrEnum):
+    """Where the reading by clinicians stands."""
+
+    NOT_ASKED = "not-asked"
+    ASKED = "asked"
+    SECOND = "second"
+    ADJUDICATION = "adjudication"
+    READ = "read"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What may be told of the readings and findings of one photo.
+
+    `examine` says that a clinician whose word stands wants to see the spot in person; it may be told at every stage.
+    `answer` (a `Reading.Answer`), `management`, `monitor_months` and `notes` are empty until the photo is settled.
+    `finding` is the one that counts: the newest histopathology, else the newest clinician's.
+    """
+
+    stage: Stage
+    asked: datetime | None = None
+    closed: datetime | None = None
+    examine: bool = False
+    finding: Finding | None = None
+    answer: str = ""
+    management: str = ""
+    monitor_months: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_read(self) -> bool:
+        """Whether clinicians have said what they had to say."""
+        return self.stage is Stage.READ
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a clinician has read the photo and another one is wanted."""
+        return self.stage in {Stage.SECOND, Stage.ADJUDICATION}
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the spot was examined under the microscope."""
+        return self.finding is not None and self.finding.source == Finding.Source.HISTOPATHOLOGY
+
+
+def verdict_on(photo: Photo) -> Verdict:
+    """What clinicians have said of this photo. Reads `photo.readings` and `photo.findings`, which lists prefetch."""
+    finding = photo.deciding_finding()
+    stage = _stage(photo, finding)
+    if stage is not Stage.READ:
+        return Verdict(stage, asked=photo.review_requested, examine=wants_a_visit(photo))
+    outcome = outcome_of(photo)
+    # The microscope has the last word: what readers of a photo wanted to be done was done.
+    proven = finding is not None and finding.source == Finding.Source.HISTOPATHOLOGY
+    said = list(outcome.notes) if outcome is not None else []
+    if finding is not None:
+        said.append(finding.note)
+    # A finding that came out of no reading names a diagnosis as well.
+    answer = "" if finding is None else Reading.Answer.DIAGNOSIS.value
+    return Verdict(
+        stage,
+        asked=photo.review_requested,
+        closed=photo.review_closed or (finding.created if finding is not None else None),
+        examine=not proven and wants_a_visit(photo),
+        finding=finding,
+        answer=answer if outcome is None else outcome.answer,
+        management="" if outcome is None or proven else outcome.management,
+        monitor_months=None if outcome is None or proven else outcome.monitor_months,
+        # The finding of a reading carries the reading's note: told once.
+        notes=tuple(dict.fromkeys(note.strip() for note in said if note.strip())),
+    )
+
+
+def _stage(photo: Photo, finding: Finding | None) -> Stage:
+    if photo.review_state == Photo.ReviewState.READ or finding is not None:
+        return Stage.READ
+    if photo.review_state == Photo.ReviewState.SECOND:
+        return Stage.SECOND
+    if photo.review_state == Photo.ReviewState.ADJUDICATION:
+        return Stage.ADJUDICATION
+    return Stage.NOT_ASKED if photo.review_requested is None else Stage.ASKED
+
+
+def advice_of(verdict: Verdict) -> Advice | None:
+    """What to do next as clinicians see it, or None where they have not said.
+
+    None also where the spot is known to be a cancer, whatever was said before that was known: nobody only waits with
+    one (`diagnoses.results.advice` has the words for that).
+    """
+    known = Diagnosis(verdict.finding.diagnosis) if verdict.finding is not None else None
+    if verdict.is_proven and known is not None:
+        return None if known.malignant or known.precursor else _proven_harmless()
+    if verdict.examine:
+        return _in_person(verdict)
+    if verdict.management not in {Management.MONITOR, Management.DISCHARGE}:
+        return None
+    if known is not None and known.malignant:
+        return None
+    if verdict.management == Management.DISCHARGE:
+        return Advice(
+            kind=WATCH,
+            title=_("A clinician sees no need for anything further now"),
+            detail=_(
+                "A clinician has looked at this photo. Keep an eye on the spot as you do on the rest of your skin."
+            ),
+        )
+    return _photograph_again(verdict)
+
+
+def _proven_harmless() -> Advice:
+    return Advice(
+        kind=WATCH,
+        title=_("This spot has been examined under the microscope"),
+        detail=_(
+            "It was found to be harmless, whatever the picture looks like to the computer. What your doctor told you "
+            "about it counts more than this page."
+        ),
+    )
+
+
+def _in_person(verdict: Verdict) -> Advice:
+    if verdict.management == Management.BIOPSY:
+        return Advice(
+            kind=Decision.SOON.value,
+            title=_("A clinician recommends a biopsy of this spot"),
+            detail=_(
+                "In a biopsy the spot or a piece of it is taken out, so that it can be examined under the microscope. "
+                "Please make an appointment with a doctor soon, and take the report with you."
+            ),
+        )
+    detail = _("Please make an appointment with a doctor soon, and take the report with you.")
+    if not verdict.is_read:
+        detail = _(
+            "Please make an appointment with a doctor soon, and take the report with you. You need not wait until all "
+            "clinicians have read your photo."
+        )
+    return Advice(
+        kind=Decision.SOON.value, title=_("A clinician wants this spot to be examined in person"), detail=detail
+    )
+
+
+def _photograph_again(verdict: Verdict) -> Advice | None:
+    if verdict.monitor_months is None or verdict.closed is None:
+        return None
+    day = _months_after(timezone.localdate(verdict.closed), verdict.monitor_months)
+    is_due = day < timezone.localdate()
+    title = _("Time to photograph it again") if is_due else _("Photograph it again by %(day)s")
+    return Advice(
+        kind=Decision.MONITOR.value,
+        title=title % {"day": date_format(day, "DATE_FORMAT")},
+        detail=_(
+            "A clinician has looked at this photo and wants to compare it with a new one. Take it from the same "
+            "distance and in similar light."
+        ),
+        photograph_by=day,
+        is_due=is_due,
+    )
+
+
+def answer_words(answer: str) -> str:
+    """What a clinician said who gave no diagnosis."""
+    if answer == Reading.Answer.UNUSABLE:
+        return _("A clinician has looked at the photo and cannot use it. Please take another one.")
+    if answer == Reading.Answer.CANNOT_SAY:
+        return _("A clinician has looked at the photo and cannot say from it what the spot is.")
+    return ""
+
+
+def management_words(verdict: Verdict) -> str:
+    """What clinicians want to be done, with the interval where there is one."""
+    if verdict.monitor_months is not None:
+        return ngettext(
+            "The spot should be photographed again after %(count)d month, to compare.",
+            "The spot should be photographed again after %(count)d months, to compare.",
+            verdict.monitor_months,
+        ) % {"count": verdict.monitor_months}
+    return str(MANAGEMENT_WORDS.get(verdict.management, ""))
+
+
+def _months_after(day: date, months: int) -> date:
+    """The same day of a later month, or that month's last: 30 November and three months make 28 February."""
+    years, month = divmod(day.month - 1 + months, 12)
+    last = calendar.monthrange(day.year + years, month + 1)[1]
+    return date(day.year + years, month + 1, min(day.day, last))

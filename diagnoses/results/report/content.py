@@ -1,0 +1,373 @@
+"""What stands in a report, as plain blocks in reading order; everything in the language that is active.
+
+Blocks hold text and numbers and know nothing of paper. Text that people wrote (names, notes) is in them as it was
+written; whoever sets it takes care that it stays text.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Final
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from accounts.models import Profile
+from diagnoses.labels import failure
+from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoHistory, Prediction
+from diagnoses.results.advice import Advice
+from diagnoses.results.clinical_outcome import Stage, Verdict, answer_words, management_words
+from diagnoses.results.result import Answer, Result, result_of
+from diagnoses.results.sealed_figures import Figures, Interval
+from diagnoses.templatetags.words import (
+    diagnosis_name,
+    diagnosis_names,
+    hundredths,
+    percent,
+    plain_words,
+    sex_name,
+    site_name,
+    truth_source,
+)
+from recognition.inference.assessment import Decision
+
+QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR)
+"""Of `PhotoHistory`, in the order they are asked."""
+
+PROFILE_QUESTIONS: Final = ("personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm", "immunosuppressed")
+"""Of `Profile`: what raises the risk of a skin cancer."""
+
+
+class Style(StrEnum):
+    """How a text is set."""
+
+    TITLE = "title"
+    HEADING = "heading"
+    LARGE = "large"
+    PLAIN = "plain"
+    STRONG = "strong"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph; line breaks in it stay."""
+
+    text: str
+    style: Style = Style.PLAIN
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Pairs of what and how; either side may be long."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The photo beside the facts about it, with the heatmap where it is told."""
+
+    photo: str
+    heatmap: str
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What to do next, set apart; `is_strong` where a doctor should look."""
+
+    texts: tuple[Text, ...]
+    is_strong: bool
+
+
+@dataclass(frozen=True)
+class ProbabilityBar:
+    """One of the eight; `share` 0 to 1."""
+
+    name: str
+    share: float
+    number: str
+    is_cancer: bool
+    is_top: bool
+
+
+@dataclass(frozen=True)
+class ProbabilityBars:
+    """All eight, the likeliest first."""
+
+    bars: tuple[ProbabilityBar, ...]
+
+
+@dataclass(frozen=True)
+class FigureTable:
+    """A table with a head; the first column holds words, the others figures."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+Block = Text | Facts | Opening | Panel | ProbabilityBars | FigureTable
+
+
+def report_title() -> str:
+    """What the report is called."""
+    return _("Report on a photo of the skin")
+
+
+def report_blocks(photo: Photo, *, with_name: bool = True, for_clinician: bool = False) -> list[Block]:
+    """Everything a report on `photo` says. `with_name` puts the patient's name on it; their e-mail address never is.
+
+    `for_clinician` includes the answer to a picture that was refused, which nobody else is told.
+    """
+    result = result_of(photo, for_clinician=for_clinician)
+    profile = Profile.objects.filter(user=photo.owner_id).first()
+    return [
+        Text(report_title(), Style.TITLE),
+        _opening(photo, result, profile, with_name=with_name),
+        *_advice(result),
+        *_verdict(result),
+        *_answer(result),
+        *_history(photo.told),
+        *_person(profile),
+        *_origin(photo, result),
+    ]
+
+
+def _opening(photo: Photo, result: Result, profile: Profile | None, *, with_name: bool) -> Opening:
+    sex = photo.sex or (profile.sex if profile is not None else "")
+    born = profile.year_of_birth if profile is not None else None
+    rows = [
+        (_("Patient"), photo.owner.name if with_name else ""),
+        (_("Year of birth"), str(born or "")),
+        (_("Age"), "" if photo.age_approx is None else str(photo.age_approx)),
+        (_("Sex"), str(sex_name(sex))),
+        (_("Spot"), photo.lesion.name if photo.lesion is not None else ""),
+        (_("Site"), str(site_name(_site(photo)))),
+        (_("Photo of"), _moment(photo.created)),
+        (_("Report of"), _moment(timezone.now())),
+    ]
+    heatmap = result.answer.prediction.heatmap.name if result.answer is not None else ""
+    return Opening(photo.image.name or "", heatmap or "", Facts(tuple(row for row in rows if row[1])))
+
+
+def _site(photo: Photo) -> str:
+    return photo.anatom_site_general or (photo.lesion.anatom_site_general if photo.lesion is not None else "")
+
+
+def _advice(result: Result) -> Iterator[Block]:
+    if result.advice is not None:
+        eyebrow = _("What clinicians advise") if result.by_clinician else _("What to do next")
+        yield Panel((Text(eyebrow, Style.QUIET), *_advice_texts(result.advice)), result.advice.is_strong)
+    elif result.photo.status == Photo.Status.FAILED:
+        yield Text(_("The analysis failed"), Style.HEADING)
+        yield Text(str(failure(result.photo.failure_code).detail))
+    else:
+        yield Text(_("This photo has not been analysed yet."))
+
+
+def _advice_texts(advice: Advice) -> Iterator[Text]:
+    yield Text(advice.title, Style.LARGE)
+    yield Text(advice.detail)
+    for reason in advice.reasons:
+        yield Text(f"{reason.why} {reason.remedy}")
+    yield Text(_("If the spot changes, bleeds or worries you, see a doctor, whatever this report says."), Style.QUIET)
+
+
+def _verdict(result: Result) -> Iterator[Block]:
+    verdict, truth = result.verdict, result.truth
+    if verdict.stage is Stage.NOT_ASKED and truth is None:
+        return
+    yield Text(_("What clinicians say"), Style.HEADING)
+    if not verdict.is_read:
+        yield from _not_yet(verdict)
+    if truth is not None:
+        yield Text(f"{diagnosis_name(truth.diagnosis)} ({truth.diagnosis})", Style.LARGE)
+        source = str(truth_source(truth.source))
+        told = verdict.finding.created if verdict.finding is not None else None
+        rows = [
+            (_("How it is known"), f"{source}, {truth.reference}" if truth.reference else source),
+            (_("Recorded on"), "" if told is None else _day(timezone.localdate(told))),
+        ]
+        yield Facts(tuple(row for row in rows if row[1]))
+    if words := answer_words(verdict.answer):
+        yield Text(words)
+    if verdict.management:
+        yield Text(management_words(verdict), Style.STRONG)
+    for note in verdict.notes:
+        yield Text(note)
+
+
+def _not_yet(verdict: Verdict) -> Iterator[Text]:
+    if verdict.stage is Stage.ASKED:
+        yield Text(_("A clinician has been asked to look at this photo and has not done so yet."))
+    elif verdict.is_under_way:
+        yield Text(_("A clinician has looked at this photo, and another one is looking at it as well."))
+    if verdict.examine:
+        yield Text(_("A clinician wants this spot to be examined in person."), Style.STRONG)
+
+
+def _answer(result: Result) -> Iterator[Block]:
+    answer = result.answer
+    if answer is None:
+        return
+    prediction = answer.prediction
+    yield Text(_("What the picture resembles"), Style.HEADING)
+    if prediction.is_refused:
+        yield Text(
+            _("The picture did not pass the checks, so this is no answer. It is kept for clinicians."), Style.STRONG
+        )
+    yield Text(f"{diagnosis_name(prediction.diagnosis)} ({prediction.diagnosis})", Style.LARGE)
+    yield Facts(((_("Confidence"), _percent(prediction.confidence)),))
+    yield Text(str(plain_words(prediction.diagnosis)))
+    if answer.uncertain:
+        yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
+    yield ProbabilityBars(
+        tuple(
+            ProbabilityBar(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
+            for bar in answer.bars
+        )
+    )
+    yield Text(
+        _("The three cancers among them (melanoma, basal cell and squamous cell carcinoma) add up to %(score)s.")
+        % {"score": _percent(prediction.malignant_score)},
+    )
+    if len(prediction.prediction_set) > 1:
+        yield Text(
+            _("The right diagnosis may be any of these: %(names)s.")
+            % {"names": diagnosis_names(prediction.prediction_set)}
+        )
+    yield from _trust(answer, answer.figures)
+
+
+def _trust(answer: Answer, figures: Figures) -> Iterator[Block]:
+    score = answer.prediction.score
+    if score is None and not figures.points:
+        return
+    yield Text(_("How far to trust it"), Style.HEADING)
+    if score is not None:
+        yield Text(_("Score %(score)d of 10") % {"score": score}, Style.STRONG)
+    if figures.score is not None:
+        share = figures.score.cancers
+        yield Text(
+            _(
+                "Of 100 test pictures with score %(score)d, %(share)d showed a cancer (between %(low)d and %(high)d). "
+                "In the whole test, %(all)d of 100 did: the pictures came from skin clinics."
+            )
+            % {
+                "score": figures.score.score,
+                "share": hundredths(share.value),
+                "low": hundredths(share.low),
+                "high": hundredths(share.high),
+                "all": hundredths(figures.score.all_cancers),
+            }
+        )
+    if figures.points:
+        yield _points(figures)
+
+
+def _points(figures: Figures) -> FigureTable:
+    decisions = {Decision.URGENT: _("Within days"), Decision.SOON: _("Soon or within days")}
+    measures: Sequence[tuple[str, str]] = (
+        (_("Cancers found (sensitivity)"), "sensitivity"),
+        (_("Melanomas found (sensitivity for melanoma)"), "melanoma_sensitivity"),
+        (_("Harmless spots not sent to a doctor (specificity)"), "specificity"),
+    )
+    return FigureTable(
+        head=(
+            _("How often the advice to see a doctor was right in the test"),
+            *(decisions[point.decision] for point in figures.points),
+        ),
+        rows=tuple((words, *(_interval(getattr(point, name)) for point in figures.points)) for words, name in measures),
+    )
+
+
+def _interval(share: Interval | None) -> str:
+    if share is None:
+        return "–"
+    return _("%(share)s (%(low)d to %(high)d)") % {
+        "share": _percent(share.value),
+        "low": hundredths(share.low),
+        "high": hundredths(share.high),
+    }
+
+
+def _history(history: PhotoHistory | None) -> Iterator[Block]:
+    if history is None or not history.answered:
+        return
+    yield Text(_("What the patient says of the spot"), Style.HEADING)
+    rows = [(_field_name(PhotoHistory, "duration"), str(history.get_duration_display()) if history.duration else "")]
+    rows += [(_field_name(PhotoHistory, name), _yes_or_no(getattr(history, name))) for name in QUESTIONS]
+    rows.append((_("In the patient’s own words"), history.note))
+    yield Facts(tuple(row for row in rows if row[1]))
+    yield Text(_("7-point checklist: %(score)d of 10 points") % {"score": history.checklist_score}, Style.STRONG)
+    yield Text(
+        _("From 3 points on a doctor should see the spot (NICE guideline NG12). What was not answered counts as no."),
+        Style.QUIET,
+    )
+
+
+def _person(profile: Profile | None) -> Iterator[Block]:
+    if profile is None:
+        return
+    rows = [
+        (
+            _field_name(Profile, "fitzpatrick_skin_type"),
+            str(profile.get_fitzpatrick_skin_type_display() or ""),
+        ),
+        *((_field_name(Profile, name), _yes_or_no(getattr(profile, name))) for name in PROFILE_QUESTIONS),
+        (_field_name(Profile, "note"), profile.note),
+    ]
+    told = tuple(row for row in rows if row[1])
+    if told:
+        yield Text(_("What the patient says of themselves"), Style.HEADING)
+        yield Facts(told)
+
+
+def _origin(photo: Photo, result: Result) -> Iterator[Block]:
+    yield Text(_("Origin and limits"), Style.HEADING)
+    rows = [(_("Photo"), str(photo.pk)), (_("SHA-256 of the photo"), photo.sha256)]
+    if result.answer is not None:
+        prediction: Prediction = result.answer.prediction
+        rows += [
+            (_("Classifier"), prediction.classifier.version),
+            (_("SHA-256 of the classifier"), prediction.classifier.sha256),
+            (_("Answered on"), _moment(prediction.created)),
+        ]
+    yield Facts(tuple(rows))
+    yield Text(
+        _(
+            "Teri is no medical device, and this report is not a diagnosis. Teri compares a picture with eight "
+            "diagnoses it has learned, knows no others, and can be wrong, also when it seems sure. It learned from "
+            "dermatoscope pictures, most of them of lighter skin; on ordinary photos and on darker skin it is less "
+            "reliable."
+        ),
+        Style.QUIET,
+    )
+
+
+def _field_name(model: type[PhotoHistory] | type[Profile], name: str) -> str:
+    return capfirst(str(model._meta.get_field(name).verbose_name))  # type: ignore[union-attr]  # columns, no relations
+
+
+def _yes_or_no(answer: bool | None) -> str:
+    """Empty where the question was not answered."""
+    if answer is None:
+        return ""
+    return _("yes") if answer else _("no")
+
+
+def _moment(when: datetime) -> str:
+    return date_format(timezone.localtime(when), "DATETIME_FORMAT")
+
+
+def _day(day: date) -> str:
+    return date_format(day, "DATE_FORMAT")
+
+
+def _percent(share: float) -> str:
+    """As on the pages, with a plain space: reportlab sets a no-break space that nobody can copy out of the file."""
+    return percent(share).replace("\N{NO-BREAK SPACE}", " ")

@@ -1,0 +1,162 @@
+"""One photo: its page, the fragment that keeps the page fresh, and what can be done with it."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.models import Language, User
+from accounts.views.access import SignedInRequest, signed_in
+from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.models import Photo
+from diagnoses.photos.notifications import photo_opened
+from diagnoses.photos.services import delete_photo, repredict_photo, retry_photo, view_photo
+from diagnoses.photos.views import visible_photo
+from diagnoses.readings.findings import record_finding
+from diagnoses.readings.forms import HistopathologyForm
+from diagnoses.readings.models import Finding
+from diagnoses.readings.rules import role_in
+from diagnoses.readings.services import request_review
+from diagnoses.results.views.state import state_context
+
+SIBLINGS_SHOWN = 6  # earlier photos of the same spot beside this one; a row of thumbnails
+
+
+def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
+    """What the state of a photo needs to be drawn, on its page and in the fragment; see `state_context`."""
+    reviews = request.user.sees_all_patients
+    return {
+        **state_context(photo, for_clinician=reviews),
+        "is_owner": photo.owner_id == request.user.pk,
+        "reviews": reviews,
+        "may_read": _may_read(request.user, photo),
+        "image_url": reverse("photo-image", args=[photo.pk]),
+        "heatmap_url": reverse("photo-heatmap", args=[photo.pk]),
+        "report_url": reverse("photo-report", args=[photo.pk]),
+        "languages": Language.choices,
+    }
+
+
+def _may_read(user: User, photo: Photo) -> bool:
+    """Whether a clinician is waited for who could be this one."""
+    if not user.sees_all_patients or photo.owner_id == user.pk or not role_in(photo.review_state):
+        return False
+    return not photo.readings.recorded().filter(reader=user).exists()
+
+
+@require_safe
+@signed_in
+def photo(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """A photo and what is known of it. A look by anybody but the owner is audited, once per page."""
+    shown = visible_photo(request, photo_id, for_display=True)
+    view_photo(photo=shown, by=request.user)
+    photo_opened(photo=shown, by=request.user)
+    return render(request, "diagnoses/results/photo.html", _page(request, shown))
+
+
+def _page(request: SignedInRequest, shown: Photo, form: HistopathologyForm | None = None) -> dict[str, Any]:
+    context = _context(request, shown)
+    if shown.lesion_id is not None:
+        siblings = Photo.objects.visible_to(request.user).filter(lesion_id=shown.lesion_id).exclude(pk=shown.pk)
+        context["siblings"] = list(siblings.order_by("-created", "-pk")[:SIBLINGS_SHOWN])
+    context["findings"] = list(shown.findings.all())
+    if request.user.sees_all_patients:
+        context["histopathology_form"] = form or HistopathologyForm()
+        predictions = list(shown.predictions.select_related("classifier"))
+        context["other_predictions"] = [each for each in predictions if each.pk != shown.prediction_id]
+        live = Classifier.objects.live()
+        asked = {each.classifier_id for each in predictions}
+        if shown.status == Photo.Status.PREDICTED and live is not None and live.pk not in asked:
+            context["unasked_classifier"] = live
+    return context
+
+
+@require_safe
+@signed_in
+def photo_status(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """The part of the page that changes while a photo waits; asked for by the page itself, so not a look of its own.
+
+    A page that is open while its photo is deleted is told so and asks no more: of a 404 it would make nothing, and ask
+    for ever. Told to anybody who asks like that, whether there ever was such a photo or not.
+    """
+    try:
+        shown = visible_photo(request, photo_id, for_display=True)
+    except Http404:
+        if not request.htmx:
+            raise
+        return render(request, "diagnoses/results/partials/gone.html")
+    if not request.htmx:
+        return redirect("photo", photo_id=photo_id)
+    if not shown.is_waiting:
+        photo_opened(photo=shown, by=request.user)  # the person is watching: no e-mail needs to tell them
+    return render(request, "diagnoses/results/partials/state.html", {**_context(request, shown), "fragment": True})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def photo_delete(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """Ask, then delete for good. Only the owner may."""
+    shown = visible_photo(request, photo_id, for_display=True)
+    if shown.owner_id != request.user.pk:
+        raise PermissionDenied(_("Only the person who uploaded a photo can delete it."))
+    if request.method == "POST":
+        delete_photo(photo=shown, by=request.user)
+        messages.success(request, _("The photo and everything derived from it have been deleted."))
+        return redirect("lesion", shown.lesion_id) if shown.lesion_id else redirect("lesion-list")
+    return render(request, "diagnoses/results/photo_delete.html", {"photo": shown})
+
+
+@require_POST
+@signed_in
+def photo_retry(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """Queue a failed photo again."""
+    retry_photo(photo=visible_photo(request, photo_id), by=request.user)
+    return redirect("photo", photo_id=photo_id)
+
+
+@require_POST
+@signed_in
+def photo_repredict(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """A clinician asks the live classifier as well. For patients this address does not exist."""
+    shown = visible_photo(request, photo_id)
+    if not request.user.sees_all_patients:
+        raise Http404
+    if not repredict_photo(photo=shown, by=request.user):
+        messages.info(request, _("The live classifier has answered already, or none is live."))
+    return redirect("photo", photo_id=photo_id)
+
+
+@require_POST
+@signed_in
+def photo_finding(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """A clinician enters what a pathologist found. For patients this address does not exist.
+
+    What a clinician sees in a photo is recorded by reading it, where the prediction is not in sight.
+    """
+    shown = visible_photo(request, photo_id, for_display=True)
+    if not request.user.sees_all_patients:
+        raise Http404
+    form = HistopathologyForm(request.POST)
+    if not form.is_valid():
+        return render(request, "diagnoses/results/photo.html", _page(request, shown, form), status=422)
+    record_finding(photo=shown, by=request.user, source=Finding.Source.HISTOPATHOLOGY, **form.cleaned_data)
+    messages.success(request, _("The histopathology has been recorded, and the patient is told."))
+    return redirect(reverse("photo", args=[photo_id]) + "#findings")
+
+
+@require_POST
+@signed_in
+def photo_request_review(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """The patient asks clinicians to look at the photo; asking twice is asking once."""
+    shown = visible_photo(request, photo_id)
+    if shown.owner_id != request.user.pk:
+        raise PermissionDenied(_("Only the person whose photo it is can ask for a review."))
+    if request_review(photo=shown, by=request.user):
+        messages.success(request, _("Clinicians have been asked to look at this photo. You are told when they have."))
+    return redirect(reverse("photo", args=[photo_id]) + "#review")

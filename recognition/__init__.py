@@ -1,0 +1,1 @@
+"""Pictures in, probabilities out: a library without Django, on which the applications stand."""

@@ -1,0 +1,91 @@
+"""Reads a CSV file that a person made: every cell as text, every row with the line it stands on.
+
+The standard `csv` module and not pandas, because pandas skips blank lines and fills short rows without a word, and
+then a fault would be reported on the wrong line or not at all.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from recognition.datasets.problems import FileProblem
+
+CELL_SHOWN: Final = 60
+"""A cell that a person has to recognise in a message is cut here."""
+
+
+@dataclass(slots=True)
+class CsvFile:
+    """`columns`: the header. `rows`: one dictionary column -> text per row, `lines`: the line each starts on.
+
+    `faults` says what was wrong; rows with another number of cells than the header are left out of `rows`.
+    """
+
+    name: str
+    columns: tuple[str, ...] = ()
+    rows: list[dict[str, str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    faults: list[FileProblem] = field(default_factory=list)
+
+    def fault(self, line: int, reason: str) -> None:
+        """Note one more fault of this file."""
+        self.faults.append(FileProblem(self.name, line, reason))
+
+
+def read_csv(path: Path) -> CsvFile:
+    """Read `path` (UTF-8, with or without a byte order mark). Never raises for what is in the file."""
+    found = CsvFile(path.name)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            found.columns = tuple(name.strip() for name in next(reader, []))
+            last = reader.line_num
+            for cells in reader:
+                line, last = last + 1, reader.line_num
+                if not cells:
+                    continue  # a blank line says nothing
+                if len(cells) != len(found.columns):
+                    found.fault(line, f"has {len(cells)} cells; the header has {len(found.columns)}.")
+                    continue
+                found.rows.append(dict(zip(found.columns, (cell.strip() for cell in cells), strict=True)))
+                found.lines.append(line)
+    except UnicodeDecodeError:
+        found.fault(0, "is not text in UTF-8. Save it as CSV (UTF-8), or check that it is the right file.")
+    except csv.Error as error:
+        found.fault(0, f"is not a proper CSV file: {error}.")
+    except OSError as error:
+        found.fault(0, f"cannot be read: {error.strerror or error}.")
+    if not found.faults and not found.columns:
+        found.fault(0, "is empty.")
+    return found
+
+
+def read_header(path: Path) -> tuple[str, ...]:
+    """The column names of `path`, none where it is not a CSV file that can be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return tuple(name.strip() for name in next(csv.reader(file), []))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()
+
+
+def require_columns(found: CsvFile, expected: Sequence[str]) -> bool:
+    """Note a fault unless the columns are exactly `expected`, order included: a label is read by its place."""
+    if found.columns == tuple(expected):
+        return True
+    missing = [name for name in expected if name not in found.columns]
+    extra = [name for name in found.columns if name not in expected]
+    reason = f"has the columns {', '.join(found.columns) or '(none)'}; expected exactly {', '.join(expected)}"
+    if missing:
+        reason += f"; missing: {', '.join(missing)}"
+    if extra:
+        reason += f"; not expected: {', '.join(extra)}"
+    found.fault(1, f"{reason}.")
+    return False
+
+
+def shown(cell: str) -> str:
+    """A cell quoted for a message, not longer than a person reads."""
+    return repr(cell if len(cell) <= CELL_SHOWN else f"{cell[:CELL_SHOWN]}…")

@@ -1,0 +1,95 @@
+"""The rows and pictures of a data set that training learns from, with their fingerprints and metadata."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pandas as pd
+
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.datasets.splits import TEST, Split
+from recognition.datasets.tables import read_tables
+from recognition.inference.metadata import Metadata
+from recognition.progress import Progress, Report, silent
+
+COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256")
+"""Columns of the checked table; missing metadata is None (age: NaN), sha256 is empty without pictures."""
+
+
+def metadata_of(table: pd.DataFrame, images: Sequence[str]) -> list[Metadata]:
+    """The metadata of each image, in order, from a table with the columns `examples.COLUMNS`."""
+    rows = table.set_index("image").loc[list(images), ["age_approx", "sex", "anatom_site_general"]]
+    return [
+        Metadata(age_approx=None if pd.isna(age) else float(age), sex=sex or None, anatom_site_general=site or None)
+        for age, sex, site in rows.itertuples(index=False, name=None)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """A checked data set.
+
+    `table` has the columns `COLUMNS` and one row per picture, sorted by image name; `fingerprint` is the sha256
+    over its sorted "image,diagnosis,sha256" lines, so it names labels and pixels and nothing else.
+    """
+
+    name: str
+    table: pd.DataFrame
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def read_examples(
+    *,
+    name: str,
+    ground_truth: Path,
+    metadata: Path | None = None,
+    pictures: PictureStore | None = None,
+    report: Report = silent,
+) -> Examples:
+    """Read and check the official tables, and hash the pictures when there are any.
+
+    Raises ExamplesError with every fault found: unreadable file, other columns than the official ones, label that is
+    not one-hot, UNK, a row twice, a picture or a metadata row missing, a word outside the ISIC vocabulary.
+    """
+    tables = read_tables(ground_truth=ground_truth, metadata=metadata)
+    table, faults = tables.rows, tables.faults
+    if pictures is not None:
+        faults += [
+            FileProblem(tables.labels_file, line, f"{image} has no picture in {pictures.place.name}.")
+            for line, image in zip(table["line"], table["image"], strict=True)
+            if image not in pictures
+        ]
+    if faults:
+        raise ExamplesError(faults)
+    table["sha256"] = "" if pictures is None else list(_hashes(table["image"].tolist(), pictures, report))
+    return Examples(name=name, table=table[list(COLUMNS)], fingerprint=examples_fingerprint(table))
+
+
+def examples_fingerprint(table: pd.DataFrame) -> str:
+    """sha256 (hex) over the sorted "image,diagnosis,sha256" lines: it names labels and pixels and nothing else."""
+    lines = sorted(
+        f"{image},{diagnosis},{digest}\n"
+        for image, diagnosis, digest in zip(table["image"], table["diagnosis"], table["sha256"], strict=True)
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def fingerprint_of_test(table: pd.DataFrame, split: Split) -> str:
+    """`examples_fingerprint` of the test split alone.
+
+    Two classifiers are compared where it is equal: on the same pictures with the same labels.
+    """
+    return examples_fingerprint(table[table["image"].isin(split.images(TEST))])
+
+
+def _hashes(images: Sequence[str], pictures: PictureStore, report: Report) -> Iterator[str]:
+    for done, image in enumerate(images, start=1):
+        yield hashlib.sha256(pictures.content(image)).hexdigest()
+        if done % 100 == 0 or done == len(images):
+            report(Progress("examples", done, len(images)))

@@ -1,0 +1,89 @@
+"""Names of columns and images in the official ISIC 2019 files and in tables of isic-cli, without pandas."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from recognition.taxonomy import CODES, UNKNOWN_CODE, Diagnosis
+
+DIAGNOSIS_LEVELS: Final = tuple(f"diagnosis_{level}" for level in range(1, 6))
+LEGACY_COLUMN: Final = "diagnosis"
+
+_BENIGN_EPIDERMAL: Final = "Benign epidermal proliferations"
+_MALIGNANT_EPIDERMAL: Final = "Malignant epidermal proliferations"
+_MELANOMA: Final = "Malignant melanocytic proliferations (Melanoma)"
+
+BY_PATH: Final[Mapping[tuple[str, ...], Diagnosis]] = {
+    (_MELANOMA, "Melanoma Invasive"): Diagnosis.MEL,
+    (_MELANOMA, "Melanoma in situ"): Diagnosis.MEL,
+    (_MELANOMA, "Melanoma, NOS"): Diagnosis.MEL,
+    # A metastasis is not a picture of a melanoma that grew there: left out on purpose.
+    ("Benign melanocytic proliferations", "Nevus"): Diagnosis.NV,
+    ("Malignant adnexal epithelial proliferations - Follicular", "Basal cell carcinoma"): Diagnosis.BCC,
+    ("Indeterminate epidermal proliferations", "Solar or actinic keratosis"): Diagnosis.AK,
+    (_BENIGN_EPIDERMAL, "Lichen planus like keratosis"): Diagnosis.BKL,
+    (_BENIGN_EPIDERMAL, "Pigmented benign keratosis"): Diagnosis.BKL,
+    (_BENIGN_EPIDERMAL, "Seborrheic keratosis"): Diagnosis.BKL,
+    (_BENIGN_EPIDERMAL, "Solar lentigo"): Diagnosis.BKL,
+    ("Benign soft tissue proliferations - Fibro-histiocytic", "Dermatofibroma"): Diagnosis.DF,
+    ("Benign soft tissue proliferations - Vascular",): Diagnosis.VASC,
+    ("Hemorrhagic lesions",): Diagnosis.VASC,
+    (_MALIGNANT_EPIDERMAL, "Squamous cell carcinoma in situ"): Diagnosis.SCC,
+    (_MALIGNANT_EPIDERMAL, "Squamous cell carcinoma, Invasive"): Diagnosis.SCC,
+    (_MALIGNANT_EPIDERMAL, "Squamous cell carcinoma, NOS"): Diagnosis.SCC,
+}
+"""Levels 2 and 3 of the taxonomy, or level 2 alone where all below it counts. Finer levels change nothing."""
+
+BY_LEGACY_WORD: Final[Mapping[str, Diagnosis]] = {
+    "melanoma": Diagnosis.MEL,
+    "nevus": Diagnosis.NV,
+    "nevus spilus": Diagnosis.NV,
+    "basal cell carcinoma": Diagnosis.BCC,
+    "actinic keratosis": Diagnosis.AK,
+    "lichenoid keratosis": Diagnosis.BKL,
+    "pigmented benign keratosis": Diagnosis.BKL,
+    "seborrheic keratosis": Diagnosis.BKL,
+    "solar lentigo": Diagnosis.BKL,
+    "dermatofibroma": Diagnosis.DF,
+    "angiokeratoma": Diagnosis.VASC,
+    "angioma": Diagnosis.VASC,
+    "pyogenic granuloma": Diagnosis.VASC,
+    "vascular lesion": Diagnosis.VASC,
+    "squamous cell carcinoma": Diagnosis.SCC,
+}
+"""The words of the older `diagnosis` column."""
+
+GROUND_TRUTH_COLUMNS: Final = ("image", *CODES, UNKNOWN_CODE)
+METADATA_COLUMNS: Final = ("image", "age_approx", "anatom_site_general", "lesion_id", "sex")
+
+DOWNSAMPLED: Final = "_downsampled"
+
+
+ID_COLUMN: Final = "isic_id"
+
+
+def is_isic_cli(columns: tuple[str, ...]) -> bool:
+    """Whether a header is that of an isic-cli download."""
+    return ID_COLUMN in columns
+
+
+def has_diagnosis(columns: tuple[str, ...]) -> bool:
+    """Whether a header of this layout says anything about diagnoses."""
+    return LEGACY_COLUMN in columns or DIAGNOSIS_LEVELS[1] in columns
+
+
+def diagnosis_of(row: Mapping[str, str]) -> Diagnosis | None:
+    """Which of the eight a row means, None where it means none of them."""
+    second, third = row.get(DIAGNOSIS_LEVELS[1], ""), row.get(DIAGNOSIS_LEVELS[2], "")
+    found = BY_PATH.get((second, third)) or BY_PATH.get((second,))
+    return found or BY_LEGACY_WORD.get(row.get(LEGACY_COLUMN, "").lower())
+
+
+def words_of(row: Mapping[str, str]) -> str:
+    """What a row says of its diagnosis, for a message; empty where it says nothing."""
+    path = [row.get(level, "") for level in DIAGNOSIS_LEVELS]
+    return ": ".join(word for word in path if word) or row.get(LEGACY_COLUMN, "")
+
+
+def isic_id(image: str) -> str:
+    """The ISIC image a name means: the name without `_downsampled`."""
+    return image.removesuffix(DOWNSAMPLED)

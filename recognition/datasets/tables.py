@@ -1,0 +1,261 @@
+"""Reads the checked table behind a data set: one row per picture, from either of the two layouts people have.
+
+- the official ISIC 2019 challenge files: one-hot ground truth and metadata, https://challenge.isic-archive.com/data/#2019
+- the download of the official `isic-cli` (`recognition.datasets.layouts`).
+
+Every fault is collected by file and line, so that one look mends them all. The layout is told from the header.
+
+About 2,000 official names end in `_downsampled` and mean the same ISIC image as the name without it: names are compared
+by their ISIC id, so tables and files of either spelling go together, and one image under both spellings is refused.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from recognition.datasets import layouts as isic_cli
+from recognition.datasets.csv_files import CsvFile, read_csv, require_columns, shown
+from recognition.datasets.layouts import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.taxonomy import CODES, SEXES, SITES, UNKNOWN_CODE
+
+ROW_COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "line")
+
+ISIC2019: Final = "isic2019"
+ISIC_CLI: Final = "isic-cli"
+
+AGE_LIMITS: Final = (0, 120)
+# Names become file names in our archive and keys in the database: plain characters, and short enough for both.
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
+_LESION_LENGTH: Final = 100
+
+
+@dataclass(slots=True)
+class Tables:
+    """What the tables say.
+
+    `rows` has the columns `ROW_COLUMNS`, sorted by image; missing metadata is None (age: NaN); `line` is the line of
+    the ground truth. With `faults` the rows are not to be used. `notes` holds what is not wrong and yet worth knowing:
+    counts by name, and lists of words.
+    """
+
+    rows: pd.DataFrame
+    faults: list[FileProblem]
+    layout: str
+    labels_file: str
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_unmapped: bool = False) -> Tables:
+    """Read and check the tables; faults are returned, never raised.
+
+    `leave_out_unmapped` concerns isic-cli downloads: rows whose diagnosis is none of the eight are left out and counted
+    in the notes; otherwise each is a fault.
+    """
+    labels = read_csv(ground_truth)
+    if isic_cli.is_isic_cli(labels.columns):
+        return _read_isic_cli(labels, leave_out_unmapped, metadata)
+    return _read_official(labels, metadata)
+
+
+def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
+    names = _Names(labels)
+    records: list[dict[str, Any]] = []
+    # A file that cannot be read at all says so itself.
+    readable = bool(labels.columns) and require_columns(labels, GROUND_TRUTH_COLUMNS)
+    if readable and not labels.rows:
+        labels.fault(0, "has no rows.")
+    for line, row in zip(labels.lines, labels.rows, strict=True) if readable else ():
+        image = row["image"]
+        named = names.take(image, line)
+        diagnosis = _one_hot(labels, line, row)
+        if named and diagnosis:
+            records.append({"image": image, "diagnosis": diagnosis, "line": line})
+    faults = list(labels.faults)
+    notes = names.notes()
+    if metadata is not None:
+        found = read_csv(metadata)
+        about = _metadata(found)
+        if about and readable:
+            _join(records, about, found, labels.name)
+            notes["metadata_rows_without_label"] = len(set(about) - names.ids)
+        faults += found.faults
+    return Tables(_frame(records), faults, ISIC2019, labels.name, notes)
+
+
+def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | None) -> Tables:
+    if metadata is not None:
+        labels.fault(0, f"already holds the metadata; {metadata.name} does not belong to this layout.")
+    if not isic_cli.has_diagnosis(labels.columns):
+        labels.fault(1, f"has no column {isic_cli.DIAGNOSIS_LEVELS[1]} or {isic_cli.LEGACY_COLUMN}.")
+        return Tables(_frame([]), labels.faults, ISIC_CLI, labels.name)
+    if not labels.rows:
+        labels.fault(0, "has no rows.")
+    names = _Names(labels)
+    records: list[dict[str, Any]] = []
+    left_out: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    licences: Counter[str] = Counter()
+    for line, row in zip(labels.lines, labels.rows, strict=True):
+        image = row[isic_cli.ID_COLUMN]
+        named = names.take(image, line)
+        diagnosis = isic_cli.diagnosis_of(row)
+        if diagnosis is None:
+            words = isic_cli.words_of(row) or "no diagnosis"
+            if not leave_out_unmapped:
+                labels.fault(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
+            left_out[words] += 1
+            continue
+        about = _checked_metadata(labels, line, row)
+        types[row.get("image_type", "") or "not stated"] += 1
+        licences[row.get("copyright_license", "") or "not stated"] += 1
+        if named:
+            records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **about})
+    if labels.rows and not records and not labels.faults:
+        labels.fault(0, "has no row with one of the eight diagnoses.")
+    notes = {**names.notes(), "image_types": dict(types.most_common()), "licences": dict(licences.most_common())}
+    if left_out:
+        notes["left_out"] = dict(left_out.most_common())
+    return Tables(_frame(records), labels.faults, ISIC_CLI, labels.name, notes)
+
+
+class _Names:
+    """Checks the image names of one file: present, plain, each ISIC image once."""
+
+    def __init__(self, file: CsvFile) -> None:
+        self._file = file
+        self._line_of: dict[str, int] = {}
+        self._downsampled = 0
+
+    @property
+    def ids(self) -> set[str]:
+        return set(self._line_of)
+
+    def take(self, image: str, line: int) -> bool:
+        """Note a fault and return False for a name that cannot be used."""
+        if not image:
+            self._file.fault(line, "has no image name.")
+            return False
+        if not _NAME.fullmatch(image):
+            self._file.fault(line, f"{shown(image)} is not an image name: letters, digits, _ . - and at most 100.")
+            return False
+        first = self._line_of.setdefault(isic_id(image), line)
+        if first != line:
+            self._file.fault(line, f"{image} is there twice; the first time on line {first}.")
+            return False
+        self._downsampled += image.endswith(DOWNSAMPLED)
+        return True
+
+    def notes(self) -> dict[str, Any]:
+        return {"downsampled_names": self._downsampled}
+
+
+def _one_hot(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
+    """The diagnosis of one row of the ground truth, None (and a fault) where it does not say exactly one."""
+    ones = []
+    for code in (*CODES, UNKNOWN_CODE):
+        try:
+            value = float(row[code])
+        except ValueError:
+            labels.fault(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
+            return None
+        if value not in (0.0, 1.0):
+            labels.fault(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
+            return None
+        if value:
+            ones.append(code)
+    if len(ones) != 1:
+        said = " and ".join(ones) if ones else "none"
+        labels.fault(line, f"{row['image']} needs exactly one diagnosis set to 1; it has {said}.")
+        return None
+    if ones[0] == UNKNOWN_CODE:
+        labels.fault(line, f"{row['image']} is labelled {UNKNOWN_CODE}; only the eight diagnoses can be learned.")
+        return None
+    return ones[0]
+
+
+def _metadata(found: CsvFile) -> dict[str, dict[str, Any]]:
+    """The checked metadata by ISIC id; faults go into `found`."""
+    if not found.columns or not require_columns(found, METADATA_COLUMNS):
+        return {}
+    if not found.rows:
+        found.fault(0, "has no rows.")
+    names = _Names(found)
+    about = {}
+    for line, row in zip(found.lines, found.rows, strict=True):
+        named = names.take(row["image"], line)
+        checked = _checked_metadata(found, line, row)
+        if named:
+            about[isic_id(row["image"])] = checked
+    return about
+
+
+def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict[str, Any]:
+    """Age, site, lesion and sex of one row in our words; None (age: NaN) for a missing or a wrong one."""
+    age = float("nan")
+    text = row.get("age_approx", "")
+    if text:
+        low, high = AGE_LIMITS
+        try:
+            age = float(text)
+        except ValueError:
+            age = float("inf")
+        if not low <= age <= high:
+            found.fault(line, f"age_approx is {shown(text)}; expected a number from {low} to {high}, or nothing.")
+            age = float("nan")
+    words: dict[str, str | None] = {}
+    for column, known, meant in (
+        ("anatom_site_general", SITES, "an ISIC site"),
+        ("sex", SEXES, "male or female"),
+    ):
+        word = row.get(column, "")
+        if word and word not in known:
+            found.fault(line, f"{column} is {shown(word)}; expected {meant}, or nothing.")
+        words[column] = word if word in known else None
+    lesion = row.get("lesion_id", "")
+    if len(lesion) > _LESION_LENGTH:
+        found.fault(line, f"lesion_id is longer than {_LESION_LENGTH} characters.")
+    return {"age_approx": age, "lesion_id": lesion or None, **words}
+
+
+def _join(records: list[dict[str, Any]], about: Mapping[str, dict[str, Any]], found: CsvFile, labels: str) -> None:
+    for record in records:
+        more = about.get(isic_id(record["image"]))
+        if more is None:
+            found.fault(0, f"has no row for {record['image']} ({labels}, line {record['line']}).")
+        else:
+            record.update(more)
+
+
+def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+    table = pd.DataFrame.from_records(records, columns=list(ROW_COLUMNS))
+    table["age_approx"] = pd.to_numeric(table["age_approx"])
+    for column in ("anatom_site_general", "lesion_id", "sex"):
+        table[column] = table[column].astype(object).where(table[column].notna(), None)
+    return table.sort_values("image", kind="stable").reset_index(drop=True)
+
+
+def read_labels(ground_truth: Path) -> dict[str, str]:
+    """Image name to diagnosis code. Raises ExamplesError with every problem of the table."""
+    tables = read_tables(ground_truth=ground_truth)
+    if tables.faults:
+        raise ExamplesError(tables.faults)
+    return dict(zip(tables.rows["image"], tables.rows["diagnosis"], strict=True))
+
+
+def read_lesions(metadata: Path) -> dict[str, str]:
+    """Image name to lesion id, of any table with the columns image and lesion_id. Raises ExamplesError.
+
+    Less strict than `read_tables`: other columns and images without a row are no mistake here.
+    """
+    found = read_csv(metadata)
+    if not found.faults and not {"image", "lesion_id"} <= set(found.columns):
+        found.fault(0, "the columns image and lesion_id are missing.")
+    if found.faults:
+        raise ExamplesError(found.faults)
+    return {row["image"]: row["lesion_id"] for row in found.rows if row["image"] and row["lesion_id"]}

@@ -1,0 +1,197 @@
+"""The metrics of a classifier: plain functions of a label vector and a probability table, nothing of Keras or Django.
+
+Throughout, `labels` is int (N,) with the position in `taxonomy.CODES`, `probabilities` float (N, 8) in that order,
+each row summing to 1. A metric that has no meaning for the given rows (no positive, no negative) is NaN: a silent
+0 or 1 would be read as a result.
+
+The first part gives one number and leaves to scikit-learn what it has. The second is for the bootstrap: functions of
+how often each picture counts, of a thousand rounds at once, as matrix products. They take a second for what
+scikit-learn, called once a round, takes most of a minute for; a test holds them to it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
+from sklearn.metrics import roc_curve as every_threshold
+
+from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
+
+Labels = NDArray[np.integer]
+Table = NDArray[np.floating]
+
+POSITIONS: Final = range(len(CODES))
+
+ECE_BINS: Final = 15
+
+SENSITIVITY_FLOOR: Final = 0.8
+"""Of the partial area under the ROC curve that the ISIC challenges report: "AUC above 80 % sensitivity"."""
+
+
+def is_malignant(labels: Labels) -> NDArray[np.bool_]:
+    """Whether each label is a cancer (MEL, BCC, SCC)."""
+    return np.isin(labels, MALIGNANT_POSITIONS)
+
+
+def malignant_score(probabilities: Table) -> NDArray[np.float64]:
+    """Probability of a cancer of any kind: MEL + BCC + SCC, (N,) in [0, 1]."""
+    return np.asarray(probabilities[:, MALIGNANT_POSITIONS].sum(axis=1), dtype=np.float64)
+
+
+def confusion(labels: Labels, probabilities: Table) -> NDArray[np.int64]:
+    """Counts (8, 8): row is the truth, column the most probable diagnosis."""
+    return np.asarray(confusion_matrix(labels, probabilities.argmax(axis=1), labels=POSITIONS), dtype=np.int64)
+
+
+def sensitivities(labels: Labels, probabilities: Table) -> NDArray[np.float64]:
+    """Share of each diagnosis (8,) that is found; NaN for a diagnosis without a picture."""
+    called = probabilities.argmax(axis=1)
+    return np.asarray(recall_score(labels, called, labels=POSITIONS, average=None, zero_division=np.nan))
+
+
+def balanced_accuracy(labels: Labels, probabilities: Table) -> float:
+    """Mean sensitivity over the diagnoses that occur: the ISIC 2019 metric (without its unknown class)."""
+    return float(np.nanmean(sensitivities(labels, probabilities)))
+
+
+def malignant_auc(labels: Labels, probabilities: Table) -> float:
+    """AUC of the malignant score for cancer against no cancer; NaN without both."""
+    positive = is_malignant(labels)
+    return float(roc_auc_score(positive, malignant_score(probabilities))) if _has_both(positive) else math.nan
+
+
+def roc_curve(positive: NDArray[np.bool_], scores: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """False- and true-positive rates, from (0, 0) to (1, 1), one point per distinct score; None without both kinds."""
+    if not _has_both(positive):
+        return None
+    false_rates, true_rates, _thresholds = every_threshold(positive, scores, drop_intermediate=False)
+    return false_rates, true_rates
+
+
+def surprise(labels: Labels, probabilities: Table) -> NDArray[np.float64]:
+    """Negative logarithm of the probability given to the truth, (N,); finite where that was 0."""
+    given = probabilities[np.arange(labels.size), labels]
+    return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).tiny)))
+
+
+def log_loss(labels: Labels, probabilities: Table) -> float:
+    """Mean negative logarithm of the probability given to the truth."""
+    return float(np.mean(surprise(labels, probabilities)))
+
+
+def mean_log_loss(labels: Labels, probabilities: Table) -> float:
+    """Mean over the diagnoses that occur of their `log_loss`: as if all were equally frequent.
+
+    What training with logit adjustment aims at. The plain log loss of such a classifier, on data of which two thirds
+    are nevi, measures first of all how far it leans to nevi.
+    """
+    found = [labels == position for position in np.unique(labels)]
+    return float(np.mean([log_loss(labels[each], probabilities[each]) for each in found]))
+
+
+def sensitivity_specificity(positive: NDArray[np.bool_], scores: Table, threshold: float) -> tuple[float, float]:
+    """Share of positives at or above the threshold, and of negatives below it; NaN where there are none."""
+    flagged = scores >= threshold
+    with np.errstate(invalid="ignore"):
+        sensitivity = np.float64((flagged & positive).sum()) / np.float64(positive.sum())
+        specificity = np.float64((~flagged & ~positive).sum()) / np.float64((~positive).sum())
+    return float(sensitivity), float(specificity)
+
+
+# Second part: metrics of rounds.
+
+Counts = NDArray[np.float64]
+"""How often each picture counts in each round, (rounds, N). One row of ones is every picture once."""
+
+Metric = Callable[[Counts], NDArray[np.float64]]
+"""A metric of each round, (rounds,); NaN where it has no meaning."""
+
+
+def proportion(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Metric:
+    """How many of the pictures `of` are `inside` (both bool (N,)): sensitivity, specificity, precision, accuracy."""
+    both, whole = (inside & of).astype(float), of.astype(float)
+
+    def metric(counts: Counts) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            return np.asarray((counts @ both) / (counts @ whole))
+
+    return metric
+
+
+def mean_sensitivity(labels: Labels, probabilities: Table, positions: Sequence[int] = POSITIONS) -> Metric:
+    """Balanced accuracy over the diagnoses at these positions; in each round over those that have a picture in it."""
+    called = probabilities.argmax(axis=1)
+    found = [proportion(called == position, labels == position) for position in positions]
+
+    def metric(counts: Counts) -> NDArray[np.float64]:
+        values = np.stack([each(counts) for each in found])
+        known = np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0))
+
+    return metric
+
+
+def at_threshold(labels: Labels, probabilities: Table, threshold: float) -> dict[str, Metric]:
+    """Sensitivity and specificity of the malignant score from this threshold on."""
+    positive, flagged = is_malignant(labels), malignant_score(probabilities) >= threshold
+    return {"sensitivity": proportion(flagged, positive), "specificity": proportion(~flagged, ~positive)}
+
+
+def mean(values: NDArray[np.floating]) -> Metric:
+    """Mean of a quantity (N,) that each picture has: the log loss."""
+    return lambda counts: np.asarray((counts @ values) / counts.sum(axis=1))
+
+
+def expected_calibration_error(labels: Labels, probabilities: Table, *, bins: int = ECE_BINS) -> Metric:
+    """Mean distance between confidence and accuracy over equally wide bins, weighted by pictures (Guo et al. 2017)."""
+    confidence = probabilities.max(axis=1)
+    gap = (probabilities.argmax(axis=1) == labels) - confidence
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    in_bin = np.zeros((labels.size, bins))
+    in_bin[np.arange(labels.size), which] = gap
+    return lambda counts: np.asarray(np.abs(counts @ in_bin).sum(axis=1) / counts.sum(axis=1))
+
+
+def auc(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Metric:
+    """Area under the ROC curve, ties half; with a `floor`, of the part where the sensitivity is at least so much.
+
+    The part is that of isic-challenge-scoring: from its false-positive rate to 1, down to sensitivity 0, not rescaled;
+    so at most 1, and the plain AUC where the floor is reached without a false positive.
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, truth = scores[order], positive[order].astype(float)
+    # Pictures of equal score enter the curve together.
+    last = np.r_[np.flatnonzero(np.diff(ranked)), ranked.size - 1]
+
+    def metric(counts: Counts) -> NDArray[np.float64]:
+        drawn = counts[:, order]
+        right = np.cumsum(drawn * truth, axis=1)[:, last]
+        wrong = np.cumsum(drawn, axis=1)[:, last] - right
+        start = np.zeros((len(counts), 1))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            y = np.hstack([start, right / right[:, -1:]])
+            x = np.hstack([start, wrong / wrong[:, -1:]])
+        pieces = np.diff(x, axis=1) * (y[:, 1:] + y[:, :-1]) / 2.0
+        if floor <= 0.0:
+            return np.asarray(pieces.sum(axis=1))
+        # The curve crosses the floor between the last point below it and the first one not below.
+        after = np.argmax(y >= floor, axis=1)
+        rows = np.arange(len(counts))
+        before = after - 1
+        with np.errstate(invalid="ignore", divide="ignore"):
+            along = (floor - y[rows, before]) / (y[rows, after] - y[rows, before])
+        crossing = x[rows, before] + along * (x[rows, after] - x[rows, before])
+        first = (x[rows, after] - crossing) * (floor + y[rows, after]) / 2.0
+        rest = np.where(np.arange(pieces.shape[1]) >= after[:, None], pieces, 0.0).sum(axis=1)
+        whole = np.asarray(first + rest)
+        return np.where(np.isfinite(pieces.sum(axis=1)), whole, math.nan)
+
+    return metric
+
+
+def _has_both(positive: NDArray[np.bool_]) -> bool:
+    return bool(positive.any() and not positive.all())

@@ -1,0 +1,73 @@
+"""Own what happens to a training picture before the network sees it: symmetries, crops, RandAugment, colour, cutout.
+
+NumPy and PIL only, so that training runs on any Keras backend. The crop is resized by the same filter as serving
+uses, straight from the 200 px reference picture, so that an augmented picture is no blurrier than a served one.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.fit.randaugment import rand_augmented
+from recognition.inference.preprocessing import to_input
+from recognition.recipes import Augmentation
+
+GREY: tuple[float, float, float] = (0.299, 0.587, 0.114)
+"""ITU-R BT.601 luma."""
+
+FILL = 127.5
+"""Grey of a cut-out square: the middle of the range, which the network's normalisation takes to about zero."""
+
+
+def augmented(
+    reference: Image.Image, *, input_size: int, augmentation: Augmentation, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """One varied network input, float32 (S, S, 3) in [0, 255], of an RGB picture at reference scale."""
+    pixels = to_input(reference, input_size=input_size, box=_crop(reference.size, augmentation, generator))
+    if augmentation.flips_and_quarter_turns:
+        pixels = np.rot90(pixels, int(generator.integers(4)))
+        if generator.random() < 0.5:
+            pixels = pixels[:, ::-1]
+    if augmentation.randaugment_operations:
+        pixels = rand_augmented(
+            pixels,
+            operations=augmentation.randaugment_operations,
+            magnitude=augmentation.randaugment_magnitude,
+            generator=generator,
+        )
+    pixels = _recoloured(pixels, augmentation, generator)
+    if augmentation.cutout_share:
+        side = round(input_size * augmentation.cutout_share)
+        top, left = generator.integers(0, input_size - side + 1, size=2)
+        pixels[top : top + side, left : left + side] = FILL
+    return pixels
+
+
+def _crop(
+    size: tuple[int, int], augmentation: Augmentation, generator: np.random.Generator
+) -> tuple[float, float, float, float]:
+    width, height = size
+    area = generator.uniform(augmentation.crop_area_min, 1.0)
+    stretch = math.exp(generator.uniform(-1.0, 1.0) * math.log1p(augmentation.aspect_jitter) / 2)
+    crop_width = min(1.0, math.sqrt(area) * stretch) * width
+    crop_height = min(1.0, math.sqrt(area) / stretch) * height
+    left = generator.uniform(0.0, width - crop_width)
+    top = generator.uniform(0.0, height - crop_height)
+    return left, top, left + crop_width, top + crop_height
+
+
+def _recoloured(
+    pixels: NDArray[np.float32], augmentation: Augmentation, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    def factor(width: float) -> np.float32:
+        return np.float32(generator.uniform(1.0 - width, 1.0 + width))
+
+    gains = np.array([factor(augmentation.hue_shift) for _ in range(3)], dtype=np.float32)
+    pixels = pixels * (gains * factor(augmentation.brightness))
+    grey = (pixels @ np.asarray(GREY, dtype=np.float32))[..., None]
+    pixels = grey + (pixels - grey) * factor(augmentation.saturation)
+    middle = np.float32(grey.mean())
+    pixels = middle + (pixels - middle) * factor(augmentation.contrast)
+    return np.asarray(np.clip(pixels, 0.0, 255.0), dtype=np.float32)

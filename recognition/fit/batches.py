@@ -1,0 +1,97 @@
+"""Own the batches of fine-tuning: augmented pictures, mixed where the recipe says so, metadata withheld by chance.
+
+What a batch holds depends on seed, epoch and place alone, so that a resumed run sees what it would have seen.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.fit.augment import augmented
+from recognition.fit.balance import one_hot
+from recognition.inference.metadata import FIELDS
+from recognition.recipes import FineTunePhase, Recipe
+
+
+def batches(
+    references: Sequence[Image.Image],
+    labels: NDArray[np.integer],
+    *,
+    weights: NDArray[np.float32],
+    order: NDArray[np.int64],
+    recipe: Recipe,
+    phase: FineTunePhase,
+    epoch: int,
+    descriptions: NDArray[np.float32] | None = None,
+    teach: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]] | None = None,
+) -> Any:
+    """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
+
+    Inputs are pixels float32 (B, S, S, 3), or with `descriptions` (N, D), centred, unknown being 0, a pair of those and
+    (B, D). An incomplete batch at the end of `order` is left out. `teach` makes of pixels and labels, both mixed, the
+    labels that are learned.
+    """
+    import keras
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+        def __len__(self) -> int:
+            return len(order) // phase.batch_size
+
+        def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
+            rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
+            generator = np.random.default_rng([recipe.seed, 202, epoch, index])
+            pixels = np.stack(
+                [
+                    augmented(
+                        references[row],
+                        input_size=recipe.architecture.input_size,
+                        augmentation=phase.augmentation,
+                        generator=generator,
+                    )
+                    for row in rows
+                ]
+            )
+            parts = [pixels, one_hot(labels[rows]), weights[rows]]
+            if descriptions is not None:
+                parts.append(withheld(descriptions[rows], phase=phase, generator=generator))
+            if phase.mixup_alpha:
+                parts = mixed(parts, alpha=phase.mixup_alpha, generator=generator)
+            pixels, truth, weight, *described = parts
+            if teach is not None:
+                truth = teach(pixels, truth)
+            return (pixels, *described) if described else pixels, truth, weight
+
+    return Batches()
+
+
+def mixed(
+    parts: Sequence[NDArray[np.float32]], *, alpha: float, generator: np.random.Generator
+) -> list[NDArray[np.float32]]:
+    """Every row blended with another row of the batch, all parts alike (mixup, Zhang et al. 2018).
+
+    The share of the row itself is drawn for each from Beta(alpha, alpha), the partners are a permutation. Labels go on
+    adding up to 1.
+    """
+    count = len(parts[0])
+    shares = generator.beta(alpha, alpha, size=count).astype(np.float32)
+    partners = generator.permutation(count)
+
+    def blended(part: NDArray[np.float32]) -> NDArray[np.float32]:
+        share = shares.reshape(-1, *[1] * (part.ndim - 1))
+        return np.asarray(share * part + (1.0 - share) * part[partners], dtype=np.float32)
+
+    return [blended(part) for part in parts]
+
+
+def withheld(
+    descriptions: NDArray[np.float32], *, phase: FineTunePhase, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """Descriptions (B, D) of which some rows, and some fields of the others, are made unknown."""
+    count = len(descriptions)
+    kept = np.broadcast_to(generator.random((count, 1)) >= phase.metadata_dropout, descriptions.shape).copy()
+    for columns in FIELDS.values():
+        kept[:, columns] &= generator.random((count, 1)) >= phase.metadata_field_dropout
+    return np.where(kept, descriptions, np.float32(0.0))

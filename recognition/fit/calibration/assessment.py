@@ -1,0 +1,169 @@
+"""Own the assessment block of a bundle: fitted on training and calibration pictures, then measured on the test split.
+
+What decides (limits, thresholds, edges) never sees the test split; the shares that the result page shows are of it.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.evaluation import metrics
+from recognition.evaluation.answers import Answers
+from recognition.evaluation.measure import share
+from recognition.evaluation.metrics import Table
+from recognition.fit.calibration import COVERAGE, advised, choose_decision, choose_edges, set_thresholds
+from recognition.inference.assessment import REFUSING, Gate
+from recognition.inference.assessor import AssessmentSettings, Assessor
+from recognition.inference.decision import MONITOR_DAYS, score_of
+from recognition.inference.degenerate_output import live_reference
+from recognition.inference.ood import METHOD, Familiarity
+from recognition.inference.quality import limits_from
+from recognition.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
+
+UNFAMILIAR_SHARE: Final = 0.025
+"""Of the calibration lesions, refused as unfamiliar: half of the 5 % that may be refused of others."""
+
+ENOUGH: Final = 200
+"""Calibration pictures from which gates and decision are sealed: 2.5 % of fewer are not even five pictures."""
+
+LEARNED_PER_DIAGNOSIS: Final = 200
+"""Training pictures that familiarity and the quality limits are taken from. As they come, two thirds are nevi, and of
+the red vascular lesions more than half were refused as unfamiliar; with as many of each, one in eight."""
+
+SET_SIZE_MAX: Final = 3
+"""Four or more of eight diagnoses left open tell nobody anything: the answer is called uncertain. A set that mixes
+cancers with harmless diagnoses is not, or two photos of three would be: weighing those is what the decision does."""
+
+
+def fit_assessment(
+    *, learned: Answers | None, calibration: Answers, probabilities: Table, reference_long_side: int
+) -> tuple[dict[str, Any], Familiarity | None]:
+    """The block that `inference.assessor` reads, and the tensors of its second gate.
+
+    `learned` are training pictures, None where there are fewer than `ENOUGH` calibration pictures; `probabilities`
+    (N, 8) are the calibrated answers to those. Parts for which there are too few pictures are left out.
+    """
+    block: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
+    if learned is None or len(calibration) < ENOUGH:
+        return block, None
+    block["quality"] = limits_from(
+        [look.quality for look in learned.looks], reference_long_side=reference_long_side
+    ).as_json()
+    familiarity = Familiarity.fit(
+        features=learned.features,
+        colours=learned.colours,
+        calibration_features=calibration.features,
+        calibration_colours=calibration.colours,
+    )
+    distances = familiarity.unfamiliarity(calibration.features, calibration.colours)
+    block["familiarity"] = {
+        "method": METHOD,
+        "limit": float(np.quantile(distances, 1.0 - UNFAMILIAR_SHARE)),
+        "refused_share_calibration": UNFAMILIAR_SHARE,
+        "pictures": len(learned),
+    }
+    block["conformal"] = {
+        "coverage": COVERAGE,
+        "thresholds": set_thresholds(calibration.labels, probabilities),
+        "size_max": SET_SIZE_MAX,
+    }
+    if (decision := choose_decision(calibration.labels, probabilities)) is not None:
+        block["decision"] = decision
+        edges = choose_edges(
+            metrics.malignant_score(probabilities),
+            soon=decision["soon"]["threshold"],
+            urgent=decision["urgent"]["threshold"],
+        )
+        if edges is not None:
+            steps = zip([0.0, *edges], [*edges, 1.0], strict=True)
+            block["score"] = [{"score": at, "from": low, "to": high} for at, (low, high) in enumerate(steps, start=1)]
+    return block, familiarity
+
+
+def measure_assessment(
+    block: dict[str, Any], familiarity: Familiarity | None, *, test: Answers, probabilities: Table
+) -> dict[str, Any]:
+    """What the block does on the test pictures, for the manifest's figures; the shares it shows itself are added to it.
+
+    All figures but those of the gates are of all pictures, refused ones included.
+    """
+    assessor = Assessor(AssessmentSettings.from_json(block), familiarity)
+    assessments = [
+        assessor.assess(look, features=features, probabilities=row)
+        for look, features, row in zip(test.looks, test.features, probabilities, strict=True)
+    ]
+    labels, positive = test.labels, metrics.is_malignant(test.labels)
+    figures: dict[str, Any] = {}
+
+    refused = {gate: np.array([not each.gate(gate).passed for each in assessments]) for gate in Gate}
+    either = np.any([refused[gate] for gate in REFUSING], axis=0)
+    figures["gates"] = {
+        **{gate.value: share(int(refused[gate].sum()), len(test)) for gate in Gate},
+        "not_assessed": share(int(either.sum()), len(test)),
+        "not_assessed_malignant": share(int(either[positive].sum()), int(positive.sum())),
+        "not_assessed_by_diagnosis": {
+            code: share(int(either[labels == at].sum()), int((labels == at).sum())) for at, code in enumerate(CODES)
+        },
+    }
+    if "familiarity" in block:
+        block["familiarity"]["refused_share_test"] = float(refused[Gate.FAMILIARITY].mean())
+    if "conformal" in block:
+        within = np.array(
+            [CODES[label] in each.prediction_set for label, each in zip(labels, assessments, strict=True)]
+        )
+        sizes = np.array([len(each.prediction_set) for each in assessments])
+        figures["prediction_set"] = {
+            "coverage": share(int(within.sum()), len(test)),
+            "coverage_by_diagnosis": {
+                code: share(int(within[labels == at].sum()), int((labels == at).sum())) for at, code in enumerate(CODES)
+            },
+            "mean_size": float(sizes.mean()),
+            "sizes": {str(size): int((sizes == size).sum()) for size in range(1, len(CODES) + 1)},
+        }
+        block["conformal"] |= {
+            "test_coverage": float(within.mean()),
+            "test_mean_size": float(sizes.mean()),
+            "test_wide_share": float(refused[Gate.CERTAINTY].mean()),
+        }
+    if "decision" in block:
+        figures["decision"] = {
+            name: _advice(labels, advised(probabilities, name, point["threshold"]), point["threshold"])
+            for name, point in block["decision"].items()
+        }
+    if "score" in block:
+        edges = [entry["from"] for entry in block["score"][1:]]
+        scores = np.array([score_of(float(each), edges) for each in metrics.malignant_score(probabilities)])
+        for entry in block["score"]:
+            at = scores == entry["score"]
+            cancers, pictures = int(positive[at].sum()), int(at.sum())
+            figure = share(cancers, pictures)
+            entry |= {
+                "pictures": pictures,
+                "malignant": cancers,
+                "share": figure["value"],
+                "low": figure["low"],
+                "high": figure["high"],
+            }
+    return figures
+
+
+def _advice(labels: NDArray[np.int64], flagged: NDArray[np.bool_], threshold: float) -> dict[str, Any]:
+    positive = metrics.is_malignant(labels)
+    melanoma = labels == Diagnosis.MEL.position
+    precursor = positive | np.isin(labels, PRECURSOR_POSITIONS)
+
+    def rates(truth: NDArray[np.bool_]) -> dict[str, Any]:
+        return {
+            "sensitivity": share(int(flagged[truth].sum()), int(truth.sum())),
+            "specificity": share(int((~flagged)[~truth].sum()), int((~truth).sum())),
+            "precision": share(int(truth[flagged].sum()), int(flagged.sum())),
+        }
+
+    return {
+        "threshold": threshold,
+        **rates(positive),
+        "melanoma_sensitivity": share(int(flagged[melanoma].sum()), int(melanoma.sum())),
+        "with_precursor": rates(precursor),
+        "flagged": share(int(flagged.sum()), labels.size),
+    }

@@ -1,0 +1,114 @@
+"""Own the thresholds on the malignant score: operating points, the two of the decision aid, and the score's steps."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.evaluation.metrics import Labels, Table, is_malignant, malignant_score, sensitivity_specificity
+from recognition.inference.assessment import SCORE_MAX
+from recognition.inference.bundle import OperatingPoint
+from recognition.taxonomy import PRECURSOR_POSITIONS, Diagnosis
+
+SENSITIVITY_TARGETS: Final = (("balanced", None), ("sensitive", 0.95))
+"""Operating points: the best sum of sensitivity and specificity (Youden), and the one that misses 5 % of cancers."""
+
+SOON_SENSITIVITY: Final = 0.90
+"""Of all cancers, and of melanoma alone, on the calibration split: some 63 melanomas there leave a standard error of
+0.04, so that 0.80 holds on other pictures."""
+
+URGENT_SPECIFICITY: Final = 0.90
+"""One in ten of the benign lesions is called urgent, no more: an urgent that is mostly false is soon not heeded."""
+
+STEPS_BELOW_SOON: Final = 4
+STEPS_BELOW_URGENT: Final = 3
+STEPS_URGENT: Final = SCORE_MAX - STEPS_BELOW_SOON - STEPS_BELOW_URGENT
+"""Scores 1 to 4 ask for nothing sooner, 5 to 7 for a clinician soon, 8 to 10 urgently: score and advice agree."""
+
+
+def choose_operating_points(labels: Labels, probabilities: Table) -> tuple[OperatingPoint, ...]:
+    """Thresholds on the malignant score, with the sensitivity and specificity they have on the calibration split.
+
+    Empty when the split lacks either cancers or benign pictures: there is nothing to choose from.
+    """
+    positive, scores = is_malignant(labels), malignant_score(probabilities)
+    if positive.all() or not positive.any():
+        return ()
+    thresholds = np.unique(scores)
+    rates = np.array([sensitivity_specificity(positive, scores, float(threshold)) for threshold in thresholds])
+    points = []
+    for name, target in SENSITIVITY_TARGETS:
+        # With a target, the highest threshold that still reaches it.
+        candidates = rates.sum(axis=1) if target is None else np.where(rates[:, 0] >= target, rates[:, 1], -1.0)
+        best = int(candidates.argmax())
+        points.append(OperatingPoint(name, float(thresholds[best]), float(rates[best, 0]), float(rates[best, 1])))
+    return tuple(points)
+
+
+def choose_decision(labels: Labels, probabilities: Table) -> dict[str, dict[str, float]] | None:
+    """The thresholds of "soon" and "urgent", each with what the advice achieves on these pictures.
+
+    "soon" is the highest threshold at which `SOON_SENSITIVITY` of all cancers and of the melanomas reach it, "urgent"
+    the lowest with `URGENT_SPECIFICITY`, at least that of "soon". None without melanomas, or without benign lesions.
+    """
+    positive, scores = is_malignant(labels), malignant_score(probabilities)
+    melanoma = labels == Diagnosis.MEL.position
+    if not melanoma.any() or positive.all():
+        return None
+    soon = min(_reached_by(scores[chosen], SOON_SENSITIVITY) for chosen in (positive, melanoma))
+    benign = np.sort(scores[~positive])
+    thresholds = np.unique(scores)
+    above = thresholds[thresholds > benign[int(np.ceil(URGENT_SPECIFICITY * benign.size)) - 1]]
+    urgent = max(soon, float(above[0]) if above.size else 1.0)
+    decision = {}
+    for name, threshold in (("soon", soon), ("urgent", urgent)):
+        flagged = advised(probabilities, name, threshold)
+        sensitivity, specificity = sensitivity_specificity(positive, flagged.astype(float), 0.5)
+        decision[name] = {
+            "threshold": threshold,
+            "sensitivity": sensitivity,
+            "specificity": specificity,
+            "melanoma_sensitivity": float(flagged[melanoma].mean()),
+        }
+    return decision
+
+
+def advised(probabilities: Table, name: str, threshold: float) -> NDArray[np.bool_]:
+    """Which rows (N,) get the advice `name` ("soon" or "urgent") or a more urgent one, as `inference.decision` does.
+
+    "soon" goes as well to whatever is most probably a precursor (AK).
+    """
+    flagged = malignant_score(probabilities) >= threshold
+    if name == "soon":
+        flagged = flagged | np.isin(np.asarray(probabilities).argmax(axis=1), PRECURSOR_POSITIONS)
+    return np.asarray(flagged, dtype=np.bool_)
+
+
+def choose_edges(scores: Table, *, soon: float, urgent: float) -> list[float] | None:
+    """The nine rising edges of the score from 1 to 10: both thresholds, and between them equal shares of the pictures.
+
+    `scores` are the malignant scores of the calibration pictures. None where they are too few or too alike.
+    """
+    edges = [
+        *_inner(scores[scores < soon], STEPS_BELOW_SOON),
+        soon,
+        *_inner(scores[(scores >= soon) & (scores < urgent)], STEPS_BELOW_URGENT),
+        urgent,
+        *_inner(scores[scores >= urgent], STEPS_URGENT),
+    ]
+    rising = all(low < high for low, high in zip([0.0, *edges], [*edges, 1.0], strict=True))
+    return edges if rising and len(edges) == SCORE_MAX - 1 else None
+
+
+def _inner(scores: Table, steps: int) -> Sequence[float]:
+    """The edges between `steps` equal shares; too few scores give none."""
+    if scores.size < steps:
+        return []
+    return [float(edge) for edge in np.quantile(scores, np.arange(1, steps) / steps)]
+
+
+def _reached_by(scores: Table, share: float) -> float:
+    """The highest threshold that at least this share of the scores reaches."""
+    ordered = np.sort(scores)[::-1]
+    return float(ordered[int(np.ceil(share * ordered.size)) - 1])

@@ -1,0 +1,265 @@
+"""Own fine-tuning the whole network: blocks unfrozen, weights averaged, resumable every epoch.
+
+A twin of the network is what is trained: in the precision and on the devices that the recipe asks for, with the
+metadata head beside it where there is one. The network itself stays float32 on one device, and receives the best
+weights.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.fit.averaging import averaging_optimizer
+from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order
+from recognition.fit.batches import batches
+from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
+from recognition.fit.device import (
+    computing_in,
+    jit_choice,
+    precision_for,
+    require_even_shares,
+    spread_over,
+    training_devices,
+)
+from recognition.fit.distillation import keras_teaching
+from recognition.fit.norms import FROZEN, measure_norms, measuring_batches
+from recognition.fit.training_state import (
+    History,
+    assign,
+    epoch_figures,
+    frozen_prefixes,
+    group,
+    numbered,
+    refuse_collapse,
+    reporting,
+    resumed,
+    run_key_of,
+    run_state,
+)
+from recognition.inference.bundle import Bundle
+from recognition.inference.metadata import KERNEL, MetadataHead
+from recognition.inference.network import BLOCK7B_GAMMA, build_network, network_tensors, numpy_of, set_network_tensors
+from recognition.inference.preprocessing import to_input
+from recognition.inference.runtime import softmax
+from recognition.progress import Progress, Report, silent
+from recognition.recipes import FineTunePhase, Recipe
+from recognition.taxonomy import CODES
+
+if TYPE_CHECKING:
+    import keras
+
+EVALUATION_BATCH: Final = 32
+
+FLOAT16: Final = "mixed_float16"
+
+
+@dataclass(frozen=True, slots=True)
+class AboutPictures:
+    """What a metadata head is trained with.
+
+    - `head`: receives the weights of the best epoch, in place;
+    - `descriptions`: by "train" and "validation", (N, D), NaN where unknown, see `inference.metadata.described`.
+    """
+
+    head: MetadataHead
+    descriptions: Mapping[str, NDArray[np.float32]]
+
+
+def fine_tune(
+    network: "keras.Model",
+    *,
+    recipe: Recipe,
+    references: Mapping[str, Sequence[Image.Image]],
+    labels: Mapping[str, NDArray[np.integer]],
+    run_folder: Path,
+    metadata: AboutPictures | None = None,
+    teachers: Sequence[Bundle] = (),
+    devices: Sequence[str] | None = None,
+    report: Report = silent,
+) -> History:
+    """Train the network itself, from the weights it has, resuming from `run_folder` when a checkpoint is there.
+
+    `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
+    `metadata` is needed where the architecture has a metadata head, `teachers` where the recipe has a `teacher_share`
+    (see `distillation.require_teachers` for who may be one). `devices` are the backend's names of what to run
+    on, by default what the recipe says. Afterwards the network (and the metadata head) holds the averaged weights of
+    its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head; of its
+    last epoch where the recipe learns the validation split as well.
+
+    Raises RecipeError when a batch cannot be shared evenly among the devices; TrainingError when the loss stops being a
+    number, when every validation picture gets one diagnosis at the end, or when the folder holds another run; whatever
+    `report` raises passes through, the checkpoints stay.
+    """
+    import keras
+
+    phase = recipe.fine_tune
+    if phase is None:
+        raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
+    if (metadata is None) is recipe.architecture.metadata:
+        raise ValueError("A metadata head and what to train it with come together.")
+    devices = training_devices(recipe.devices) if devices is None else tuple(devices)
+    require_even_shares(phase.batch_size, devices)
+    keras.utils.set_random_seed(recipe.seed)
+    steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
+    total = steps * phase.epochs
+    with spread_over(devices):
+        twin = _Twin(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
+        optimizer, averaging = twin.compiled(total, labels=labels["train"], devices=devices)
+        described = (
+            {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
+        )
+        size = recipe.architecture.input_size
+        validation = [np.stack([to_input(picture, input_size=size) for picture in references["validation"]])]
+        if described:
+            validation.append(described["validation"])
+        weights = class_weights(labels["train"], phase.balance)
+        teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
+
+        history, first, best = History(), 0, twin.tensors()
+        run_key = run_key_of(recipe, labels, teachers)
+        if (checkpoint := load_checkpoint(run_folder)) is not None:
+            epoch, tensors, state = checkpoint
+            history, best = resumed(state, tensors, run_key, run_folder)
+            twin.take(group(tensors, "network/"))
+            assign(optimizer.variables, group(tensors, "optimizer/"))
+            assign(twin.seeds, group(tensors, "seeds/"))
+            first = epoch + 1
+
+        for epoch in range(first, phase.epochs):
+            order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
+            drawn_now = batches(
+                references["train"],
+                labels["train"],
+                weights=weights,
+                order=order,
+                recipe=recipe,
+                phase=phase,
+                epoch=epoch,
+                descriptions=described.get("train"),
+                teach=teach,
+            )
+            fitted = twin.model.fit(
+                drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]
+            )
+            plain = twin.tensors()
+            averaging.take_average(twin.model.trainable_variables)
+            twin.measure_norms(measuring_batches(drawn_now, phase))
+            averaged = twin.tensors()
+            figures = epoch_figures(
+                float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
+            )
+            if history.add(figures, keeps_last=phase.learn_validation):
+                best = averaged
+            twin.take(plain)
+            save_checkpoint(
+                run_folder,
+                epoch=epoch,
+                tensors={
+                    **{f"network/{key}": value for key, value in plain.items()},
+                    **{f"best/{key}": value for key, value in best.items()},
+                    **numbered("optimizer", optimizer.variables),
+                    **numbered("seeds", twin.seeds),
+                },
+                state=run_state(run_key, history),
+            )
+            report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
+
+        twin.take(best)
+        refuse_collapse(labels["validation"], twin.probabilities(validation, devices))
+    set_network_tensors(network, best)
+    if metadata is not None:
+        metadata.head.kernel[...] = best[KERNEL]
+    return history
+
+
+class _Twin:
+    """The network once more, made for training: logits alone, the first blocks frozen, BatchNorm as the recipe says."""
+
+    def __init__(
+        self,
+        network: "keras.Model",
+        *,
+        recipe: Recipe,
+        phase: FineTunePhase,
+        head: MetadataHead | None,
+    ) -> None:
+        import keras
+
+        self._phase = phase
+        self._policy = precision_for(recipe.precision)
+        with computing_in(self._policy):
+            self._network = build_network(recipe.architecture)
+        set_network_tensors(self._network, network_tensors(network))
+        frozen = frozen_prefixes(phase.frozen_blocks)
+        held: tuple[Any, ...] = (keras.layers.Normalization,)
+        if phase.batch_norm == FROZEN:
+            held += (keras.layers.BatchNormalization,)
+        for layer in self._network.layers:
+            layer.trainable = not (isinstance(layer, held) or layer.name.startswith(frozen))
+            for variable in layer.weights:
+                if f"{layer.name}/{variable.name}" == BLOCK7B_GAMMA and not np.any(numpy_of(variable)):
+                    variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
+        self._kernel = None
+        logits, inputs = self._network.outputs[0], list(self._network.inputs)
+        if head is not None:
+            described = keras.Input((head.mean.size,), name="metadata")
+            dense = keras.layers.Dense(len(CODES), use_bias=False, name="metadata_logits", dtype="float32")
+            logits = keras.layers.Add(name="logits_with_metadata", dtype="float32")([logits, dense(described)])
+            inputs.append(described)
+            self._kernel = dense.kernel
+            self._kernel.assign(head.kernel)
+        self.model = keras.Model(inputs if head is not None else inputs[0], logits)
+
+    def compiled(self, total_steps: int, *, labels: NDArray[np.integer], devices: Sequence[str]) -> tuple[Any, Any]:
+        """Ready to fit. Returns the optimiser and the averaging one in it, see `averaging_optimizer`."""
+        phase = self._phase
+        optimizer, averaging = averaging_optimizer(phase, total_steps, scales_loss=self._policy == FLOAT16)
+        self.model.compile(
+            optimizer=optimizer,
+            loss=balanced_loss(
+                drawn_shares(labels, phase.balance),
+                adjustment=phase.balance.logit_adjustment,
+                smoothing=phase.label_smoothing,
+                focal_gamma=phase.balance.focal_gamma,
+            ),
+            jit_compile=jit_choice(devices),
+        )
+        optimizer.build(self.model.trainable_variables)
+        return optimizer, averaging
+
+    @property
+    def seeds(self) -> list[Any]:
+        """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
+        return [variable for variable in self.model.variables if "seed_generator" in variable.path]
+
+    def measure_norms(self, batches: Iterable[NDArray[np.float32]]) -> None:
+        """Give BatchNorm, where it is learned, the statistics of the weights there are now."""
+        measure_norms(self._network, batches)
+
+    def tensors(self) -> dict[str, NDArray[np.float32]]:
+        """The weights by name, those of the metadata head among them."""
+        found = network_tensors(self._network)
+        if self._kernel is not None:
+            found[KERNEL] = np.asarray(numpy_of(self._kernel), dtype=np.float32)
+        return found
+
+    def take(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Inverse of `tensors`."""
+        set_network_tensors(self._network, tensors)
+        if self._kernel is not None:
+            self._kernel.assign(tensors[KERNEL])
+
+    def probabilities(self, inputs: Sequence[NDArray[np.float32]], devices: Sequence[str]) -> NDArray[np.float64]:
+        """float64 (N, 8) of the inputs, each (N, ...)."""
+        count, shares = len(inputs[0]), max(len(devices), 1)
+        batch = shares * -(-EVALUATION_BATCH // shares)
+        # Several devices share full batches alone; the rows that fill the last one up are taken off again.
+        filler = -count % batch if shares > 1 else 0
+        filled = [np.concatenate([each, each[:1].repeat(filler, axis=0)]) for each in inputs]
+        logits = self.model.predict(filled if len(filled) > 1 else filled[0], batch_size=batch, verbose=0)
+        return softmax(np.asarray(logits)[:count])

@@ -1,0 +1,186 @@
+"""Own fitting the dense head on features that were computed once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
+from recognition.fit.device import jit_choice
+from recognition.fit.training_state import (
+    History,
+    assign,
+    epoch_figures,
+    group,
+    numbered,
+    refuse_collapse,
+    reporting,
+    resumed,
+    run_key_of,
+    run_state,
+)
+from recognition.inference.network import build_head, network_tensors, set_network_tensors
+from recognition.inference.runtime import softmax
+from recognition.progress import Progress, Report, silent
+from recognition.recipes import ClassBalance, FrozenPhase, Recipe
+
+if TYPE_CHECKING:
+    import keras
+
+PLATEAU_MIN_DELTA: Final = 1e-4
+"""A validation loss counts as fallen when it is lower by this much: Keras's default of ReduceLROnPlateau."""
+
+FEATURE_DEVIATION_MIN: Final = 1e-3
+"""A feature that hardly varies over the training pictures is not blown up by its standardisation."""
+
+
+def learning_rate_after(validation_losses: Sequence[float], phase: FrozenPhase) -> float:
+    """The learning rate of the next epoch, once these epochs are over (ReduceLROnPlateau, replayed from the history).
+
+    A function of the history alone, so that a resumed run goes on with the schedule where it stood.
+    """
+    rate, best, waited = phase.learning_rate, np.inf, 0
+    if not phase.plateau_factor:
+        return rate
+    for loss in validation_losses:
+        if loss < best - PLATEAU_MIN_DELTA:
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited >= phase.plateau_patience:
+            rate, waited = max(rate * phase.plateau_factor, phase.learning_rate_min), 0
+    return rate
+
+
+def fit_head(
+    network: "keras.Model",
+    *,
+    recipe: Recipe,
+    features: Mapping[str, NDArray[np.float32]],
+    labels: Mapping[str, NDArray[np.integer]],
+    run_folder: Path | None = None,
+    continues: bool = False,
+    report: Report = silent,
+) -> History:
+    """Train the network's dense head on its features and put it into the network.
+
+    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `continues` starts from the
+    head the network has instead of a fresh one. With a `run_folder` every epoch leaves a checkpoint there and the phase
+    goes on after the newest whole one. The best epoch by the recipe's `best_by` is kept. Raises TrainingError when the
+    loss stops being a number, when the end calls nearly everything one diagnosis, or when the folder holds another run;
+    whatever `report` raises passes through, the checkpoints stay.
+    """
+    import keras
+
+    phase: FrozenPhase = recipe.frozen
+    keras.utils.set_random_seed(recipe.seed)
+    mean, deviation = _moments(features["train"]) if phase.standardise else (np.float32(0.0), np.float32(1.0))
+    inputs = {split: (table - mean) / deviation for split, table in features.items()}
+    head = build_head(recipe.architecture, features["train"].shape[1])
+    if continues:
+        of_head = tuple(f"{name}/" for name in recipe.architecture.head_layers)
+        kept = {key: value for key, value in network_tensors(network).items() if key.startswith(of_head)}
+        set_network_tensors(head, _standardised(kept, recipe, mean, deviation))
+    optimizer = _frozen_optimizer(phase)
+    head.compile(
+        optimizer=optimizer,
+        loss=balanced_loss(
+            drawn_shares(labels["train"], ClassBalance()),
+            adjustment=phase.balance.logit_adjustment,
+            smoothing=phase.label_smoothing,
+            focal_gamma=phase.balance.focal_gamma,
+        ),
+        jit_compile=jit_choice(),
+    )
+    optimizer.build(head.trainable_variables)
+    weights = class_weights(labels["train"], phase.balance)
+    history, first, best = History(), 0, network_tensors(head)
+    run_key = run_key_of(recipe, labels)
+    if run_folder is not None and (checkpoint := load_checkpoint(run_folder)) is not None:
+        epoch, tensors, state = checkpoint
+        history, best = resumed(state, tensors, run_key, run_folder)
+        # With the seeds of dropout, which are state of the head too: what follows is what would have followed.
+        assign(head.variables, group(tensors, "head/"))
+        assign(optimizer.variables, group(tensors, "optimizer/"))
+        first = epoch + 1
+
+    for epoch in range(first, phase.epochs):
+        if epoch - 1 - history.best_epoch >= phase.patience:
+            break
+        if phase.plateau_factor:
+            optimizer.learning_rate = learning_rate_after([each["validation_loss"] for each in history.epochs], phase)
+        order = epoch_order(labels["train"], phase.balance, len(weights), recipe.seed, epoch)
+        fitted = head.fit(
+            inputs["train"][order],
+            one_hot(labels["train"][order]),
+            sample_weight=weights[order],
+            batch_size=phase.batch_size,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_head_batches(report, epoch, phase.epochs)],
+        )
+        table = softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0))
+        figures = epoch_figures(float(fitted.history["loss"][0]), labels["validation"], table)
+        history.epochs.append(figures)
+        score = figures["balanced_accuracy"] if phase.best_by == "balanced_accuracy" else -figures["validation_loss"]
+        if score > history.best_score:
+            history.best_score, history.best_epoch, best = score, epoch, network_tensors(head)
+        if run_folder is not None:
+            save_checkpoint(
+                run_folder,
+                epoch=epoch,
+                tensors=numbered("head", head.variables)
+                | numbered("optimizer", optimizer.variables)
+                | {f"best/{key}": value for key, value in best.items()},
+                state=run_state(run_key, history),
+            )
+        report(Progress("head", epoch + 1, phase.epochs, figures))
+    set_network_tensors(head, best)
+    refuse_collapse(labels["validation"], softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0)))
+    tensors = network_tensors(network) | _unstandardised(best, recipe, mean, deviation)
+    set_network_tensors(network, tensors)
+    return history
+
+
+def _frozen_optimizer(phase: FrozenPhase) -> Any:
+    import keras
+
+    moments = {"beta_1": phase.beta_1, "beta_2": phase.beta_2, "epsilon": phase.epsilon}
+    if phase.optimizer == "adam":
+        return keras.optimizers.Adam(phase.learning_rate, **moments)
+    return keras.optimizers.AdamW(phase.learning_rate, weight_decay=phase.weight_decay, **moments)
+
+
+def _moments(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    deviation = np.maximum(features.std(axis=0), FEATURE_DEVIATION_MIN)
+    return features.mean(axis=0), np.asarray(deviation, dtype=np.float32)
+
+
+def _unstandardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mean: Any, deviation: Any) -> Any:
+    """The head's weights with the standardisation folded into the first dense layer: (x - m) / d @ K + b."""
+    first = recipe.architecture.head_layers[0]
+    kernel, bias = tensors[f"{first}/kernel"], tensors[f"{first}/bias"]
+    scaled = kernel / np.broadcast_to(deviation, (kernel.shape[0],))[:, None]
+    shift = np.broadcast_to(mean, (kernel.shape[0],)) @ scaled
+    return tensors | {f"{first}/kernel": scaled.astype(np.float32), f"{first}/bias": (bias - shift).astype(np.float32)}
+
+
+def _standardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mean: Any, deviation: Any) -> Any:
+    """Inverse of `_unstandardised`: the head that says of standardised features what this one says of plain ones."""
+    first = recipe.architecture.head_layers[0]
+    kernel, bias = tensors[f"{first}/kernel"], tensors[f"{first}/bias"]
+    shift = np.broadcast_to(mean, (kernel.shape[0],)) @ kernel
+    scaled = kernel * np.broadcast_to(deviation, (kernel.shape[0],))[:, None]
+    return tensors | {f"{first}/kernel": scaled.astype(np.float32), f"{first}/bias": (bias + shift).astype(np.float32)}
+
+
+def _head_batches(report: Report, epoch: int, epochs: int) -> Any:
+    """As `reporting`, for the head: its unit is the epoch, a batch is only an opportunity to stop."""
+
+    def batch(progress: Progress) -> None:
+        report(Progress("head", epoch, epochs))
+
+    return reporting(batch, 0, 1)

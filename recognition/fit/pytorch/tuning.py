@@ -1,0 +1,286 @@
+"""Own fine-tuning in PyTorch on one CPU: the steps of `fit.fine_tune`, in bfloat16.
+
+Pictures, batches, balance, loss, schedule, averaging, checkpoints and what is kept are the same. What differs:
+
+- where BatchNorm is frozen its beta is learned (its statistics and gamma are held, as there);
+- convolutions compute in bfloat16; weights, optimiser, head and loss are float32;
+- stochastic depth, dropout and the running average draw and begin otherwise, so that figures agree in kind alone.
+
+Several devices, a metadata head and focal loss are not offered.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional
+
+from recognition.fit.balance import class_weights, drawn_shares, epoch_order, logit_offsets
+from recognition.fit.batches import batches
+from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
+from recognition.fit.distillation import taught
+from recognition.fit.norms import TRAINED, measuring_batches
+from recognition.fit.pytorch.network import EfficientNetB4
+from recognition.fit.training_state import (
+    DIVERGED,
+    History,
+    TrainingError,
+    epoch_figures,
+    frozen_prefixes,
+    group,
+    refuse_collapse,
+    resumed,
+    run_key_of,
+    run_state,
+)
+from recognition.inference.bundle import Bundle
+from recognition.inference.network import BLOCK7B_GAMMA, network_tensors, set_network_tensors
+from recognition.inference.preprocessing import to_input
+from recognition.inference.runtime import softmax
+from recognition.progress import Progress, Report, silent
+from recognition.recipes import FineTunePhase, Recipe, RecipeError
+
+if TYPE_CHECKING:
+    import keras
+
+EVALUATION_BATCH: Final = 16
+AVERAGED_EVERY: Final = 4
+"""Steps between two updates of the running average, whose momentum is that of as many steps."""
+
+AHEAD: Final = 2
+"""Batches made while another is computed."""
+
+
+def fine_tune(
+    network: "keras.Model",
+    *,
+    recipe: Recipe,
+    references: Mapping[str, Sequence[Image.Image]],
+    labels: Mapping[str, NDArray[np.integer]],
+    run_folder: Path,
+    metadata: Any = None,
+    teachers: Sequence[Bundle] = (),
+    devices: Sequence[str] | None = None,
+    report: Report = silent,
+) -> History:
+    """As `fit.fine_tune`, see there. Raises RecipeError besides for what this engine does not offer."""
+    phase = recipe.fine_tune
+    if phase is None:
+        raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
+    if recipe.architecture.backbone != "efficientnetb4" or recipe.architecture.head_units:
+        raise RecipeError("The engine pytorch trains EfficientNetB4 with a linear head, nothing else.")
+    if metadata is not None or phase.balance.focal_gamma or devices:
+        raise RecipeError("The engine pytorch has no metadata head, no focal loss and one device.")
+    size = recipe.architecture.input_size
+    tensors = network_tensors(network)
+    if not np.any(tensors[BLOCK7B_GAMMA]):
+        tensors[BLOCK7B_GAMMA] = np.full_like(tensors[BLOCK7B_GAMMA], phase.block7b_gamma)
+
+    history, first, best = History(), 0, tensors
+    run_key = f"{run_key_of(recipe, labels, teachers)}:pytorch"  # the other engine's checkpoints hold another optimiser
+    checkpoint = load_checkpoint(run_folder)
+    if checkpoint is not None:
+        epoch, kept, state = checkpoint
+        history, best = resumed(state, kept, run_key, run_folder)
+        tensors, first = group(kept, "network/"), epoch + 1
+    steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
+    course = _Course(
+        tensors,
+        recipe=recipe,
+        phase=phase,
+        steps=steps * phase.epochs,
+        labels=labels["train"],
+        teachers=[_teacher(each) for each in teachers],
+    )
+    if checkpoint is not None:
+        course.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
+
+    weights = class_weights(labels["train"], phase.balance)
+    validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
+    for epoch in range(first, phase.epochs):
+        torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws what it would have drawn
+        order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
+        drawn = batches(
+            references["train"], labels["train"], weights=weights, order=order, recipe=recipe, phase=phase, epoch=epoch
+        )
+        losses: list[float] = []
+        for batch in _made_ahead(drawn):
+            losses.append(course.step(*batch))
+            if not np.isfinite(losses[-1]):
+                raise TrainingError("diverged", DIVERGED)
+            done = epoch * steps + len(losses)
+            report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
+        course.average.measure_norms(map(_channels_first, measuring_batches(drawn, phase)))
+        figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
+        averaged = course.average.tensors()
+        if history.add(figures, keeps_last=phase.learn_validation):
+            best = averaged
+        save_checkpoint(
+            run_folder,
+            epoch=epoch,
+            tensors={
+                **{f"network/{key}": value for key, value in course.network.tensors().items()},
+                **{f"best/{key}": value for key, value in best.items()},
+                **{f"optimizer/{key}": value for key, value in course.moments().items()},
+                **{f"average/{key}": value for key, value in averaged.items()},
+            },
+            state=run_state(run_key, history),
+        )
+        report(Progress("fine-tune", (epoch + 1) * steps, steps * phase.epochs, figures))
+
+    final = EfficientNetB4(best, head_dropout=0.0)
+    refuse_collapse(labels["validation"], _probabilities(final, validation))
+    set_network_tensors(network, best)
+    return history
+
+
+class _Course:
+    """The network in training, its optimiser, and the network that holds the running average."""
+
+    def __init__(
+        self,
+        tensors: Mapping[str, NDArray[np.float32]],
+        *,
+        recipe: Recipe,
+        phase: FineTunePhase,
+        steps: int,
+        labels: NDArray[np.integer],
+        teachers: Sequence[EfficientNetB4],
+    ) -> None:
+        self._phase, self._steps, self._done, self._teachers = phase, steps, 0, teachers
+        self.network = _fast(EfficientNetB4(tensors, head_dropout=recipe.architecture.head_dropouts[-1]))
+        self.average = _fast(EfficientNetB4(tensors, head_dropout=0.0))
+        for each in (self.network, self.average):
+            each.freeze(frozen_prefixes(phase.frozen_blocks))
+            if phase.batch_norm == TRAINED:
+                each.learn_norms()
+        self.average.requires_grad_(False)
+        self._learned = [each for each in self.network.parameters() if each.requires_grad]
+        pairs = zip(self.average.parameters(), self.network.parameters(), strict=True)
+        self._averaged = [average for average, each in pairs if each.requires_grad]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": [each for each in self._learned if each.ndim > 1], "weight_decay": phase.weight_decay},
+                {"params": [each for each in self._learned if each.ndim == 1], "weight_decay": 0.0},
+            ],
+            lr=phase.learning_rate,
+            eps=1e-7,  # Keras's
+        )
+        shares = drawn_shares(labels, phase.balance)
+        self._offsets = logit_offsets(shares, phase.balance.logit_adjustment)
+
+    def step(self, pixels: NDArray[np.float32], truth: NDArray[np.float32], weights: NDArray[np.float32]) -> float:
+        """One step on a batch (N, S, S, 3), (N, 8), (N,). Returns its loss."""
+        self.network.train()
+        for part in self._optimizer.param_groups:
+            part["lr"] = learning_rate_at(self._done, self._steps, self._phase)
+        images = _channels_first(pixels)
+        if self._teachers:
+            said = np.mean([_logits(each, images) for each in self._teachers], axis=0)
+            truth = taught(truth, said, offsets=self._offsets, share=self._phase.teacher_share)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.network(images)
+        losses = functional.cross_entropy(
+            logits + torch.from_numpy(self._offsets),
+            torch.from_numpy(truth),
+            reduction="none",
+            label_smoothing=self._phase.label_smoothing,
+        )
+        loss = (losses * torch.from_numpy(weights)).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._learned, self._phase.clip_norm)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._done += 1
+        if self._done % AVERAGED_EVERY == 0:
+            # An average that begins at the start would hold on to it for long: it forgets faster at first.
+            momentum = min(self._phase.ema_momentum**AVERAGED_EVERY, (1 + self._done) / (40 + self._done))
+            with torch.no_grad():
+                torch._foreach_lerp_(self._averaged, self._learned, 1.0 - momentum)
+        return float(loss.detach())
+
+    def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+        """float64 (N, 8) of the averaged network."""
+        return _probabilities(self.average, pixels)
+
+    def moments(self) -> dict[str, NDArray[np.float32]]:
+        """The optimiser's two moments of each learned weight, by place."""
+        found = {}
+        for place, parameter in enumerate(self._learned):
+            state = self._optimizer.state[parameter]
+            for name in ("exp_avg", "exp_avg_sq"):
+                found[f"{place}/{name}"] = state[name].numpy().copy()
+        return found
+
+    def resume(self, moments: Mapping[str, NDArray[Any]], average: Mapping[str, NDArray[Any]], *, done: int) -> None:
+        """Go on after `done` steps; inverse of `moments`, and the average's weights by name."""
+        self._done = done
+        for place, parameter in enumerate(self._learned):
+            self._optimizer.state[parameter] = {
+                "step": torch.tensor(float(done)),
+                **{
+                    name: torch.from_numpy(moments[f"{place}/{name}"].copy()).to(memory_format=_format_of(parameter))
+                    for name in ("exp_avg", "exp_avg_sq")
+                },
+            }
+        then = _fast(EfficientNetB4(average, head_dropout=0.0))
+        self.average.load_state_dict(then.state_dict())
+
+
+def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
+    """Of one of `steps` steps: up along a line, down along a cosine, as Keras's CosineDecay with a warm-up."""
+    warmup = max(1, round(phase.warmup_share * steps))
+    if step < warmup:
+        return phase.learning_rate * step / warmup
+    return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _probabilities(network: EfficientNetB4, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
+    batched = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
+    return softmax(np.concatenate([_logits(network, _channels_first(batch)) for batch in batched]))
+
+
+def _logits(network: EfficientNetB4, images: Any) -> NDArray[np.float32]:
+    network.eval()
+    with torch.inference_mode(), torch.autocast("cpu", dtype=torch.bfloat16):
+        return np.asarray(network(images).numpy(), dtype=np.float32)
+
+
+def _teacher(bundle: Bundle) -> EfficientNetB4:
+    architecture = bundle.manifest.architecture
+    if architecture.backbone != "efficientnetb4" or architecture.head_units:
+        raise RecipeError(
+            f"{bundle.version} cannot teach in the engine pytorch: it is no EfficientNetB4 with a linear head."
+        )
+    return _fast(EfficientNetB4(bundle.network_tensors(), head_dropout=0.0))
+
+
+def _made_ahead(drawn: Any) -> Iterator[Any]:
+    """The batches of a data set in order, a few of them made in a thread while another is computed."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = [pool.submit(drawn.__getitem__, place) for place in range(min(AHEAD, len(drawn)))]
+        for place in range(len(drawn)):
+            batch = waiting.pop(0).result()
+            if place + AHEAD < len(drawn):
+                waiting.append(pool.submit(drawn.__getitem__, place + AHEAD))
+            yield batch
+
+
+def _channels_first(pixels: NDArray[np.float32]) -> Any:
+    """(N, S, S, 3) -> (N, 3, S, S) over the same memory, which is what oneDNN computes fastest on."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+
+
+def _fast(network: EfficientNetB4) -> EfficientNetB4:
+    network.to(memory_format=torch.channels_last)
+    return network
+
+
+def _format_of(parameter: Any) -> Any:
+    return torch.channels_last if parameter.ndim == 4 else torch.contiguous_format

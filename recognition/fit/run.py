@@ -1,0 +1,300 @@
+"""Own a whole training: from checked examples and a recipe to a sealed bundle. Reads top to bottom."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.datasets.examples import Examples, metadata_of
+from recognition.datasets.pictures import Pictures
+from recognition.datasets.splits import TRAIN, VALIDATION, Split
+from recognition.fit import AboutPictures, History, fine_tune, fit_head
+from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
+from recognition.fit.distillation import require_teachers
+from recognition.fit.features import cached_features, embedder
+from recognition.fit.seal import seal_network
+from recognition.inference.bundle import Bundle
+from recognition.inference.metadata import MetadataHead, described, metadata_head_of
+from recognition.inference.network import (
+    HEAD_PREFIX,
+    LOGITS,
+    WeightsError,
+    build_network,
+    load_imagenet_backbone,
+    network_tensors,
+    set_network_tensors,
+)
+from recognition.inference.preprocessing import to_reference
+from recognition.progress import Report, silent
+from recognition.recipes import Recipe, RecipeError
+from recognition.taxonomy import CODES
+
+LEARNING_SPLITS: Final = (TRAIN, VALIDATION)
+
+
+def train_classifier(
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: Pictures,
+    imagenet_weights: Path | None,
+    work: Path,
+    directory: Path,
+    version: str,
+    run_folder: Path | None = None,
+    parent: Bundle | None = None,
+    teachers: Sequence[Bundle] = (),
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    engine: str = KERAS_ENGINE,
+    report: Report = silent,
+) -> Bundle:
+    """Train by the recipe and seal the result in `directory`.
+
+    `work` keeps feature caches, `run_folder` the checkpoints (by default a folder in `work` named by recipe and data):
+    called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
+    of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
+    the head too where it has the same shape; a recipe that continues needs one with the same head.
+    `teachers` are classifiers the fine-tuning learns from besides, where the recipe has a `teacher_share`.
+    `engine` is what computes the fine-tuning, one of `ENGINES`.
+    `test_probabilities` receives what the sealed classifier says of each test picture (8 calibrated probabilities).
+    Raises ValueError when the .npz or the parent is needed and absent, RecipeError for teachers that do not go with
+    recipe or split (see `require_teachers`) and for what the engine does not offer, WeightsError, ExamplesError,
+    TrainingError, SealingError, ExportError or OSError, and whatever `report` raises.
+    """
+    tune = tuner(engine)
+    require_teachers(recipe, teachers, split_fingerprint=split.fingerprint)
+    use_onednn()
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent, teachers)
+    network = build_network(recipe.architecture)
+    weights_key = "random"
+    if recipe.needs_imagenet_weights and imagenet_weights is not None:
+        weights_key = load_imagenet_backbone(network, imagenet_weights)
+    elif recipe.needs_imagenet_weights and parent is None:
+        raise ValueError(f"The recipe {recipe.name} starts from ImageNet weights; say where their .npz file is.")
+    head_continues = False
+    if parent is not None:
+        before = backbone_key(network)
+        head_continues = take_over(network, parent, recipe=recipe)
+        # A parent whose backbone was never unfrozen has the same one, bit for bit, and shares its features.
+        after = backbone_key(network)
+        weights_key = weights_key if before == after else f"backbone:{after}"
+    elif recipe.continues:
+        raise ValueError(f"The recipe {recipe.name} continues a classifier; say which.")
+    labels = _labels(examples, split)
+
+    if not recipe.frozen.epochs and not head_continues:
+        raise WeightsError("frozen.epochs is 0: fine-tuning then needs a parent with the same head to go on from.")
+    histories: dict[str, Any] = {"head": []}
+    if recipe.frozen.epochs:
+        features = _features(
+            network,
+            recipe=recipe,
+            examples=examples,
+            split=split,
+            pictures=pictures,
+            weights_key=weights_key,
+            work=work,
+            report=report,
+        )
+        head_history = fit_head(
+            network,
+            recipe=recipe,
+            features=features,
+            labels=labels,
+            run_folder=run_folder / "head",
+            continues=head_continues,
+            report=report,
+        )
+        histories["head"] = head_history.epochs
+
+    metadata = _metadata(recipe, examples, split, parent)
+    if recipe.fine_tune is not None:
+        references = {
+            name: [
+                to_reference(pictures.picture(image), long_side=recipe.preprocessing.reference_long_side)
+                for image in split.images(name)
+            ]
+            for name in LEARNING_SPLITS
+        }
+        taught = labels
+        if recipe.fine_tune.learn_validation:
+            references[TRAIN] += references[VALIDATION]
+            taught = _with_validation(labels)
+            if metadata is not None:
+                metadata = AboutPictures(metadata.head, _with_validation(metadata.descriptions))
+        history = tune(
+            network,
+            recipe=recipe,
+            references=references,
+            labels=taught,
+            run_folder=run_folder,
+            metadata=metadata,
+            teachers=teachers,
+            report=report,
+        )
+        histories["fine_tune"] = history.epochs
+
+    return seal_network(
+        network,
+        recipe=recipe,
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        directory=directory,
+        version=version,
+        provenance={
+            "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights and parent is None else None,
+            "parent": None if parent is None else _named(parent),
+            "teachers": [_named(teacher) for teacher in teachers],
+            "keras": keras.version(),
+            "keras_backend": keras.backend.backend(),
+            "engine": engine,
+            "precision": "mixed_bfloat16" if engine == PYTORCH_ENGINE else precision_for(recipe.precision),
+            "devices": 1 if engine == PYTORCH_ENGINE else max(1, len(training_devices(recipe.devices))),
+            "history": histories,
+        },
+        metadata_head=None if metadata is None else metadata.head,
+        test_probabilities=test_probabilities,
+        report=report,
+    )
+
+
+def tuner(engine: str) -> Callable[..., History]:
+    """What fine-tunes: `fit.fine_tune`, or with the engine "pytorch" the function that does the same there.
+
+    Raises RecipeError where PyTorch or what it needs is not installed, ValueError for another engine.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"The engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}.")
+    if engine == KERAS_ENGINE:
+        return fine_tune
+    try:
+        # PyTorch is optional.
+        from recognition.fit import pytorch
+    except ImportError as error:
+        raise RecipeError(
+            f"The engine {engine} needs PyTorch, which is not installed ({error}): make pytorch"
+        ) from error
+    pytorch.require_compiled()
+    return pytorch.fine_tune
+
+
+def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
+    """Give the network a classifier's weights; returns whether the head came along.
+
+    Raises WeightsError when the backbones are not of one kind, or when a recipe that continues has another head.
+    """
+    theirs, ours = parent.manifest.architecture, recipe.architecture
+    if theirs.backbone != ours.backbone:
+        raise WeightsError(
+            f"{parent.version} has the backbone {theirs.backbone}; the recipe {recipe.name} trains {ours.backbone}."
+        )
+    with_head = theirs.head_units == ours.head_units
+    if recipe.continues and not with_head:
+        raise WeightsError(
+            f"{parent.version} has the head {theirs.head_units or 'linear'}; {recipe.name} continues one of "
+            f"{ours.head_units or 'linear'}. Choose a classifier with the head that is to go on learning."
+        )
+    head = tuple(f"{name}/" for name in {*theirs.head_layers, *ours.head_layers})
+    taken = {key: value for key, value in parent.network_tensors().items() if with_head or not key.startswith(head)}
+    set_network_tensors(network, network_tensors(network) | taken)
+    return with_head
+
+
+def backbone_key(network: Any) -> str:
+    """sha256 (hex) over every weight below the head."""
+    names = (HEAD_PREFIX, f"{LOGITS}/")
+    return _digest({key: value for key, value in network_tensors(network).items() if not key.startswith(names)})
+
+
+def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> AboutPictures | None:
+    """What a metadata head is trained with; it goes on from the parent's, centred on the pictures of this run."""
+    if not recipe.architecture.metadata:
+        return None
+    descriptions = {name: described(metadata_of(examples.table, split.images(name))) for name in LEARNING_SPLITS}
+    head = MetadataHead.untrained(descriptions[TRAIN])
+    if parent is not None and (theirs := metadata_head_of(parent)) is not None:
+        head = MetadataHead(theirs.kernel, head.mean)
+    return AboutPictures(head, descriptions)
+
+
+def _with_validation(by_split: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """The rows of the validation split among those of the training split as well."""
+    return {**by_split, TRAIN: np.concatenate([by_split[name] for name in LEARNING_SPLITS])}
+
+
+def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
+    diagnosis = examples.table.set_index("image")["diagnosis"]
+    return {
+        name: np.array([CODES.index(code) for code in diagnosis.loc[split.images(name)]]) for name in LEARNING_SPLITS
+    }
+
+
+def _features(
+    network: Any,
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: Pictures,
+    weights_key: str,
+    work: Path,
+    report: Report,
+) -> Mapping[str, NDArray[np.float32]]:
+    # Of every picture, not of the learning splits alone: another seed or another share then costs no second pass.
+    images = examples.table["image"].tolist()
+    if weights_key == "random":
+        weights_key = _tensors_key(network)
+    with tempfile.TemporaryDirectory() as exported:
+        table = cached_features(
+            images,
+            pictures=pictures,
+            content_key=examples.fingerprint,
+            embed=embedder(network, folder=Path(exported)),
+            embed_key=f"{recipe.architecture.backbone}:{weights_key}",
+            preprocessing=recipe.preprocessing,
+            folder=work / "features",
+            report=report,
+        )
+    row = {image: number for number, image in enumerate(images)}
+    return {name: table[[row[image] for image in split.images(name)]] for name in LEARNING_SPLITS}
+
+
+def _tensors_key(network: Any) -> str:
+    return _digest(network_tensors(network))
+
+
+def _digest(tensors: Mapping[str, NDArray[np.float32]]) -> str:
+    digest = hashlib.sha256()
+    for key, value in tensors.items():
+        digest.update(key.encode() + value.tobytes())
+    return digest.hexdigest()
+
+
+def _named(bundle: Bundle) -> dict[str, str]:
+    return {"version": bundle.version, "sha256": bundle.sha256}
+
+
+def _run_name(
+    recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None, teachers: Sequence[Bundle]
+) -> str:
+    described = json.dumps(
+        [
+            recipe.identity(),
+            examples.fingerprint,
+            split.fingerprint,
+            *([] if parent is None else [parent.sha256]),
+            *([[teacher.sha256 for teacher in teachers]] if teachers else []),
+        ],
+        sort_keys=True,
+    )
+    return f"{recipe.name.lower()}-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

@@ -1,0 +1,206 @@
+"""Own the last step of a run: measure the drafted classifier on the calibration and test splits, and seal it.
+
+The calibration split gives the temperature, the thresholds, and with some training pictures the gates; the test split
+is read once, here, for the figures that go into the manifest. All are run through the exported graph, which is what
+will answer patients.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
+from recognition.datasets.pictures import Pictures
+from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
+from recognition.evaluation.answers import Answers, Keep
+from recognition.evaluation.measure import picture_alone, sealed_metrics
+from recognition.fit.calibration import choose_operating_points, fit_temperature
+from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
+from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
+from recognition.inference.metadata import MetadataHead
+from recognition.inference.network import Architecture
+from recognition.inference.preprocessing import Preprocessing, preprocess
+from recognition.inference.runtime import softmax
+from recognition.inference.sealing import draft_bundle, seal_bundle
+from recognition.progress import Progress, Report, silent
+from recognition.recipes import Recipe
+from recognition.taxonomy import CODES
+
+if TYPE_CHECKING:
+    import keras
+
+PROBE_PER_DIAGNOSIS: Final = 4
+"""Validation pictures of each diagnosis on which Keras and the graph are compared."""
+
+
+def seal_network(
+    network: "keras.Model",
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    split: Split,
+    pictures: Pictures,
+    directory: Path,
+    version: str,
+    provenance: Mapping[str, Any],
+    metadata_head: MetadataHead | None = None,
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    report: Report = silent,
+) -> Bundle:
+    """Export, calibrate, measure and seal a network that was trained by a recipe; see `seal_measured`."""
+    return seal_measured(
+        network,
+        architecture=recipe.architecture,
+        preprocessing=recipe.preprocessing,
+        recipe=recipe.as_json(),
+        examples=examples,
+        split=split,
+        pictures=pictures,
+        directory=directory,
+        version=version,
+        provenance=provenance,
+        metadata_head=metadata_head,
+        test_probabilities=test_probabilities,
+        report=report,
+    )
+
+
+def seal_measured(
+    network: "keras.Model",
+    *,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    recipe: Mapping[str, Any],
+    examples: Examples,
+    split: Split,
+    pictures: Pictures,
+    directory: Path,
+    version: str,
+    provenance: Mapping[str, Any],
+    metadata_head: MetadataHead | None = None,
+    views: int = 1,
+    keep_answers: Path | None = None,
+    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    report: Report = silent,
+) -> Bundle:
+    """Export, calibrate, measure and seal a trained network.
+
+    `views` of each picture are averaged, in every figure as in serving. `keep_answers` is a folder for the network's
+    answers, for the next sealing of the same weights. `test_probabilities` receives the calibrated probabilities of
+    each test picture, which an evaluation need not compute a second time. With a `metadata_head` everything is
+    calibrated and measured with the metadata of the rows; the figures say what the picture alone would reach.
+
+    Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
+    """
+    draft = draft_bundle(
+        network,
+        architecture=architecture,
+        preprocessing=preprocessing,
+        beside=directory,
+        metadata_head=metadata_head,
+    )
+    try:
+        labels = _labels(examples)
+        keep = None
+        if keep_answers is not None:
+            weights = file_sha256(draft.folder / WEIGHTS_NAME)
+            keep = Keep(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
+
+        def answers(images: Sequence[str], views: int) -> Answers:
+            return Answers.of(
+                draft.backend,
+                images,
+                labels=labels,
+                pictures=pictures,
+                preprocessing=preprocessing,
+                views=views,
+                keep=keep,
+                report=report,
+            )
+
+        # Of the training pictures only features and looks are used, which are those of the upright view.
+        enough = len(split.images(CALIBRATION)) >= ENOUGH
+        # By chance, the same ones every time, whatever their names say.
+        shuffled = sorted(split.images(TRAIN), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
+        learned = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
+        seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
+        logits = {name: each.logits for name, each in seen.items()}
+        if metadata_head is not None:
+            for name, each in seen.items():
+                about = metadata_of(examples.table, each.images)
+                logits[name] = each.logits + metadata_head.contribution(about)
+        temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
+        probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
+        points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])
+        figures = sealed_metrics(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
+        if metadata_head is not None:
+            figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
+        block, familiarity = fit_assessment(
+            learned=learned,
+            calibration=seen[CALIBRATION],
+            probabilities=probabilities[CALIBRATION],
+            reference_long_side=preprocessing.reference_long_side,
+        )
+        figures |= measure_assessment(block, familiarity, test=seen[TEST], probabilities=probabilities[TEST])
+        if test_probabilities is not None:
+            test_probabilities |= dict(zip(split.images(TEST), probabilities[TEST], strict=True))
+        probe = _probe(split.images(VALIDATION), labels, preprocessing, pictures)
+    except BaseException:
+        draft.discard()
+        raise
+    report(Progress("seal", 0, 1))
+    bundle = seal_bundle(
+        draft,
+        directory=directory,
+        version=version,
+        probe=probe,
+        temperature=temperature,
+        operating_points=points,
+        dataset={"name": examples.name, "fingerprint": examples.fingerprint, "pictures": len(examples)},
+        split={
+            "fingerprint": split.fingerprint,
+            # Of the test pictures alone: a later version of the data set keeps them, and classifiers stay comparable.
+            "test_fingerprint": split.test_fingerprint,
+            # Of their labels and pixels as well: what comparisons go by.
+            "test_content_fingerprint": fingerprint_of_test(examples.table, split),
+            "seed": split.seed,
+            "shares": dict(split.shares),
+            "pictures": {name: len(split.images(name)) for name in split.shares},
+        },
+        recipe=recipe,
+        metrics=figures,
+        provenance=provenance,
+        assessment=block,
+        familiarity=familiarity,
+        views=views,
+    )
+    report(Progress("seal", 1, 1))
+    return bundle
+
+
+def _first_of_each(images: Sequence[str], labels: Mapping[str, int], count: int) -> list[str]:
+    """The first `count` images of each diagnosis, by diagnosis."""
+    return [
+        image
+        for position in range(len(CODES))
+        for image in [each for each in images if labels[each] == position][:count]
+    ]
+
+
+def _labels(examples: Examples) -> dict[str, int]:
+    positions = {code: position for position, code in enumerate(CODES)}
+    return {
+        image: positions[diagnosis]
+        for image, diagnosis in zip(examples.table["image"], examples.table["diagnosis"], strict=True)
+    }
+
+
+def _probe(
+    images: Sequence[str], labels: Mapping[str, int], preprocessing: Preprocessing, pictures: Pictures
+) -> NDArray[np.float32]:
+    chosen = _first_of_each(images, labels, PROBE_PER_DIAGNOSIS)
+    return np.stack([preprocess(pictures.picture(image), preprocessing) for image in chosen])

@@ -1,0 +1,136 @@
+"""Own the way from a picture, its features and its probabilities to an `Assessment`, by the limits of one bundle.
+
+The manifest's "assessment" block says, each part being optional:
+
+    quality        the fields of `QualityLimits`
+    familiarity    "limit" (and what was measured); its tensors lie in familiarity.safetensors
+    conformal      "thresholds" by code, "size_max", "coverage" (and what was measured)
+    decision       "soon" and "urgent", each with "threshold" and what it achieved on the calibration split
+    score          ten entries, "score", "from", "to" on the malignant score (and the share of cancers at each)
+    monitor_days   after how many days to photograph again
+    live           see `collapse`
+
+Without a part its gate passes and its answer is left out; without thresholds the old operating point "balanced" asks
+for a clinician, and where there is none, everything does.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.inference.assessment import REFUSING, SCORE_MAX, Assessment, Decision, Gate, GateResult
+from recognition.inference.decision import MONITOR_DAYS, decide, score_of
+from recognition.inference.ood import Familiarity, check_familiarity, colour_statistics
+from recognition.inference.prediction_set import check_certainty, prediction_set
+from recognition.inference.quality import DEFAULT_LIMITS, QualityLimits, QualityMeasures, check_quality, measure_quality
+from recognition.taxonomy import CODES, MALIGNANT_POSITIONS, Diagnosis
+
+ALWAYS_SOON: Final = 0.0
+NEVER_URGENT: Final = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentSettings:
+    """The sealed limits, read and checked. Thresholds and edges lie on the malignant score, 0 to 1."""
+
+    quality: QualityLimits = DEFAULT_LIMITS
+    familiarity_limit: float | None = None
+    set_thresholds: Mapping[str, float] | None = None
+    set_size_max: int = len(CODES)
+    soon: float = ALWAYS_SOON
+    urgent: float = NEVER_URGENT
+    edges: tuple[float, ...] | None = None
+    monitor_days: int = MONITOR_DAYS
+
+    @classmethod
+    def from_json(cls, block: Mapping[str, Any], *, fallback: float | None = None) -> Self:
+        """Out of the manifest's block; `fallback` is the threshold for "soon" where the block has none.
+
+        Raises ValueError, KeyError, TypeError or AttributeError for a block that says something else.
+        """
+        conformal, decision, scores = block.get("conformal"), block.get("decision"), block.get("score")
+        familiarity = block.get("familiarity")
+        made = cls(
+            quality=QualityLimits.from_json(block["quality"]) if block.get("quality") else DEFAULT_LIMITS,
+            familiarity_limit=float(familiarity["limit"]) if familiarity else None,
+            set_thresholds={code: float(conformal["thresholds"][code]) for code in CODES} if conformal else None,
+            set_size_max=int(conformal["size_max"]) if conformal else len(CODES),
+            soon=float(decision["soon"]["threshold"]) if decision else ALWAYS_SOON if fallback is None else fallback,
+            urgent=float(decision["urgent"]["threshold"]) if decision else NEVER_URGENT,
+            edges=tuple(float(entry["from"]) for entry in scores[1:]) if scores else None,
+            monitor_days=int(block.get("monitor_days", MONITOR_DAYS)),
+        )
+        if not made.soon <= made.urgent:
+            raise ValueError("The threshold for soon lies above the one for urgent.")
+        if made.edges is not None and (len(made.edges) != SCORE_MAX - 1 or list(made.edges) != sorted(set(made.edges))):
+            raise ValueError(f"A score has {SCORE_MAX} rising steps.")
+        if made.monitor_days < 1:
+            raise ValueError("The days until the next photograph are at least one.")
+        return made
+
+
+def malignant_score(probabilities: NDArray[np.floating]) -> float:
+    """MEL + BCC + SCC of one row of calibrated probabilities (8,), 0 to 1."""
+    return float(np.asarray(probabilities)[list(MALIGNANT_POSITIONS)].sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What the gates need of the picture itself: its quality, and `colours` (6,) (see `familiarity`)."""
+
+    quality: QualityMeasures
+    colours: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, picture: Image.Image, reference: Image.Image, *, reference_long_side: int) -> Self:
+        """From the upright RGB picture and the same at its reference scale."""
+        return cls(
+            measure_quality(picture, reference=reference),
+            colour_statistics(reference, reference_long_side=reference_long_side),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assessor:
+    """The limits of one bundle, ready to use."""
+
+    settings: AssessmentSettings
+    familiarity: Familiarity | None = None
+
+    def assess(
+        self, look: Look | None, *, features: NDArray[np.floating], probabilities: NDArray[np.floating]
+    ) -> Assessment:
+        """What is said of one picture with the pooled `features` (C,) and calibrated `probabilities` (8,).
+
+        Without a look at the picture (pixels alone were given) the first two gates have measured nothing and pass.
+        """
+        settings = self.settings
+        codes = () if settings.set_thresholds is None else prediction_set(probabilities, settings.set_thresholds)
+        gates = (
+            GateResult(Gate.QUALITY, True) if look is None else check_quality(look.quality, settings.quality),
+            self._familiarity(look, features),
+            check_certainty(codes, settings.set_size_max) if codes else GateResult(Gate.CERTAINTY, True),
+        )
+        if any(not result.passed for result in gates if result.gate in REFUSING):
+            return Assessment(Decision.NOT_ASSESSED, None, gates, codes)
+        malignant = malignant_score(probabilities)
+        diagnosis = Diagnosis(CODES[int(np.argmax(probabilities))])
+        decision = decide(malignant, diagnosis, soon=settings.soon, urgent=settings.urgent)
+        return Assessment(
+            decision=decision,
+            score=None if settings.edges is None else score_of(malignant, settings.edges),
+            gates=gates,
+            prediction_set=codes,
+            monitor_days=settings.monitor_days if decision is Decision.MONITOR else None,
+        )
+
+    def _familiarity(self, look: Look | None, features: NDArray[np.floating]) -> GateResult:
+        if look is None or self.familiarity is None or self.settings.familiarity_limit is None:
+            return GateResult(Gate.FAMILIARITY, True)
+        distance = self.familiarity.unfamiliarity(np.asarray(features)[None], look.colours[None])[0]
+        return check_familiarity(float(distance), self.settings.familiarity_limit)

@@ -1,0 +1,321 @@
+"""Own the sealed bundle on disk: what its files are, its manifest, and refusing anything that is not whole.
+
+    manifest.json            what the classifier is, how it was made and measured, and the sha256 of the others
+    weights.safetensors      every weight by name, once; large kernels as float16, everything else float32
+    graph.onnx               the exported graph; its initialisers are external data *inside* weights.safetensors
+    familiarity.safetensors  what the second gate keeps of the training pictures; a bundle may do without
+
+Version 2 of the format added the assessment (gates, decision, score) and views; version 1 is read as one without.
+Version 3 says that EfficientNetB4 computes with the normalisation among its weights. Those of versions 1 and 2 were
+trained and measured with a network that held it and never used it; `Bundle.network_tensors` gives them what they had.
+
+The identity of a bundle is the sha256 of its manifest's bytes. Nothing in a bundle is code: no pickle, no Keras
+file; the architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither
+TensorFlow nor Keras nor ONNX.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from recognition.inference.assessor import AssessmentSettings, Assessor
+from recognition.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
+from recognition.inference.ood import Familiarity
+from recognition.inference.preprocessing import Preprocessing
+from recognition.taxonomy import CODES
+
+MANIFEST_NAME: Final = "manifest.json"
+WEIGHTS_NAME: Final = "weights.safetensors"
+GRAPH_NAME: Final = "graph.onnx"
+FAMILIARITY_NAME: Final = "familiarity.safetensors"
+SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
+"""In every bundle; `FAMILIARITY_NAME` is there as well where the manifest's assessment has a familiarity."""
+
+FORMAT: Final = "teri-classifier"
+FORMAT_VERSION: Final = 3
+READABLE_VERSIONS: Final = (1, 2, 3)
+NORMALISED_FROM: Final = 3
+
+VIEWS: Final = (1, 2, 8)
+"""Of one picture: upright; and mirrored; and both in all four quarter turns. Their logits are averaged."""
+
+ADVICE_POINT: Final = "balanced"
+"""The operating point that asked for a clinician before there were decisions."""
+
+MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
+"""A manifest is some kilobytes; a larger file is not one, and is not parsed."""
+
+SAFETENSORS_DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+
+
+class BundleError(Exception):
+    """The bundle must not be used. `code` is for machines, the message for people.
+
+    Codes: missing, unreadable, altered, unknown_format, unknown_architecture, wrong_taxonomy.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A threshold on the malignant score (the calibrated MEL + BCC + SCC, 0 to 1): at or above it, "malignant".
+
+    `sensitivity` and `specificity` are those of the calibration split, where the threshold was chosen.
+    """
+
+    name: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True, slots=True)
+class SealedFile:
+    """One file of the bundle: sha256 (hex) and size in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything the bundle says about itself; field by field what `manifest.json` holds.
+
+    - `version`: name for people; `created`: ISO 8601 with time zone;
+    - `diagnoses`: codes in the order of the outputs, always `taxonomy.CODES`;
+    - `temperature`: the logits are divided by it before the softmax, above 0;
+    - `dataset`, `split`: name and fingerprint, so that two classifiers can be compared on the same test pictures;
+    - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
+    - `parity`: differences between Keras and the exported graph, measured at sealing;
+    - `assessment`: limits of gates, decision, score and alarm, see `assessor`; empty in version 1 of the format;
+    - `views`: how many views of a picture are averaged, one of `VIEWS`.
+    """
+
+    version: str
+    created: str
+    architecture: Architecture
+    preprocessing: Preprocessing
+    temperature: float
+    operating_points: tuple[OperatingPoint, ...]
+    dataset: Mapping[str, Any]
+    split: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    parity: Mapping[str, float]
+    licence: str
+    files: Mapping[str, SealedFile]
+    diagnoses: tuple[str, ...] = CODES
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    assessment: Mapping[str, Any] = field(default_factory=dict)
+    views: int = 1
+
+    @property
+    def settings(self) -> AssessmentSettings:
+        """The assessment's limits, read."""
+        return _settings(self.assessment, self.operating_points)
+
+    def as_bytes(self) -> bytes:
+        """The canonical bytes of manifest.json: sorted keys, two spaces, a newline at the end."""
+        return (json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Read the parsed manifest. Raises BundleError for another format, architecture or order of diagnoses."""
+        format_version = values.get("format_version")
+        if values.get("format") != FORMAT or format_version not in READABLE_VERSIONS:
+            raise BundleError(
+                "unknown_format",
+                f"The bundle's format is {values.get('format')!r} {format_version!r}; "
+                f"this version reads {FORMAT!r} {', '.join(map(str, READABLE_VERSIONS))}.",
+            )
+        if (order := tuple(values.get("diagnoses", ()))) != CODES:
+            raise BundleError(
+                "wrong_taxonomy",
+                f"The bundle's outputs are ordered {' '.join(map(str, order)) or '(not at all)'}; "
+                f"they must be {' '.join(CODES)}. With another order every answer would carry a wrong name.",
+            )
+        try:
+            architecture = Architecture.from_json(values["architecture"])
+            preprocessing = Preprocessing.from_json(values["preprocessing"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                "unknown_architecture", f"The bundle describes a network this version cannot build: {error}"
+            ) from error
+        try:
+            manifest = cls(
+                version=str(values["version"]),
+                created=datetime.fromisoformat(values["created"]).isoformat(),
+                architecture=architecture,
+                preprocessing=preprocessing,
+                temperature=float(values["temperature"]),
+                operating_points=tuple(OperatingPoint(**point) for point in values["operating_points"]),
+                dataset=dict(values["dataset"]),
+                split=dict(values["split"]),
+                recipe=dict(values["recipe"]),
+                metrics=dict(values["metrics"]),
+                parity=dict(values["parity"]),
+                licence=str(values["licence"]),
+                files={name: SealedFile(**described) for name, described in values["files"].items()},
+                provenance=dict(values["provenance"]),
+                format_version=format_version,
+                assessment=dict(values["assessment"]) if format_version > 1 else {},
+                views=int(values["views"]) if format_version > 1 else 1,
+            )
+            _settings(manifest.assessment, manifest.operating_points)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError("unreadable", f"The bundle's manifest is incomplete or malformed: {error!r}.") from error
+        if not 0.0 < manifest.temperature < float("inf"):
+            raise BundleError("unreadable", f"The bundle's temperature is {manifest.temperature}; it must be above 0.")
+        if architecture.input_size != preprocessing.input_size:
+            raise BundleError("unreadable", "The bundle's network and preprocessing disagree about the input size.")
+        if manifest.views not in VIEWS:
+            raise BundleError("unreadable", f"The bundle averages {manifest.views} views; this version knows {VIEWS}.")
+        expected = (*SEALED_FILES, FAMILIARITY_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
+        if set(manifest.files) != set(expected):
+            raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(expected)}.")
+        return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle. `sha256` (hex, of the manifest's bytes) is its identity."""
+
+    directory: Path
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        """The classifier's name for people."""
+        return self.manifest.version
+
+    @property
+    def weights_path(self) -> Path:
+        """The verified safetensors file."""
+        return self.directory / WEIGHTS_NAME
+
+    @property
+    def graph_path(self) -> Path:
+        """The verified ONNX graph; it must stay beside the weights it refers to."""
+        return self.directory / GRAPH_NAME
+
+    def network_tensors(self) -> dict[str, NDArray[np.float32]]:
+        """All tensors of the weights file, as the network computes with them. Raises BundleError as `read_tensors`."""
+        tensors = read_tensors(self.weights_path)
+        if self.manifest.format_version < NORMALISED_FROM and NORMALIZATION_MEAN in tensors:
+            for key, value in ((NORMALIZATION_MEAN, 0.0), (NORMALIZATION_VARIANCE, 1.0)):
+                tensors[key] = np.full_like(tensors[key], value)
+        return tensors
+
+    def assessor(self) -> Assessor:
+        """The gates and the decision aid of this bundle. Raises BundleError when their tensors do not fit."""
+        familiarity = None
+        if FAMILIARITY_NAME in self.manifest.files:
+            try:
+                familiarity = Familiarity.from_tensors(read_tensors(self.directory / FAMILIARITY_NAME))
+            except ValueError as error:
+                raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
+        return Assessor(self.manifest.settings, familiarity)
+
+
+def _settings(assessment: Mapping[str, Any], points: tuple[OperatingPoint, ...]) -> AssessmentSettings:
+    advice = next((point.threshold for point in points if point.name == ADVICE_POINT), None)
+    return AssessmentSettings.from_json(assessment, fallback=advice)
+
+
+def read_bundle(directory: Path) -> Bundle:
+    """The bundle in a directory, every byte of it verified. Raises BundleError, see there for the codes."""
+    content = _read(directory / MANIFEST_NAME)
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError("unreadable", f"The manifest of the bundle {directory.name} is not JSON: {error}.") from error
+    if not isinstance(values, dict):
+        raise BundleError("unreadable", f"The manifest of the bundle {directory.name} is not a JSON object.")
+    manifest = Manifest.from_json(values)
+    for name, described in manifest.files.items():
+        path = directory / name
+        if not path.is_file():
+            raise BundleError("missing", f"The bundle {directory.name} lacks its file {name}; fetch the bundle again.")
+        if path.stat().st_size != described.size or file_sha256(path) != described.sha256:
+            raise BundleError(
+                "altered",
+                f"The file {name} of the bundle {directory.name} is not the one that was sealed; fetch it again.",
+            )
+    return Bundle(directory=directory, manifest=manifest, sha256=hashlib.sha256(content).hexdigest())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MANIFEST_MAX_BYTES:
+            raise BundleError("unreadable", f"{path.name} of the bundle {path.parent.name} is too large to be one.")
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise BundleError("missing", f"There is no bundle at {path.parent}: {path.name} is missing.") from error
+    except OSError as error:
+        raise BundleError("unreadable", f"The bundle at {path.parent} cannot be read: {error}.") from error
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """Where one tensor lies in a safetensors file: offset from the file's start and length, in bytes."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def locate_tensors(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a safetensors file by name, in the order in which they lie there.
+
+    The library tells names, types and shapes, but no places, which ONNX asks for. They follow from the format: data
+    without gaps to the end of the file, which the library has checked. Raises BundleError (unreadable).
+    """
+    with _opened(path) as file:
+        tensors = {name: file.get_slice(name) for name in file.offset_keys()}
+        described = {name: (SAFETENSORS_DTYPES[each.get_dtype()], each.get_shape()) for name, each in tensors.items()}
+        lengths = {name: dtype.itemsize * math.prod(shape) for name, (dtype, shape) in described.items()}
+        offset = path.stat().st_size - sum(lengths.values())
+        located = {}
+        for name, (dtype, shape) in described.items():
+            located[name] = StoredTensor(dtype, tuple(shape), offset, lengths[name])
+            offset += lengths[name]
+    return located
+
+
+def read_tensors(path: Path, *, prefixes: tuple[str, ...] = ("",)) -> dict[str, NDArray[np.float32]]:
+    """The tensors whose name starts with one of `prefixes`, as float32. Raises BundleError as `locate_tensors` does."""
+    names = [name for name in locate_tensors(path) if name.startswith(prefixes)]
+    with _opened(path) as file:
+        return {name: file.get_tensor(name).astype(np.float32) for name in names}
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except (OSError, SafetensorError, KeyError) as error:
+        raise BundleError("unreadable", f"{path.name} is not a readable safetensors file: {error}.") from error

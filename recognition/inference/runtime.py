@@ -1,0 +1,299 @@
+"""Own running a sealed classifier: picture in, calibrated outcome out, on ONNX Runtime or on Keras.
+
+The ONNX path imports neither TensorFlow nor Keras: half a second to start, a third of the memory, several times as
+fast on a CPU. The Keras path is for a GPU. Both sit behind the same `Backend` and give the same answers (their
+difference is measured and sealed with every bundle).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from recognition.inference.assessment import Assessment
+from recognition.inference.assessor import Look, malignant_score
+from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_tensors
+from recognition.inference.heatmap import DenseHead, grad_cam
+from recognition.inference.metadata import Metadata, metadata_head_of
+from recognition.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
+from recognition.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference
+from recognition.taxonomy import CODES, Diagnosis
+
+AUTO: Final = "auto"
+ONNX: Final = "onnx"
+KERAS: Final = "keras"
+RUNTIMES: Final = (AUTO, ONNX, KERAS)
+
+CPU_BATCH: Final = 4
+GPU_BATCH: Final = 64
+"""Pictures a pass. On a CPU batches gain nothing and cost memory; a GPU wants to be filled."""
+
+NVIDIA_DEVICES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
+"""Where an NVIDIA driver shows itself (the last under WSL). Without one, TensorFlow need not be asked."""
+
+Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+class Backend(Protocol):
+    """Something that runs the network."""
+
+    name: str
+    batch_size: int
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """float32 (N, S, S, 3) in [0, 255] -> logits (N, 8), features (N, C), maps (N, h, w, C)."""
+        ...
+
+
+class OnnxBackend:
+    """The exported graph on ONNX Runtime's CPU provider. Raises BundleError (unreadable) for a graph it refuses."""
+
+    name = ONNX
+    batch_size = CPU_BATCH
+
+    def __init__(self, graph: Path, *, threads: int | None = None) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors only; they are raised as well
+        if threads is not None:
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = 1
+        # Spinning threads would take the other core from the web process between two photos.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise BundleError("unreadable", f"ONNX Runtime refuses the graph {graph.name}: {error}") from error
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """See `Backend.run`."""
+        logits, features, maps = self._session.run(list(OUTPUTS), {"pixels": pixels})
+        return logits, features, maps
+
+
+class KerasBackend:
+    """The network in code with given weights, on whichever Keras backend this process has."""
+
+    name = KERAS
+    batch_size = GPU_BATCH
+
+    def __init__(self, network: Any) -> None:
+        import keras
+
+        if keras.backend.backend() == "tensorflow":
+            # Keras would compile with XLA, anew for every number of pictures, and on a CPU several times slower.
+            network.jit_compile = False
+        self._network = network
+
+    @classmethod
+    def from_bundle(
+        cls, bundle: Bundle, *, threads: int | None = None, input_size: int | None = None
+    ) -> "KerasBackend":
+        """Build the architecture and give it the sealed weights. Raises BundleError when they do not fit.
+
+        `input_size` is the side of the pixels it will be given, pixels; by default the sealed one.
+        """
+        if threads is not None:
+            _limit_tensorflow_threads(threads)
+        architecture = bundle.manifest.architecture
+        network = build_network(replace(architecture, input_size=input_size or architecture.input_size))
+        try:
+            set_network_tensors(network, bundle.network_tensors())
+        except WeightsError as error:
+            raise BundleError("altered", f"The weights of {bundle.version} do not fit its network: {error}") from error
+        return cls(network)
+
+    def run(self, pixels: NDArray[np.float32]) -> Outputs:
+        """See `Backend.run`."""
+        logits, features, maps = (np.asarray(output) for output in self._network.predict_on_batch(pixels))
+        return logits, features, maps
+
+
+def _limit_tensorflow_threads(threads: int) -> None:
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What the classifier says of one picture.
+
+    - `probabilities`: float64 (8,), calibrated, in the order of `CODES`, summing to 1;
+    - `diagnosis`, `confidence`: the most probable one and its probability;
+    - `malignant_score`: MEL + BCC + SCC, in [0, 1];
+    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None when no place
+      of the picture speaks for it;
+    - `assessment`: gates, decision, score and prediction set. A refused picture keeps all of the above.
+    """
+
+    probabilities: NDArray[np.float64]
+    diagnosis: Diagnosis
+    confidence: float
+    malignant_score: float
+    features: NDArray[np.float32]
+    heatmap: NDArray[np.float32] | None
+    assessment: Assessment
+
+
+class LoadedClassifier:
+    """A verified bundle, warm in memory. Make one with `load_classifier`, once per process."""
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        self.bundle = bundle
+        self.backend = backend
+        head = bundle.manifest.architecture.head_layers
+        tensors = read_tensors(bundle.weights_path, prefixes=tuple(f"{name}/" for name in head))
+        self._head = DenseHead.from_tensors(bundle.manifest.architecture, tensors)
+        self._assessor = bundle.assessor()
+        self._metadata_head = metadata_head_of(bundle)
+
+    @property
+    def runtime(self) -> str:
+        """Which backend runs: "onnx" or "keras"."""
+        return self.backend.name
+
+    def classify(
+        self, images: Sequence[Image.Image], metadata: Sequence[Metadata | None] | None = None
+    ) -> list[Outcome]:
+        """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB.
+
+        `metadata`, one for each picture, is heeded where the classifier has learned to; without it, and for None, the
+        answer is that of the picture alone.
+        """
+        outcomes: list[Outcome] = []
+        for start in range(0, len(images), self.backend.batch_size):
+            prepared = [
+                look_and_prepare(image, self.bundle.manifest.preprocessing)
+                for image in images[start : start + self.backend.batch_size]
+            ]
+            outcomes += self.classify_batch(
+                np.stack([pixels for pixels, _ in prepared]),
+                looks=[look for _, look in prepared],
+                metadata=None if metadata is None else metadata[start : start + len(prepared)],
+            )
+        return outcomes
+
+    def classify_batch(
+        self,
+        pixels: NDArray[np.float32],
+        looks: Sequence[Look] | None = None,
+        metadata: Sequence[Metadata | None] | None = None,
+    ) -> list[Outcome]:
+        """One outcome per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
+
+        `looks` are what the gates need of each picture; without them the pictures pass unlooked at. `metadata` is as in
+        `classify`. Raises ValueError for another shape or number of records, and ArithmeticError when the network
+        answers with something not finite.
+        """
+        size = self.bundle.manifest.preprocessing.input_size
+        if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
+            raise ValueError(f"The pixels are {pixels.shape}; (N, {size}, {size}, 3) is expected.")
+        if metadata is not None and len(metadata) != len(pixels):
+            raise ValueError(f"There are {len(metadata)} records of metadata for {len(pixels)} pictures.")
+        if not len(pixels):
+            return []
+        logits, features, maps = run_views(self.backend, pixels, self.bundle.manifest.views)
+        if not np.all(np.isfinite(logits)) or not np.all(np.isfinite(features)):
+            raise ArithmeticError("The network's answer is not a finite number.")
+        if self._metadata_head is not None and metadata is not None:
+            logits = logits + self._metadata_head.contribution(metadata)
+        table = softmax(logits / self.bundle.manifest.temperature)
+        seen: Sequence[Look | None] = [None] * len(table) if looks is None else looks
+        rows = zip(table, features, maps, seen, strict=True)
+        return [self._outcome(*row) for row in rows]
+
+    def _outcome(
+        self,
+        probabilities: NDArray[np.float64],
+        features: NDArray[np.float32],
+        maps: NDArray[np.float32],
+        look: Look | None,
+    ) -> Outcome:
+        position = int(probabilities.argmax())
+        return Outcome(
+            probabilities=probabilities,
+            diagnosis=Diagnosis(CODES[position]),
+            confidence=float(probabilities[position]),
+            malignant_score=malignant_score(probabilities),
+            features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
+            heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
+            assessment=self._assessor.assess(look, features=features, probabilities=probabilities),
+        )
+
+
+def look_and_prepare(picture: Image.Image, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], Look]:
+    """The network input of one RGB picture, as `preprocess` gives it, and the look at it that the gates need."""
+    long_side = preprocessing.reference_long_side
+    whole = to_picture(picture)
+    reference = to_reference(whole, long_side=long_side)
+    look = Look.of(whole, reference, reference_long_side=long_side)
+    return to_input(reference, input_size=preprocessing.input_size), look
+
+
+def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outputs:
+    """The network's answer to preprocessed pixels with the logits averaged over `views` of each (see `bundle.VIEWS`).
+
+    Features and maps are those of the upright view: heatmap and gates speak of the picture as it was uploaded. Raises
+    ValueError for another number of views.
+    """
+    if views not in VIEWS:
+        raise ValueError(f"{views} views are not known; choose one of {VIEWS}.")
+    logits, features, maps = backend.run(np.ascontiguousarray(pixels, dtype=np.float32))
+    if views == 1:
+        return logits, features, maps
+    total = np.asarray(logits, dtype=np.float64)
+    for view in list(dihedral(pixels))[1:views]:
+        total = total + backend.run(np.ascontiguousarray(view, dtype=np.float32))[0]
+    return np.asarray(total / views, dtype=np.float32), features, maps
+
+
+def dihedral(pixels: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """The eight views of square pixels (N, S, S, 3): upright, mirrored, then both after each quarter turn."""
+    for turns in range(4):
+        turned = np.rot90(pixels, turns, axes=(1, 2))
+        yield turned
+        yield turned[:, :, ::-1]
+
+
+def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Probabilities float64 (N, 8) of logits (N, 8); rows sum to 1."""
+    shifted = np.asarray(logits, dtype=np.float64) - logits.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float64)
+
+
+def load_classifier(bundle: Bundle, runtime: str = AUTO, threads: int | None = None) -> LoadedClassifier:
+    """The classifier of a verified bundle, ready to answer.
+
+    `runtime` is "onnx", "keras", or "auto": Keras where TensorFlow sees a GPU, ONNX otherwise. `threads` limits the
+    CPU threads of one pass; None takes all cores. Raises ValueError for another runtime, BundleError for a bundle
+    that does not load.
+    """
+    if runtime not in RUNTIMES:
+        raise ValueError(f"The runtime {runtime!r} is unknown; choose one of {', '.join(RUNTIMES)}.")
+    if runtime == AUTO:
+        runtime = KERAS if gpu_available() else ONNX
+    if runtime == KERAS:
+        return LoadedClassifier(bundle, KerasBackend.from_bundle(bundle, threads=threads))
+    return LoadedClassifier(bundle, OnnxBackend(bundle.graph_path, threads=threads))
+
+
+def gpu_available() -> bool:
+    """Whether TensorFlow sees a GPU; where there is no NVIDIA device it is not even imported."""
+    if not any(Path(device).exists() for device in NVIDIA_DEVICES):
+        return False
+    try:
+        import tensorflow
+    except ImportError:
+        return False
+    return bool(tensorflow.config.list_physical_devices("GPU"))

@@ -1,0 +1,242 @@
+"""Own sealing: from a trained Keras network to a bundle on disk, and refusing to seal one that must not be used.
+
+Two steps, because figures are measured on what will really run: `draft_bundle` writes weights and graph (and rounds
+the network's own weights to what was stored), the caller measures the draft, `seal_bundle` checks it against Keras
+on a probe of real pictures, writes the manifest and puts the directory in its place in one rename.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.inference.bundle import (
+    FAMILIARITY_NAME,
+    GRAPH_NAME,
+    MANIFEST_NAME,
+    SEALED_FILES,
+    WEIGHTS_NAME,
+    Bundle,
+    Manifest,
+    OperatingPoint,
+    SealedFile,
+    file_sha256,
+    read_bundle,
+    read_tensors,
+)
+from recognition.inference.export import store_weights, write_graph
+from recognition.inference.metadata import MetadataHead
+from recognition.inference.network import Architecture, set_network_tensors
+from recognition.inference.ood import Familiarity
+from recognition.inference.preprocessing import Preprocessing
+from recognition.inference.runtime import KerasBackend, OnnxBackend, Outputs, softmax
+from recognition.taxonomy import CODES
+
+if TYPE_CHECKING:
+    import keras
+
+PARITY_TOLERANCE: Final = 1e-4
+"""Largest difference of one probability between Keras and the graph; float32 noise is some 1e-6, a wrong graph 1e-1."""
+
+FEATURE_TOLERANCE: Final = 1e-3
+"""Largest difference of pooled features and maps, as a share of the largest value."""
+
+SPREAD_MIN: Final = 1e-3
+"""Least standard deviation over the probe of the most varying probability: below, the network ignores the picture."""
+
+SHARE_MAX: Final = 0.95
+"""Largest share of the probe, balanced over the diagnoses, that one diagnosis may take."""
+
+LICENCE: Final = (
+    "Weights derived from ISIC 2019 images (HAM10000, BCN_20000, MSK), CC BY-NC 4.0: non-commercial use with citation "
+    "of Tschandl 2018, Codella 2018 and Combalia 2019. Backbone initialised from ImageNet EfficientNet-B4 (Apache-2.0)."
+)
+
+
+class SealingError(Exception):
+    """The network must not become a bundle. `code`: parity, not_finite or collapsed; the message says what was seen."""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Weights and graph on disk in `folder`, not yet a bundle. `backend` runs the graph; `network` has its weights."""
+
+    folder: Path
+    network: "keras.Model"
+    architecture: Architecture
+    preprocessing: Preprocessing
+    backend: OnnxBackend
+    metadata_head: MetadataHead | None = None
+
+    def discard(self) -> None:
+        """Take the draft off the disk."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def draft_bundle(
+    network: "keras.Model",
+    *,
+    architecture: Architecture,
+    preprocessing: Preprocessing,
+    beside: Path,
+    metadata_head: MetadataHead | None = None,
+) -> Draft:
+    """Export the network into a new temporary folder beside the place where the bundle will be.
+
+    The network's weights become the stored ones, rounding included. Raises ExportError or OSError, and ValueError when
+    the architecture has a metadata head and none is given, or the other way round.
+    """
+    if (metadata_head is not None) is not architecture.metadata:
+        raise ValueError("A metadata head is sealed with an architecture that has one, and with no other.")
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{beside.name}-", dir=beside.parent))
+    try:
+        further = {} if metadata_head is None else metadata_head.as_tensors()
+        store_weights(network, folder / WEIGHTS_NAME, further)
+        set_network_tensors(network, read_tensors(folder / WEIGHTS_NAME))
+        write_graph(network, weights=folder / WEIGHTS_NAME, graph=folder / GRAPH_NAME)
+        backend = OnnxBackend(folder / GRAPH_NAME)
+        return Draft(folder, network, architecture, preprocessing, backend, metadata_head)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def seal_bundle(
+    draft: Draft,
+    *,
+    directory: Path,
+    version: str,
+    probe: NDArray[np.float32],
+    temperature: float,
+    operating_points: tuple[OperatingPoint, ...],
+    dataset: Mapping[str, Any],
+    split: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+    licence: str = LICENCE,
+    assessment: Mapping[str, Any] | None = None,
+    familiarity: Familiarity | None = None,
+    views: int = 1,
+) -> Bundle:
+    """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
+
+    `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `assessment` is
+    what `assessor` reads; `familiarity` goes with its part of that name, both or neither. Raises
+    SealingError, with the draft discarded and `directory` as it was, when the graph and Keras differ, an output is not
+    finite, or the outputs hardly depend on the picture.
+    """
+    try:
+        names: tuple[str, ...] = SEALED_FILES
+        if familiarity is not None:
+            from safetensors.numpy import save_file
+
+            save_file(familiarity.as_tensors(), draft.folder / FAMILIARITY_NAME, metadata={"format": "teri"})
+            names = (*SEALED_FILES, FAMILIARITY_NAME)
+        parity = check_outputs(
+            keras_outputs=KerasBackend(draft.network).run(probe), graph_outputs=_in_pieces(draft.backend, probe)
+        )
+        manifest = Manifest(
+            version=version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            architecture=draft.architecture,
+            preprocessing=draft.preprocessing,
+            temperature=temperature,
+            operating_points=operating_points,
+            dataset=dataset,
+            split=split,
+            recipe=recipe,
+            metrics=metrics,
+            parity=parity,
+            licence=licence,
+            files={
+                name: SealedFile(file_sha256(draft.folder / name), (draft.folder / name).stat().st_size)
+                for name in names
+            },
+            provenance=provenance or {},
+            assessment=assessment or {},
+            views=views,
+        )
+        (draft.folder / MANIFEST_NAME).write_bytes(manifest.as_bytes())
+        for name in (*names, MANIFEST_NAME):
+            _sync(draft.folder / name)
+        # mkdtemp's 0700 and safetensors' 0600 would keep a worker under another user out.
+        draft.folder.chmod(0o755)
+        for name in (*names, MANIFEST_NAME):
+            (draft.folder / name).chmod(0o644)
+        read_bundle(draft.folder)
+    except BaseException:
+        draft.discard()
+        raise
+    _put_in_place(draft.folder, directory)
+    return read_bundle(directory)
+
+
+def check_outputs(*, keras_outputs: Outputs, graph_outputs: Outputs) -> dict[str, float]:
+    """The parity figures of two runs over the same balanced probe; raises SealingError when they do not pass."""
+    for outputs in (keras_outputs, graph_outputs):
+        if not all(np.all(np.isfinite(output)) for output in outputs):
+            raise SealingError("not_finite", "The network answers the probe with something that is not a number.")
+    expected, seen = softmax(keras_outputs[0]), softmax(graph_outputs[0])
+    difference = float(np.abs(expected - seen).max())
+    changed = int((expected.argmax(axis=1) != seen.argmax(axis=1)).sum())
+    features, maps = (
+        float(np.abs(mine - theirs).max() / max(float(np.abs(mine).max()), 1e-6))
+        for mine, theirs in zip(keras_outputs[1:], graph_outputs[1:], strict=True)
+    )
+    if difference > PARITY_TOLERANCE or features > FEATURE_TOLERANCE or maps > FEATURE_TOLERANCE:
+        raise SealingError(
+            "parity",
+            f"The exported graph differs from Keras: probabilities by up to {difference:.2g}, features by "
+            f"{features:.2g}, maps by {maps:.2g} of the largest value; {changed} of {len(seen)} diagnoses changed.",
+        )
+    spread = float(seen.std(axis=0).max())
+    if spread < SPREAD_MIN:
+        raise SealingError("collapsed", f"The probabilities hardly depend on the picture (spread {spread:.2g}).")
+    shares = np.bincount(seen.argmax(axis=1), minlength=len(CODES)) / len(seen)
+    if shares.max() > SHARE_MAX:
+        raise SealingError("collapsed", f"{shares.max():.0%} of the probe is called {CODES[int(shares.argmax())]}.")
+    return {
+        "pictures": float(len(seen)),
+        "probabilities_max_difference": difference,
+        "features_max_relative_difference": features,
+        "maps_max_relative_difference": maps,
+        "diagnoses_changed": float(changed),
+    }
+
+
+def _in_pieces(backend: OnnxBackend, pixels: NDArray[np.float32]) -> Outputs:
+    pieces = [backend.run(pixels[start : start + 8]) for start in range(0, len(pixels), 8)]
+    logits, features, maps = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    return logits, features, maps
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put_in_place(folder: Path, directory: Path) -> None:
+    """Rename the finished folder to its place; an older bundle there steps aside first and is removed after."""
+    _sync(folder)
+    aside = folder.with_name(f"{folder.name}-replaced")
+    if directory.exists():
+        directory.rename(aside)
+    folder.rename(directory)
+    _sync(directory.parent)
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,137 @@
+"""Own a whole recipe: its fields, its snapshot as JSON, and what a checkpoint is bound to."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Self
+
+from recognition.inference.network import Architecture
+from recognition.inference.preprocessing import Preprocessing
+from recognition.recipes.phases import Augmentation, ClassBalance, FineTunePhase, FrozenPhase, RecipeError, require
+
+INPUT_SIZES: Final = (16, 600)
+"""Least and largest side of the network's input in pixels; EfficientNet-B7, the largest of its family, takes 600."""
+
+PRECISIONS: Final = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+DEVICES: Final = ("auto", "one")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A whole training. `expected` says in words what it gave when it was last run, and on what.
+
+    - `seed`: of the first weights, the order of pictures, dropout and augmentation; 0 or more;
+    - `continues`: starts from the weights of a classifier, head included, and refuses to start without one;
+    - `precision`: what the fine-tuning computes in: "float32", "mixed_bfloat16", "mixed_float16", or "auto", which is
+      half the width on a GPU made for it and float32 elsewhere (on a CPU bfloat16 gains nothing). Weights are kept, and
+      the classifier is sealed, in float32 whatever it says;
+    - `devices`: "auto" shares each batch of the fine-tuning among all GPUs that are visible, "one" uses the first.
+    """
+
+    name: str
+    expected: str
+    architecture: Architecture
+    frozen: FrozenPhase
+    fine_tune: FineTunePhase | None = None
+    seed: int = 2019
+    continues: bool = False
+    precision: str = "auto"
+    devices: str = "auto"
+
+    def __post_init__(self) -> None:
+        low, high = INPUT_SIZES
+        require(low <= self.architecture.input_size <= high, f"input_size lies in {low} to {high} pixels.")
+        require(0 <= self.seed < 2**32, "seed lies in 0 to 2^32 - 1.")
+        require(self.precision in PRECISIONS, f"precision is one of {', '.join(PRECISIONS)}.")
+        require(self.devices in DEVICES, f"devices is one of {', '.join(DEVICES)}.")
+        require(
+            self.fine_tune is not None or self.frozen.epochs > 0,
+            "frozen.epochs is at least 1 in a recipe without fine-tuning.",
+        )
+        require(
+            self.fine_tune is not None or not self.architecture.metadata,
+            "metadata is learned in fine-tuning, which this recipe has not.",
+        )
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing that goes with the architecture."""
+        return Preprocessing(input_size=self.architecture.input_size)
+
+    @property
+    def needs_imagenet_weights(self) -> bool:
+        """Whether the backbone starts from ImageNet; the tiny one starts from random weights."""
+        return self.architecture.backbone != "tiny"
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field, nested, as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `as_json`; fields that came later than the snapshot have their defaults.
+
+        Raises RecipeError for a field this version does not know, and for values it refuses.
+        """
+        try:
+            return cls(**_arguments(cls, values))
+        except (TypeError, ValueError, KeyError) as error:
+            raise RecipeError(f"This is no recipe of this version: {error}") from error
+
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint is bound to: every field but the words.
+
+        Fields added after checkpoints were first written count only where they differ from their default, so that
+        a newer version goes on with an older one's checkpoint. EfficientNetB4's are the exception: before it computed
+        with its normalisation it was another network, whose checkpoints are of no use to this one.
+        """
+        values = self.as_json() | {"expected": ""}
+        if self.needs_imagenet_weights:
+            values["normalised"] = True
+        for place, defaults in LATER_FIELDS.items():
+            part: Any = values
+            for name in place.split(".") if place else ():
+                part = None if part is None else part[name]
+            for name, default in defaults.items() if part is not None else ():
+                if part[name] == default:
+                    del part[name]
+        return values
+
+
+def _defaults(kind: type[Any], *names: str) -> dict[str, Any]:
+    return {name: kind.__dataclass_fields__[name].default for name in names}
+
+
+LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "": _defaults(Recipe, "continues", "precision", "devices"),
+    "architecture": _defaults(Architecture, "metadata"),
+    "frozen": _defaults(
+        FrozenPhase,
+        "optimizer", "beta_1", "beta_2", "epsilon", "plateau_factor", "plateau_patience", "learning_rate_min",
+    ),
+    "frozen.balance": _defaults(ClassBalance, "focal_gamma"),
+    "fine_tune": _defaults(
+        FineTunePhase,
+        "mixup_alpha", "learn_validation", "teacher_share", "batch_norm", "metadata_dropout", "metadata_field_dropout",
+    ),
+    "fine_tune.balance": _defaults(ClassBalance, "focal_gamma"),
+    "fine_tune.augmentation": _defaults(Augmentation, "randaugment_operations", "randaugment_magnitude"),
+}  # fmt: skip
+"""Fields added after the first checkpoints, by the group they are in, with the value that means "as before"; see
+`Recipe.identity`."""
+
+
+def _arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        hint: Any = hints[name]
+        if isinstance(hint, types.UnionType):  # "FineTunePhase | None"
+            hint = None if value is None else typing.get_args(hint)[0]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            arguments[name] = hint(**_arguments(hint, value))
+        else:
+            arguments[name] = tuple(value) if isinstance(value, list) else value
+    return arguments

@@ -1,0 +1,152 @@
+"""The admin of this app: what it shows, that it changes nothing by itself, and that looking leaves a trace."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.messages import get_messages
+from django.contrib.messages.storage.fallback import FallbackStorage
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import connection
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
+
+from accounts.models import AuditEntry, User
+from diagnoses.classifiers.models import Classifier
+from diagnoses.classifiers.services import register_bundle
+from diagnoses.lesions.models import Lesion
+from diagnoses.monitoring.admin import ClassifierAdmin
+from diagnoses.photos.models import KnownImage, Photo, Prediction, Worker
+from diagnoses.readings.models import Finding
+
+READ_ONLY = [Photo, Prediction, Finding, Lesion, Classifier, KnownImage, Worker]
+
+
+@pytest.fixture
+def browser(administrator: User) -> Client:
+    client = Client()
+    client.force_login(administrator)
+    return client
+
+
+def changelist(model: Any) -> str:
+    return reverse(f"admin:diagnoses_{model._meta.model_name}_changelist")
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_nothing_is_added_changed_or_deleted(model: Any, browser: Client, administrator: User) -> None:
+    assert browser.get(changelist(model)).status_code == 200
+    assert browser.get(f"{changelist(model)}add/").status_code == 403
+    request = type("Request", (), {"user": administrator})()
+    shown = admin.site.get_model_admin(model)
+    assert not shown.has_add_permission(request)
+    assert not shown.has_change_permission(request)
+    assert not shown.has_delete_permission(request)
+
+
+def test_keys_to_accounts_are_not_shown(browser: Client) -> None:
+    index = browser.get("/admin/").content.decode()
+    assert "/admin/knox/" not in index
+    assert "/admin/mfa/" not in index
+    assert "/admin/auth/" not in index
+
+
+def test_photos_are_found_by_owner_and_by_id(
+    browser: Client, patient: User, other_patient: User, make_photo: Any
+) -> None:
+    mine, theirs = make_photo(patient), make_photo(other_patient)
+    for query in (patient.email, str(mine.pk)):
+        page = browser.get(changelist(Photo), {"q": query}).content.decode()
+        assert str(mine.pk) in page
+        assert str(theirs.pk) not in page
+    assert browser.get(changelist(Photo), {"q": "not-a-uuid"}).status_code == 200
+
+
+def test_pages_show_no_stored_name(browser: Client, patient: User, make_photo: Any, predict: Any) -> None:
+    photo = predict(make_photo(patient))
+    addresses = [changelist(Photo), f"{changelist(Photo)}{photo.pk}/change/"]
+    addresses += [changelist(Prediction), f"{changelist(Prediction)}{photo.prediction.pk}/change/"]
+    for address in addresses:
+        page = browser.get(address).content.decode()
+        assert str(photo.pk) in page
+        assert photo.image.name not in page and photo.prediction.heatmap.name not in page
+    assert reverse("photo-thumbnail", args=[photo.pk]) in browser.get(changelist(Photo)).content.decode()
+
+
+def test_opening_a_photo_is_audited(browser: Client, administrator: User, patient: User, make_photo: Any) -> None:
+    photo = make_photo(patient)
+    looks = AuditEntry.objects.filter(action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}")
+    browser.get(changelist(Photo))
+    assert not looks.exists()
+    assert browser.get(f"{changelist(Photo)}{photo.pk}/change/").status_code == 200
+    assert [look.actor for look in looks] == [str(administrator.pk)]
+
+
+def test_lists_cost_the_same_for_3_and_for_30(
+    browser: Client, patient: User, clinician: User, make_photo: Any, predict: Any
+) -> None:
+    def add(count: int) -> None:
+        for _ in range(count):
+            photo = predict(make_photo(patient))
+            Lesion.objects.create(owner=patient, name=str(photo.pk))
+            Finding.objects.create(photo=photo, diagnosis="NV", source="clinician", recorded_by=clinician)
+
+    def costs() -> dict[str, int]:
+        counted = {}
+        for model in READ_ONLY:
+            with CaptureQueriesContext(connection) as queries:
+                assert browser.get(changelist(model)).status_code == 200
+            counted[model.__name__] = len(queries)
+        return counted
+
+    add(3)
+    costs()  # the first request of a process fills caches
+    few = costs()
+    add(27)
+    assert costs() == few
+
+
+class TestPromotion:
+    """Of this app's own page; training puts one with gates in its place, and the site works without training."""
+
+    def post(self, administrator: User, *chosen: Classifier, **fields: str) -> str:
+        """Choose the action for these; the page that comes back, or the messages that stand above the next one."""
+        data = {"action": "promote", "_selected_action": [str(one.pk) for one in chosen], **fields}
+        request = RequestFactory().post(changelist(Classifier), data)
+        request.user = administrator
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # as the test client does
+        request.resolver_match = resolve(changelist(Classifier))
+        SessionMiddleware(lambda _request: HttpResponse()).process_request(request)
+        request._messages = FallbackStorage(request)  # type: ignore[attr-defined]  # where the middleware puts it
+        response: Any = ClassifierAdmin(Classifier, admin.site).changelist_view(request)
+        if response.status_code == 302:
+            return " ".join(str(message) for message in get_messages(request))
+        assert response.status_code == 200
+        return bytes(response.render().content).decode()
+
+    def test_asks_before_it_does(self, administrator: User, classifier_row: Classifier) -> None:
+        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
+        assert "takes over from" in self.post(administrator, candidate)
+        assert Classifier.objects.live() == classifier_row
+
+    def test_a_bundle_that_is_not_whole_is_refused(self, administrator: User, classifier_row: Classifier) -> None:
+        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
+        assert "Not promoted" in self.post(administrator, candidate, confirmed="yes")
+        assert Classifier.objects.live() == classifier_row
+
+    def test_one_at_a_time(self, administrator: User, classifier_row: Classifier) -> None:
+        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
+        assert "exactly one" in self.post(administrator, candidate, classifier_row, confirmed="yes")
+        assert Classifier.objects.live() == classifier_row
+
+    def test_promotes_and_leaves_a_trace(
+        self, administrator: User, classifier_row: Classifier, tiny_bundle: Path
+    ) -> None:
+        candidate = register_bundle(directory=tiny_bundle)
+        assert "is live" in self.post(administrator, candidate, confirmed="yes", reason="better on melanoma")
+        assert Classifier.objects.live() == candidate
+        entry = AuditEntry.objects.get(action=AuditEntry.Action.CLASSIFIER_PROMOTED)
+        assert (entry.actor, entry.detail["reason"]) == (str(administrator.pk), "better on melanoma")

@@ -1,0 +1,205 @@
+"""Drift of the live classifier: what is compared with what, when something is said, and the page that shows it."""
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from diagnoses.classifiers.models import Classifier
+from diagnoses.monitoring.drift import bars_of_mix, bars_of_scores, measure_drift
+from diagnoses.monitoring.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, Answers, Comparison
+from diagnoses.photos.models import Photo, Prediction
+from diagnoses.readings.models import Reading
+from recognition.taxonomy import CODES
+
+NOW = timezone.now()
+PROMOTED = NOW - timedelta(days=90)
+
+Answer = Callable[..., list[Prediction]]
+
+
+def row(version: str, stage: Classifier.Stage, promoted: datetime | None) -> Classifier:
+    return Classifier.objects.create(
+        version=version, sha256=uuid.uuid4().hex * 2, manifest={}, stage=stage, promoted=promoted
+    )
+
+
+@pytest.fixture
+def live(db: None) -> Classifier:
+    return row("second", Classifier.Stage.LIVE, PROMOTED)
+
+
+@pytest.fixture
+def earlier(db: None) -> Classifier:
+    return row("first", Classifier.Stage.RETIRED, PROMOTED - timedelta(days=200))
+
+
+@pytest.fixture
+def answer(patient: User) -> Answer:
+    """So many answers of a classifier at a moment: `answer(live, 100, moment, ["NV", "MEL"])`, one after the other."""
+
+    def do(classifier: Classifier, count: int, moment: datetime, codes: list[str]) -> list[Prediction]:
+        photos = Photo.objects.bulk_create(
+            Photo(
+                owner=patient, image="x", thumbnail="x", width=1, height=1, sha256="1" * 64, original_sha256="2" * 64,
+                original_format="JPEG", content_hash=bytes(32), created=moment,
+            )
+            for _ in range(count)
+        )  # fmt: skip
+        made = []
+        for number, photo in enumerate(photos):
+            code = codes[number % len(codes)]
+            shares = [0.65 if each == code else 0.05 for each in CODES]
+            malignant = sum(share for share, each in zip(shares, CODES, strict=True) if each in {"MEL", "BCC", "SCC"})
+            made.append(
+                Prediction(
+                    photo=photo, classifier=classifier, probabilities=shares, diagnosis=code, confidence=0.65,
+                    malignant_score=malignant, runtime="test", duration_ms=1, created=moment,
+                )
+            )  # fmt: skip
+        return Prediction.objects.bulk_create(made)
+
+    return do
+
+
+MIXED = ["NV", "NV", "NV", "MEL", "BKL"]
+
+
+def read(predictions: list[Prediction], reader: User, *, agreed: int) -> None:
+    """Final readings of these, the first `agreed` of them with the prediction's diagnosis."""
+    for number, prediction in enumerate(predictions):
+        said = prediction.diagnosis if number < agreed else "DF"
+        Reading.objects.create(
+            photo=prediction.photo, reader=reader, role="first", blind_answer="diagnosis", blind_diagnosis=said,
+            revealed=NOW, prediction=prediction, answer="diagnosis", diagnosis=said, management="discharge",
+            recorded=NOW,
+        )  # fmt: skip
+
+
+def test_too_few_say_nothing(live: Classifier, earlier: Classifier, answer: Answer) -> None:
+    answer(earlier, ANSWERS_MIN, PROMOTED - timedelta(days=1), ["MEL"])
+    answer(live, ANSWERS_MIN - 1, NOW, ["NV"])
+    drift = measure_drift(live)
+    assert drift.promotion is not None and not drift.promotion.is_enough
+    assert drift.is_unknown and not drift.is_quiet
+    assert not drift.has_moved_since_promotion
+
+
+def test_the_same_answers_are_no_drift(live: Classifier, earlier: Classifier, answer: Answer) -> None:
+    answer(earlier, ANSWERS_MIN, PROMOTED - timedelta(days=1), MIXED)
+    answer(live, ANSWERS_MIN, NOW - timedelta(days=40), MIXED)
+    answer(live, ANSWERS_MIN, NOW, MIXED)
+    drift = measure_drift(live)
+    assert drift.is_quiet
+    assert drift.lately.before.count == drift.lately.after.count == ANSWERS_MIN
+
+
+@pytest.mark.parametrize(("times", "has_moved"), [(1, False), (10, True)])
+def test_a_large_shift_that_few_answers_show_by_chance_is_no_drift(times: int, has_moved: bool) -> None:
+    mix = (ANSWERS_MIN * times, *[0] * (len(CODES) - 1))
+    before, after = (
+        Answers(ANSWERS_MIN * times, tuple(count * times for count in scores), mix)
+        for scores in ([10] * 10, [3, 17] * 3 + [10] * 4)
+    )
+    comparison = Comparison(before, after)
+    assert comparison.index > INDEX_LARGE
+    assert comparison.has_moved is has_moved
+
+
+def test_another_camera_is_seen_in_the_live_classifiers_own_answers(live: Classifier, answer: Answer) -> None:
+    answer(live, 150, NOW - timedelta(days=40), MIXED)
+    answer(live, 150, NOW, ["MEL", "BCC", "NV"])
+    drift = measure_drift(live)
+    assert drift.promotion is None and drift.readings is None
+    assert drift.lately.have_scores_moved and drift.lately.has_mix_moved
+    assert drift.has_moved_lately and not drift.is_quiet
+
+
+def test_answers_from_before_a_return_are_not_counted_as_since(
+    live: Classifier, earlier: Classifier, answer: Answer
+) -> None:
+    """A classifier that was put back answered before as well; of the one before, nothing after the promotion counts."""
+    answer(live, 5, PROMOTED - timedelta(days=300), ["SCC"])
+    answer(live, 7, NOW, ["NV"])
+    answer(earlier, 11, NOW, ["NV"])
+    drift = measure_drift(live)
+    assert drift.promotion is not None
+    assert (drift.promotion.before.count, drift.promotion.after.count) == (0, 7)
+
+
+def test_agreement_of_clinicians(live: Classifier, earlier: Classifier, answer: Answer, clinician: User) -> None:
+    read(answer(earlier, 60, PROMOTED - timedelta(days=1), MIXED), clinician, agreed=57)
+    read(answer(live, READINGS_MIN, NOW, MIXED), clinician, agreed=15)
+    drift = measure_drift(live)
+    assert drift.readings is not None
+    assert drift.readings.before is not None and drift.readings.after is not None
+    assert drift.readings.difference is not None
+    assert (drift.readings.before.hits, drift.readings.before.of) == (57, 60)
+    assert (drift.readings.after.hits, drift.readings.after.of) == (15, 30)
+    assert drift.has_agreement_fallen
+    assert drift.readings.difference[1] < 0
+
+
+def test_better_agreement_is_no_alarm(live: Classifier, earlier: Classifier, answer: Answer, clinician: User) -> None:
+    read(answer(earlier, 60, PROMOTED - timedelta(days=1), MIXED), clinician, agreed=30)
+    read(answer(live, READINGS_MIN, NOW, MIXED), clinician, agreed=READINGS_MIN)
+    assert not measure_drift(live).has_agreement_fallen
+
+
+def test_only_the_live_one_is_measured(earlier: Classifier) -> None:
+    with pytest.raises(ValueError, match="live"):
+        measure_drift(earlier)
+
+
+def test_the_queries_are_few(
+    live: Classifier, earlier: Classifier, answer: Answer, django_assert_max_num_queries: Any
+) -> None:
+    answer(earlier, 120, PROMOTED - timedelta(days=1), MIXED)
+    answer(live, 120, NOW, MIXED)
+    with django_assert_max_num_queries(7):
+        measure_drift(live)
+
+
+def test_bars_stay_in_their_drawing(live: Classifier, answer: Answer) -> None:
+    answer(live, 120, NOW - timedelta(days=40), ["NV"])
+    answer(live, 120, NOW, MIXED)
+    comparison = measure_drift(live).lately
+    for chart in (bars_of_scores(comparison), bars_of_mix(comparison)):
+        bars = [bar for pair in chart.pairs for bar in (pair.bar_before, pair.bar_after)]
+        assert all(bar.y >= 0 and bar.y + bar.height <= chart.bottom + 0.2 for bar in bars)
+        assert all(chart.left <= bar.x and bar.x + bar.width <= chart.width for bar in bars)
+        assert sum(pair.before for pair in chart.pairs) == pytest.approx(1)
+    assert [pair.name for pair in bars_of_mix(comparison).pairs] == list(CODES)
+
+
+class TestPage:
+    @pytest.fixture
+    def browser(self, administrator: User) -> Client:
+        client = Client()
+        client.force_login(administrator)
+        return client
+
+    def test_shows_charts_and_the_same_as_tables(
+        self, browser: Client, live: Classifier, earlier: Classifier, answer: Answer
+    ) -> None:
+        answer(earlier, 120, PROMOTED - timedelta(days=1), MIXED)
+        answer(live, 120, NOW, ["MEL"])
+        page = browser.get(reverse("admin:diagnoses_classifier_drift")).content.decode()
+        assert page.count("<svg viewBox") == 2
+        assert "Melanoma" in page and "moved" in page
+        assert "Too few answers to compare: 0 before, 120 after." in page
+
+    def test_without_a_live_classifier(self, browser: Client, earlier: Classifier) -> None:
+        assert "No classifier is live." in browser.get(reverse("admin:diagnoses_classifier_drift")).content.decode()
+
+    def test_is_the_administrators_alone(self, live: Classifier, clinician: User, patient: User) -> None:
+        for user in (clinician, patient):
+            client = Client()
+            client.force_login(user)
+            assert client.get(reverse("admin:diagnoses_classifier_drift")).status_code == 302

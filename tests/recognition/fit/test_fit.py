@@ -1,0 +1,366 @@
+"""Fitting: how rare diagnoses are drawn, what survives a kill, and runs that must end with their reason."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recognition.fit import TrainingError, fine_tune, fit_head
+from recognition.fit.augment import augmented
+from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from recognition.fit.batches import batches
+from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
+from recognition.fit.norms import measure_norms, measuring_batches
+from recognition.inference.network import build_network, network_tensors, set_network_tensors
+from recognition.inference.preprocessing import preprocess, to_input, to_reference
+from recognition.progress import Cancelled, Progress
+from recognition.recipes import BATCH_NORMS, SMOKE, Augmentation, ClassBalance, Recipe, RecipeError, changed
+from recognition.taxonomy import CODES
+from tests.factories import made_picture
+
+RARE = np.array([0] * 10 + [1] * 90)
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """Reference pictures and labels of both learning splits."""
+    pictures, labels = {}, {}
+    for split, numbers in (("train", range(12)), ("validation", range(50, 53))):
+        pictures[split] = [
+            to_reference(made_picture(code, number, size=(80, 60)), long_side=200)
+            for code in CODES
+            for number in numbers
+        ]
+        labels[split] = np.repeat(np.arange(8), len(numbers))
+    return {"references": pictures, "labels": labels}
+
+
+def short(**changes: str) -> Recipe:
+    return changed(
+        SMOKE, {"fine_tune.epochs": "3", **{name.replace("__", "."): value for name, value in changes.items()}}
+    )
+
+
+def tuned(made: dict[str, Any], recipe: Recipe, folder: Path, report: Any = lambda _: None) -> tuple[Any, Any]:
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    return network, fine_tune(network, recipe=recipe, run_folder=folder, report=report, **made)
+
+
+def moved_by(made: dict[str, Any], recipe: Recipe, folder: Path) -> tuple[Any, dict[str, Any], set[str]]:
+    """The tuned network, its weights from before, and the names of those that are no longer what they were."""
+    import keras
+
+    keras.utils.set_random_seed(recipe.seed)
+    before = network_tensors(build_network(recipe.architecture))
+    network, _ = tuned(made, recipe, folder)
+    after = network_tensors(network)
+    return network, before, {key for key in before if not np.array_equal(before[key], after[key])}
+
+
+def test_the_last_epoch_is_kept_where_validation_is_learned(made: dict[str, Any], tmp_path: Path) -> None:
+    _, best = tuned(made, short(), tmp_path / "best")
+    _, last = tuned(made, short(fine_tune__learn_validation="true"), tmp_path / "last")
+    scores = [epoch["balanced_accuracy"] for epoch in best.epochs]
+    assert best.best_epoch == int(np.argmax(scores))
+    assert last.best_epoch == 2
+
+
+def test_the_network_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    """The validation labels are what the first epoch's weights say of the pictures: no later epoch does better."""
+
+    def stop(progress: Progress) -> None:
+        if progress.done > progress.total / 3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tuned(made, short(), tmp_path / "first", stop)
+    checkpoint = load_checkpoint(tmp_path / "first")
+    assert checkpoint is not None
+    first = {key.removeprefix("best/"): value for key, value in checkpoint[1].items() if key.startswith("best/")}
+    network = build_network(short().architecture)
+    set_network_tensors(network, first)
+    size = short().architecture.input_size
+    inputs = np.stack([to_input(picture, input_size=size) for picture in made["references"]["validation"]])
+    said = np.asarray(network.predict_on_batch(inputs)[0]).argmax(axis=1)
+    network, history = tuned(made | {"labels": made["labels"] | {"validation": said}}, short(), tmp_path / "all")
+    scores = [epoch["balanced_accuracy"] for epoch in history.epochs]
+    assert scores[0] > max(scores[1:])
+    assert history.best_epoch == 0
+    kept = network_tensors(network)
+    assert all(np.allclose(kept[key], value, atol=1e-5) for key, value in first.items())
+
+
+def test_shares_and_weights_follow_their_powers() -> None:
+    assert drawn_shares(RARE, ClassBalance())[:2].tolist() == [0.1, 0.9]
+    assert drawn_shares(RARE, ClassBalance(sampling_power=1.0))[:2].tolist() == [0.5, 0.5]
+    assert drawn_shares(RARE, ClassBalance(sampling_power=0.5))[:2] == pytest.approx([0.25, 0.75])
+    weights = class_weights(RARE, ClassBalance(weight_power=1.0))
+    assert weights.mean() == pytest.approx(1.0)
+    assert weights[0] == pytest.approx(9 * weights[-1])
+
+
+def test_an_epoch_draws_every_picture_before_any_comes_twice() -> None:
+    balance = ClassBalance(sampling_power=1.0)
+    orders = [epoch_order(RARE, balance, 60, seed=1, epoch=epoch) for epoch in range(3)]
+    assert all(np.bincount(RARE[order]).tolist() == [30, 30] for order in orders)
+    together = np.concatenate(orders)
+    assert np.bincount(together, minlength=100)[:10].tolist() == [9] * 10  # 90 draws of ten pictures
+    assert np.bincount(together, minlength=100)[10:].tolist() == [1] * 90
+    assert not np.array_equal(orders[0], orders[1])
+    assert np.array_equal(orders[1], epoch_order(RARE, balance, 60, seed=1, epoch=1))
+
+
+def test_logit_adjustment_asks_more_of_a_rare_diagnosis() -> None:
+    shares = np.array([0.01, 0.93, *[0.01] * 6])
+    logits = np.zeros((2, 8), np.float32)
+    plain, adjusted = (
+        np.asarray(balanced_loss(shares, adjustment=power, smoothing=0.0)(one_hot(np.array([0, 1])), logits))
+        for power in (0.0, 1.0)
+    )
+    assert plain == pytest.approx(np.log(8), abs=1e-5)
+    assert adjusted == pytest.approx(-np.log([0.01, 0.93]), abs=1e-4)
+
+
+def test_a_focal_gamma_of_0_is_the_cross_entropy_and_more_looks_away_from_what_is_learned() -> None:
+    import keras
+
+    generator = np.random.default_rng(4)
+    logits = generator.normal(0, 2, (6, 8)).astype(np.float32)
+    soft = generator.dirichlet(np.ones(8), 6).astype(np.float32)  # labels may be mixed
+    shares = np.full(8, 1 / 8)
+
+    def loss(truth: Any, gamma: float, smoothing: float = 0.0) -> Any:
+        return np.asarray(balanced_loss(shares, adjustment=0.0, smoothing=smoothing, focal_gamma=gamma)(truth, logits))
+
+    # A gamma of next to nothing goes through the other formula, and must agree with Keras's own.
+    for truth in (soft, one_hot(np.arange(6))):
+        for smoothing in (0.0, 0.1):
+            assert loss(truth, 1e-9, smoothing) == pytest.approx(loss(truth, 0.0, smoothing), rel=1e-4)
+    hard = one_hot(np.arange(6))
+    probability = np.asarray(keras.ops.softmax(logits))[np.arange(6), np.arange(6)]
+    assert loss(hard, 2.0) == pytest.approx((1 - probability) ** 2 * -np.log(probability), rel=1e-3)
+    certain = np.asarray(
+        balanced_loss(shares, adjustment=0.0, smoothing=0.0, focal_gamma=0.5)(one_hot(np.array([0])), 200.0 * hard[:1])
+    )
+    assert np.isfinite(certain).all()
+
+
+def test_focal_loss_and_mixup_train_in_both_phases(made: dict[str, Any], tmp_path: Path) -> None:
+    recipe = short(
+        fine_tune__balance__focal_gamma="2", fine_tune__mixup_alpha="0.2",
+        fine_tune__augmentation__randaugment_operations="1",
+    )  # fmt: skip
+    _, history = tuned(made, recipe, tmp_path)
+    losses = [each["loss"] for each in history.epochs]
+    assert losses[-1] < losses[0]
+
+
+def test_an_unchanged_augmentation_is_the_preprocessing_of_serving() -> None:
+    nothing = Augmentation(False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    picture = made_picture("MEL", 1)
+    varied = augmented(picture, input_size=64, augmentation=nothing, generator=np.random.default_rng(0))
+    recipe = changed(SMOKE, {"architecture.input_size": "64"})
+    assert np.allclose(varied, preprocess(picture, recipe.preprocessing), atol=1e-3)
+
+
+def test_augmentation_varies_within_the_range_of_pixels() -> None:
+    strong = Augmentation(brightness=0.5, contrast=0.5, saturation=0.5, hue_shift=0.2, cutout_share=0.3)
+    generator = np.random.default_rng(0)
+    picture = made_picture("NV", 1, size=(200, 113))
+    seen = [augmented(picture, input_size=48, augmentation=strong, generator=generator) for _ in range(30)]
+    assert all(each.shape == (48, 48, 3) and each.dtype == np.float32 for each in seen)
+    assert min(each.min() for each in seen) >= 0.0
+    assert max(each.max() for each in seen) <= 255.0
+    assert len({each.tobytes() for each in seen}) == 30
+
+
+@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
+    made: dict[str, Any], batch_norm: str, tmp_path: Path
+) -> None:
+    recipe = short(fine_tune__batch_norm=batch_norm)
+    whole, history = tuned(made, recipe, tmp_path / "whole")
+
+    def kill(progress: Progress) -> None:
+        if progress.done > 0.5 * progress.total:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuned(made, recipe, tmp_path / "killed", kill)
+    found = load_checkpoint(tmp_path / "killed")
+    assert found is not None
+    assert found[0] == 0
+    seen: list[int] = []
+    resumed, again = tuned(made, recipe, tmp_path / "killed", lambda progress: seen.append(progress.done))
+    assert seen[0] == 6 + 1  # 96 pictures in batches of 16: the second epoch begins anew
+    assert len(again.epochs) == 3
+    assert again.best_epoch == history.best_epoch
+    for key, value in network_tensors(whole).items():
+        assert np.allclose(network_tensors(resumed)[key], value, atol=2e-3), key
+
+
+def test_a_finished_run_is_not_trained_again(made: dict[str, Any], tmp_path: Path) -> None:
+    network, _ = tuned(made, short(), tmp_path)
+    reports: list[Progress] = []
+    again, _ = tuned(made, short(), tmp_path, reports.append)
+    assert reports == []
+    assert all(np.array_equal(value, network_tensors(network)[key]) for key, value in network_tensors(again).items())
+
+
+def test_a_cancelled_run_stops_at_once_and_keeps_its_checkpoint(made: dict[str, Any], tmp_path: Path) -> None:
+    calls: list[Progress] = []
+
+    def cancel(progress: Progress) -> None:
+        calls.append(progress)
+        if progress.done == 8:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tuned(made, short(), tmp_path, cancel)
+    assert calls[-1].done == 8
+    assert load_checkpoint(tmp_path) is not None
+
+
+def test_a_folder_of_another_run_is_refused(made: dict[str, Any], tmp_path: Path) -> None:
+    tuned(made, short(fine_tune__epochs="1"), tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        tuned(made, short(fine_tune__epochs="2"), tmp_path)
+    assert caught.value.code == "other_run"
+
+
+def test_a_run_that_diverges_ends_with_that_reason(made: dict[str, Any], tmp_path: Path) -> None:
+    broken = dict(
+        made, references=made["references"] | {"train": [Broken(each) for each in made["references"]["train"]]}
+    )
+    with pytest.raises(TrainingError) as caught:
+        tuned(broken, short(), tmp_path)
+    assert caught.value.code == "diverged"
+
+
+class Broken:
+    """A picture whose pixels are not numbers."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.size = picture.size
+
+    def resize(self, size: tuple[int, int], *_: object, **__: object) -> np.ndarray:
+        return np.full((*size, 3), np.nan)
+
+
+def test_batch_norm_and_frozen_blocks_stay_as_they_were(made: dict[str, Any], tmp_path: Path) -> None:
+    _, before, moved = moved_by(made, short(fine_tune__frozen_blocks="2", fine_tune__epochs="1"), tmp_path)
+    assert moved == {key for key in before if not key.startswith(("stem_", "block1_")) and "_bn/" not in key}
+
+
+def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_kept(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    import keras
+
+    recipe = short(fine_tune__frozen_blocks="2", fine_tune__batch_norm="trained", fine_tune__epochs="1")
+    phase, labels = recipe.fine_tune, made["labels"]["train"]
+    assert phase is not None
+    network, before, moved = moved_by(made, recipe, tmp_path)
+    after = network_tensors(network)
+    assert moved == {key for key in before if not key.startswith(("stem_", "block1_"))}
+    dropouts = [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    momenta = [layer.momentum for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in network.layers:
+        layer.trainable = not layer.name.startswith(("stem_", "block1"))
+    drawn = batches(
+        made["references"]["train"],
+        labels,
+        weights=class_weights(labels, phase.balance),
+        order=epoch_order(labels, phase.balance, len(labels), recipe.seed, 0),
+        recipe=recipe,
+        phase=phase,
+        epoch=0,
+    )
+    measured = list(measuring_batches(drawn, phase))
+    assert all(np.array_equal(pixels, drawn[place][0]) for place, pixels in enumerate(measured))  # as it was trained
+    assert sum(map(len, measured)) == len(labels)
+    assert not list(measuring_batches(drawn, replace(phase, batch_norm="frozen")))
+    measure_norms(network, measured)
+    again = network_tensors(network)
+    assert all(np.allclose(again[key], after[key], atol=1e-4) for key in after)
+    assert dropouts == [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
+    assert momenta == [each.momentum for each in network.layers if isinstance(each, keras.layers.BatchNormalization)]
+    with pytest.raises(RecipeError, match="batch_size is at least 8"):
+        short(fine_tune__batch_norm="trained", fine_tune__batch_size="4")
+
+
+def test_the_best_epoch_of_the_head_is_kept_with_its_standardisation_folded_in() -> None:
+    import keras
+
+    generator = np.random.default_rng(0)
+    centres = generator.normal(0.0, 1.0, (8, 32))
+    labels = {"train": np.repeat(np.arange(8), 20), "validation": np.repeat(np.arange(8), 10)}
+    features = {
+        name: np.asarray(50.0 + 9.0 * (centres[each] + generator.normal(0, 0.4, (each.size, 32))), np.float32)
+        for name, each in labels.items()
+    }
+    recipe = changed(SMOKE, {"frozen.epochs": "12"})
+    network = build_network(recipe.architecture)
+    history = fit_head(network, recipe=recipe, features=features, labels=labels)
+    head = keras.Model(network.get_layer("features").output, network.outputs[0])
+    called = np.asarray(head.predict_on_batch(features["validation"])).argmax(axis=1)
+    found = np.mean([(called[labels["validation"] == each] == each).mean() for each in range(8)])
+    assert found == pytest.approx(history.best_score)
+    assert found > 0.9
+
+
+def test_the_head_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last() -> None:
+    """The validation labels are what the first epoch's head says of the features: no later epoch does better."""
+    import keras
+
+    generator = np.random.default_rng(1)
+    train = np.repeat(np.arange(8), 20)
+    centres = generator.normal(0.0, 1.0, (8, 32))
+    features = {
+        "train": np.asarray(centres[train] + generator.normal(0, 0.4, (train.size, 32)), np.float32),
+        "validation": generator.normal(0, 1.0, (200, 32)).astype(np.float32),
+    }
+
+    def fitted(epochs: int, validation: Any) -> tuple[Any, Any, Any]:
+        recipe = changed(SMOKE, {"frozen.epochs": str(epochs)})
+        network = build_network(recipe.architecture)
+        labels = {"train": train, "validation": validation}
+        history = fit_head(network, recipe=recipe, features=features, labels=labels)
+        head = keras.Model(network.get_layer("features").output, network.outputs[0])
+        return head.get_weights(), history, np.asarray(head.predict_on_batch(features["validation"])).argmax(axis=1)
+
+    first, _, said = fitted(1, np.arange(200) % 8)
+    kept, history, again = fitted(6, said)
+    scores = [epoch["balanced_accuracy"] for epoch in history.epochs]
+    assert scores[0] > max(scores[1:])
+    assert history.best_epoch == 0
+    assert np.array_equal(again, said)
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(kept, first, strict=True))
+
+
+def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(tmp_path: Path) -> None:
+    for epoch in range(4):
+        tensors = {"a": np.full(1000, float(epoch), np.float32), "step": np.asarray(epoch)}
+        save_checkpoint(tmp_path, epoch=epoch, tensors=tensors, state={"epoch": epoch})
+    assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == ["epoch-0002", "epoch-0003"]
+    newest = tmp_path / "epoch-0003.safetensors"
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    found = load_checkpoint(tmp_path)
+    assert found is not None
+    assert (found[0], found[2]) == (2, {"epoch": 2})
+    assert found[1]["a"][0] == 2.0
+    assert found[1]["step"].shape == ()
+    (tmp_path / "epoch-0002.json").write_bytes(b"{")
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_a_folder_without_a_checkpoint_has_none(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path / "nowhere") is None

@@ -1,0 +1,294 @@
+"""Sealing again: from a bundle and its data to the same figures, to another input size, to more views."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from PIL import Image
+
+from recognition.datasets.examples import Examples, read_examples
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.splits import split_examples
+from recognition.evaluation import metrics
+from recognition.evaluation.model_card import model_card
+from recognition.fit import fine_tune
+from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
+from recognition.inference.assessment import Decision
+from recognition.inference.bundle import FAMILIARITY_NAME, Bundle, read_bundle
+from recognition.inference.runtime import load_classifier
+from recognition.recipes import SMOKE, changed
+from recognition.taxonomy import CODES
+from tests.factories import made_picture, write_dataset
+from tests.recognition.fit.trained import trained_in
+
+PREFIX = "ISIC_2019_Training_"
+PER_DIAGNOSIS = 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("isic"), per_diagnosis=PER_DIAGNOSIS)
+
+
+@pytest.fixture(scope="module")
+def data(folder: Path) -> Iterator[tuple[Examples, PictureStore]]:
+    with PictureStore(folder / f"{PREFIX}Input.zip") as pictures:
+        yield (
+            read_examples(
+                name="made",
+                ground_truth=folder / f"{PREFIX}GroundTruth.csv",
+                metadata=folder / f"{PREFIX}Metadata.csv",
+                pictures=pictures,
+            ),
+            pictures,
+        )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def enough() -> Iterator[None]:
+    """The made data set's calibration split is small; the whole way is tested all the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recognition.fit.calibration.assessment.ENOUGH", 8)
+        patch.setattr("recognition.fit.seal.ENOUGH", 8)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(data: tuple[Examples, PictureStore], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    examples, pictures = data
+    place = tmp_path_factory.mktemp("run")
+    return trained_in(place, examples, pictures, recipe=changed(SMOKE, {"fine_tune.epochs": "8"}), version="smoke")
+
+
+def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
+    block, figures = trained.manifest.assessment, trained.manifest.metrics
+    assert set(block) >= {"quality", "familiarity", "conformal", "decision", "live", "monitor_days"}
+    assert FAMILIARITY_NAME in trained.manifest.files
+    for name in ("soon", "urgent"):
+        assert set(block["decision"][name]) == {"threshold", "sensitivity", "specificity", "melanoma_sensitivity"}
+        point = figures["decision"][name]
+        assert point["threshold"] == block["decision"][name]["threshold"]
+        assert point["sensitivity"]["low"] <= point["sensitivity"]["value"] <= point["sensitivity"]["high"]
+    assert figures["prediction_set"]["coverage"]["value"] == block["conformal"]["test_coverage"]
+    assert figures["gates"]["familiarity"]["value"] == block["familiarity"]["refused_share_test"]
+    assert sum(figures["prediction_set"]["sizes"].values()) == figures["pictures"]
+    assert block["live"]["pictures"] == trained.manifest.split["pictures"]["calibration"]
+
+
+@dataclass
+class Swapped:
+    """The pictures of a data set, those of one split in each other's place."""
+
+    pictures: PictureStore
+    images: Sequence[str]
+
+    def picture(self, image: str) -> Image.Image:
+        if image in self.images:
+            image = self.images[-1 - self.images.index(image)]
+        return self.pictures.picture(image)
+
+
+OF_THE_TEST_SPLIT = {
+    "familiarity": {"refused_share_test"},
+    "conformal": {"test_coverage", "test_mean_size", "test_wide_share"},
+    "score": {"pictures", "malignant", "share", "low", "high"},
+}
+"""What a bundle's assessment says of the test split: figures for the reader, nothing that decides."""
+
+
+def chosen(bundle: Bundle) -> dict[str, Any]:
+    """Everything in a bundle that decides what is said of a photo, without the weights."""
+    manifest = bundle.manifest
+    block = json.loads(json.dumps(manifest.assessment))
+    for part, names in OF_THE_TEST_SPLIT.items():
+        entries = block.get(part, [])  # a score needs more calibration pictures than there are here
+        for entry in entries if isinstance(entries, list) else [entries]:
+            for name in names:
+                del entry[name]
+    return {
+        "temperature": manifest.temperature,
+        "operating_points": manifest.operating_points,
+        "familiarity_tensors": manifest.files[FAMILIARITY_NAME],
+        **block,
+    }
+
+
+def test_nothing_that_decides_is_chosen_on_test_pictures(
+    trained: Bundle, data: tuple[Examples, PictureStore], tmp_path: Path
+) -> None:
+    examples, pictures = data
+    split = split_of(trained, examples)
+
+    def sealed(name: str) -> Bundle:
+        swapped = Swapped(pictures, split.images(name))
+        return reseal(trained, examples=examples, pictures=swapped, directory=tmp_path / name, version=name)
+
+    test, calibration = sealed("test"), sealed("calibration")
+    assert test.manifest.metrics != trained.manifest.metrics
+    assert chosen(test) == chosen(trained)
+    before, after = chosen(trained), chosen(calibration)
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved >= {"temperature", "operating_points", "conformal", "decision", "live"}
+
+
+def test_its_card_tells_them(trained: Bundle) -> None:
+    card = model_card(trained)
+    assert "## What is said of a photo" in card
+    assert "melanomas found" in card
+    assert "reseal_classifier" in card
+
+
+def test_every_answer_carries_what_was_sealed(trained: Bundle) -> None:
+    outcomes = load_classifier(trained, "onnx").classify([made_picture(code, 900) for code in ("MEL", "NV", "VASC")])
+    for outcome in outcomes:
+        assert outcome.assessment.prediction_set[0] == outcome.diagnosis
+        if outcome.assessment.decision != Decision.NOT_ASSESSED:
+            settings = trained.manifest.settings
+            urgent = outcome.malignant_score >= settings.urgent
+            assert (outcome.assessment.decision == Decision.URGENT) == urgent
+
+
+def test_what_was_learned_does_not_choose(
+    data: tuple[Examples, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, pictures = data
+    split = split_examples(examples.table)
+    taught: dict[str, int] = {}
+
+    def tuned(network: Any, **arguments: Any) -> Any:
+        taught.update({name: len(labels) for name, labels in arguments["labels"].items()})
+        assert taught == {name: len(each) for name, each in arguments["references"].items()}
+        return fine_tune(network, **arguments)
+
+    monkeypatch.setattr("recognition.fit.run.fine_tune", tuned)
+    bundle = trained_in(
+        tmp_path,
+        examples,
+        pictures,
+        recipe=changed(SMOKE, {"fine_tune.epochs": "8", "fine_tune.learn_validation": "true"}),
+        version="all",
+    )
+    sizes = {name: len(split.images(name)) for name in ("train", "validation")}
+    assert taught == {"train": sizes["train"] + sizes["validation"], "validation": sizes["validation"]}
+    assert "the last epoch was kept" in " ".join(model_card(bundle).split())
+    assert choosing_split(bundle) == "calibration"
+    choice = next(compare(bundle, examples=examples, pictures=pictures, sizes=[32], views=[1]))
+    images = split.images("calibration")
+    answers = load_classifier(bundle, "onnx").classify([pictures.picture(image) for image in images])
+    diagnoses = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
+    truth = np.array([diagnoses[image] for image in images])
+    # Another temperature changes no diagnosis.
+    probabilities = np.stack([answer.probabilities for answer in answers])
+    assert choice.balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, probabilities))
+
+
+def test_sealed_again_every_figure_is_the_same(
+    trained: Bundle, data: tuple[Examples, PictureStore], tmp_path: Path
+) -> None:
+    examples, pictures = data
+    again = reseal(
+        trained,
+        examples=examples,
+        pictures=pictures,
+        directory=tmp_path / "again",
+        version="again",
+        keep_answers=tmp_path / "kept",
+    )
+    assert differences(trained.manifest.metrics, again.manifest.metrics) == []
+    assert differences(trained.manifest.assessment, again.manifest.assessment) == []
+    assert again.manifest.files["weights.safetensors"] == trained.manifest.files["weights.safetensors"]
+    assert again.manifest.provenance["resealed_from"] == {"version": "smoke", "sha256": trained.sha256}
+    assert list((tmp_path / "kept").glob("answers-*.npz"))
+
+
+def test_another_size_and_more_views_are_sealed_with_their_own_figures(
+    trained: Bundle, data: tuple[Examples, PictureStore], tmp_path: Path
+) -> None:
+    examples, pictures = data
+    other = reseal(
+        trained,
+        examples=examples,
+        pictures=pictures,
+        directory=tmp_path / "other",
+        version="other",
+        input_size=64,
+        views=2,
+    )
+    manifest = read_bundle(tmp_path / "other").manifest
+    assert (manifest.views, manifest.architecture.input_size, manifest.preprocessing.input_size) == (2, 64, 64)
+    assert differences(trained.manifest.metrics, other.manifest.metrics)
+    assert len(load_classifier(other, "onnx").classify([made_picture("NV", 1)])[0].probabilities) == 8
+
+
+def test_ways_of_serving_are_compared_on_validation(
+    trained: Bundle, data: tuple[Examples, PictureStore], tmp_path: Path
+) -> None:
+    examples, pictures = data
+    size = trained.manifest.architecture.input_size
+    found = list(
+        compare(trained, examples=examples, pictures=pictures, sizes=[size], views=[1, 2], keep_answers=tmp_path)
+    )
+    assert [(choice.input_size, choice.views) for choice in found] == [(size, 1), (size, 2)]
+    history = trained.manifest.provenance["history"]["fine_tune"]
+    assert choosing_split(trained) == "validation"
+    # The epoch that was kept had the best balanced accuracy on these very pictures; float16 moves it little.
+    assert found[0].balanced_accuracy == pytest.approx(max(each["balanced_accuracy"] for each in history), abs=0.05)
+
+
+def test_other_data_are_refused(trained: Bundle, tmp_path: Path) -> None:
+    place = write_dataset(tmp_path / "isic", per_diagnosis=PER_DIAGNOSIS + 2)
+    with PictureStore(place / f"{PREFIX}Input.zip") as pictures:
+        examples = read_examples(name="made", ground_truth=place / f"{PREFIX}GroundTruth.csv", pictures=pictures)
+        with pytest.raises(ResealError, match="other data"):
+            split_of(trained, examples)
+
+
+def test_the_command_checks_and_finds_a_figure_that_was_made_up(trained: Bundle, folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    out = StringIO()
+    call_command("reseal_classifier", bundle=trained.directory, data=folder, stdout=out)
+    assert "Every figure of smoke is reproduced" in out.getvalue()
+    copy = Path(shutil.copytree(trained.directory, tmp_path / "copy"))
+    values = json.loads((copy / "manifest.json").read_text())
+    values["metrics"]["balanced_accuracy"]["value"] = 0.999
+    (copy / "manifest.json").write_text(json.dumps(values))
+    with pytest.raises(CommandError, match=r"metrics\.balanced_accuracy\.value: sealed 0\.999"):
+        call_command("reseal_classifier", bundle=copy, data=folder)
+
+
+def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
+    trained: Bundle, folder: Path, tmp_path: Path
+) -> None:
+    out = StringIO()
+    where = {"bundle": trained.directory, "data": folder, "work": tmp_path / "kept", "stdout": out}
+    call_command("reseal_classifier", compare=[32], views=1, **where)
+    call_command("reseal_classifier", output=tmp_path / "new", views=1, **where)
+    heading, columns, figures, sealed, rest = out.getvalue().splitlines()
+    assert heading.startswith("validation split")
+    assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean"])
+    assert columns.split()[-1] == "mean"
+    assert sealed.startswith("Sealed smoke-resealed")
+    test = read_bundle(tmp_path / "new").manifest.metrics["balanced_accuracy"]["value"]
+    assert f"{test:.3f}" not in sealed + rest
+
+
+def test_the_command_refuses_what_makes_no_sense(trained: Bundle, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="--output"):
+        call_command("reseal_classifier", bundle=trained.directory, data=folder, views=2)
+    with pytest.raises(CommandError, match="no bundle"):
+        call_command("reseal_classifier", bundle=tmp_path, data=folder)
+
+
+def test_differences_name_the_place() -> None:
+    assert differences({"a": [1.0, {"b": "x"}]}, {"a": [1.0004, {"b": "x"}]}) == []
+    assert differences({"a": [1.0, None]}, {"a": [1.5, None]}) == ["a.0: sealed 1.0, now 1.5"]
+    assert differences({"a": 1}, {"b": 1}) == ["a: only once there", "b: only once there"]
+    assert differences({"a": True}, {"a": 1}) == []
+    assert differences([1], [1, 2]) == [": sealed [1], now [1, 2]"]

@@ -1,0 +1,164 @@
+"""A whole training on made pictures: files in, sealed bundle out, and the bundle tells the pictures apart."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recognition.datasets.examples import Examples, read_examples
+from recognition.datasets.pictures import PictureStore
+from recognition.datasets.splits import Split, split_examples
+from recognition.inference.bundle import Bundle, BundleError, read_bundle
+from recognition.inference.network import WeightsError
+from recognition.inference.runtime import load_classifier
+from recognition.progress import Progress
+from recognition.recipes import FINE_TUNE, LINEAR_PROBE, SMOKE, RecipeError, changed
+from recognition.taxonomy import CODES
+from tests.factories import made_picture, write_dataset
+from tests.recognition.fit.trained import trained_in
+
+LONGER = changed(SMOKE, {"fine_tune.epochs": "16"})
+"""Long enough for the tiny network to know the made pictures apart; a step of it takes milliseconds."""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Examples, Split, PictureStore]]:
+    folder = write_dataset(tmp_path_factory.mktemp("isic"), per_diagnosis=24)
+    with PictureStore(folder / "ISIC_2019_Training_Input.zip") as pictures:
+        examples = read_examples(
+            name="made",
+            ground_truth=folder / "ISIC_2019_Training_GroundTruth.csv",
+            metadata=folder / "ISIC_2019_Training_Metadata.csv",
+            pictures=pictures,
+        )
+        yield examples, split_examples(examples.table), pictures
+
+
+@pytest.fixture(scope="module")
+def trained(
+    dataset: tuple[Examples, Split, PictureStore], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Bundle, list[Progress]]:
+    examples, _, pictures = dataset
+    place, reports = tmp_path_factory.mktemp("run"), list[Progress]()
+    bundle = trained_in(place, examples, pictures, recipe=LONGER, version="smoke", report=reports.append)
+    return bundle, reports
+
+
+def test_the_sealed_classifier_tells_pictures_apart_that_it_has_never_seen(trained: tuple[Bundle, object]) -> None:
+    classifier = load_classifier(read_bundle(trained[0].directory), "onnx")
+    outcomes = classifier.classify([made_picture(code, 900 + number) for code in CODES for number in range(4)])
+    right = [outcome.diagnosis == code for outcome, code in zip(outcomes, np.repeat(CODES, 4), strict=True)]
+    assert np.mean(right) > 0.7
+
+
+def test_the_manifest_says_what_was_done(
+    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore]
+) -> None:
+    manifest, (examples, split, _) = trained[0].manifest, dataset
+    assert manifest.dataset["fingerprint"] == examples.fingerprint
+    assert manifest.split["fingerprint"] == split.fingerprint
+    assert manifest.split["pictures"] == {name: len(split.images(name)) for name in split.shares}
+    assert manifest.recipe["name"] == "SMOKE"
+    assert len(manifest.provenance["history"]["head"]) <= SMOKE.frozen.epochs
+    figures = manifest.metrics
+    assert figures["pictures"] == len(split.images("test"))
+    assert (
+        figures["balanced_accuracy"]["low"]
+        <= figures["balanced_accuracy"]["value"]
+        <= figures["balanced_accuracy"]["high"]
+    )
+    assert np.sum(figures["confusion"]) == figures["pictures"]
+    assert list(figures["per_diagnosis"]) == sorted(CODES)  # JSON's sorted keys: codes are keys here, never positions
+    assert sum(each["pictures"] for each in figures["per_diagnosis"].values()) == figures["pictures"]
+
+
+def test_a_classifier_learns_from_another_and_says_so(
+    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
+) -> None:
+    (teacher, _), (examples, _, pictures) = trained, dataset
+
+    def taught(*teachers: Bundle) -> Bundle:
+        return trained_in(
+            tmp_path,
+            examples,
+            pictures,
+            recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}),
+            teachers=teachers,
+            version="pupil",
+        )
+
+    with pytest.raises(RecipeError, match="name at least one"):
+        taught()
+    assert not (tmp_path / "work").exists()
+    manifest = taught(teacher).manifest
+    assert manifest.provenance["teachers"] == [{"version": "smoke", "sha256": teacher.sha256}]
+    assert manifest.recipe["fine_tune"]["teacher_share"] == 0.5
+
+
+def test_the_figures_are_those_of_the_sealed_files(
+    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore]
+) -> None:
+    (bundle, _), (examples, split, pictures) = trained, dataset
+    images = split.images("test")
+    outcomes = load_classifier(bundle, "onnx").classify([pictures.picture(image) for image in images])
+    truth = examples.table.set_index("image")["diagnosis"][images]
+    right = np.array([outcome.diagnosis == code for outcome, code in zip(outcomes, truth, strict=True)])
+    assert bundle.manifest.metrics["accuracy"]["value"] == pytest.approx(right.mean())
+
+
+def test_every_stage_reports_from_its_beginning_to_its_end(trained: tuple[object, list[Progress]]) -> None:
+    stages: dict[str, list[Progress]] = {}
+    for progress in trained[1]:
+        assert 0 <= progress.done <= progress.total
+        stages.setdefault(progress.stage, []).append(progress)
+    assert list(stages) == ["features", "head", "fine-tune", "evaluate", "seal"]
+    assert all(reports[-1].done == reports[-1].total for name, reports in stages.items() if name != "head")
+
+
+def test_an_altered_byte_of_the_trained_bundle_is_refused(trained: tuple[Bundle, object], tmp_path: Path) -> None:
+    import shutil
+
+    copy = Path(shutil.copytree(trained[0].directory, tmp_path / "copy"))
+    content = bytearray((copy / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (copy / "weights.safetensors").write_bytes(content)
+    with pytest.raises(BundleError) as caught:
+        read_bundle(copy)
+    assert caught.value.code == "altered"
+
+
+def test_a_recipe_that_starts_from_imagenet_says_so(
+    dataset: tuple[Examples, Split, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, _, pictures = dataset
+    # Building the large network takes seconds and is not what is tested.
+    monkeypatch.setattr("recognition.fit.run.build_network", lambda _: None)
+    with pytest.raises(ValueError, match="ImageNet"):
+        trained_in(tmp_path, examples, pictures, recipe=FINE_TUNE, version="none")
+
+
+def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
+    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
+) -> None:
+    examples, _, pictures = dataset
+    further = changed(SMOKE, {"frozen.epochs": "0", "fine_tune.epochs": "1", "fine_tune.learning_rate": "1e-4"})
+    reports = list[Progress]()
+
+    def train(parent: Bundle | None) -> Bundle:
+        return trained_in(
+            tmp_path, examples, pictures, recipe=further, version="further", parent=parent, report=reports.append
+        )
+
+    with pytest.raises(WeightsError, match="parent with the same head"):
+        train(None)
+    bundle = train(trained[0])
+    assert bundle.manifest.provenance["history"]["head"] == []
+    assert {"features", "head"}.isdisjoint(progress.stage for progress in reports)
+    # A fresh head would be at chance, 1 in 8; this one goes on from what its parent knew.
+    assert bundle.manifest.metrics["balanced_accuracy"]["value"] > 0.5
+
+
+def test_a_recipe_trains_something() -> None:
+    with pytest.raises(RecipeError, match="at least 1 in a recipe without fine-tuning"):
+        changed(LINEAR_PROBE, {"frozen.epochs": "0"})
