@@ -175,7 +175,7 @@ def test_imports_point_one_way() -> None:
 
 def test_every_arrow_of_the_picture_is_real() -> None:
     """What is drawn and imported no more is taken out of the picture."""
-    real = defaultdict(set)
+    real: dict[str, set[str]] = defaultdict(set)
     for module, path in modules():
         if not is_row(module) and "migrations" not in module:
             real[room_of(module)] |= {
