@@ -1,7 +1,8 @@
 """Pictures that are the same, byte for byte or to the eye.
 
 Exact copies have one sha256. Near ones have perceptual hashes (256 bits) that differ in few bits. All pairs are
-compared: 25,331 pictures are 321 million pairs, so the comparison is numpy's popcount over blocks, and three quarters of every hash are looked at only for the pairs whose first quarter is already close.
+compared: 25,331 pictures are 321 million pairs, so the comparison is numpy's popcount over blocks, and three quarters
+of every hash are looked at only for the pairs whose first quarter is already close.
 """
 
 from collections import defaultdict
