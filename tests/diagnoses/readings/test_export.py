@@ -182,6 +182,15 @@ class TestAgreement:
         assert len(counted_readings(since=moment, until=moment + second)) == 1
         assert counted_readings(since=moment - second, until=moment) == []
 
+    def test_a_refused_picture_has_no_answer_to_agree_with(
+        self, patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, assess: Callable[..., object]
+    ) -> None:
+        for assessment in (assess("not_assessed", "blurred"), assess("monitor")):
+            read(predict(make_photo(patient), probabilities=NEVUS, assessment=assessment), clinician, "NV")
+        now = timezone.now()
+        counted = counted_readings(since=now - timedelta(days=1), until=now + timedelta(days=1))
+        assert sorted(each.change.predicted for each in counted) == ["", "NV"]
+
     def test_without_readings(self, clinician: User, sign_in: SignIn) -> None:
         assert "Nothing was read in this period." in sign_in(clinician).get("/review/agreement/").content.decode()
 
