@@ -177,8 +177,8 @@ def test_the_cage_holds_no_secret_and_has_its_limits(jpeg: bytes, monkeypatch: p
     child_that_runs(
         monkeypatch,
         """
-import json, os, resource
-from recognition.sandbox import caged
+import json, os, resource, signal
+from recognition.sandbox import child as caged
 from recognition.sandbox.policy import IntakeLimits
 order = json.loads(sys.argv[3])
 caged._leave_with_parent(order["parent"])
@@ -188,6 +188,7 @@ assert set(os.environ) <= {"LC_ALL", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_
 assert limit(resource.RLIMIT_AS) == order["limits"]["memory_bytes"]
 assert limit(resource.RLIMIT_CPU) == order["limits"]["cpu_seconds"]
 assert limit(resource.RLIMIT_FSIZE) == limit(resource.RLIMIT_CORE) == 0
+assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= order["limits"]["wall_seconds"]
 assert os.getsid(0) == os.getpid() and os.getcwd() == "/"
 assert not {"django", "numpy", "PIL", "recognition.sandbox.process"} & set(sys.modules)
 import recognition.sandbox.reply
