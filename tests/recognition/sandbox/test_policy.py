@@ -11,7 +11,7 @@ import pytest
 
 from recognition.sandbox import REASONS, PhotoRejected
 
-INTAKE = Path(__file__).resolve().parents[3] / "diagnoses" / "intake"
+INTAKE = Path(__file__).resolve().parents[3] / "recognition" / "sandbox"
 RAISED = re.compile(r'PhotoRejected\(\s*"(\w+)"')
 EXAMPLES: dict[str, str | int] = {
     "megabytes": 20,
