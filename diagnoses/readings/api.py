@@ -337,7 +337,7 @@ def _refused(refusal: ReadingRefusal) -> Problem:
         ReadingRefusal.CLOSED: gettext(
             "Somebody else has settled this photo meanwhile. Send `insist` to read it as second."
         ),
-        ReadingRefusal.SETTLED: gettext("This photo is settled: nobody is waited for."),
+        ReadingRefusal.SETTLED: gettext("This photo is settled: it waits for no further reading."),
         ReadingRefusal.ALREADY: gettext("You have read this photo."),
         ReadingRefusal.BLIND_STANDS: gettext("Your blind answer was given before and stands."),
         ReadingRefusal.NOT_REVEALED: gettext("Give your blind answer first."),

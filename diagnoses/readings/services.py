@@ -235,12 +235,12 @@ def _check(said: Said, management: str, monitor_months: int | None, override_rea
     if management not in ["", *Reading.Management.values] or (not management and not may_be_empty):
         wrong["management"] = _("Choose what should happen next.")
     elif management == Reading.Management.DISCHARGE and said.is_cancer:
-        wrong["management"] = _("What you read as a cancer cannot be left at that: choose what should happen next.")
+        wrong["management"] = _("You read this as a cancer, so it needs a next step: choose what should happen next.")
     if management == Reading.Management.MONITOR and monitor_months not in MONITOR_MONTHS:
         wrong["monitor_months"] = _("Choose after how many months.")
     reason = override_reason.strip()
     if needs_a_reason(said, predicted=predicted) and not reason:
-        wrong["override_reason"] = _("You say otherwise than the classifier: write down why.")
+        wrong["override_reason"] = _("Your answer differs from the classifier’s: write down why.")
     if len(reason) > OVERRIDE_REASON_MAX:
         wrong["override_reason"] = _("Please use at most %(count)d characters.") % {"count": OVERRIDE_REASON_MAX}
     if wrong:
