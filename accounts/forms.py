@@ -71,8 +71,8 @@ class ConsentFields(forms.Form):
         for purpose, text in self.texts.items():
             shown = self.cleaned_data.get(f"{purpose}_version")
             if self.cleaned_data.get(f"{purpose}_consent") and shown is not None and shown != text.version:
-                fault = gettext("This text has changed while you were reading. Please read it again.")
-                self.add_error(f"{purpose}_consent", fault)
+                problem = gettext("This text has changed while you were reading. Please read it again.")
+                self.add_error(f"{purpose}_consent", problem)
                 # The form that comes back belongs to the text that it shows.
                 self.data = {**dict(self.data.items()), self.add_prefix(f"{purpose}_version"): str(text.version)}
 

@@ -30,7 +30,7 @@ class Words:
     email_subject: Promise
 
 
-_NEWS_OF_A_SPOT: Final = _("There is news about a spot you photographed")
+_ABOUT_A_SPOT: Final = _("There is news about a spot you photographed")
 _WAITS: Final = _("A photo waits for your reading")
 
 WORDS: Final[dict[str, Words]] = {
@@ -38,25 +38,25 @@ WORDS: Final[dict[str, Words]] = {
         title=_("Your result is ready"),
         about_a_spot=_("Your photo of “%(spot)s” has been analysed."),
         otherwise=_("Your photo has been analysed."),
-        email_subject=_NEWS_OF_A_SPOT,
+        email_subject=_ABOUT_A_SPOT,
     ),
     Kind.FAILED: Words(
         title=_("Your photo could not be analysed"),
         about_a_spot=_("Your photo of “%(spot)s” could not be analysed. On its page you can try again."),
         otherwise=_("Your photo could not be analysed. On its page you can try again."),
-        email_subject=_NEWS_OF_A_SPOT,
+        email_subject=_ABOUT_A_SPOT,
     ),
     Kind.REVIEW: Words(
         title=_("A clinician has read your photo"),
         about_a_spot=_("A clinician has read your photo of “%(spot)s” and written down what they think of it."),
         otherwise=_("A clinician has read your photo and written down what they think of it."),
-        email_subject=_NEWS_OF_A_SPOT,
+        email_subject=_ABOUT_A_SPOT,
     ),
     Kind.HISTOPATHOLOGY: Words(
         title=_("A laboratory result has arrived"),
         about_a_spot=_("The laboratory result for “%(spot)s” has been entered."),
         otherwise=_("The laboratory result for your spot has been entered."),
-        email_subject=_NEWS_OF_A_SPOT,
+        email_subject=_ABOUT_A_SPOT,
     ),
     Kind.REMINDER: Words(
         title=_("Time for a new photo"),

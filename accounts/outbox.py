@@ -128,7 +128,7 @@ def _message(notification: Notification, connection: Any) -> mail.EmailMessage:
     with in_language_of(user):
         subject = notification_texts.email_subject(notification)
         body = render_to_string(
-            "accounts/email/news.txt",
+            "accounts/email/notification.txt",
             {
                 "greeting": notification_texts.email_greeting(user.name),
                 "subject": subject,

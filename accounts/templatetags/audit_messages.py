@@ -16,9 +16,9 @@ LOOKED_THROUGH: Final = 200
 EVERYDAY: Final = frozenset({AuditEntry.Action.PHOTO_VIEWED, AuditEntry.Action.SHARE_LINK_OPENED})
 
 
-@register.inclusion_tag("admin/home/deeds.html")
-def latest_deeds() -> dict[str, Any]:
+@register.inclusion_tag("admin/home/audit_messages.html")
+def latest_audit_messages() -> dict[str, Any]:
     """The newest entries of the audit log that are more than a look."""
     entries = [entry for entry in AuditEntry.objects.all()[:LOOKED_THROUGH] if entry.action not in EVERYDAY][:SHOWN]
     names = names_of(entries)
-    return {"deeds": [{"when": entry.created, "said": sentence(entry, names)} for entry in entries]}
+    return {"entries": [{"when": entry.created, "said": sentence(entry, names)} for entry in entries]}

@@ -19,7 +19,7 @@ SHORT: Final = {Language.KAZAKH: "Қаз", Language.RUSSIAN: "Рус", Language.
 
 
 @dataclass(frozen=True)
-class Choice:
+class LanguageChoice:
     """One language to read in: its code, its name in itself, the beginning of that, and whether it is read now."""
 
     code: str
@@ -35,7 +35,7 @@ def language_switch(context: RequestContext, place: str) -> dict[str, Any]:
     if request is None:  # pages made when nobody can tell who is reading: 500, 503
         return {}
     now = get_language()
-    choices = [Choice(code, name, SHORT[Language(code)], code == now) for code, name in Language.choices]
+    choices = [LanguageChoice(code, name, SHORT[Language(code)], code == now) for code, name in Language.choices]
     return {
         "place": place,
         "choices": choices,

@@ -9,19 +9,19 @@ register = template.Library()
 
 
 @register.simple_tag
-def unread_news(user: object) -> dict[str, object]:
+def unread_notifications(user: object) -> dict[str, object]:
     """`number` and `words` of what `user` has not read; nothing for strangers. One query."""
     unread = Notification.objects.unread().filter(user=user).count() if isinstance(user, User) else 0
     return {"number": unread, "words": notification_texts.unread_words(unread)}
 
 
 @register.filter
-def news_title(notification: Notification) -> str:
+def notification_title(notification: Notification) -> str:
     """A few words."""
     return notification_texts.title(notification)
 
 
 @register.filter
-def news_sentence(notification: Notification) -> str:
+def notification_sentence(notification: Notification) -> str:
     """One sentence that names the spot."""
     return notification_texts.sentence(notification)

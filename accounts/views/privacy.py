@@ -48,19 +48,19 @@ def _changed(request: SignedInRequest) -> HttpResponse:
     try:
         give_consent(user=user, purpose=Purpose(purpose), by=user, version=int(version) if version.isdecimal() else 0)
     except ValidationError as newer:
-        return _show(request, faults=newer.messages, status=422)
+        return _show(request, problems=newer.messages, status=422)
     except NoConsentText as nothing:
         raise BadRequest("There is no such text.") from nothing
     messages.success(request, str(_GIVEN[purpose]))
     return redirect("account-privacy")
 
 
-def _show(request: SignedInRequest, *, faults: list[str] | None = None, status: int = 200) -> HttpResponse:
+def _show(request: SignedInRequest, *, problems: list[str] | None = None, status: int = 200) -> HttpResponse:
     user = request.user
     context = {
         "consents": [_state(user, purpose) for purpose in Purpose],
         "past": Consent.objects.filter(user=user, withdrawn__isnull=False).select_related("text"),
-        "faults": faults,
+        "problems": problems,
     }
     return render(request, "accounts/privacy.html", context, status=status)
 

@@ -126,9 +126,9 @@ def registered_bundle(classifier: Classifier) -> Bundle:
     return bundle
 
 
-def fault_found(*, classifier: Classifier, fault: str) -> None:
+def note_bundle_problem(*, classifier: Classifier, problem: str) -> None:
     """Note why a worker refused the bundle ("" when it was found whole). The site reads this."""
-    Classifier.objects.filter(pk=classifier.pk).exclude(fault=fault).update(fault=fault)
+    Classifier.objects.filter(pk=classifier.pk).exclude(fault=problem).update(fault=problem)
 
 
 def _fetch(classifier: Classifier, target: Path) -> None:

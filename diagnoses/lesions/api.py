@@ -18,7 +18,7 @@ from diagnoses.api.problems import Problem
 from diagnoses.api.schema import LIST_OK, problems
 from diagnoses.fields import SITE_CHOICES
 from diagnoses.lesions.models import MONTHS, BodyView, Lesion, Reminder
-from diagnoses.lesions.reminders import Refusal, ReminderRefused, end_reminder, set_reminder
+from diagnoses.lesions.reminders import ReminderRefusal, ReminderRefused, end_reminder, set_reminder
 from diagnoses.lesions.services import BodyPlace, change_lesion, create_lesion, delete_lesion, view_lesion
 
 
@@ -192,12 +192,14 @@ def _said(request: Request) -> dict[str, Any]:
     }
 
 
-def _refused(refusal: Refusal) -> Problem:
+def _refused(refusal: ReminderRefusal) -> Problem:
     details = {
-        Refusal.NO_PHOTO: gettext("There is no photo of this spot yet that another could be compared with."),
-        Refusal.WAITING: gettext("The newest photo of this spot has no result yet."),
-        Refusal.NOT_ASSESSED: gettext("The newest photo of this spot could not be assessed. Please take another now."),
-        Refusal.DOCTOR: gettext("This spot should be seen by a doctor; a reminder would not replace that."),
+        ReminderRefusal.NO_PHOTO: gettext("There is no photo of this spot yet that another could be compared with."),
+        ReminderRefusal.WAITING: gettext("The newest photo of this spot has no result yet."),
+        ReminderRefusal.NOT_ASSESSED: gettext(
+            "The newest photo of this spot could not be assessed. Please take another now."
+        ),
+        ReminderRefusal.DOCTOR: gettext("This spot should be seen by a doctor; a reminder would not replace that."),
     }
     code = f"reminder_{refusal.value.replace('-', '_')}"
     return Problem(409, code, details[refusal])

@@ -28,7 +28,7 @@ BATCH = 500
 """Reminders handled in one sweep; what is over waits for the next."""
 
 
-class Refusal(StrEnum):
+class ReminderRefusal(StrEnum):
     """Why there is no reminder for a spot."""
 
     NO_PHOTO = "no-photo"
@@ -44,7 +44,7 @@ class Refusal(StrEnum):
 class ReminderRefused(Exception):
     """A reminder would stand in for a doctor, or there is nothing to compare with; `refusal` says which."""
 
-    def __init__(self, refusal: Refusal) -> None:
+    def __init__(self, refusal: ReminderRefusal) -> None:
         self.refusal = refusal
         super().__init__(f"No reminder: {refusal}.")
 
@@ -61,7 +61,7 @@ def offered_days(today: date | None = None) -> list[tuple[int, date]]:
     return [(months, months_later(today, months)) for months in MONTHS]
 
 
-def reminder_refusal(lesion: Lesion) -> Refusal | None:
+def reminder_refusal(lesion: Lesion) -> ReminderRefusal | None:
     """Why a reminder of this spot is not offered, or None where it is. At most four queries.
 
     What somebody found out of the spot counts before what its newest photo looks like: a known cancer or a clinician
@@ -70,25 +70,25 @@ def reminder_refusal(lesion: Lesion) -> Refusal | None:
     photos = lesion.photos.select_related("recognised_as", "history").prefetch_related("findings")
     newest = photos.order_by("-created", "-pk").first()
     if newest is None:
-        return Refusal.NO_PHOTO
+        return ReminderRefusal.NO_PHOTO
     truth = newest.ground_truth
     known = Diagnosis(truth.diagnosis) if truth is not None else None
     managements = _managements(newest)
     if (known is not None and (known.malignant or known.precursor)) or managements & EXAMINE:
-        return Refusal.DOCTOR
+        return ReminderRefusal.DOCTOR
     if managements and newest.review_state == Photo.ReviewState.READ:
         return None
     return _refusal_by_picture(newest)
 
 
-def _refusal_by_picture(photo: Photo) -> Refusal | None:
+def _refusal_by_picture(photo: Photo) -> ReminderRefusal | None:
     if photo.status != Photo.Status.PREDICTED:
-        return Refusal.WAITING
+        return ReminderRefusal.WAITING
     if photo.decision == Decision.NOT_ASSESSED:
-        return Refusal.NOT_ASSESSED
-    history = photo.told
+        return ReminderRefusal.NOT_ASSESSED
+    history = photo.reported_history
     if photo.decision != Decision.MONITOR or (history is not None and history.needs_a_doctor):
-        return Refusal.DOCTOR
+        return ReminderRefusal.DOCTOR
     return None
 
 
@@ -161,7 +161,7 @@ def _send(pk: int) -> int:
         if reminder is None:
             return 0  # another worker has it, or it ended meanwhile
         lesion, now = reminder.lesion, timezone.now()
-        if reminder_refusal(lesion) in {Refusal.DOCTOR, Refusal.NO_PHOTO}:
+        if reminder_refusal(lesion) in {ReminderRefusal.DOCTOR, ReminderRefusal.NO_PHOTO}:
             Reminder.objects.filter(pk=pk).update(ended=now)
             return 0
         notify(

@@ -15,7 +15,7 @@ SHARED: Final = "shared"
 
 
 @dataclass(frozen=True)
-class Look:
+class AccessEntry:
     """One look by somebody else. `role` is a `Role`, "shared", or "" where the account is gone."""
 
     when: datetime
@@ -24,7 +24,7 @@ class Look:
     lesion_id: UUID | None
 
 
-def looks_at(user: User, *, limit: int | None = None) -> Iterator[Look]:
+def accesses_of(user: User, *, limit: int | None = None) -> Iterator[AccessEntry]:
     """Looks by others at photos and spots that `user` still has, newest first; four queries, however many there are."""
     # As a list: with a subquery the database reads the whole log instead of its index by subject.
     subjects = [f"photo:{pk}" for pk in Photo.objects.filter(owner=user).order_by().values_list("pk", flat=True)]
@@ -38,7 +38,7 @@ def looks_at(user: User, *, limit: int | None = None) -> Iterator[Look]:
     roles = {str(pk): role for pk, role in User.objects.filter(pk__in=actors).values_list("pk", "role")}
     for created, action, actor, subject in rows:
         kind, _colon, key = subject.partition(":")
-        yield Look(
+        yield AccessEntry(
             when=created,
             role=SHARED if action == AuditEntry.Action.SHARE_LINK_OPENED else roles.get(actor, ""),
             photo_id=UUID(key) if kind == "photo" else None,

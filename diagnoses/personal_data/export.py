@@ -27,7 +27,7 @@ from accounts import audit
 from accounts.models import AuditEntry, Consent, Notification, Profile, User
 from accounts.permissions import NotAllowed
 from diagnoses.lesions.models import Lesion
-from diagnoses.personal_data.access_log import looks_at
+from diagnoses.personal_data.access_log import accesses_of
 from diagnoses.photos.models import Photo, Prediction
 
 logger = logging.getLogger(__name__)
@@ -112,8 +112,8 @@ def _tables(user: User) -> dict[str, Callable[[], Iterator[bytes]]]:
         "spots.json": lambda: _array(_spot(lesion) for lesion in _lesions(user)),
         "photos.json": lambda: _array(_photo(photo) for photo in _photos(user)),
         "looks.json": lambda: _array(
-            {"when": look.when, "by": look.role, "photo": look.photo_id, "spot": look.lesion_id}
-            for look in looks_at(user)
+            {"when": entry.when, "by": entry.role, "photo": entry.photo_id, "spot": entry.lesion_id}
+            for entry in accesses_of(user)
         ),
         "actions.json": lambda: _array(
             AuditEntry.objects.filter(actor=str(user.pk))

@@ -13,14 +13,14 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.lesions.models import Lesion
-from diagnoses.personal_data.access_log import looks_at
+from diagnoses.personal_data.access_log import accesses_of
 from diagnoses.personal_data.erasure import LastAdministrator, erase_account
 from diagnoses.personal_data.export import export_account
 from diagnoses.photos.media import PRIVATE_HEADERS
 from diagnoses.photos.models import Photo
 from diagnoses.readings.models import Finding, Reading
 
-LOOKS: Final = 200
+ENTRIES_SHOWN: Final = 200
 """Looks that the page shows; the export has all of them."""
 
 EXPORT_PAUSE: Final = 60
@@ -29,10 +29,10 @@ EXPORT_PAUSE: Final = 60
 
 @require_safe
 @signed_in
-def account_looks(request: SignedInRequest) -> HttpResponse:
+def account_access_log(request: SignedInRequest) -> HttpResponse:
     """When somebody else opened a photo or a spot of one's own; newest first, without names."""
-    looks = list(looks_at(request.user, limit=LOOKS))
-    return render(request, "accounts/looks.html", {"looks": looks, "is_cut": len(looks) == LOOKS})
+    entries = list(accesses_of(request.user, limit=ENTRIES_SHOWN))
+    return render(request, "accounts/access_log.html", {"entries": entries, "is_cut": len(entries) == ENTRIES_SHOWN})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -43,9 +43,9 @@ def account_export(request: SignedInRequest) -> HttpResponseBase:
         count = Photo.objects.filter(owner=request.user).count()
         return render(request, "accounts/export.html", {"count": count})
     if not cache.add(f"export:{request.user.pk}", 1, EXPORT_PAUSE):
-        fault = _("A download was started just now. Please wait a minute before you start another one.")
+        problem = _("A download was started just now. Please wait a minute before you start another one.")
         count = Photo.objects.filter(owner=request.user).count()
-        refused = render(request, "accounts/export.html", {"count": count, "fault": fault}, status=429)
+        refused = render(request, "accounts/export.html", {"count": count, "problem": problem}, status=429)
         refused.headers["Retry-After"] = str(EXPORT_PAUSE)
         return refused
     return StreamingHttpResponse(
@@ -67,7 +67,7 @@ def account_erase(request: SignedInRequest) -> HttpResponseBase:
     if request.method != "POST":
         return _ask(request)
     if "sure" not in request.POST:
-        return _ask(request, fault=_("Please tick the box if you are sure."), status=422)
+        return _ask(request, problem=_("Please tick the box if you are sure."), status=422)
     answer: HttpResponse = _erase(request)
     return answer
 
@@ -77,18 +77,20 @@ def _erase(request: SignedInRequest) -> HttpResponse:
     try:
         erase_account(user=request.user, by=request.user)
     except LastAdministrator:
-        fault = _("You are the only administrator. Give somebody else that role first, or nobody could run this site.")
-        return _ask(request, fault=fault, status=409)
+        problem = _(
+            "You are the only administrator. Give somebody else that role first, or nobody could run this site."
+        )
+        return _ask(request, problem=problem, status=409)
     logout(request)
     return redirect("account-erased")
 
 
-def _ask(request: SignedInRequest, *, fault: str = "", status: int = 200) -> HttpResponse:
+def _ask(request: SignedInRequest, *, problem: str = "", status: int = 200) -> HttpResponse:
     user = request.user
     stays = Finding.objects.filter(recorded_by=user).exclude(photo__owner=user).exists()
     stays = stays or Reading.objects.filter(reader=user).exclude(photo__owner=user).exists()
     context = {
-        "fault": fault,
+        "problem": problem,
         "photo_count": Photo.objects.filter(owner=user).count(),
         "lesion_count": Lesion.objects.filter(owner=user).count(),
         "has_work": stays or not user.is_patient,

@@ -10,7 +10,7 @@ from recognition.taxonomy import CODES, Diagnosis
 
 
 @dataclass(frozen=True)
-class Bar:
+class ProbabilityBar:
     """One of the eight probabilities as it is drawn."""
 
     code: str
@@ -20,10 +20,12 @@ class Bar:
     top: bool
 
 
-def bars(prediction: Prediction) -> tuple[Bar, ...]:
+def bars(prediction: Prediction) -> tuple[ProbabilityBar, ...]:
     """All eight, the likeliest first; equal ones in ISIC order."""
     ranked = sorted(zip(CODES, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
     return tuple(
-        Bar(code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis)
+        ProbabilityBar(
+            code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis
+        )
         for code, probability in ranked
     )

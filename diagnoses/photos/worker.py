@@ -19,7 +19,7 @@ from django.utils import timezone
 from PIL import Image
 
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import fault_found, registered_bundle
+from diagnoses.classifiers.services import note_bundle_problem, registered_bundle
 from diagnoses.photos.models import Photo, Worker
 from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction, release_photo
 from diagnoses.photos.recovery import sweep as sweep_photos
@@ -91,9 +91,9 @@ def _noting_faults(classifier: Classifier) -> Iterator[None]:
     try:
         yield
     except BundleError as error:
-        fault_found(classifier=classifier, fault=str(error))
+        note_bundle_problem(classifier=classifier, problem=str(error))
         raise NoLiveClassifier(f"Classifier {classifier} cannot be used: {error}") from error
-    fault_found(classifier=classifier, fault="")
+    note_bundle_problem(classifier=classifier, problem="")
 
 
 def warm_up() -> None:

@@ -24,8 +24,8 @@ from diagnoses.readings.models import MONITOR_MONTHS, Finding, Reading
 from diagnoses.readings.outcome import outcome_of, wants_a_visit
 from diagnoses.readings.rules import OVERRIDE_REASON_MAX
 from diagnoses.readings.services import (
+    ReadingRefusal,
     ReadingRefused,
-    Refusal,
     begin_reading,
     record_blind,
     record_final,
@@ -332,15 +332,19 @@ def _may_know_others(own: list[Reading], *, is_settled: bool) -> bool:
     return own[0].recorded is not None or adjudicates
 
 
-def _refused(refusal: Refusal) -> Problem:
+def _refused(refusal: ReadingRefusal) -> Problem:
     details = {
-        Refusal.CLOSED: gettext("Somebody else has settled this photo meanwhile. Send `insist` to read it as second."),
-        Refusal.SETTLED: gettext("This photo is settled: nobody is waited for."),
-        Refusal.ALREADY: gettext("You have read this photo."),
-        Refusal.BLIND_STANDS: gettext("Your blind answer was given before and stands."),
-        Refusal.NOT_REVEALED: gettext("Give your blind answer first."),
-        Refusal.ADJUDICATES: gettext("Two others disagree meanwhile. Read what they said, then answer on the page."),
-        Refusal.NOBODY: gettext("There is nobody else who could read this photo."),
-        Refusal.NOT_SO: gettext("This photo is not in a state for this."),
+        ReadingRefusal.CLOSED: gettext(
+            "Somebody else has settled this photo meanwhile. Send `insist` to read it as second."
+        ),
+        ReadingRefusal.SETTLED: gettext("This photo is settled: it waits for no further reading."),
+        ReadingRefusal.ALREADY: gettext("You have read this photo."),
+        ReadingRefusal.BLIND_STANDS: gettext("Your blind answer was given before and stands."),
+        ReadingRefusal.NOT_REVEALED: gettext("Give your blind answer first."),
+        ReadingRefusal.ADJUDICATES: gettext(
+            "Two others disagree meanwhile. Read what they said, then answer on the page."
+        ),
+        ReadingRefusal.NOBODY: gettext("There is nobody else who could read this photo."),
+        ReadingRefusal.NOT_SO: gettext("This photo is not in a state for this."),
     }
     return Problem(409, f"reading_{refusal.value.replace('-', '_')}", details[refusal])

@@ -115,7 +115,7 @@ class FinalForm(forms.Form):
         error_messages={"required": _("Choose what you see.")},
     )
     override_reason = forms.CharField(
-        label=_("Why otherwise than the classifier?"),
+        label=_("Why does your answer differ from the classifier’s?"),
         required=False,
         max_length=OVERRIDE_REASON_MAX,
         help_text=_("Needed where your diagnosis is not the classifier’s. The patient does not read it."),

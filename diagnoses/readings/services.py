@@ -30,7 +30,7 @@ from diagnoses.readings.rules import (
 from recognition.taxonomy import CODES
 
 
-class Refusal(StrEnum):
+class ReadingRefusal(StrEnum):
     """Why a reading is not taken."""
 
     CLOSED = "closed"
@@ -54,7 +54,7 @@ class Refusal(StrEnum):
 class ReadingRefused(Exception):
     """An expected refusal; nothing was written."""
 
-    def __init__(self, code: Refusal) -> None:
+    def __init__(self, code: ReadingRefusal) -> None:
         super().__init__(code.value)
         self.code = code
 
@@ -72,12 +72,12 @@ def begin_reading(*, photo: Photo, by: User) -> Reading:
             raise NotAllowed("Nobody reads their own photo.")
         reading = Reading.objects.filter(photo=locked, reader=by).first()
         if reading is not None and reading.recorded is not None:
-            raise ReadingRefused(Refusal.ALREADY)
+            raise ReadingRefused(ReadingRefusal.ALREADY)
         if reading is not None:
             return reading
         role = role_in(locked.review_state)
         if not role:
-            raise ReadingRefused(Refusal.SETTLED)
+            raise ReadingRefused(ReadingRefusal.SETTLED)
         return Reading.objects.create(photo=locked, reader=by, role=role)
 
 
@@ -94,7 +94,7 @@ def record_blind(*, reading: Reading, by: User, answer: str, diagnosis: str = ""
         locked = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
         if locked.revealed is not None:
             if said != Said(locked.blind_answer, locked.blind_diagnosis):
-                raise ReadingRefused(Refusal.BLIND_STANDS)
+                raise ReadingRefused(ReadingRefusal.BLIND_STANDS)
             return locked
         locked.blind_answer, locked.blind_diagnosis = said.answer, said.diagnosis
         locked.revealed = timezone.now()
@@ -121,10 +121,10 @@ def record_final(
 
     `second_reading` is the first reader's wish for another one. `shown_role` is the role the page was drawn for: who
     has become the adjudicator meanwhile must see what the two others said first. `insist` makes a reading that came too
-    late the second one (see `Refusal.CLOSED`).
+    late the second one (see `ReadingRefusal.CLOSED`).
 
     Raises NotAllowed for anybody but the reader, ValidationError by field (answer, management, monitor_months,
-    override_reason), ReadingRefused (see `Refusal`), Photo.DoesNotExist when the photo is gone.
+    override_reason), ReadingRefused (see `ReadingRefusal`), Photo.DoesNotExist when the photo is gone.
     """
     _require_reader(by, reading)
     said = _said(answer, diagnosis)
@@ -133,9 +133,9 @@ def record_final(
         locked = Reading.objects.select_for_update(no_key=True).get(pk=reading.pk)
         locked.photo = photo
         if locked.recorded is not None:
-            raise ReadingRefused(Refusal.ALREADY)
+            raise ReadingRefused(ReadingRefusal.ALREADY)
         if locked.revealed is None:
-            raise ReadingRefused(Refusal.NOT_REVEALED)
+            raise ReadingRefused(ReadingRefusal.NOT_REVEALED)
         locked.role = _role_now(photo, shown_role=shown_role, insist=insist)
         predicted = answer_of(locked.prediction)
         _check(said, management, monitor_months, override_reason, predicted)
@@ -169,11 +169,11 @@ def request_second_reading(*, photo: Photo, by: User) -> Photo:
         locked = _lock(photo.pk)
         recorded = {reading.role: reading for reading in locked.readings.recorded()}
         if locked.review_state != Photo.ReviewState.READ or set(recorded) != {Reading.Role.FIRST}:
-            raise ReadingRefused(Refusal.NOT_SO)
+            raise ReadingRefused(ReadingRefusal.NOT_SO)
         if _histopathology_known(locked):
-            raise ReadingRefused(Refusal.NOT_SO)
+            raise ReadingRefused(ReadingRefusal.NOT_SO)
         if not somebody_else_may_read(locked, but=[recorded[Reading.Role.FIRST].reader_id]):
-            raise ReadingRefused(Refusal.NOBODY)
+            raise ReadingRefused(ReadingRefusal.NOBODY)
         _ask_for_second(locked, by=by, reason=Photo.SecondReason.REQUESTED)
     return locked
 
@@ -189,9 +189,9 @@ def settle_alone(*, photo: Photo, by: User) -> Photo:
         locked = _lock(photo.pk)
         first = locked.readings.recorded().filter(role=Reading.Role.FIRST).first()
         if locked.review_state != Photo.ReviewState.SECOND or first is None:
-            raise ReadingRefused(Refusal.NOT_SO)
+            raise ReadingRefused(ReadingRefusal.NOT_SO)
         if somebody_else_may_read(locked, but=[first.reader_id]):
-            raise ReadingRefused(Refusal.NOT_SO)
+            raise ReadingRefused(ReadingRefusal.NOT_SO)
         _settle(locked, first)
     return locked
 
@@ -235,12 +235,12 @@ def _check(said: Said, management: str, monitor_months: int | None, override_rea
     if management not in ["", *Reading.Management.values] or (not management and not may_be_empty):
         wrong["management"] = _("Choose what should happen next.")
     elif management == Reading.Management.DISCHARGE and said.is_cancer:
-        wrong["management"] = _("What you read as a cancer cannot be left at that: choose what should happen next.")
+        wrong["management"] = _("You read this as a cancer, so it needs a next step: choose what should happen next.")
     if management == Reading.Management.MONITOR and monitor_months not in MONITOR_MONTHS:
         wrong["monitor_months"] = _("Choose after how many months.")
     reason = override_reason.strip()
     if needs_a_reason(said, predicted=predicted) and not reason:
-        wrong["override_reason"] = _("You say otherwise than the classifier: write down why.")
+        wrong["override_reason"] = _("Your answer differs from the classifier’s: write down why.")
     if len(reason) > OVERRIDE_REASON_MAX:
         wrong["override_reason"] = _("Please use at most %(count)d characters.") % {"count": OVERRIDE_REASON_MAX}
     if wrong:
@@ -251,14 +251,14 @@ def _role_now(photo: Photo, *, shown_role: str, insist: bool) -> str:
     """In which role an answer given now is taken. Raises ReadingRefused where in none."""
     role = role_in(photo.review_state)
     if role == Reading.Role.ADJUDICATION and shown_role != Reading.Role.ADJUDICATION:
-        raise ReadingRefused(Refusal.ADJUDICATES)
+        raise ReadingRefused(ReadingRefusal.ADJUDICATES)
     if role:
         return role
     taken = set(photo.readings.recorded().values_list("role", flat=True))
     if taken - {Reading.Role.FIRST} or _histopathology_known(photo):
-        raise ReadingRefused(Refusal.SETTLED)
+        raise ReadingRefused(ReadingRefusal.SETTLED)
     if not insist:
-        raise ReadingRefused(Refusal.CLOSED)
+        raise ReadingRefused(ReadingRefusal.CLOSED)
     return Reading.Role.SECOND.value if taken else Reading.Role.FIRST.value
 
 

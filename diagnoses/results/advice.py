@@ -51,7 +51,7 @@ def advice_on(photo: Photo, prediction: Prediction) -> Advice:
     """What to do next by this prediction of this photo."""
     assessed = prediction.assessed
     advice = _without_decision(prediction) if assessed is None else _by_decision(photo, prediction, assessed)
-    history = photo.told
+    history = photo.reported_history
     if history is not None and history.needs_a_doctor and not advice.is_strong:
         advice = _by_history(advice)
     known = photo.ground_truth

@@ -33,7 +33,7 @@ MANAGEMENT_WORDS: Final[dict[str, str | Promise]] = {
 }
 
 
-class Stage(enum.StrEnum):
+class ReviewStage(enum.StrEnum):
     """Where the reading by clinicians stands."""
 
     NOT_ASKED = "not-asked"
@@ -44,7 +44,7 @@ class Stage(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClinicalOutcome:
     """What may be told of the readings and findings of one photo.
 
     `examine` says that a clinician whose word stands wants to see the spot in person; it may be told at every stage.
@@ -52,7 +52,7 @@ class Verdict:
     `finding` is the one that counts: the newest histopathology, else the newest clinician's.
     """
 
-    stage: Stage
+    stage: ReviewStage
     asked: datetime | None = None
     closed: datetime | None = None
     examine: bool = False
@@ -65,12 +65,12 @@ class Verdict:
     @property
     def is_read(self) -> bool:
         """Whether clinicians have said what they had to say."""
-        return self.stage is Stage.READ
+        return self.stage is ReviewStage.READ
 
     @property
     def is_under_way(self) -> bool:
         """Whether a clinician has read the photo and another one is wanted."""
-        return self.stage in {Stage.SECOND, Stage.ADJUDICATION}
+        return self.stage in {ReviewStage.SECOND, ReviewStage.ADJUDICATION}
 
     @property
     def is_proven(self) -> bool:
@@ -78,12 +78,12 @@ class Verdict:
         return self.finding is not None and self.finding.source == Finding.Source.HISTOPATHOLOGY
 
 
-def verdict_on(photo: Photo) -> Verdict:
+def clinical_outcome_of(photo: Photo) -> ClinicalOutcome:
     """What clinicians have said of this photo. Reads `photo.readings` and `photo.findings`, which lists prefetch."""
     finding = photo.deciding_finding()
     stage = _stage(photo, finding)
-    if stage is not Stage.READ:
-        return Verdict(stage, asked=photo.review_requested, examine=wants_a_visit(photo))
+    if stage is not ReviewStage.READ:
+        return ClinicalOutcome(stage, asked=photo.review_requested, examine=wants_a_visit(photo))
     outcome = outcome_of(photo)
     # The microscope has the last word: what readers of a photo wanted to be done was done.
     proven = finding is not None and finding.source == Finding.Source.HISTOPATHOLOGY
@@ -92,7 +92,7 @@ def verdict_on(photo: Photo) -> Verdict:
         said.append(finding.note)
     # A finding that came out of no reading names a diagnosis as well.
     answer = "" if finding is None else Reading.Answer.DIAGNOSIS.value
-    return Verdict(
+    return ClinicalOutcome(
         stage,
         asked=photo.review_requested,
         closed=photo.review_closed or (finding.created if finding is not None else None),
@@ -106,32 +106,32 @@ def verdict_on(photo: Photo) -> Verdict:
     )
 
 
-def _stage(photo: Photo, finding: Finding | None) -> Stage:
+def _stage(photo: Photo, finding: Finding | None) -> ReviewStage:
     if photo.review_state == Photo.ReviewState.READ or finding is not None:
-        return Stage.READ
+        return ReviewStage.READ
     if photo.review_state == Photo.ReviewState.SECOND:
-        return Stage.SECOND
+        return ReviewStage.SECOND
     if photo.review_state == Photo.ReviewState.ADJUDICATION:
-        return Stage.ADJUDICATION
-    return Stage.NOT_ASKED if photo.review_requested is None else Stage.ASKED
+        return ReviewStage.ADJUDICATION
+    return ReviewStage.NOT_ASKED if photo.review_requested is None else ReviewStage.ASKED
 
 
-def advice_of(verdict: Verdict) -> Advice | None:
+def advice_of(outcome: ClinicalOutcome) -> Advice | None:
     """What to do next as clinicians see it, or None where they have not said.
 
     None also where the spot is known to be a cancer, whatever was said before that was known: nobody only waits with
     one (`diagnoses.results.advice` has the words for that).
     """
-    known = Diagnosis(verdict.finding.diagnosis) if verdict.finding is not None else None
-    if verdict.is_proven and known is not None:
+    known = Diagnosis(outcome.finding.diagnosis) if outcome.finding is not None else None
+    if outcome.is_proven and known is not None:
         return None if known.malignant or known.precursor else _proven_harmless()
-    if verdict.examine:
-        return _in_person(verdict)
-    if verdict.management not in {Management.MONITOR, Management.DISCHARGE}:
+    if outcome.examine:
+        return _in_person(outcome)
+    if outcome.management not in {Management.MONITOR, Management.DISCHARGE}:
         return None
     if known is not None and known.malignant:
         return None
-    if verdict.management == Management.DISCHARGE:
+    if outcome.management == Management.DISCHARGE:
         return Advice(
             kind=WATCH,
             title=_("A clinician sees no need for anything further now"),
@@ -139,7 +139,7 @@ def advice_of(verdict: Verdict) -> Advice | None:
                 "A clinician has looked at this photo. Keep an eye on the spot as you do on the rest of your skin."
             ),
         )
-    return _photograph_again(verdict)
+    return _photograph_again(outcome)
 
 
 def _proven_harmless() -> Advice:
@@ -153,8 +153,8 @@ def _proven_harmless() -> Advice:
     )
 
 
-def _in_person(verdict: Verdict) -> Advice:
-    if verdict.management == Management.BIOPSY:
+def _in_person(outcome: ClinicalOutcome) -> Advice:
+    if outcome.management == Management.BIOPSY:
         return Advice(
             kind=Decision.SOON.value,
             title=_("A clinician recommends a biopsy of this spot"),
@@ -164,7 +164,7 @@ def _in_person(verdict: Verdict) -> Advice:
             ),
         )
     detail = _("Please make an appointment with a doctor soon, and take the report with you.")
-    if not verdict.is_read:
+    if not outcome.is_read:
         detail = _(
             "Please make an appointment with a doctor soon, and take the report with you. You need not wait until all "
             "clinicians have read your photo."
@@ -174,10 +174,10 @@ def _in_person(verdict: Verdict) -> Advice:
     )
 
 
-def _photograph_again(verdict: Verdict) -> Advice | None:
-    if verdict.monitor_months is None or verdict.closed is None:
+def _photograph_again(outcome: ClinicalOutcome) -> Advice | None:
+    if outcome.monitor_months is None or outcome.closed is None:
         return None
-    day = _months_after(timezone.localdate(verdict.closed), verdict.monitor_months)
+    day = _months_after(timezone.localdate(outcome.closed), outcome.monitor_months)
     is_due = day < timezone.localdate()
     title = _("Time to photograph it again") if is_due else _("Photograph it again by %(day)s")
     return Advice(
@@ -201,15 +201,15 @@ def answer_words(answer: str) -> str:
     return ""
 
 
-def management_words(verdict: Verdict) -> str:
+def management_words(outcome: ClinicalOutcome) -> str:
     """What clinicians want to be done, with the interval where there is one."""
-    if verdict.monitor_months is not None:
+    if outcome.monitor_months is not None:
         return ngettext(
             "The spot should be photographed again after %(count)d month, to compare.",
             "The spot should be photographed again after %(count)d months, to compare.",
-            verdict.monitor_months,
-        ) % {"count": verdict.monitor_months}
-    return str(MANAGEMENT_WORDS.get(verdict.management, ""))
+            outcome.monitor_months,
+        ) % {"count": outcome.monitor_months}
+    return str(MANAGEMENT_WORDS.get(outcome.management, ""))
 
 
 def _months_after(day: date, months: int) -> date:

@@ -7,10 +7,10 @@ page, report or program can show it by mistake.
 from dataclasses import dataclass
 
 from diagnoses.photos.models import GroundTruth, Photo, Prediction
-from diagnoses.photos.probabilities import Bar, bars
+from diagnoses.photos.probabilities import ProbabilityBar, bars
 from diagnoses.results.advice import Advice, advice_on
-from diagnoses.results.clinical_outcome import Verdict, advice_of, verdict_on
-from diagnoses.results.sealed_figures import Figures, figures_behind
+from diagnoses.results.clinical_outcome import ClinicalOutcome, advice_of, clinical_outcome_of
+from diagnoses.results.sealed_figures import SealedFigures, sealed_figures_of
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, Assessment, Decision, Gate
 from recognition.taxonomy import Diagnosis
 
@@ -24,16 +24,16 @@ class ScoreStep:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ClassifierAnswer:
     """What the classifier said, for somebody who may read it."""
 
     prediction: Prediction
     assessed: Assessment | None
     diagnosis: Diagnosis
     uncertain: bool
-    bars: tuple[Bar, ...]
+    bars: tuple[ProbabilityBar, ...]
     score_steps: tuple[ScoreStep, ...]
-    figures: Figures
+    figures: SealedFigures
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Result:
     photo: Photo
     advice: Advice | None
     by_clinician: bool
-    verdict: Verdict
-    answer: Answer | None
+    clinical_outcome: ClinicalOutcome
+    answer: ClassifierAnswer | None
     truth: GroundTruth | None
 
     @property
@@ -60,15 +60,15 @@ class Result:
 
 def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
     """What may be told of `photo`; `for_clinician` includes the answer to a picture that was refused."""
-    verdict = verdict_on(photo)
+    outcome = clinical_outcome_of(photo)
     analysed = _analysed(photo)
-    advice, by_clinician = _advice(photo, analysed, verdict)
+    advice, by_clinician = _advice(photo, analysed, outcome)
     told = analysed is not None and (for_clinician or not analysed.is_refused)
     return Result(
         photo=photo,
         advice=advice,
         by_clinician=by_clinician,
-        verdict=verdict,
+        clinical_outcome=outcome,
         answer=_answer(analysed) if analysed is not None and told else None,
         truth=photo.ground_truth,
     )
@@ -76,7 +76,7 @@ def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
 
 def current_advice(photo: Photo) -> Advice | None:
     """What to do next about a photo, for lists: as `Result.advice`."""
-    return _advice(photo, _analysed(photo), verdict_on(photo))[0]
+    return _advice(photo, _analysed(photo), clinical_outcome_of(photo))[0]
 
 
 def _analysed(photo: Photo) -> Prediction | None:
@@ -84,10 +84,10 @@ def _analysed(photo: Photo) -> Prediction | None:
     return photo.prediction if photo.status == Photo.Status.PREDICTED else None
 
 
-def _advice(photo: Photo, analysed: Prediction | None, verdict: Verdict) -> tuple[Advice | None, bool]:
+def _advice(photo: Photo, analysed: Prediction | None, outcome: ClinicalOutcome) -> tuple[Advice | None, bool]:
     """What to do next, and whether clinicians say so."""
     of_picture = advice_on(photo, analysed) if analysed is not None else None
-    of_clinicians = advice_of(verdict)
+    of_clinicians = advice_of(outcome)
     if of_clinicians is None:
         return of_picture, False
     if of_picture is not None and of_picture.kind == Decision.URGENT and of_clinicians.is_strong:
@@ -96,16 +96,16 @@ def _advice(photo: Photo, analysed: Prediction | None, verdict: Verdict) -> tupl
     return of_clinicians, True
 
 
-def _answer(prediction: Prediction) -> Answer:
+def _answer(prediction: Prediction) -> ClassifierAnswer:
     assessed = prediction.assessed
-    return Answer(
+    return ClassifierAnswer(
         prediction=prediction,
         assessed=assessed,
         diagnosis=Diagnosis(prediction.diagnosis),
         uncertain=assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
         bars=bars(prediction),
         score_steps=score_steps(prediction.score),
-        figures=figures_behind(prediction),
+        figures=sealed_figures_of(prediction),
     )
 
 

@@ -56,7 +56,7 @@ class SetFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class SealedFigures:
     """All that is known behind one prediction."""
 
     score: ScoreFigures | None
@@ -64,11 +64,11 @@ class Figures:
     sets: SetFigures | None
 
 
-def figures_behind(prediction: Prediction) -> Figures:
+def sealed_figures_of(prediction: Prediction) -> SealedFigures:
     """The figures of the classifier that made this prediction, as far as its manifest holds them."""
     manifest = prediction.classifier.manifest
     assessment = _mapping(manifest.get("assessment"))
-    return Figures(
+    return SealedFigures(
         score=score_figures(assessment.get("score"), prediction.score),
         points=tuple(
             point for decision in (Decision.URGENT, Decision.SOON) if (point := _point(manifest, decision)) is not None

@@ -1,9 +1,9 @@
-"""What templates print of the clinicians' verdict."""
+"""What templates print of the clinicians' outcome."""
 
 from django import template
 
 from diagnoses.photos.models import Photo
-from diagnoses.results import clinical_outcome as verdicts
+from diagnoses.results import clinical_outcome
 
 register = template.Library()
 
@@ -11,16 +11,16 @@ register = template.Library()
 @register.filter
 def answer_words(answer: str) -> str:
     """What a clinician said who named no diagnosis; empty for one who did."""
-    return verdicts.answer_words(answer)
+    return clinical_outcome.answer_words(answer)
 
 
 @register.filter
-def management_words(verdict: verdicts.Verdict) -> str:
+def management_words(outcome: clinical_outcome.ClinicalOutcome) -> str:
     """What is to be done, in one sentence."""
-    return verdicts.management_words(verdict)
+    return clinical_outcome.management_words(outcome)
 
 
 @register.filter
 def to_be_examined(photo: Photo) -> bool:
     """Whether a clinician wants to see the spot in person."""
-    return verdicts.verdict_on(photo).examine
+    return clinical_outcome.clinical_outcome_of(photo).examine

@@ -9,8 +9,8 @@ from diagnoses.monitoring.notices import Level, notices
 register = template.Library()
 
 
-@register.inclusion_tag("admin/home/attention.html")
-def attention() -> dict[str, Any]:
+@register.inclusion_tag("admin/home/operator_notices.html")
+def operator_notices() -> dict[str, Any]:
     """All notices, grouped by how soon somebody should do something."""
     found = notices()
     groups = {level.name.lower(): [notice for notice in found if notice.level == level] for level in Level}

@@ -12,7 +12,7 @@ export async function examine(file) {
   try {
     const picture = await createImageBitmap(file);
     try {
-      return fault(picture.width, picture.height, greyOf(picture));
+      return problem(picture.width, picture.height, greyOf(picture));
     } finally {
       picture.close();
     }
@@ -54,7 +54,7 @@ function drawn(source, width, height) {
   return canvas;
 }
 
-function fault(width, height, { grey, width: inner, height: rows }) {
+function problem(width, height, { grey, width: inner, height: rows }) {
   const sorted = Float32Array.from(grey).sort();
   const dark = Math.max(1, sorted[Math.floor(0.05 * (sorted.length - 1))]);
   const bright = Math.max(1, sorted[Math.floor(0.95 * (sorted.length - 1))]);

@@ -236,7 +236,7 @@ class TestPages:
         notification = told(patient)
         html = browser.get(reverse("account-notifications")).content.decode()
         assert "Your photo of “left shoulder” has been analysed." in html
-        assert "news__item--unread" in html and "1 unread message" in html
+        assert "notifications__item--unread" in html and "1 unread message" in html
         assert browser.get(reverse("account-notification-count")).json() == {
             "unread": 1,
             "words": "1 unread message",
@@ -244,7 +244,7 @@ class TestPages:
         answer = browser.get(reverse("account-notification", args=[notification.pk]))
         assert answer.headers["Location"] == "/photos/1/"
         html = browser.get(reverse("account-notifications")).content.decode()
-        assert "news__item--unread" not in html
+        assert "notifications__item--unread" not in html
         assert browser.get(reverse("account-notification-count")).json() == {"unread": 0, "words": ""}
 
     def test_somebody_elses_news_does_not_exist(self, stranger: User, browser: Client) -> None:
@@ -268,7 +268,7 @@ class TestPages:
         for number in range(35):
             told(patient, f"{number}")
         html = browser.get(reverse("account-notifications"), {"page": "2"}).content.decode()
-        assert html.count('class="news__item ') == 5
+        assert html.count('class="notifications__item ') == 5
         assert browser.get(reverse("account-notifications"), {"page": "nonsense"}).status_code == 200
 
 

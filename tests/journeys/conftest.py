@@ -95,7 +95,7 @@ class Visitor:
         self.page.locator("[name=login]").fill(email)
         self.page.locator("[name=password]").fill(password)
         self.page.locator("main form:has([name=login]) [type=submit]").first.click()
-        self.page.locator("[data-news-count]").wait_for()
+        self.page.locator("[data-notification-count]").wait_for()
 
     def violations(self) -> list[str]:
         """What axe-core holds against the page as it is now: a line for each rule, with the first elements."""

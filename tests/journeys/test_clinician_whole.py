@@ -104,8 +104,8 @@ def test_from_the_worklist_to_the_microscope(
     reader = visit(live_web.url, width=390, locale="ru-RU")
     reader.sign_in(patient.email, PASSWORD)
     reader.go(f"/photos/{photo.pk}/")
-    expect(reader.page.locator("#verdict-title")).to_have_text(reader.says("Clinicians are looking at it"))
-    assert reader.says(Diagnosis.MEL.full_name) not in reader.page.locator(".verdict").inner_text()
+    expect(reader.page.locator("#clinical-outcome-title")).to_have_text(reader.says("Clinicians are looking at it"))
+    assert reader.says(Diagnosis.MEL.full_name) not in reader.page.locator(".clinical-outcome").inner_text()
 
     # The third decides, and the patient is told.
     third.go(f"/review/?state={Photo.ReviewState.ADJUDICATION}")
@@ -119,7 +119,7 @@ def test_from_the_worklist_to_the_microscope(
     reader.go(f"/photos/{photo.pk}/")
     expect(reader.page.locator(".truth__diagnosis")).to_contain_text(reader.says(Diagnosis.MEL.full_name))
     expect(reader.page.locator(".truth")).to_contain_text(reader.says(GROUND_TRUTH_SOURCES["clinician"]))
-    expect(reader.page.locator(".verdict")).to_contain_text("Пожалуйста, придите на приём.")
+    expect(reader.page.locator(".clinical-outcome")).to_contain_text("Пожалуйста, придите на приём.")
     assert reader.fits()
 
     # The laboratory has the last word.
@@ -131,7 +131,7 @@ def test_from_the_worklist_to_the_microscope(
     expect(page.get_by_text("№ 1284").first).to_be_visible()
 
     reader.go("/account/notifications/")
-    titles = reader.page.locator(".news__title")
+    titles = reader.page.locator(".notifications__title")
     # Of the review twice: when the first reader wanted the spot examined, and when it was settled.
     for kind, times in ((Notification.Kind.REVIEW, 2), (Notification.Kind.HISTOPATHOLOGY, 1)):
         expect(titles.filter(has_text=reader.says(notification_texts.WORDS[kind].title))).to_have_count(times)
@@ -140,7 +140,7 @@ def test_from_the_worklist_to_the_microscope(
     page_of_photo.wait_for_url(re.compile(rf"/photos/{photo.pk}/"))
     expect(page_of_photo.locator(".truth__diagnosis")).to_contain_text(reader.says(Diagnosis.MEL.full_name))
     expect(page_of_photo.locator(".truth")).to_contain_text(reader.says(GROUND_TRUTH_SOURCES["histopathology"]))
-    expect(page_of_photo.locator(".verdict")).to_contain_text("Бреслоу 0,4 мм")
+    expect(page_of_photo.locator(".clinical-outcome")).to_contain_text("Бреслоу 0,4 мм")
     assert reader.fits()
 
     # What the readers agree on is counted.

@@ -117,6 +117,6 @@ def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[...
     page.locator("[name=password]").fill(PASSWORD)
     page.locator("main form:has([name=login]) [type=submit]").first.click()
     expect(page.locator("main .errorlist").first).to_be_visible()
-    expect(page.locator("[data-news-count]")).to_have_count(0)
+    expect(page.locator("[data-notification-count]")).to_have_count(0)
     assert page.goto(f"{live_web.url}/s/{token}/").status == 404
     visitor.complaints[:] = [line for line in visitor.complaints if not re.search("404|422", line)]

@@ -83,7 +83,7 @@ def test_from_signing_up_to_the_doctor(
     page.locator("[name=password1]").fill(PASSWORD)
     page.locator("[name=password2]").fill(PASSWORD)
     page.get_by_role("button", name=says("Make my account")).click()
-    page.locator("[data-news-count]").wait_for()
+    page.locator("[data-notification-count]").wait_for()
     patient = User.objects.get()
     assert (patient.role, patient.language, patient.training_consent) == ("patient", "kk", None)
     assert Consent.objects.standing().get(user=patient).text.purpose == "diagnosis"
@@ -186,5 +186,5 @@ def test_from_signing_up_to_the_doctor(
 
     # Both stand on the body map.
     visitor.go("/spots/")
-    expect(page.locator(".record__list .spot")).to_have_count(2)
+    expect(page.locator(".spots__list .spot")).to_have_count(2)
     assert visitor.fits()

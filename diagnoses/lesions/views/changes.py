@@ -171,7 +171,7 @@ def photo_history(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     photo = visible_photo(request, photo_id, for_display=True)
     if photo.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person who took the photo can say what they know of the spot."))
-    if photo.told is not None:
+    if photo.reported_history is not None:
         messages.info(request, _("You have answered these questions for this photo."))
         return redirect("photo", photo_id=photo.pk)
     form = HistoryForm(request.POST) if request.method == "POST" else HistoryForm()

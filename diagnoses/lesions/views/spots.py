@@ -14,7 +14,7 @@ from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.labels import SAFETY_NET
 from diagnoses.lesions.forms import MovePhotosForm
 from diagnoses.lesions.models import Lesion, Reminder
-from diagnoses.lesions.reminders import Refusal, offered_days, reminder_refusal
+from diagnoses.lesions.reminders import ReminderRefusal, offered_days, reminder_refusal
 from diagnoses.lesions.services import view_lesion
 from diagnoses.lesions.spots import MANIFEST, Spot, by_site, day_of, drawings, span_of, spots_of
 from diagnoses.paging import Order, page_of
@@ -26,12 +26,16 @@ LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the res
 COMPARABLE: Final = 200  # photos of one spot that a list to choose from still helps with
 
 REFUSALS: Final = {
-    Refusal.NO_PHOTO: gettext_lazy("A reminder needs a photo to compare the next one with. Take the first one now."),
-    Refusal.WAITING: gettext_lazy("The newest photo has no result yet. Once it has one, reminders may be offered."),
-    Refusal.NOT_ASSESSED: gettext_lazy(
+    ReminderRefusal.NO_PHOTO: gettext_lazy(
+        "A reminder needs a photo to compare the next one with. Take the first one now."
+    ),
+    ReminderRefusal.WAITING: gettext_lazy(
+        "The newest photo has no result yet. Once it has one, reminders may be offered."
+    ),
+    ReminderRefusal.NOT_ASSESSED: gettext_lazy(
         "The newest photo could not be assessed. Please take another one now rather than in some months."
     ),
-    Refusal.DOCTOR: gettext_lazy(
+    ReminderRefusal.DOCTOR: gettext_lazy(
         "This spot should be seen by a doctor. That is why no reminder is offered: another photo is no reason to wait."
     ),
 }

@@ -4,6 +4,15 @@
 """
 
 from diagnoses.monitoring.drift.drawing import BarChart, bars_of_mix, bars_of_scores
-from diagnoses.monitoring.drift.measured import Answers, Comparison, Drift, Readings, measure_drift
+from diagnoses.monitoring.drift.measured import AnswerCounts, Comparison, Drift, Readings, measure_drift
 
-__all__ = ["Answers", "BarChart", "Comparison", "Drift", "Readings", "bars_of_mix", "bars_of_scores", "measure_drift"]
+__all__ = [
+    "AnswerCounts",
+    "BarChart",
+    "Comparison",
+    "Drift",
+    "Readings",
+    "bars_of_mix",
+    "bars_of_scores",
+    "measure_drift",
+]

@@ -22,7 +22,7 @@ FINE, COARSE = 10, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class DriftBar:
     """One bar, in the units of the drawing."""
 
     x: float
@@ -32,14 +32,14 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class BarPair:
     """One category: its name, both shares (0 to 1) and both bars, and where its name stands."""
 
     name: str
     before: float
     after: float
-    bar_before: Bar
-    bar_after: Bar
+    bar_before: DriftBar
+    bar_after: DriftBar
     middle: float
 
 
@@ -47,7 +47,7 @@ class Pair:
 class BarChart:
     """Pairs of bars over one scale; `ticks` are heights with their shares in per cent."""
 
-    pairs: list[Pair]
+    pairs: list[BarPair]
     ticks: list[tuple[float, int]]
     width: int = WIDTH
     height: int = HEIGHT
@@ -76,14 +76,14 @@ def _chart(names: list[str], before: tuple[int, ...], after: tuple[int, ...]) ->
     place = (WIDTH - LEFT) / len(names)
     width = place * (1 - GAP) / 2
 
-    def bar(x: float, share: float) -> Bar:
+    def bar(x: float, share: float) -> DriftBar:
         height = (HEIGHT - TOP - BOTTOM) * 100 * share / top
-        return Bar(round(x, 1), round(HEIGHT - BOTTOM - height, 1), round(width, 1), round(height, 1))
+        return DriftBar(round(x, 1), round(HEIGHT - BOTTOM - height, 1), round(width, 1), round(height, 1))
 
     pairs = []
     for number, (name, b, a) in enumerate(zip(names, shares_before, shares_after, strict=True)):
         x = LEFT + number * place + place * GAP / 2
-        pairs.append(Pair(name, b, a, bar(x, b), bar(x + width, a), round(x + width, 1)))
+        pairs.append(BarPair(name, b, a, bar(x, b), bar(x + width, a), round(x + width, 1)))
     ticks = [
         (round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * tick / top, 1), tick) for tick in range(0, top + 1, step)
     ]

@@ -45,7 +45,7 @@ VARIATION_LARGE: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class AnswerCounts:
     """The answers of one side: how many, in which tenth of the malignant score, with which top diagnosis (ISIC)."""
 
     count: int
@@ -57,8 +57,8 @@ class Answers:
 class Comparison:
     """Two sides and how far apart they are. The figures mean something only where `is_enough`."""
 
-    before: Answers
-    after: Answers
+    before: AnswerCounts
+    after: AnswerCounts
 
     @property
     def is_enough(self) -> bool:
@@ -183,12 +183,12 @@ def measure_drift(classifier: Classifier) -> Drift:
     )
 
 
-def _answers(rows: QuerySet[Prediction]) -> Answers:
+def _answers(rows: QuerySet[Prediction]) -> AnswerCounts:
     newest = rows.order_by("-created").values_list("malignant_score", "diagnosis")[:ANSWERS_MAX]
     answers = list(newest)
     mix = Counter(diagnosis for _score, diagnosis in answers)
     scores = statistics.histogram([score for score, _diagnosis in answers], BINS)
-    return Answers(len(answers), tuple(scores), tuple(mix[code] for code in CODES))
+    return AnswerCounts(len(answers), tuple(scores), tuple(mix[code] for code in CODES))
 
 
 def _agreement(classifier: Classifier) -> Share | None:

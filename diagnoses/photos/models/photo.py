@@ -243,7 +243,7 @@ class Photo(models.Model):
         return int((timezone.now() - self.queued).total_seconds())
 
     @property
-    def told(self) -> PhotoHistory | None:
+    def reported_history(self) -> PhotoHistory | None:
         """What the patient says of the spot on this photo, or None."""
         try:
             return self.history

@@ -39,7 +39,7 @@ USUAL_PERIOD: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairAgreement:
     """One pair whose agreement is shown; `rows` is the table of counts, in ISIC order, where it is shown."""
 
     label: str | Promise
@@ -93,7 +93,7 @@ def _usual_period() -> dict[str, date]:
     return {"since": today - USUAL_PERIOD, "until": today}
 
 
-def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[Comparison]:
+def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[PairAgreement]:
     first, second, blind = _("First reader"), _("Second reader"), _("Reader, before the prediction is shown")
     final, machine, tissue = _("Reader, final answer"), _("Classifier"), _("Histopathology")
     return [
@@ -121,8 +121,8 @@ def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[Compa
     ]  # fmt: skip
 
 
-def _compared(label: str | Promise, table: PairCounts, down: str | Promise, across: str | Promise) -> Comparison:
-    return Comparison(label, agreement(table), list(zip(CODES, confusion(table), strict=True)), down, across)
+def _compared(label: str | Promise, table: PairCounts, down: str | Promise, across: str | Promise) -> PairAgreement:
+    return PairAgreement(label, agreement(table), list(zip(CODES, confusion(table), strict=True)), down, across)
 
 
 def _readers(user: User, counted: list[Counted], pairs: list[CountedPair]) -> list[ReaderFigures]:

@@ -19,32 +19,32 @@ from diagnoses.readings.forms import AgreedForm, BlindForm, FinalForm, Histopath
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.outcome import outcome_of
 from diagnoses.readings.rules import Said, answer_of, role_in
-from diagnoses.readings.services import Refusal, somebody_else_may_read
+from diagnoses.readings.services import ReadingRefusal, somebody_else_may_read
 from recognition.inference.assessment import Gate
 
 EARLIER_SHOWN: Final = 12  # other photos of the lesion beside this one; two rows of thumbnails
 
-REFUSALS: Final[dict[Refusal, str | Promise]] = {
-    Refusal.CLOSED: gettext_lazy(
+REFUSALS: Final[dict[ReadingRefusal, str | Promise]] = {
+    ReadingRefusal.CLOSED: gettext_lazy(
         "A colleague has finished reading this photo a moment before you. Nothing you filled in is lost: you can "
         "record it as a second reading."
     ),
-    Refusal.SETTLED: gettext_lazy(
+    ReadingRefusal.SETTLED: gettext_lazy(
         "This photo has been settled meanwhile, so that no further reading is taken. What you filled in is still below."
     ),
-    Refusal.ALREADY: gettext_lazy("You have read this photo already."),
-    Refusal.BLIND_STANDS: gettext_lazy("Your first blind answer stands: the prediction has been shown since."),
-    Refusal.NOT_REVEALED: gettext_lazy("Say first what you see, before the prediction is shown."),
-    Refusal.ADJUDICATES: gettext_lazy(
+    ReadingRefusal.ALREADY: gettext_lazy("You have read this photo already."),
+    ReadingRefusal.BLIND_STANDS: gettext_lazy("Your first blind answer stands: the prediction has been shown since."),
+    ReadingRefusal.NOT_REVEALED: gettext_lazy("Say first what you see, before the prediction is shown."),
+    ReadingRefusal.ADJUDICATES: gettext_lazy(
         "Two colleagues have read this photo meanwhile and disagree, so that your answer now decides. Look at what "
         "they said, and record yours again; nothing you filled in is lost."
     ),
-    Refusal.NOBODY: gettext_lazy("There is nobody else who could read this photo."),
-    Refusal.NOT_SO: gettext_lazy("This is not possible for this photo any more."),
+    ReadingRefusal.NOBODY: gettext_lazy("There is nobody else who could read this photo."),
+    ReadingRefusal.NOT_SO: gettext_lazy("This is not possible for this photo any more."),
 }
 
 
-class Stage(StrEnum):
+class ReaderStage(StrEnum):
     """Where one reader stands with one photo."""
 
     BLIND = "blind"
@@ -66,7 +66,7 @@ class Earlier:
 
 
 @dataclass(frozen=True)
-class Answer:
+class HistoryAnswer:
     """One answer of the history: the question, and "yes", "no" or whatever was chosen; `points` of the checklist."""
 
     question: str | Promise
@@ -79,14 +79,14 @@ def own_reading(photo: Photo, user: User) -> Reading | None:
     return next((each for each in photo.readings.all() if each.reader_id == user.pk), None)
 
 
-def stage_of(photo: Photo, user: User) -> Stage:
+def stage_of(photo: Photo, user: User) -> ReaderStage:
     """Where `user` stands with `photo`; reads `photo.readings`."""
     own = own_reading(photo, user)
     if own is not None and own.recorded is not None:
-        return Stage.RECORDED
+        return ReaderStage.RECORDED
     if photo.review_state == Photo.ReviewState.READ:
-        return Stage.CLOSED
-    return Stage.FINAL if own is not None and own.revealed is not None else Stage.BLIND
+        return ReaderStage.CLOSED
+    return ReaderStage.FINAL if own is not None and own.revealed is not None else ReaderStage.BLIND
 
 
 def page_context(
@@ -97,12 +97,12 @@ def page_context(
     final_form: FinalForm | None = None,
     histopathology: HistopathologyForm | None = None,
     agreed: AgreedForm | None = None,
-    refused: Refusal | None = None,
+    refused: ReadingRefusal | None = None,
 ) -> dict[str, Any]:
     """What the template prints for `user`; a form that was refused is shown again as it was filled in."""
     own = own_reading(photo, user)
     # Who was refused after the reveal goes on with the form, whatever has become of the photo.
-    stage = Stage.FINAL if final_form is not None else stage_of(photo, user)
+    stage = ReaderStage.FINAL if final_form is not None else stage_of(photo, user)
     role = role_in(photo.review_state)
     context: dict[str, Any] = {
         "photo": photo,
@@ -114,12 +114,12 @@ def page_context(
         "earlier": _earlier(photo),
         "others_reading": _others_reading(photo, user),
     }
-    if stage is Stage.BLIND:
+    if stage is ReaderStage.BLIND:
         context["form"] = blind_form or BlindForm()
         return context
     prediction = own.prediction if own is not None and own.revealed is not None else photo.prediction
     context |= {"own": own, "reviews": True} | _revealed(prediction)
-    if stage is Stage.FINAL:
+    if stage is ReaderStage.FINAL:
         assert own is not None
         blind = value_of(Said(own.blind_answer, own.blind_diagnosis))
         context |= {
@@ -129,7 +129,7 @@ def page_context(
             "refused": refused.value if refused is not None else "",
             # Only who decides between the two sees what they said, and for whom it is too late; a second reader, also
             # one who insists on being it, does not.
-            "readings": _recorded(photo) if role == "adjudication" or refused is Refusal.SETTLED else [],
+            "readings": _recorded(photo) if role == "adjudication" or refused is ReadingRefusal.SETTLED else [],
         }
         return context
     context |= _finished(photo)
@@ -200,13 +200,13 @@ def _history(photo: Photo) -> dict[str, Any] | None:
         return None
     answers = []
     if history.duration:
-        answers.append(Answer(_("How long it has been there"), history.get_duration_display()))
+        answers.append(HistoryAnswer(_("How long it has been there"), history.get_duration_display()))
     for name in (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR):
         value = getattr(history, name)
         if value is not None:
             label = str(PhotoHistory._meta.get_field(name).verbose_name)  # type: ignore[union-attr]  # a plain column
             points = 2 if name in CHECKLIST_MAJOR else 1 if name in CHECKLIST_MINOR else 0
-            answers.append(Answer(label, _("yes") if value else _("no"), points if value else 0))
+            answers.append(HistoryAnswer(label, _("yes") if value else _("no"), points if value else 0))
     return {
         "answers": answers,
         "note": history.note,

@@ -19,15 +19,15 @@ from diagnoses.readings.findings import record_finding
 from diagnoses.readings.forms import AgreedForm, BlindForm, FinalForm, HistopathologyForm
 from diagnoses.readings.models import Finding
 from diagnoses.readings.services import (
+    ReadingRefusal,
     ReadingRefused,
-    Refusal,
     begin_reading,
     record_blind,
     record_final,
     request_second_reading,
     settle_alone,
 )
-from diagnoses.readings.views.reader_page import REFUSALS, Stage, own_reading, page_context, stage_of
+from diagnoses.readings.views.reader_page import REFUSALS, ReaderStage, own_reading, page_context, stage_of
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -44,7 +44,7 @@ def reading(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     if request.method == "POST":
         return _answered(request, photo)
     view_photo(photo=photo, by=request.user)
-    if stage_of(photo, request.user) is Stage.BLIND:
+    if stage_of(photo, request.user) is ReaderStage.BLIND:
         # Settled in this very moment: the page says so by itself.
         with suppress(ReadingRefused):
             begin_reading(photo=photo, by=request.user)
@@ -93,7 +93,7 @@ def _blind(request: SignedInRequest, photo: Photo) -> HttpResponse:
 def _final(request: SignedInRequest, photo: Photo) -> HttpResponse:
     own = own_reading(photo, request.user)
     if own is None or own.revealed is None:
-        messages.warning(request, str(REFUSALS[Refusal.NOT_REVEALED]))
+        messages.warning(request, str(REFUSALS[ReadingRefusal.NOT_REVEALED]))
         return redirect("reading", photo_id=photo.pk)
     form = FinalForm(request.POST)
     status, refused = 422, None
@@ -103,7 +103,7 @@ def _final(request: SignedInRequest, photo: Photo) -> HttpResponse:
         except ValidationError as error:
             form.take_errors(error.message_dict)
         except ReadingRefused as error:
-            if error.code is Refusal.ALREADY:
+            if error.code is ReadingRefusal.ALREADY:
                 return redirect("reading", photo_id=photo.pk)
             status, refused = 409, error.code
         else:
@@ -174,8 +174,11 @@ def reading_histopathology(request: SignedInRequest, photo_id: UUID) -> HttpResp
 def reading_agreed(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """What two readers who differed agree on; only while their photo waits for one who decides."""
     photo = _photo(request, photo_id)
-    if photo.review_state != Photo.ReviewState.ADJUDICATION or stage_of(photo, request.user) is not Stage.RECORDED:
-        messages.warning(request, str(REFUSALS[Refusal.NOT_SO]))
+    if (
+        photo.review_state != Photo.ReviewState.ADJUDICATION
+        or stage_of(photo, request.user) is not ReaderStage.RECORDED
+    ):
+        messages.warning(request, str(REFUSALS[ReadingRefusal.NOT_SO]))
         return redirect("reading", photo_id=photo_id)
     form = AgreedForm(request.POST, prefix="agreed")
     if not form.is_valid():

@@ -214,7 +214,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
     @extend_schema_field(ToldHistorySerializer(allow_null=True))
     def get_history(self, photo: Photo) -> Any:
-        history = photo.told
+        history = photo.reported_history
         return self._history.to_representation(history) if history is not None else None
 
     # Making a serializer copies its fields one by one, so a list of photos makes each of these once.

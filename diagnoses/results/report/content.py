@@ -19,9 +19,9 @@ from accounts.models import Profile
 from diagnoses.labels import failure
 from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoHistory, Prediction
 from diagnoses.results.advice import Advice
-from diagnoses.results.clinical_outcome import Stage, Verdict, answer_words, management_words
-from diagnoses.results.result import Answer, Result, result_of
-from diagnoses.results.sealed_figures import Figures, Interval
+from diagnoses.results.clinical_outcome import ClinicalOutcome, ReviewStage, answer_words, management_words
+from diagnoses.results.result import ClassifierAnswer, Result, result_of
+from diagnoses.results.sealed_figures import Interval, SealedFigures
 from diagnoses.templatetags.words import (
     diagnosis_name,
     diagnosis_names,
@@ -129,9 +129,9 @@ def report_blocks(photo: Photo, *, with_name: bool = True, for_clinician: bool =
         Text(report_title(), Style.TITLE),
         _opening(photo, result, profile, with_name=with_name),
         *_advice(result),
-        *_verdict(result),
+        *_clinical_outcome(result),
         *_answer(result),
-        *_history(photo.told),
+        *_history(photo.reported_history),
         *_person(profile),
         *_origin(photo, result),
     ]
@@ -177,36 +177,36 @@ def _advice_texts(advice: Advice) -> Iterator[Text]:
     yield Text(_("If the spot changes, bleeds or worries you, see a doctor, whatever this report says."), Style.QUIET)
 
 
-def _verdict(result: Result) -> Iterator[Block]:
-    verdict, truth = result.verdict, result.truth
-    if verdict.stage is Stage.NOT_ASKED and truth is None:
+def _clinical_outcome(result: Result) -> Iterator[Block]:
+    outcome, truth = result.clinical_outcome, result.truth
+    if outcome.stage is ReviewStage.NOT_ASKED and truth is None:
         return
     yield Text(_("What clinicians say"), Style.HEADING)
-    if not verdict.is_read:
-        yield from _not_yet(verdict)
+    if not outcome.is_read:
+        yield from _not_yet(outcome)
     if truth is not None:
         yield Text(f"{diagnosis_name(truth.diagnosis)} ({truth.diagnosis})", Style.LARGE)
         source = str(truth_source(truth.source))
-        told = verdict.finding.created if verdict.finding is not None else None
+        told = outcome.finding.created if outcome.finding is not None else None
         rows = [
             (_("How it is known"), f"{source}, {truth.reference}" if truth.reference else source),
             (_("Recorded on"), "" if told is None else _day(timezone.localdate(told))),
         ]
         yield Facts(tuple(row for row in rows if row[1]))
-    if words := answer_words(verdict.answer):
+    if words := answer_words(outcome.answer):
         yield Text(words)
-    if verdict.management:
-        yield Text(management_words(verdict), Style.STRONG)
-    for note in verdict.notes:
+    if outcome.management:
+        yield Text(management_words(outcome), Style.STRONG)
+    for note in outcome.notes:
         yield Text(note)
 
 
-def _not_yet(verdict: Verdict) -> Iterator[Text]:
-    if verdict.stage is Stage.ASKED:
+def _not_yet(outcome: ClinicalOutcome) -> Iterator[Text]:
+    if outcome.stage is ReviewStage.ASKED:
         yield Text(_("A clinician has been asked to look at this photo and has not done so yet."))
-    elif verdict.is_under_way:
+    elif outcome.is_under_way:
         yield Text(_("A clinician has looked at this photo, and another one is looking at it as well."))
-    if verdict.examine:
+    if outcome.examine:
         yield Text(_("A clinician wants this spot to be examined in person."), Style.STRONG)
 
 
@@ -243,7 +243,7 @@ def _answer(result: Result) -> Iterator[Block]:
     yield from _trust(answer, answer.figures)
 
 
-def _trust(answer: Answer, figures: Figures) -> Iterator[Block]:
+def _trust(answer: ClassifierAnswer, figures: SealedFigures) -> Iterator[Block]:
     score = answer.prediction.score
     if score is None and not figures.points:
         return
@@ -269,7 +269,7 @@ def _trust(answer: Answer, figures: Figures) -> Iterator[Block]:
         yield _points(figures)
 
 
-def _points(figures: Figures) -> FigureTable:
+def _points(figures: SealedFigures) -> FigureTable:
     decisions = {Decision.URGENT: _("Within days"), Decision.SOON: _("Soon or within days")}
     measures: Sequence[tuple[str, str]] = (
         (_("Cancers found (sensitivity)"), "sensitivity"),

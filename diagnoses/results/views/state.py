@@ -91,7 +91,7 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
     context: dict[str, Any] = {
         "photo": photo,
         "ground_truth": result.truth,
-        "verdict": result.verdict,
+        "clinical_outcome": result.clinical_outcome,
         "advice": result.advice,
         "by_clinician": result.by_clinician,
         "safety_net": SAFETY_NET,

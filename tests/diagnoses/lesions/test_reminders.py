@@ -11,7 +11,7 @@ from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
 from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.lesions.reminders import (
-    Refusal,
+    ReminderRefusal,
     ReminderRefused,
     end_reminder,
     months_later,
@@ -86,7 +86,7 @@ def test_a_spot_that_changes_gets_the_advice_instead(lesion: Lesion, patient: Us
     record_history(photo=lesion.photos.get(), by=patient, answers=HistoryAnswers(change_size=True))
     with pytest.raises(ReminderRefused) as refused:
         set_reminder(lesion=lesion, months=3, by=patient)
-    assert refused.value.refusal == Refusal.DOCTOR
+    assert refused.value.refusal == ReminderRefusal.DOCTOR
     assert not Reminder.objects.exists()
 
 
@@ -94,29 +94,29 @@ def test_why_a_reminder_is_not_offered(
     patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], assess: Callable[..., object]
 ) -> None:
     spot = create_lesion(owner=patient, name="leg")
-    assert reminder_refusal(spot) == Refusal.NO_PHOTO
+    assert reminder_refusal(spot) == ReminderRefusal.NO_PHOTO
     photo = make_photo(patient, lesion=spot)
-    assert reminder_refusal(spot) == Refusal.WAITING
+    assert reminder_refusal(spot) == ReminderRefusal.WAITING
     predict(photo, HARMLESS, assessment=assess("not_assessed", "blurred"))
-    assert reminder_refusal(spot) == Refusal.NOT_ASSESSED
+    assert reminder_refusal(spot) == ReminderRefusal.NOT_ASSESSED
     predict(make_photo(patient, lesion=spot), HARMLESS, assessment=assess("urgent", score=9))
-    assert reminder_refusal(spot) == Refusal.DOCTOR
+    assert reminder_refusal(spot) == ReminderRefusal.DOCTOR
     predict(make_photo(patient, lesion=spot), HARMLESS, assessment=assess("monitor", score=2))
     assert reminder_refusal(spot) is None
 
 
 def test_what_is_known_of_a_spot_outweighs_its_picture(lesion: Lesion, clinician: User) -> None:
     record_finding(photo=lesion.photos.get(), by=clinician, diagnosis="BCC", source="histopathology")
-    assert reminder_refusal(lesion) == Refusal.DOCTOR
+    assert reminder_refusal(lesion) == ReminderRefusal.DOCTOR
 
 
 @pytest.mark.parametrize(
     ("management", "state", "expected"),
     [
-        ("biopsy", "second", Refusal.DOCTOR),
-        ("refer", "read", Refusal.DOCTOR),
+        ("biopsy", "second", ReminderRefusal.DOCTOR),
+        ("refer", "read", ReminderRefusal.DOCTOR),
         ("monitor", "read", None),
-        ("monitor", "second", Refusal.DOCTOR),
+        ("monitor", "second", ReminderRefusal.DOCTOR),
     ],
 )
 def test_a_clinicians_word_counts_before_the_picture(
@@ -127,7 +127,7 @@ def test_a_clinicians_word_counts_before_the_picture(
     assess: Callable[..., object],
     management: str,
     state: str,
-    expected: Refusal | None,
+    expected: ReminderRefusal | None,
 ) -> None:
     """The picture says "soon": only a reading that stands may let the spot be photographed again."""
     spot = create_lesion(owner=patient, name="leg")

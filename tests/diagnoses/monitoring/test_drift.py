@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.drift import bars_of_mix, bars_of_scores, measure_drift
-from diagnoses.monitoring.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, Answers, Comparison
+from diagnoses.monitoring.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, AnswerCounts, Comparison
 from diagnoses.photos.models import Photo, Prediction
 from diagnoses.readings.models import Reading
 from recognition.taxonomy import CODES
@@ -104,7 +104,7 @@ def test_the_same_answers_are_no_drift(live: Classifier, earlier: Classifier, an
 def test_a_large_shift_that_few_answers_show_by_chance_is_no_drift(times: int, has_moved: bool) -> None:
     mix = (ANSWERS_MIN * times, *[0] * (len(CODES) - 1))
     before, after = (
-        Answers(ANSWERS_MIN * times, tuple(count * times for count in scores), mix)
+        AnswerCounts(ANSWERS_MIN * times, tuple(count * times for count in scores), mix)
         for scores in ([10] * 10, [3, 17] * 3 + [10] * 4)
     )
     comparison = Comparison(before, after)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Notification, User
 from diagnoses.classifiers.models import Classifier
-from diagnoses.monitoring import notices as attention
+from diagnoses.monitoring import notices
 from diagnoses.monitoring.backups import record_backup
 from diagnoses.monitoring.models import BackupRecord
 from diagnoses.monitoring.notices import Level, Notice, classifiers, machine, people, photos, registry, reviews
@@ -53,18 +53,18 @@ class TestOrder:
         monkeypatch.setattr(registry, "_sources", {})
 
     def test_the_most_urgent_first(self) -> None:
-        attention.register("calm", lambda: [Notice(Level.WELL, "calm"), Notice(Level.SOON, "soon")])
-        attention.register("now", lambda: [Notice(Level.NOW, "now")])
-        assert [notice.text for notice in attention.notices()] == ["now", "soon", "calm"]
+        notices.register("calm", lambda: [Notice(Level.WELL, "calm"), Notice(Level.SOON, "soon")])
+        notices.register("now", lambda: [Notice(Level.NOW, "now")])
+        assert [notice.text for notice in notices.notices()] == ["now", "soon", "calm"]
 
     def test_a_check_that_fails_is_said_and_harms_no_other(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken() -> Iterator[Notice]:
             yield Notice(Level.WELL, "before")
             raise RuntimeError("broken on purpose")
 
-        attention.register("broken", broken)
-        attention.register("whole", lambda: [Notice(Level.GOING_ON, "whole")])
-        texts = [notice.text for notice in attention.notices()]
+        notices.register("broken", broken)
+        notices.register("whole", lambda: [Notice(Level.GOING_ON, "whole")])
+        texts = [notice.text for notice in notices.notices()]
         assert "whole" in texts
         assert any("“broken”" in text for text in texts)
         assert "broken on purpose" in caplog.text

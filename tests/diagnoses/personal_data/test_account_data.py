@@ -27,7 +27,7 @@ from accounts.models import AuditEntry, ConsentText, Notification, Profile, Purp
 from accounts.permissions import NotAllowed
 from accounts.services import give_consent, notify, publish_consent_text
 from diagnoses.lesions.models import Lesion, Reminder
-from diagnoses.personal_data.access_log import looks_at
+from diagnoses.personal_data.access_log import accesses_of
 from diagnoses.personal_data.erasure import LastAdministrator, erase_account
 from diagnoses.personal_data.export import export_account
 from diagnoses.photos.models import ErasedFile, Photo, PhotoHistory, Prediction
@@ -201,7 +201,7 @@ class TestLooks:
         view_photo(photo=photo, by=administrator)
         view_photo(photo=photo, by=whole)
         AuditEntry.objects.create(action="share-link-opened", subject=f"photo:{photo.pk}")
-        looks = list(looks_at(whole))
+        looks = list(accesses_of(whole))
         assert [look.role for look in looks] == ["shared", "administrator", "clinician"]
         assert {look.photo_id for look in looks} == {photo.pk}
         browser = Client()
@@ -211,8 +211,8 @@ class TestLooks:
         assert "Somebody with your share link opened your photo" in html
 
     def test_are_only_those_at_ones_own(self, whole: User, other_patient: User) -> None:
-        assert list(looks_at(other_patient)) == []
-        assert len(list(looks_at(whole))) == 1
+        assert list(accesses_of(other_patient)) == []
+        assert len(list(accesses_of(whole))) == 1
 
 
 def rows_of(user_pk: int) -> dict[str, int]:

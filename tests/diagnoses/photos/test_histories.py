@@ -90,7 +90,7 @@ def test_a_steady_history_changes_nothing(
     photo = predict(make_photo(patient), HARMLESS, assessment=assess("monitor", score=2))
     record_history(photo=photo, by=patient, answers=STEADY)
     photo = Photo.objects.get()
-    assert photo.prediction is not None and photo.told is not None
+    assert photo.prediction is not None and photo.reported_history is not None
     assert photo.decision == "monitor"
     assert advice_on(photo, photo.prediction).kind == "monitor"
 
@@ -146,4 +146,4 @@ def test_an_upload_brings_its_history_and_keeps_the_reminder(patient: User, pict
     assert first.history.change_colour is True
     assert Reminder.objects.get().ended is not None
     second = submit_photo(owner=patient, data=picture(2), metadata=metadata, history=HistoryAnswers())
-    assert Photo.objects.get(pk=second.pk).told is None
+    assert Photo.objects.get(pk=second.pk).reported_history is None

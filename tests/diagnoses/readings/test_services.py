@@ -16,8 +16,8 @@ from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.outcome import outcome_of, wants_a_visit
 from diagnoses.readings.rules import Said, next_state, reason_for_second
 from diagnoses.readings.services import (
+    ReadingRefusal,
     ReadingRefused,
-    Refusal,
     begin_reading,
     record_blind,
     record_final,
@@ -200,12 +200,12 @@ class TestOneReader:
         begun = begin_reading(photo=photo, by=readers[0])
         with pytest.raises(ReadingRefused) as early:
             finish(begun, readers[0], NV)
-        assert early.value.code is Refusal.NOT_REVEALED
+        assert early.value.code is ReadingRefusal.NOT_REVEALED
         first = record_blind(reading=begun, by=readers[0], answer="diagnosis", diagnosis="NV")
         assert record_blind(reading=begun, by=readers[0], answer="diagnosis", diagnosis="NV").revealed == first.revealed
         with pytest.raises(ReadingRefused) as other:
             record_blind(reading=begun, by=readers[0], answer="diagnosis", diagnosis="MEL")
-        assert other.value.code is Refusal.BLIND_STANDS
+        assert other.value.code is ReadingRefusal.BLIND_STANDS
         with pytest.raises(IntegrityError), transaction.atomic():
             Reading.objects.filter(pk=begun.pk).update(blind_diagnosis="MEL")
 
@@ -218,7 +218,7 @@ class TestOneReader:
         for again in attempts:
             with pytest.raises(ReadingRefused) as raised:
                 again()
-            assert raised.value.code is Refusal.ALREADY
+            assert raised.value.code is ReadingRefusal.ALREADY
 
 
 class TestWhoMay:
@@ -309,7 +309,7 @@ class TestTwoAndThree:
         assert (settled.review_state, settled.second_reason) == ("read", "malignant")
         with pytest.raises(ReadingRefused) as raised:
             request_second_reading(photo=photo, by=clinician)
-        assert raised.value.code is Refusal.NOBODY
+        assert raised.value.code is ReadingRefusal.NOBODY
 
     def test_the_owner_is_no_second_reader(
         self, clinician: User, make_photo: MakePhoto, predict: Predict, administrator: User
@@ -385,7 +385,7 @@ class TestTooLate:
         read(photo, readers[0], NV)
         with pytest.raises(ReadingRefused) as raised:
             finish(late, readers[1], MEL)
-        assert raised.value.code is Refusal.CLOSED
+        assert raised.value.code is ReadingRefusal.CLOSED
         assert finish(late, readers[1], MEL, insist=True).role == "second"
         assert now(photo).review_state == "adjudication"
 
@@ -395,7 +395,7 @@ class TestTooLate:
         read(photo, readers[1], NV)
         with pytest.raises(ReadingRefused) as raised:
             finish(late, readers[2], MEL, shown_role="second")
-        assert raised.value.code is Refusal.ADJUDICATES
+        assert raised.value.code is ReadingRefusal.ADJUDICATES
         assert finish(late, readers[2], MEL).role == "adjudication"
 
     def test_what_the_tissue_says_ends_it(self, photo: Photo, readers: list[User]) -> None:
@@ -403,7 +403,7 @@ class TestTooLate:
         record_finding(photo=photo, by=readers[0], diagnosis="MEL", source="histopathology")
         with pytest.raises(ReadingRefused) as raised:
             finish(late, readers[1], NV, insist=True)
-        assert raised.value.code is Refusal.SETTLED
+        assert raised.value.code is ReadingRefusal.SETTLED
 
     def test_a_deleted_photo(self, photo: Photo, readers: list[User]) -> None:
         late = self.begun(photo, readers[1], NV)

@@ -15,7 +15,7 @@ from accounts.permissions import NotAllowed
 from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.services import begin_reading, record_blind, record_final, request_review
-from diagnoses.results.clinical_outcome import Stage, _months_after, verdict_on
+from diagnoses.results.clinical_outcome import ReviewStage, _months_after, clinical_outcome_of
 from diagnoses.results.result import result_of
 from recognition.inference.assessment import Assessment
 
@@ -104,9 +104,9 @@ def test_nobody_asks_for_somebody_else(who: str, status: int, photo: Photo, requ
 
 def test_no_diagnosis_before_the_photo_is_settled(photo: Photo, patient: User, colleagues: list[User]) -> None:
     read(photo, colleagues[0], "BKL", note="a secret note", management="monitor", monitor_months=6)
-    verdict = verdict_on(fresh(photo))
-    assert verdict.stage is Stage.SECOND
-    assert (verdict.answer, verdict.management, verdict.notes, verdict.examine) == ("", "", (), False)
+    outcome = clinical_outcome_of(fresh(photo))
+    assert outcome.stage is ReviewStage.SECOND
+    assert (outcome.answer, outcome.management, outcome.notes, outcome.examine) == ("", "", (), False)
     html = html_for(patient, photo)
     assert "a second one looks at it as well" in html
     assert "a secret note" not in html and 'class="truth' not in html and "What clinicians found" not in html
@@ -126,7 +126,7 @@ def test_that_a_doctor_should_see_it_is_told_at_once(photo: Photo, patient: User
 def test_the_third_reader_is_told_of(photo: Photo, patient: User, colleagues: list[User]) -> None:
     read(photo, colleagues[0], "MEL", management="refer")
     read(photo, colleagues[1], "NV", management="discharge")
-    assert verdict_on(fresh(photo)).stage is Stage.ADJUDICATION
+    assert clinical_outcome_of(fresh(photo)).stage is ReviewStage.ADJUDICATION
     html = html_for(patient, photo)
     assert "a third one looks at it as well" in html
     assert f"{IN_PERSON}</h1>" in html  # not taken back by the one who saw it differently

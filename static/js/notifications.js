@@ -1,8 +1,8 @@
 // Keeps the number of unread messages in the header up to date while a page stands open. Without this it is that of
 // the moment the page was made.
-const badges = document.querySelectorAll("[data-news-badge]");
-const spoken = document.querySelector("[data-news-words]");
-const address = document.querySelector("[data-news-count]")?.dataset.newsCount;
+const badges = document.querySelectorAll("[data-notification-badge]");
+const spoken = document.querySelector("[data-notification-words]");
+const address = document.querySelector("[data-notification-count]")?.dataset.notificationCount;
 const PAUSE_MS = 60_000;
 
 async function look() {
