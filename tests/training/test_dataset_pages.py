@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import Role, User
 from tests.factories import write_dataset
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs
 from training.worker.importing import run_import_job
@@ -39,7 +39,7 @@ def data_folder(made_files: Path, settings: Any, tmp_path: Path) -> Path:
 def dataset(data_folder: Path) -> Dataset:
     return import_dataset(
         name="made",
-        source=Source(
+        source=ImportSource(
             data_folder / "ISIC_2019_Training_GroundTruth.csv",
             data_folder / "ISIC_2019_Training_Metadata.csv",
             data_folder / "ISIC_2019_Training_Input.zip",

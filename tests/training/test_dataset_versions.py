@@ -28,7 +28,8 @@ from training.data.import_errors import DatasetImportError
 from training.data.reading import read_sealed
 from training.data.versions import add_confirmed_photos
 from training.models import Dataset, DatasetImport, Job
-from training.services.imports import ImportRejected, request_version_with_photos
+from training.services.imports import request_version_with_photos
+from training.services.jobs import JobRejected
 from training.worker.importing import run_import_job
 
 pytestmark = pytest.mark.django_db
@@ -287,5 +288,5 @@ def test_the_training_worker_makes_the_version(
     job.refresh_from_db()
     assert job.status == Job.Status.SUCCEEDED and job.dataset is not None
     assert job.dataset.previous == dataset and job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS
-    with pytest.raises(ImportRejected):
+    with pytest.raises(JobRejected):
         request_version_with_photos(dataset=dataset, name="second", by=administrator)

@@ -18,14 +18,14 @@ from recognition.evaluation.metrics import auc, roc_curve
 from recognition.inference.bundle import OperatingPoint
 from recognition.taxonomy import CODES
 from tests.training.run_factories import made_dataset
-from training.admin.evaluations import exposure_said, figures_context
+from training.admin.evaluations import contamination_said, figures_context
 from training.evaluation.figures import figures_json, ground_truth_csv, predictions_csv
 from training.evaluation.measure import TOO_FEW, hardest_mistakes, measure, reliability, subgroups
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.services.test_contamination import exposure_of
+from training.services.test_contamination import contamination_of
 
 POINTS = (OperatingPoint("balanced", 0.4, 0.8, 0.8), OperatingPoint("sensitive", 0.1, 0.95, 0.4))
 
@@ -315,14 +315,14 @@ def test_who_kept_these_images_from_training_is_told_from_fingerprints() -> None
     dataset = made_dataset()
 
     def kept(**split: str) -> bool:
-        return exposure_of({"version": "v", "split": split}, dataset).kept
+        return contamination_of({"version": "v", "split": split}, dataset).kept
 
     assert kept(test_content_fingerprint=dataset.test_content_fingerprint)
     # A bundle sealed before contents were: like is compared with like.
     assert kept(test_fingerprint=dataset.test_fingerprint)
     assert not kept(test_fingerprint=dataset.test_fingerprint, test_content_fingerprint="0" * 64)
     assert kept(fingerprint=dataset.split_fingerprint)
-    nobody_knows = exposure_of({"version": "v", "split": {"fingerprint": "0" * 64}}, dataset)
+    nobody_knows = contamination_of({"version": "v", "split": {"fingerprint": "0" * 64}}, dataset)
     assert (nobody_knows.kept, nobody_knows.seen, nobody_knows.by) == (False, None, "v")
 
 
@@ -334,7 +334,7 @@ def test_where_its_data_set_is_here_the_images_it_learned_from_are_counted() -> 
         "dataset": {"fingerprint": theirs.fingerprint},
         "split": {"fingerprint": theirs.split_fingerprint, "test_content_fingerprint": theirs.test_content_fingerprint},
     }
-    none = exposure_of(manifest, ours)
+    none = contamination_of(manifest, ours)
     assert (none.kept, none.seen, none.pictures) == (True, 0, 32)
     # One of our test pictures is byte for byte one it learned from, another shows a lesion it learned from, a third is
     # one of its own test pictures.
@@ -343,9 +343,9 @@ def test_where_its_data_set_is_here_the_images_it_learned_from_are_counted() -> 
     ours.examples.filter(pk=one.pk).update(sha256=learned[0].sha256)
     ours.examples.filter(pk=two.pk).update(lesion_id=learned[1].lesion_id)
     ours.examples.filter(pk=three.pk).update(sha256=tested[0].sha256)
-    some = exposure_of(manifest, ours)
+    some = contamination_of(manifest, ours)
     assert (some.kept, some.seen, some.by) == (False, 2, "v")
-    assert "v learned from 2 of these 32 test images" in exposure_said(some.as_json())
+    assert "v learned from 2 of these 32 test images" in contamination_said(some.as_json())
 
 
 @pytest.mark.django_db
@@ -354,7 +354,7 @@ def test_what_a_parent_may_have_seen_its_child_has_seen() -> None:
     ours = {"test_content_fingerprint": dataset.test_content_fingerprint}
 
     def kept(parent: dict[str, str] | None) -> bool:
-        return exposure_of({"version": "v", "split": ours, "provenance": {"parent": parent}}, dataset).kept
+        return contamination_of({"version": "v", "split": ours, "provenance": {"parent": parent}}, dataset).kept
 
     def named(row: Classifier) -> dict[str, str]:
         return {"version": row.version, "sha256": row.sha256}

@@ -30,20 +30,20 @@ from recognition.sandbox import content_hash, hash_distance, read_image
 from recognition.taxonomy import CODES
 from tests.factories import jpeg_bytes, made_picture, write_dataset
 from training.data.import_errors import DatasetImportError
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.data.reading import read_sealed
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset, store_exploration
 from training.services.imports import (
-    ImportRejected,
     available_sources,
     request_import,
     request_version_with_photos,
     resolve_source,
 )
+from training.services.jobs import JobRejected
 from training.services.orphans import discard_unused, sweep_files
-from training.services.test_contamination import dealt_fingerprint, exposure_of
+from training.services.test_contamination import contamination_of, dealt_fingerprint
 from training.worker.importing import _at_hand, run_import_job
 
 pytestmark = pytest.mark.django_db
@@ -94,8 +94,8 @@ def stored(folder: str = "") -> list[str]:
     return [f"{folder}/{name}" for name in names] + [name for inner in folders for name in stored(f"{folder}/{inner}")]
 
 
-def source(folder: Path, *, images: bool = True) -> Source:
-    return Source(
+def source(folder: Path, *, images: bool = True) -> ImportSource:
+    return ImportSource(
         ground_truth=folder / "ISIC_2019_Training_GroundTruth.csv",
         metadata=folder / "ISIC_2019_Training_Metadata.csv",
         images=folder / "ISIC_2019_Training_Input.zip" if images else None,
@@ -192,7 +192,7 @@ def test_a_folder_of_images_and_names_with_and_without_downsampled(files: Path) 
     )
     (files / "Input" / "LICENSE.txt").write_text("text is no picture")
     given = source(files)
-    dataset = import_dataset(name="folder", source=Source(given.ground_truth, given.metadata, files / "Input"))
+    dataset = import_dataset(name="folder", source=ImportSource(given.ground_truth, given.metadata, files / "Input"))
     assert dataset.examples.get(image="ISIC_0000000").member == "ISIC_0000000.jpg"
 
 
@@ -213,15 +213,15 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, set
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert refused.value.code == "faulty_files"
-    places = [(fault.file, fault.line) for fault in refused.value.faults]
-    assert places == [
+    found = [(problem.file, problem.line) for problem in refused.value.problems]
+    assert found == [
         ("ISIC_2019_Training_GroundTruth.csv", 3),
         ("ISIC_2019_Training_Metadata.csv", 4),
         ("ISIC_2019_Training_GroundTruth.csv", 5),
         ("ISIC_0000004.jpg", 0),
         ("ISIC_0000005.jpg", 0),
     ]
-    reasons = [fault.reason for fault in refused.value.faults]
+    reasons = [problem.reason for problem in refused.value.problems]
     assert "MEL and NV" in reasons[0] and "'knee'" in reasons[1] and "no picture" in reasons[2]
     assert "broken" in reasons[3] and "line 6" in reasons[3] and "not_an_image" in reasons[4]
     nothing_is_left(settings)
@@ -232,8 +232,8 @@ def test_one_lesion_with_two_diagnoses_is_a_fault(files: Path, settings: Any) ->
     respell(given.ground_truth, {"ISIC_0000000": "ISIC_0000000,0,1,0,0,0,0,0,0,0"})
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert [fault.line for fault in refused.value.faults] == [2]
-    assert "different diagnoses" in refused.value.faults[0].reason
+    assert [problem.line for problem in refused.value.problems] == [2]
+    assert "different diagnoses" in refused.value.problems[0].reason
     nothing_is_left(settings)
 
 
@@ -256,7 +256,7 @@ def test_a_zip_of_a_kind_nobody_reads_is_told(files: Path, settings: Any) -> Non
     given.images.write_bytes(whole[: entry + 6] + b"\x63\x00" + whole[entry + 8 :])
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert "cannot be read as a folder or a zip file" in refused.value.faults[0].reason
+    assert "cannot be read as a folder or a zip file" in refused.value.problems[0].reason
     nothing_is_left(settings)
 
 
@@ -277,7 +277,7 @@ def test_a_picture_packed_with_a_broken_lzma_stream_is_told(files: Path, setting
     given.images.write_bytes(bytes(spoiled))
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert [fault.file for fault in refused.value.faults] == [first]
+    assert [problem.file for problem in refused.value.problems] == [first]
     nothing_is_left(settings)
 
 
@@ -573,7 +573,7 @@ def test_look_alikes_of_two_lesions_are_brought_to_one_side_unless_told_otherwis
     assert bool(gathered["moved"]) == bool(crossing)
     # A classifier trained on the split as it was dealt has seen none of the test images.
     manifest = {"dataset": {"fingerprint": apart.fingerprint}, "split": {"fingerprint": apart.split_fingerprint}}
-    assert exposure_of(manifest, together).kept
+    assert contamination_of(manifest, together).kept
 
 
 @pytest.mark.parametrize("saved", ["turned", "transparent"])
@@ -635,7 +635,7 @@ def test_uploads_are_imported_and_thrown_away(files: Path, administrator: User, 
 
 def test_requests_that_make_no_sense_are_refused_at_their_field(files: Path, administrator: User) -> None:
     def field_of(**changes: Any) -> str:
-        with pytest.raises(ImportRejected) as rejected:
+        with pytest.raises(JobRejected) as rejected:
             requested(administrator, **changes)
         return rejected.value.field
 
@@ -689,7 +689,7 @@ def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files:
         for number in range(12):
             (folder / f"ISIC_{number}.jpg").write_bytes(jpeg_bytes(made_picture("NV", number)))
             writer.writerow([f"ISIC_{number}", "a", "CC-0", 50, "Benign melanocytic proliferations", "Nevus"])
-    dataset = import_dataset(name="cli", source=Source(folder / "metadata.csv", images=folder))
+    dataset = import_dataset(name="cli", source=ImportSource(folder / "metadata.csv", images=folder))
     assert dataset.report["layout"] == "isic-cli" and dataset.example_count == 12
     assert dataset.licence == "ISIC archive: CC-0 (12)"
     assert set(dataset.examples.values_list("diagnosis", flat=True)) == {"NV"}

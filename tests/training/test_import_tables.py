@@ -28,7 +28,7 @@ def read(folder: Path, truth: str, metadata: str | None = None, **options: bool)
 
 
 def said(tables: Tables) -> list[tuple[str, int, str]]:
-    return [(fault.file, fault.line, fault.reason) for fault in tables.faults]
+    return [(problem.file, problem.line, problem.reason) for problem in tables.faults]
 
 
 def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_faults_of_both_files_are_seen_at_once(tmp_path: Path) -> None:
 )
 def test_columns_are_exact_order_included(tmp_path: Path, header: str, expected: str) -> None:
     tables = read(tmp_path, f"{header}\nISIC_1,{NV}\n")
-    assert [fault.line for fault in tables.faults if expected in fault.reason] == [1]
+    assert [problem.line for problem in tables.faults if expected in problem.reason] == [1]
 
 
 @pytest.mark.parametrize(
