@@ -1,7 +1,7 @@
 """Celery tasks of the training worker: a primary key comes in, one function is called.
 
-Runs and evaluations share the accelerator of the machine, so their messages only say that a job waits: the oldest job is
-done first, in whatever order messages arrive. The key in the message is for people who read the broker's log.
+Runs and evaluations share the accelerator of the machine, so their messages only say that a job waits: the oldest job
+is done first, in whatever order messages arrive. The key in the message is for people who read the broker's log.
 
 The work is imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must not load
 pandas, TensorFlow or Keras.

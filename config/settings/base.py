@@ -251,7 +251,7 @@ if not set(SECOND_READING_RULES) <= {"malignant", "disagreement"}:
 
 # The only folder the admin may import from, and where the command line finds the data by default.
 TRAINING_DATA_DIR = Path(env.str("TRAINING_DATA_DIR", default=str(BASE_DIR.parent / "shared" / "data")))
-# The ImageNet weights of EfficientNetB4 without the top; Keras downloads its own where the file is missing.
+# The ImageNet weights of EfficientNetB4 without the top; if the file is missing, Keras downloads its own.
 IMAGENET_WEIGHTS = Path(
     env.str(
         "IMAGENET_WEIGHTS",

@@ -114,7 +114,7 @@ class CheckoutPaths:
         return self.run / f"{server}.{kind}"
 
     def make(self) -> None:
-        """Make the folders; raises LocalServiceError with the reason where that is impossible."""
+        """Make the folders; raises LocalServiceError with the reason if that is impossible."""
         try:
             for folder in (self.var, self.run, self.var / "log"):
                 folder.mkdir(exist_ok=True)

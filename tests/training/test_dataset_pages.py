@@ -1,4 +1,4 @@
-"""The pages of data sets and imports: what they show, and that they show it to administrators only."""
+"""The pages of data sets and imports: their content, and that only administrators see them."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +30,7 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_folder(made_files: Path, settings: Any, tmp_path: Path) -> Path:
     settings.TRAINING_DATA_DIR = made_files.parent
     settings.TRAINING_WORK_DIR = tmp_path / "work"
-    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    # The rows are in the transaction of the test, where the heartbeat thread does not see them.
     settings.TRAINING_LEASE = timedelta(hours=1)
     return made_files
 
@@ -84,7 +84,7 @@ def test_a_leak_would_be_said(dataset: Dataset, admin_client: Client) -> None:
 
 
 def _text(download: Any) -> str:
-    """A streamed file as text."""
+    """The content of a streamed response as text."""
     return b"".join(download.streaming_content).decode()
 
 

@@ -1,4 +1,4 @@
-"""The figures: facts of the official tables, readings that follow from the numbers, charts that any policy shows."""
+"""Exploration: facts of the official tables, sentences that follow from the numbers, charts without inline styles."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Evaluations that a person asks for: refused where they make no sense, one at a time, ended in one way or another."""
+"""Evaluation jobs: rejected requests, one job at a time on a device, and every way a job ends."""
 
 import uuid
 from datetime import timedelta
@@ -183,7 +183,7 @@ def test_runs_and_evaluations_wait_for_each_other_in_the_order_they_were_asked_f
         return True
 
     monkeypatch.setattr(jobs, "publish", publish)
-    # Whatever the messages were about, and however often they came.
+    # In any order of the messages, and with repeated messages.
     for _ in range(5):
         supervisor.supervise_next()
     assert done == [first.pk, second.pk, third.pk]

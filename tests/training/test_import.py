@@ -1,4 +1,4 @@
-"""Imports as a whole: sealed when all is well; when anything is not, a clear reason and nothing left behind."""
+"""Whole imports: a good one is sealed; a bad one gives a clear reason and leaves nothing."""
 
 import csv
 import dataclasses
@@ -57,19 +57,19 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def charts() -> None:
-    """Asked for by tests that look at charts: drawing ten of them takes longer than all the rest."""
+    """Used by tests that look at charts; the others skip drawing, which takes longest."""
 
 
 @pytest.fixture
 def files(
     made_files: Path, tmp_path: Path, settings: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """A copy to spoil, inside the data folder; the storage is empty before."""
+    """A copy of the files inside the data folder, which a test may change; the storage is empty."""
     if "charts" not in request.fixturenames:
         monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
     settings.TRAINING_DATA_DIR = tmp_path / "data"
     settings.TRAINING_WORK_DIR = tmp_path / "work"
-    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    # The rows are in the transaction of the test, where the heartbeat thread does not see them.
     settings.TRAINING_LEASE = timedelta(hours=1)
     folder = tmp_path / "data" / "made"
     shutil.copytree(made_files, folder)
@@ -146,7 +146,7 @@ def test_a_good_import_is_whole(files: Path, charts: None) -> None:
     assert sealed.split.fingerprint == dataset.split_fingerprint == split_fingerprint(sealed.split.assignment)
     assert sealed.split.test_fingerprint == dataset.test_fingerprint
 
-    # By lesion, and computed so.
+    # The split is by lesion.
     sides: dict[str, set[str]] = {}
     for example in examples:
         sides.setdefault(example.lesion_id, set()).add(example.split)
@@ -196,7 +196,7 @@ def test_a_folder_of_images_and_names_with_and_without_downsampled(files: Path) 
     assert dataset.examples.get(image="ISIC_0000000").member == "ISIC_0000000.jpg"
 
 
-def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, settings: Any) -> None:
+def test_every_problem_of_every_file_is_reported_and_nothing_is_left(files: Path, settings: Any) -> None:
     given = source(files)
     assert given.metadata is not None and given.images is not None
     respell(given.ground_truth, {"ISIC_0000001": "ISIC_0000001,1,1,0,0,0,0,0,0,0"})
@@ -227,7 +227,7 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, set
     nothing_is_left(settings)
 
 
-def test_one_lesion_with_two_diagnoses_is_a_fault(files: Path, settings: Any) -> None:
+def test_one_lesion_with_two_diagnoses_is_a_problem(files: Path, settings: Any) -> None:
     given = source(files)
     respell(given.ground_truth, {"ISIC_0000000": "ISIC_0000000,0,1,0,0,0,0,0,0,0"})
     with pytest.raises(DatasetImportError) as refused:
@@ -296,7 +296,7 @@ def test_copies_stay_together_and_are_reported(files: Path) -> None:
     assert copies in duplicates["exact_copies"]
     hashes = {image: bytes(each) for image, each in dataset.examples.values_list("image", "content_hash")}
     digests = dict(dataset.examples.values_list("image", "sha256"))
-    # A pair of copies is no near pair as well, whichever two of three it is.
+    # Exact copies are not counted as near duplicates.
     assert duplicates["near_count"] == sum(
         hash_distance(hashes[a], hashes[b]) <= duplicates["near_within_bits"] and digests[a] != digests[b]
         for a, b in itertools.combinations(sorted(hashes), 2)
@@ -419,7 +419,7 @@ def test_a_queued_import_is_done_once_however_often_it_is_delivered(files: Path,
     assert default_storage.exists(ImageArchive.objects.get().name)
 
 
-def test_faults_are_kept_with_the_job(files: Path, administrator: User, settings: Any) -> None:
+def test_problems_are_stored_with_the_job(files: Path, administrator: User, settings: Any) -> None:
     respell(files / "ISIC_2019_Training_GroundTruth.csv", {"ISIC_0000001": "ISIC_0000001,0,0,0,0,0,0,0,0,1"})
     job = requested(administrator)
     run_import_job(job.pk)
@@ -478,7 +478,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
 
     def taken_over(claim: jobs.JobClaim, **changes: Any) -> None:
         if changes["progress"]["stage"] == "rows":
-            # As the sweep does with a worker that fell silent, just before the last step.
+            # Like the sweep with the job of a lost worker, just before the last step.
             DatasetImport.objects.filter(pk=job.pk).update(
                 status=Job.Status.QUEUED, lease=None, lease_expires=None, queued=timezone.now()
             )
@@ -521,7 +521,7 @@ def test_what_a_killed_command_left_is_swept_when_it_is_old_and_nobody_needs_it(
     later = timezone.now() + timedelta(days=2)
     monkeypatch.setattr("training.services.orphans.timezone.now", lambda: later)
     assert sweep_files() == 2
-    # What the data set reads stays, however old.
+    # Files of the data set stay, however old they are.
     assert sorted(stored()) == sorted([*there, "datasets/somebody/else.txt"])
 
 
@@ -571,7 +571,7 @@ def test_look_alikes_of_two_lesions_are_brought_to_one_side_unless_told_otherwis
     dealt, now = (dict(each.examples.values_list("image", "split")) for each in (apart, together))
     assert {image: dealt[image] for image in dealt if dealt[image] != now[image]} == gathered["moved"]
     assert bool(gathered["moved"]) == bool(crossing)
-    # A classifier trained on the split as it was dealt has seen none of the test images.
+    # A classifier trained on the split before that has learned from none of the test images.
     manifest = {"dataset": {"fingerprint": apart.fingerprint}, "split": {"fingerprint": apart.split_fingerprint}}
     assert contamination_of(manifest, together).kept
 
@@ -680,7 +680,7 @@ def test_the_listing_tells_what_each_file_is(files: Path) -> None:
     }
 
 
-def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files: Path) -> None:
+def test_an_isic_cli_download_is_imported_in_the_same_way(tmp_path: Path, files: Path) -> None:
     folder = files.parent / "download"
     folder.mkdir()
     with (folder / "metadata.csv").open("w", newline="") as file:

@@ -1,4 +1,4 @@
-"""Imported pictures become similar cases: small copies from the archive, lesions by name, a stop loses nothing."""
+"""Imported pictures become similar cases: small copies from the archive; an interruption loses nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Promotion: what has to be true first, who may go against it, and the way back."""
+"""Promotion: the gates, the override with a reason, and roll back."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows here have no bundles; that a broken bundle is never promoted is tested with the service itself."""
+    """The rows here have no bundles. The tests of `promote_classifier` check that a broken bundle is not promoted."""
     monkeypatch.setattr("diagnoses.classifiers.services.registered_bundle", lambda classifier: None)
 
 
@@ -84,7 +84,7 @@ def test_within_the_margins_it_is_not_worse() -> None:
     assert closed(new) == []
 
 
-def test_against_a_gate_only_with_a_written_reason_that_is_kept(admin: User) -> None:
+def test_an_override_needs_a_written_reason_that_is_kept(admin: User) -> None:
     _, new = pair(candidate=(0.1, 0.1))
     with pytest.raises(PromotionRejected, match="Write down"):
         promote(classifier=new, by=admin, override=True, reason="because")

@@ -1,4 +1,4 @@
-"""Asking for runs, and their pages: what is refused before it starts, who may, what the forms say."""
+"""Requests for runs and the pages of runs: rejected requests, permissions, forms."""
 
 import uuid
 from typing import Any
@@ -38,7 +38,7 @@ def page(client: Client, admin: User) -> Client:
 
 
 def form_values(recipe: Recipe, **changes: str) -> dict[str, str]:
-    """What a browser sends of an untouched form, with some fields typed over."""
+    """The POST data of a form with its initial values, and some fields changed."""
     form = RecipeForm(recipe)
     values = {name: str(form.initial[name]) for name in form.fields if form.initial[name] is not False}
     return values | changes
@@ -181,7 +181,7 @@ def test_every_field_of_a_recipe_is_in_its_form_and_explained(recipe: Recipe) ->
         ({"fine_tune.augmentation.crop_area_min": "0"}, "fine_tune.augmentation.crop_area_min"),
         ({"frozen.best_by": "luck"}, "frozen.best_by"),
         ({"architecture.input_size": "7"}, "architecture.input_size"),
-        # Two at once: the sentence names the field it is about.
+        # Two changes at once: the error names its field.
         ({"fine_tune.epochs": "3", "fine_tune.clip_norm": "-1"}, "fine_tune.clip_norm"),
     ],
 )

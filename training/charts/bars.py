@@ -14,7 +14,7 @@ ROW: Final = 0.29
 
 _FOOT: Final = 0.25
 _INSIDE: Final = 0.07
-"""A part at least this wide has room for its own figure."""
+"""A part of at least this width has room for its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def bars(items: Sequence[Bar], *, key: Sequence[Part] = ()) -> Figure:
 def divided_bars(
     labels: Sequence[str], shares: Sequence[Sequence[float]], parts: Sequence[Part], *, notes: Sequence[str]
 ) -> Figure:
-    """Bars of one length divided into `parts`; `shares` has a row per label that adds up to 1, `notes` are at their ends."""
+    """Bars of one length divided into `parts`; each row of `shares` adds up to 1, `notes` are at the ends."""
     with style():
         figure, axes = canvas(ROW * len(labels) + _FOOT + 0.25)
         positions = list(range(len(labels)))

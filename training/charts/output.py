@@ -23,8 +23,8 @@ _ROOT: Final = re.compile(r"<svg ([^>]*)>", re.DOTALL)
 def as_svg(figure: Figure, *, title: str, description: str) -> str:
     """The figure as SVG with a name and a description for screen readers.
 
-    matplotlib writes CSS into `style` attributes, which a page without `unsafe-inline` ignores. Here the same properties
-    become presentation attributes, so the file looks the same under any policy, alone or inside a page.
+    matplotlib writes CSS into `style` attributes, which a page without `unsafe-inline` ignores. Here the same
+    properties become presentation attributes, so the file looks the same under any policy, alone or inside a page.
     """
     with style():
         buffer = io.StringIO()

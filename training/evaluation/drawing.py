@@ -31,7 +31,7 @@ def draw(figures: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 
 
 def store_charts(figures: Mapping[str, Any], *, folder: str) -> dict[str, dict[str, str]]:
-    """Draw and store the charts under `folder`: {key: {"svg": name, "png": name, "title": ..., "reading": sentence}}."""
+    """Draw and store the charts under `folder`: {key: {"svg": name, "png": name, "title": text, "reading": text}}."""
     charts = {}
     for key, (figure, reading) in draw(figures).items():
         svg = as_svg(figure, title=TITLES[key], description=reading)

@@ -11,7 +11,7 @@ from training.models import Evaluation
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
-    """One row for each image: the eight calibrated probabilities, and UNK (always 0: the classifier has no such class)."""
+    """One row for each image: eight calibrated probabilities, and UNK (always 0: classifiers have no such class)."""
     rows = sorted(evaluation.predictions.items())
     return _csv([[image, *(f"{float(p):.9f}" for p in table), "0.0"] for image, table in rows])
 

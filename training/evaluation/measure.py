@@ -21,8 +21,8 @@ from recognition.taxonomy import CODES, SEXES, SITES
 DECIMALS: Final = 6
 
 TOO_FEW: Final = 10
-"""The least positives for a sensitivity, and the least negatives for a specificity. With 10, the 95 % interval of 0.5 is
-0.24 to 0.76."""
+"""The least positives for a sensitivity, and the least negatives for a specificity. With 10, the 95 % interval of 0.5
+is 0.24 to 0.76."""
 
 AGE_BANDS: Final = ((0, 29), (30, 44), (45, 59), (60, 74), (75, 120))
 RELIABILITY_BINS: Final = 10

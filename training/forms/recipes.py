@@ -50,7 +50,7 @@ class Group:
 
 
 def leaves(part: Any, prefix: str = "") -> Iterator[tuple[str, Any, type[Any]]]:
-    """Every plain field of a recipe as (dotted name, value, dataclass it belongs to); groups that are None have none."""
+    """Every plain field of a recipe as (dotted name, value, dataclass it belongs to), without groups that are None."""
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         dotted = f"{prefix}{field.name}"
@@ -113,7 +113,7 @@ class RecipeForm(forms.Form):
         return cleaned
 
     def _field_of(self, message: str) -> str | None:
-        """The field that an error message starts with, by its full name or by the last part of it; None if there is none."""
+        """The field that an error message starts with, by its full name or the last part of it; None without one."""
         place, _colon, said = message.partition(": ")
         if place in self.fields:
             return place

@@ -21,8 +21,8 @@ class Dataset(models.Model):
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
     # Identifies the split: sha256 over the sorted "image,split" lines.
     split_fingerprint = models.CharField(_("split fingerprint"), max_length=64, blank=True)
-    # Identifies the names of the test images: sha256 over their sorted "image,split" lines. Classifiers that were sealed
-    # before November 2026 state only this about their test split.
+    # Identifies the names of the test images: sha256 over their sorted "image,split" lines. Classifiers sealed before
+    # November 2026 state only this about their test split.
     test_fingerprint = models.CharField(_("test names fingerprint"), max_length=64, blank=True)
     # Identifies names, labels and pixels of the test images: sha256 over their sorted "image,diagnosis,sha256" lines.
     # Two classifiers can be compared if they were measured on the same ones.

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
-# QuerySet[Any]: all kinds of jobs share the annotation of `Job.objects`, but the manager of each kind returns that kind.
+# QuerySet[Any]: all kinds of jobs share the annotation of `Job.objects`, but each manager returns its kind.
 class JobQuerySet(models.QuerySet[Any]):
     def waiting(self) -> Self:
         """Queued jobs, oldest first: the order in which they are claimed."""

@@ -22,7 +22,7 @@ class TrainingRun(Job):
         Classifier, on_delete=models.PROTECT, null=True, blank=True, related_name="children",
         verbose_name=_("continues"), help_text=_("The classifier whose weights this run starts from."),
     )  # fmt: skip
-    # One entry for each epoch: {"phase", "epoch", "loss", "val_loss", "balanced_accuracy", ..., "images_per_s", "seconds"}.
+    # One entry for each epoch: {"phase", "epoch", "loss", "validation_loss", "balanced_accuracy", "seconds", ...}.
     history = models.JSONField(_("history"), default=list, blank=True)
     classifier = models.OneToOneField(
         Classifier, on_delete=models.SET_NULL, null=True, blank=True, related_name="run", verbose_name=_("classifier")

@@ -146,7 +146,7 @@ def request_import(
 def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None) -> DatasetImport:
     """Queue a new sealed version of `dataset` with the confirmed photos of consenting patients.
 
-    Raises NotAllowed, and JobRejected where the name is taken or the data set has no images.
+    Raises NotAllowed, and JobRejected if the name is taken or the data set has no images.
     """
     require_administrator(by)
     name = name.strip()

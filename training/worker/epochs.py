@@ -22,7 +22,7 @@ class Epochs:
         self._began = now
 
     def position(self, progress: Progress) -> dict[str, int]:
-        """Epoch and, where an epoch has several, batch; empty for a stage without epochs."""
+        """The epoch, and the batch if an epoch has several; empty for a stage without epochs."""
         epochs = self._count(progress.stage)
         if not epochs:
             return {}

@@ -114,17 +114,17 @@ def _supervise(claim: jobs.JobClaim) -> None:
         "%s %s: attempt %d in process %d.", KINDS[claim.model].capitalize(), claim.pk, claim.attempt, process.pid
     )
     started = time.monotonic()
-    next_look, told = started + LEASE_EVERY, 0.0
+    next_look, terminated = started + LEASE_EVERY, 0.0
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_EVERY)
                 break
             now = time.monotonic()
-            if not told and (stop_announced() or os.getppid() != worker):
+            if not terminated and (stop_announced() or os.getppid() != worker):
                 process.terminate()
-                told = now
-            if told and now - told > PATIENCE:
+                terminated = now
+            if terminated and now - terminated > PATIENCE:
                 process.kill()
             if now >= next_look:
                 next_look = now + LEASE_EVERY

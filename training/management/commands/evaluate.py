@@ -52,7 +52,7 @@ class Command(BaseCommand):
         if name is not None:
             dataset = Dataset.objects.filter(name=name).first()
         else:
-            # The same files may be imported with another seed; that test split holds images this classifier learned from.
+            # The same files imported with another seed have a test split that this classifier learned from.
             same = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"]).defer("eda")
             split = classifier.manifest["split"]["fingerprint"]
             dataset = next((each for each in same if split in (each.split_fingerprint, dealt_fingerprint(each))), None)
