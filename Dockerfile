@@ -1,5 +1,5 @@
 # One image for the site, the workers and the scheduler; docker-compose.yml gives each its command.
-# docs/operations.md says how it is used, and that it was not built where it was written.
+# docs/operations.md says how to use it. The image has not been built by its authors.
 
 FROM python:3.11-slim AS packages
 # "cpu", or "cuda" for workers on a machine with an NVIDIA card.
@@ -8,7 +8,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/venv
 COPY requirements.txt .
 RUN /opt/venv/bin/pip install --require-hashes -r requirements.txt
-# TensorFlow finds NVIDIA's libraries as packages of its own extra, of the version that is locked above.
+# NVIDIA's libraries come with the extra "and-cuda" of TensorFlow, in the version that is locked above.
 RUN if [ "$ACCELERATOR" = cuda ]; then \
         /opt/venv/bin/pip install "tensorflow[and-cuda]==$(/opt/venv/bin/python -c 'from importlib.metadata import version; print(version("tensorflow"))')"; \
     fi
@@ -30,7 +30,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY . .
-# Production settings refuse to load without secrets; these stand in for them in this one step and are kept nowhere.
+# Production settings do not load without secrets. These values exist in this one step only and are not kept.
 RUN SECRET_KEY="$(python -c 'import secrets; print(secrets.token_urlsafe(64))')" ALLOWED_HOSTS=build.invalid \
     DATABASE_URL=postgresql://build.invalid/teri REDIS_URL=redis://:build@build.invalid/0 \
     python manage.py collectstatic --no-input --verbosity 0

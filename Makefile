@@ -4,37 +4,37 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
-# Any Python from 3.11 on; the locked packages are tried with 3.11.
+# Any Python from 3.11 on; the locked packages are tested with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
 .PHONY: help run test drill check format messages lock scoring pytorch clean
 
-help:  ## Say what can be done
+help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
 
 run: $(VENV)/.runtime  ## Start Teri on this machine (PORT=8000)
 	@PORT=$(PORT) exec $(BIN)/python -m devtools.launcher
 
 test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to pytest)
-	@# A process for each core: they wait for servers and browsers half of the time. Four are enough for the memory.
+	@# A process for each core, because tests often wait for servers and browsers. At most four, because of the memory.
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile $(ARGS)
 
-drill: $(VENV)/.development  ## Run the long drills that `make test` leaves out
+drill: $(VENV)/.development  ## Run the long drills, which `make test` leaves out
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
-check: $(VENV)/.development  ## Linters, types, migrations, templates
+check: $(VENV)/.development  ## Run linters and type checker, look for missing migrations, check templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# The Django plugin reads the settings of the tests: addresses, so that they start no servers; nothing connects.
+	@# The Django plugin of mypy loads the test settings. With these addresses they start no servers; nothing connects.
 	TERI_TEST_SERVERS=1 DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet templates
 
-format: $(VENV)/.development  ## Put code into its form
+format: $(VENV)/.development  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-messages: $(VENV)/.development  ## Bring the catalogs of Kazakh and Russian up to date with the texts (ARGS=missing says what lacks)
+messages: $(VENV)/.development  ## Update the Kazakh and Russian catalogs (ARGS=missing lists what is not translated)
 	@$(BIN)/python tools/translations.py $(ARGS)
 
 lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade takes newer versions)
@@ -52,7 +52,7 @@ pytorch: $(VENV)/.development  ## Add PyTorch for train_default_classifier --eng
 clean:  ## Remove the virtual environment and caches; the data in var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-# A virtual environment, made once. The stamps below hold the time of the last successful install, so that a second
+# The virtual environment is made once. The stamp files below are written after a successful install, so that a second
 # `make run` installs nothing.
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "Teri needs Python 3.11 or newer, and none was found. Install it, or name it: make run PYTHON=/path/to/python3.11"; exit 1; }

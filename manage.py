@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Django's command line. Settings default to `config.settings.local`.
 
-Where no PostgreSQL or Redis is configured, every command uses the checkout's own (config/local_services), shared with
-a `make run` beside it and stopped with the last one to leave.
+If no PostgreSQL or Redis is configured, every command uses the local servers of this checkout
+(devtools/local_services). It shares them with a running `make run`; they stop with the last process that uses them.
 """
 
 import os
@@ -15,7 +15,7 @@ BASE_DIR = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Start missing servers, run the command, let go of the servers."""
+    """Start the missing servers and run the command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     try:
         services = start_missing(BASE_DIR)

@@ -1,4 +1,7 @@
-"""Wiring only. Importing the Celery application here lets `@shared_task` find it in every process."""
+"""Settings, URLs, date formats, and the start of gunicorn and Celery. No code of the application.
+
+The Celery application is imported here, so that `@shared_task` finds it in every process.
+"""
 
 from config.celery import app as celery_app
 

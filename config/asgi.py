@@ -1,4 +1,4 @@
-"""The site for an ASGI server; nothing in Teri needs one, some hosts do."""
+"""The site for an ASGI server. Teri does not need one; some hosting services do."""
 
 import os
 

@@ -1,7 +1,7 @@
 """How gunicorn serves the site, on a laptop and in a container: `gunicorn -c python:config.gunicorn`.
 
-Two processes and four threads each: a page takes milliseconds of CPU, an upload mostly waits for the network and the
-decoding child. The application is loaded before the fork, so the second process costs little memory.
+There are two processes with four threads each: a page takes milliseconds of CPU, an upload mostly waits for the network
+and the sandbox. The application is loaded before the fork, so the second process needs little memory.
 """
 
 import os
@@ -12,19 +12,20 @@ workers = int(os.environ.get("WEB_WORKERS", "2"))
 threads = int(os.environ.get("WEB_THREADS", "4"))
 worker_class = "gthread"
 preload_app = True
-# Longer than any request may take, shorter than a person's patience.
+# Seconds; longer than any request may take.
 timeout = 60
 graceful_timeout = 5
-# gunicorn's workers touch a file to show they live; on a busy disk that alone can look like a hang.
+# gunicorn's workers touch a file as a sign of life; on a busy disk that can be late and look like a hang.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a private file there
-# The control socket would lie in the home folder, the same for every checkout.
+# The control socket would be in the home folder, the same one for every checkout.
 control_socket_disable = True
-# A new process now and then, so that a slow leak never matters; spread, so that both do not go at once.
+# A process is replaced after so many requests, so that a slow memory leak does no harm. The jitter keeps both
+# processes from being replaced at the same time.
 max_requests = 5000
 max_requests_jitter = 500
 errorlog = "-"
 # Requests are not logged by default: addresses in them carry the ids of photos (RELIABILITY R28).
-# gunicorn logs them all the same once it is given a logging configuration, so the logger's level decides.
+# With a logging configuration gunicorn logs them anyway, so the level of the logger switches them off.
 _requests_logged = os.environ.get("ACCESS_LOG") == "1"
 accesslog = "-" if _requests_logged else None
 logconfig_dict = {

@@ -1,4 +1,4 @@
-"""Where every address leads."""
+"""The URLs of the site; each app has its own list."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
@@ -7,9 +7,9 @@ from django.views.generic import RedirectView
 
 from accounts.views.language import switch_language
 
-# The admin has no door of its own: its login is the site's, with the same rate limits and second factor (R11, R12).
+# The admin uses the login of the site, with the same rate limits and second factor (R11, R12).
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-# Passwords are changed in one place too, which ends other sessions and tokens.
+# Passwords are changed on one page only, which ends other sessions and tokens.
 admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment,method-assign]
 admin.site.password_change_done = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[assignment,method-assign]
 admin.site.site_header = "Teri"

@@ -1,8 +1,7 @@
-"""How a child process learns that its parent is gone.
+"""Ends a child process when its parent dies, with the Linux call `prctl(PR_SET_PDEATHSIG)`.
 
-Owns one Linux call: `prctl(PR_SET_PDEATHSIG)`, by which the kernel sends a signal to a process when the process that
-started it dies, `kill -9` included. A parent that is killed cannot tidy up; the kernel can. On systems without the
-call nothing happens and the service supervisor, which watches locks instead, still stops the servers.
+A parent that is killed with `kill -9` cannot stop its children. With this call the kernel sends them a signal. On
+systems without the call nothing happens; the service supervisor watches locks as well and still stops the servers.
 """
 
 import ctypes
@@ -17,18 +16,18 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 def die_with_parent(signum: signal.Signals, *, parent: int | None = None) -> Callable[[], None]:
     """Return a function that makes the process calling it receive `signum` when its parent dies.
 
-    Meant as `preexec_fn` of `subprocess.Popen` in a single-threaded parent: the kernel watches the *thread* that
+    Use it as `preexec_fn` of `subprocess.Popen` in a single-threaded parent: the kernel watches the *thread* that
     started the child. `parent` is the process id of that parent (default: the caller of this function); if it has
     died before the call took effect, the child ends itself at once.
     """
     expected = os.getpid() if parent is None else parent
-    # Loaded before the fork: nothing but the system call itself should happen between fork and exec.
+    # Loaded before the fork: between fork and exec only the system call should happen.
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
     def set_signal() -> None:
         if libc is None:
             return
-        # Between fork and exec the child still has the parent's handlers; one of those would swallow the signal.
+        # Between fork and exec the child still has the handlers of the parent, which would swallow the signal.
         if signum != signal.SIGKILL:
             signal.signal(signum, signal.SIG_DFL)
         libc.prctl(PR_SET_PDEATHSIG, int(signum), 0, 0, 0)

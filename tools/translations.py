@@ -4,9 +4,8 @@
 `translations.py compile`  only .po to .mo, after translating; needs no gettext
 `translations.py missing`  what is not translated yet, by language
 
-Only makemessages needs GNU gettext; the catalogs are read and compiled with polib. Nothing is guessed (no fuzzy
-entries), nothing is kept that no source has, lines are not wrapped and places are files without numbers: a change of a
-template changes the entries it changes.
+Only makemessages needs GNU gettext; polib reads and compiles the catalogs. There are no fuzzy and no obsolete entries,
+lines are not wrapped, and locations have no line numbers, so that a changed template changes only its own entries.
 """
 
 import json
@@ -24,25 +23,25 @@ import polib
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LANGUAGES: Final = ("kk", "ru")
-# Folders without texts that people meet on a page; Django leaves out those that begin with a dot.
-NOT_SEARCHED: Final = ("benchmarks", "bundles", "docs", "static", "staticfiles", "tests", "tools", "var")
+# Folders without texts of a page; Django leaves out those that begin with a dot.
+NOT_SEARCHED: Final = ("benchmarks", "bundles", "devtools", "docs", "static", "staticfiles", "tests", "tools", "var")
 FOREIGN_TEXTS: Final = ROOT / "accounts/foreign_texts.py"
 GETTEXT_PROGRAMS: Final = ("xgettext", "msguniq", "msgmerge", "msgattrib")
 
 # A text of the catalog: its context ("" for none) and its msgid.
 Key = tuple[str, str]
 
-# CLDR's plural rules for whole numbers. Django's own Russian catalog has a fourth form, for fractions, which a whole
-# number never takes; gettext looks a form up by the rule of the catalog it finds the text in.
+# CLDR's plural rules for whole numbers. Django's Russian catalog has a fourth form for fractions, which whole numbers
+# never use. gettext uses the rule of the catalog in which it finds the text.
 PLURALS: Final = {
     "kk": "nplurals=2; plural=(n != 1);",
     "ru": ("nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);"),
 }
 FORMS: Final = {"kk": 2, "ru": 3}
 
-# Packages whose texts people read here, where their catalogs are, and what of them is never shown: features that are
-# switched off, settings pages that do not exist, database fields without a form. Files by the places their catalogs
-# name; REST framework ships no places.
+# Packages whose texts people read here, and the folders of their catalogs. Some of their texts are never shown:
+# features that are switched off, settings pages that do not exist, database fields without a form. They are excluded by
+# source file, as the catalogs name it; the catalog of REST framework names no files.
 PACKAGES: Final = {
     "django": "conf/locale",
     "django.contrib.auth": "locale",
@@ -50,8 +49,8 @@ PACKAGES: Final = {
     "allauth": "locale",
     "rest_framework": "locale",
 }
-# Django's Kazakh is old and has mistakes ("Date/time" is "Delete/Time" in it), so that all of it that people see is
-# translated anew; its names of days and months are right.
+# Django's Kazakh is old and has mistakes ("Date/time" is "Delete/Time"), so all its texts that people see are
+# translated here; its names of days and months are right.
 POOR: Final = {"kk": ("django", "django.contrib.auth", "django.contrib.admin")}
 SHOWN_FILES: Final = {
     "django": r"core/(paginator|validators)|forms/|db/models/(base|constraints)|utils/(timesince|text)",
@@ -68,7 +67,7 @@ NEVER_SHOWN: Final = re.compile(
     r"|verification code is listed|PIN protection|%\(truncated_text\)s|slug|domain name|IPv|ManagementForm",
     re.IGNORECASE,
 )
-# A page of the browsable API, which is switched off, and the descriptions of its schema.
+# Texts of the browsable API, which is switched off, and descriptions of its schema.
 NEVER_SHOWN_BY_REST_FRAMEWORK: Final = re.compile(
     r"^(A page|A search|A \{value|Extra|Number of|The initial|The pagination|UUID string|Which field|content|main"
     r"|navbar|request|response|unique)"
@@ -92,7 +91,7 @@ from django.utils.translation import {names}
 
 
 def catalog_path(language: str) -> Path:
-    """Where the catalog of a language is."""
+    """The path of the catalog of a language."""
     return ROOT / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
@@ -102,12 +101,12 @@ def catalog(language: str) -> polib.POFile:
 
 
 def key(entry: polib.POEntry | polib.MOEntry) -> Key:
-    """What gettext looks an entry up by."""
+    """The key by which gettext finds an entry."""
     return entry.msgctxt or "", entry.msgid
 
 
 def is_translated(entry: polib.POEntry, language: str) -> bool:
-    """Whether nothing of an entry is left to do, all plural forms included."""
+    """Whether an entry is translated, with all plural forms."""
     if entry.fuzzy:
         return False
     if not entry.msgid_plural:
@@ -116,7 +115,7 @@ def is_translated(entry: polib.POEntry, language: str) -> bool:
 
 
 def from_packages(language: str) -> set[Key]:
-    """Every text the installed packages have in a language themselves, well enough."""
+    """Texts that the installed packages translate well into a language."""
     found: set[Key] = set()
     for package, folder in PACKAGES.items():
         if package in POOR.get(language, ()):
@@ -128,7 +127,7 @@ def from_packages(language: str) -> set[Key]:
 
 
 def missing(language: str) -> list[polib.POEntry]:
-    """The entries that people would read in English: not translated here, nor by a package."""
+    """The entries that people would read in English: neither translated here nor by a package."""
     packages = from_packages(language)
     return [
         entry
@@ -138,7 +137,7 @@ def missing(language: str) -> list[polib.POEntry]:
 
 
 def foreign_texts() -> list[polib.POEntry | polib.MOEntry]:
-    """What is shown of the packages and lacks one of our languages, in the order of the packages."""
+    """Texts of packages that are shown here and lack one of our languages, in the order of the packages."""
     by_language = {language: from_packages(language) for language in LANGUAGES}
     chosen: dict[Key, polib.POEntry | polib.MOEntry] = {}
     for package in PACKAGES:
@@ -146,7 +145,7 @@ def foreign_texts() -> list[polib.POEntry | polib.MOEntry]:
             if any(key(entry) not in known for known in by_language.values()):
                 chosen.setdefault(key(entry), entry)
     for month in MONTHS:
-        # Django's Kazakh writes them with a capital within a date as well.
+        # Django's Kazakh writes months with a capital letter within a date too.
         chosen.setdefault(("alt. month", month), polib.POEntry(msgctxt="alt. month", msgid=month))
     return list(chosen.values())
 
@@ -178,7 +177,7 @@ def can_collect() -> bool:
 
 
 def collect() -> None:
-    """Bring the texts of the sources into the catalogs. Raises SystemExit without GNU gettext."""
+    """Collect the texts of the sources into the catalogs. Raises SystemExit without GNU gettext."""
     if not can_collect():
         raise SystemExit(
             "Collecting the texts needs GNU gettext (Debian, Ubuntu: apt install gettext; macOS: brew install "
@@ -205,7 +204,7 @@ def collect() -> None:
 
 
 def compiled(language: str) -> bytes:
-    """What the .mo file of a language holds, byte for byte."""
+    """The bytes of the .mo file of a language."""
     binary: bytes = catalog(language).to_binary()
     return binary
 
@@ -224,7 +223,7 @@ def update() -> None:
 
 
 def report() -> None:
-    """Say how far the translations are."""
+    """Print how many texts are not translated, by language and file."""
     for language in LANGUAGES:
         total, lacking = len(catalog(language)), missing(language)
         _say(f"{language}: {total} texts, {len(lacking)} not translated")
@@ -258,7 +257,7 @@ def _package(name: str) -> Path:
 
 
 def _shown(package: str) -> Iterator[polib.POEntry | polib.MOEntry]:
-    """The texts of a package that can be met here; every package has an English catalog that names them all."""
+    """The texts of a package that are shown here, from its English catalog."""
     folder = _package(package) / PACKAGES[package] / "en" / "LC_MESSAGES"
     if package == "rest_framework":
         yield from (entry for entry in polib.mofile(str(folder / "django.mo")) if not _hidden(entry, package))
@@ -282,7 +281,7 @@ def _is_foreign(entry: polib.POEntry) -> bool:
 
 
 def _quoted(text: str) -> str:
-    """A text as ruff writes it in a module."""
+    """A text as a Python literal in the style of ruff."""
     return repr(text) if '"' in text and "'" not in text else json.dumps(text, ensure_ascii=False)
 
 

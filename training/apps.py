@@ -1,4 +1,4 @@
-"""From ISIC 2019 files to a promoted classifier. Builds on diagnoses."""
+"""The Django app `training`."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +9,7 @@ class TrainingConfig(AppConfig):
     verbose_name = _("Training")
 
     def ready(self) -> None:
-        """What this app looks at for the admin's first page."""
+        """Register the notices of this app for the admin's first page."""
         # Models can be imported once all apps are loaded.
         from diagnoses.monitoring.notices import register
         from training.notices import jobs

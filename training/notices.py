@@ -1,4 +1,4 @@
-"""Looks at training for the admin's first page: what runs and waits, what failed lately."""
+"""Operator notices about jobs, for the admin's first page: those that run or wait, and those that failed lately."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,14 +14,14 @@ from diagnoses.monitoring.notices import Level, Notice
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
 
 LATELY: Final = timedelta(hours=24)
-"""Failures older than this were seen yesterday."""
+"""Older failures are not shown."""
 
 SHOWN: Final = 5
-"""Jobs of one kind that are named; the rest are a click away."""
+"""Jobs of one kind that are named; the list of jobs has the rest."""
 
 
 def jobs() -> Iterator[Notice]:
-    """Runs, evaluations and imports: at work, waiting, and failed within a day."""
+    """Notices about runs, evaluations and imports: running, waiting, and failed within a day."""
     for model in (TrainingRun, EvaluationJob, DatasetImport):
         rows = model._default_manager.defer("log", "progress").order_by("-created")
         for job in rows.filter(status__in=[Job.Status.QUEUED, Job.Status.RUNNING])[:SHOWN]:

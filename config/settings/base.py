@@ -1,8 +1,8 @@
-"""Settings shared by every environment; `local`, `test` and `production` say only what differs.
+"""Settings shared by every environment; `local`, `test` and `production` hold only the differences.
 
 Everything an operator may change is read from the environment here, once, and listed in docs/operations.md.
-`DATABASE_URL` and `REDIS_URL` are always set by the time settings load: by the operator, or by
-`devtools.local_services` which starts the servers that pip installed.
+`DATABASE_URL` and `REDIS_URL` are always set before the settings load: by the operator, or by
+`devtools.local_services`, which starts the servers that pip installed.
 """
 
 from datetime import timedelta
@@ -23,7 +23,7 @@ DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS: list[str] = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-# How many proxies in front of the application may be believed about the client's address.
+# How many proxies stand before the application and report the address of the client.
 ALLAUTH_TRUSTED_PROXY_COUNT: int = env.int("TRUSTED_PROXY_COUNT", default=0)
 
 INSTALLED_APPS = [
@@ -89,13 +89,13 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL")}
 DATABASES["default"].setdefault("CONN_MAX_AGE", 60)
 DATABASES["default"].setdefault("CONN_HEALTH_CHECKS", True)
-# A database that does not answer is an error within seconds, not a page that never comes. Milliseconds for the second:
-# how long a sent packet may stay unacknowledged, for servers across a network.
+# A database that does not answer gives an error within seconds. connect_timeout is in seconds; tcp_user_timeout is in
+# milliseconds: how long a sent packet may stay unacknowledged, for servers across a network.
 DATABASES["default"].setdefault("OPTIONS", {}).update({"connect_timeout": 5, "tcp_user_timeout": 10_000})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# The cache (rate limits, throttles) lives in PostgreSQL on purpose: Redis is the broker and nothing else, so that
-# a stopped or frozen Redis delays predictions and breaks nothing (RELIABILITY R1).
+# The cache (rate limits, throttles) is in PostgreSQL on purpose: Redis is only the broker, so a stopped or frozen
+# Redis delays predictions and breaks nothing (RELIABILITY R1).
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -107,7 +107,7 @@ CACHES = {
 # --- Accounts ---------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-# The e-mail address is unique without regard to case, by a constraint that this check does not look at.
+# A constraint makes the e-mail address unique without regard to case; this check does not see constraints.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -129,8 +129,8 @@ ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_CONFIRM_EMAIL_ON_GET = False
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
 ACCOUNT_SESSION_REMEMBER = None
-# Wrong passwords: at most 10 a minute from one address and 5 in 5 minutes for one account, whatever door they come
-# through (sign-in page, admin, API token): all three authenticate through the allauth adapter.
+# Wrong passwords: at most 10 a minute from one address and 5 in 5 minutes for one account. The sign-in page, the admin
+# and API tokens count together, because all three use the allauth adapter.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/5m/key"}
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "Teri: "
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
@@ -144,17 +144,17 @@ CSRF_COOKIE_SAMESITE = "Lax"
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Teri <noreply@localhost>")
-# Seconds for each step of talking to a mail server: one that is frozen must not keep a page waiting for long.
+# Seconds for each step with the mail server, so that a frozen server does not keep a page waiting for long.
 EMAIL_TIMEOUT = 10
-# Where people find this site: e-mails that no request asked for lead there.
+# The address of this site, for links in e-mails that are sent without a request.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://localhost:{env.str('PORT', default='8000')}").rstrip("/")
-# How often it is looked whether an e-mail is due.
+# How often due e-mails are looked for.
 EMAIL_INTERVAL = timedelta(seconds=60)
 
 # --- Language and time -------------------------------------------------------------------------------------------
 
-# English is what the texts are written in, and what a visitor gets whose browser asks for none of the three. Workers
-# and commands run in it, so that nothing they store depends on who asked.
+# The texts are written in English. A visitor gets English if the browser asks for none of the three languages. Workers
+# and commands run in English, so that stored texts do not depend on who asked.
 LANGUAGE_CODE = "en"
 LANGUAGES = [("kk", "Қазақша"), ("ru", "Русский"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
@@ -172,7 +172,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(VAR_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 
-# Private files: no URL leads to them, every byte passes a view that asks who is asking (RELIABILITY R9).
+# Private files: no URL leads to them; a view checks the permission and then sends the bytes (RELIABILITY R9).
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
 FILE_STORAGE = env.str("FILE_STORAGE", default="disk")
 
@@ -204,7 +204,7 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-# An upload is read into memory whole before it is judged; the limit itself is IntakeLimits.max_bytes (20 MB).
+# An upload is read into memory before it is checked; its limit is IntakeLimits.max_bytes (20 MB).
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2_500_000
 DATA_UPLOAD_MAX_NUMBER_FILES = 20
@@ -213,36 +213,36 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 20
 
 # "onnx" (CPU, no TensorFlow), "keras" (TensorFlow) or "auto": keras where there is a GPU, onnx elsewhere.
 INFERENCE_RUNTIME = env.str("INFERENCE_RUNTIME", default="auto")
-# None leaves the choice to the runtime (all cores).
+# None: the runtime chooses (all cores).
 INFERENCE_THREADS: int | None = env.int("INFERENCE_THREADS", default=0) or None
 DEFAULT_BUNDLE_DIR = BASE_DIR / "bundles" / "default"
 # Where a worker keeps the verified copy of a bundle that lives on remote storage.
 BUNDLE_CACHE_DIR = Path(env.str("BUNDLE_CACHE_DIR", default=str(VAR_DIR / "bundles")))
 
-# A prediction takes well under a second on a CPU; these bound the worst case, and the lease outlives the hard limit
-# so that a photo is never handed to a second worker while the first may still be writing.
+# A prediction takes well under a second on a CPU; these limits bound the worst case. The lease is longer than the hard
+# limit, so that a second worker never gets a photo while the first may still be writing.
 PREDICTION_SOFT_TIME_LIMIT = env.int("PREDICTION_SOFT_TIME_LIMIT", default=20)
 PREDICTION_TIME_LIMIT = env.int("PREDICTION_TIME_LIMIT", default=25)
 PREDICTION_LEASE = timedelta(seconds=env.int("PREDICTION_LEASE_SECONDS", default=30))
 SWEEP_INTERVAL = timedelta(seconds=env.int("SWEEP_INTERVAL_SECONDS", default=5))
-# A message this old whose photo is still QUEUED is looked for in the broker and sent again if it is not there.
+# If a photo is still QUEUED after this time and its message is not in the broker, the message is sent again.
 REPUBLISH_AFTER = timedelta(seconds=env.int("REPUBLISH_AFTER_SECONDS", default=20))
-# A worker not heard from for this long counts as down.
+# A worker that has sent no sign of life for this long counts as down.
 WORKER_SILENCE = timedelta(seconds=env.int("WORKER_SILENCE_SECONDS", default=30))
 
-# How long an inference worker indexes pictures for the search of similar cases before it does something else; less than
-# the interval, and it stops at once for a photo that waits.
+# How long an inference worker indexes pictures for similar cases before it does other work. It is less than the
+# interval, and the worker stops at once when a photo waits.
 INDEXING_SLICE = timedelta(seconds=4)
 INDEXING_INTERVAL = timedelta(seconds=10)
-# How often the recent answers of the live classifier are looked at.
+# How often the recent answers of the live classifier are checked.
 WATCH_INTERVAL = timedelta(seconds=60)
-# How often reminders to photograph a spot again are looked through; they are due by the day.
+# How often reminders to photograph a spot again are checked; they are due on a day, not at a time.
 REMINDER_INTERVAL = timedelta(hours=1)
 
 # --- Reading -------------------------------------------------------------------------------------------------------
 
-# When a second clinician reads a photo although the first did not ask for it: "malignant" (the first sees a cancer),
-# "disagreement" (the first says otherwise than the classifier). Empty: only when asked for.
+# When a second clinician reads a photo although the first did not ask for it: "malignant" (the first found a cancer),
+# "disagreement" (the first and the classifier disagree). Empty: only on request.
 SECOND_READING_RULES: list[str] = env.list("SECOND_READING_RULES", default=["malignant", "disagreement"])
 if not set(SECOND_READING_RULES) <= {"malignant", "disagreement"}:
     raise environ.ImproperlyConfigured(f"SECOND_READING_RULES holds {SECOND_READING_RULES!r}")
@@ -251,7 +251,7 @@ if not set(SECOND_READING_RULES) <= {"malignant", "disagreement"}:
 
 # The only folder the admin may import from, and where the command line finds the data by default.
 TRAINING_DATA_DIR = Path(env.str("TRAINING_DATA_DIR", default=str(BASE_DIR.parent / "shared" / "data")))
-# The ImageNet weights of EfficientNetB4 without the top; Keras downloads its own where the file is missing.
+# The ImageNet weights of EfficientNetB4 without the top; if the file is missing, Keras downloads its own.
 IMAGENET_WEIGHTS = Path(
     env.str(
         "IMAGENET_WEIGHTS",
@@ -260,18 +260,18 @@ IMAGENET_WEIGHTS = Path(
 )
 # Checkpoints and cached features of runs; safe to delete when nothing is running.
 TRAINING_WORK_DIR = Path(env.str("TRAINING_WORK_DIR", default=str(VAR_DIR / "training")))
-# A run whose worker has not sent a heartbeat for this long is taken back and resumed from its checkpoint.
+# A run without a heartbeat for this long goes back to the queue and resumes from its checkpoint.
 TRAINING_LEASE = timedelta(seconds=env.int("TRAINING_LEASE_SECONDS", default=60))
 
 # --- Operation -----------------------------------------------------------------------------------------------------
 
-# When the admin's first page asks where the next backup is.
+# After this time without a backup the first page of the admin shows a notice.
 BACKUP_EXPECTED_EVERY = timedelta(hours=env.int("BACKUP_EXPECTED_EVERY_HOURS", default=48))
 
 # --- Celery --------------------------------------------------------------------------------------------------------
 
 REDIS_URL = env.str("REDIS_URL")
-# Redis-py writes unix://, kombu redis+socket://; operators may write either.
+# redis-py wants unix://, kombu wants redis+socket://; operators may write either.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
@@ -286,7 +286,8 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
-# A lost worker's message is dropped: the lease in the database brings the photo back, at most three times (R3, R5).
+# The message of a lost worker is dropped: the lease in the database brings the photo back, at most three times
+# (R3, R5).
 CELERY_TASK_REJECT_ON_WORKER_LOST = False
 CELERY_TASK_ACKS_ON_FAILURE_OR_TIMEOUT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -308,7 +309,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep": {
         "task": "diagnoses.sweep",
         "schedule": SWEEP_INTERVAL,
-        # A sweep that waited longer than the next one is not worth running.
+        # A sweep that waits longer than this is dropped; the next one does its work.
         "options": {"expires": SWEEP_INTERVAL.total_seconds()},
     },
     "index-similar-cases": {
@@ -404,8 +405,8 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # Celery's three lines a task, with a sweep every few seconds, would bury everything else; what a task did is
-        # logged by the task.
+        # Celery writes three lines for each task, and there is a sweep every few seconds. The tasks log their results
+        # themselves.
         "celery.app.trace": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.worker.request": {"level": "WARNING"},

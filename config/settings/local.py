@@ -1,4 +1,4 @@
-"""A developer's or evaluator's own machine: demo accounts, mail printed to the log, no HTTPS."""
+"""Settings of `make run` on a developer's machine: demo accounts, mail printed to the log, no HTTPS."""
 
 from config.settings.base import *  # noqa: F403
 from config.settings.base import VAR_DIR, env
@@ -9,7 +9,7 @@ DEMO_ACCOUNTS = True
 
 
 def _local_secret_key() -> str:
-    """A key of this checkout's own, kept in var/ so that sessions survive a restart."""
+    """The secret key of this checkout; it is kept in var/, so that sessions survive a restart."""
     import secrets
 
     path = VAR_DIR / "secret-key"
@@ -26,5 +26,5 @@ def _local_secret_key() -> str:
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret_key()
 
-# Mail is printed to the log here, so nobody should have to find a link in it before the first photo.
+# Mail is printed to the log here, so nobody has to find a link there before the first photo.
 ACCOUNT_EMAIL_VERIFICATION = "optional"

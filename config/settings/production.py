@@ -1,4 +1,4 @@
-"""A public server. Refuses to start rather than run with a setting that would expose patients (RELIABILITY R13)."""
+"""Settings of a public server. It does not start with a setting that would expose patients (RELIABILITY R13)."""
 
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ from config.settings.base import *  # noqa: F403
 from config.settings.base import ALLOWED_HOSTS, REDIS_URL, SECRET_KEY, env
 
 DEMO_ACCOUNTS = False
-MINIMUM_KEY_LENGTH = 50  # what Django's own deployment check asks for (security.W009)
+MINIMUM_KEY_LENGTH = 50  # as Django's deployment check demands (security.W009)
 
 if env.bool("DEBUG", default=False):
     raise ImproperlyConfigured("DEBUG must not be set in production.")
@@ -21,7 +21,7 @@ if not urlsplit(REDIS_URL).password:
 if env.str("FAULTS_FILE", default=""):
     raise ImproperlyConfigured("FAULTS_FILE is a drill for test machines.")
 
-# The first name this site answers to is a sound guess of its address.
+# The first allowed host is a good guess of the address of the site.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"https://{ALLOWED_HOSTS[0].lstrip('.')}").rstrip("/")
 
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)

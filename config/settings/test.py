@@ -1,4 +1,4 @@
-"""What pytest runs under: as local, with quick password hashing and files in a folder of the test session."""
+"""Settings of pytest: as local, with quick password hashing and files in a folder of the test session."""
 
 import atexit
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from devtools.local_services.for_tests import start_for_tests
 
-# pytest-django reads the settings before any conftest, and the base settings want the addresses of the servers.
+# pytest-django reads the settings before any conftest, and the base settings need the addresses of the servers.
 start_for_tests()
 
 from config.settings.base import *  # noqa: E402, F403
@@ -20,7 +20,7 @@ DEMO_ACCOUNTS = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 
-# Worker processes started by a test read the same folder through the environment; whoever made it removes it.
+# Worker processes of a test get the folder through the environment; the process that made the folder removes it.
 if "MEDIA_ROOT" in os.environ:
     MEDIA_ROOT = Path(os.environ["MEDIA_ROOT"])
 else:
@@ -32,6 +32,6 @@ STORAGES = STORAGES | {
 }
 BUNDLE_CACHE_DIR = MEDIA_ROOT / "bundle-cache"
 
-# Static files straight from their sources: nothing has been collected where tests run.
+# Static files come straight from their sources: tests do not run collectstatic.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True

@@ -1,4 +1,8 @@
-"""The command behind `make run`: check, prepare, run, leave nothing behind."""
+"""The command behind `make run`: everything a newcomer needs, in one terminal.
+
+`python -m devtools.launcher` checks the port, starts the local servers that are not configured, brings the database and
+the static files up to date, and runs the site, the workers and the scheduler until Ctrl-C.
+"""
 
 import contextlib
 import os
@@ -10,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from devtools.launcher.programs import errands, programs
+from devtools.launcher.programs import one_shot_jobs, programs
 from devtools.launcher.supervisor import Supervisor
 from devtools.local_services import LocalServiceError, LocalServices, start_missing
-from devtools.local_services.paths import FileLock, Places
+from devtools.local_services.paths import CheckoutPaths, FileLock
 from devtools.parent_death import die_with_parent
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -60,14 +64,14 @@ def check_port(bind: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def only_one(places: Places, address: str) -> Iterator[Callable[[], None]]:
+def only_one(paths: CheckoutPaths, address: str) -> Iterator[Callable[[], None]]:
     """Refuse a second launcher in the same checkout: two schedulers would do everything twice.
 
-    Yields a function to be called when the end begins: from then on a second launcher waits for its turn instead.
+    Yields a function to call when the launcher begins to stop: from then on a second launcher waits for its end.
     """
-    places.make()
-    lock = FileLock(places.run / "launcher")
-    note = places.run / "launcher.address"
+    paths.make()
+    lock = FileLock(paths.run / "launcher")
+    note = paths.run / "launcher.address"
     try:
         deadline = time.monotonic() + LONGEST_END_S
         while not lock.try_take():
@@ -85,7 +89,7 @@ def only_one(places: Places, address: str) -> Iterator[Callable[[], None]]:
 
 
 def prepare() -> None:
-    """Run the preparation; raises LaunchError if it failed (it has said why)."""
+    """Run the preparation. Raises LaunchError if it failed; its output says why."""
     done = subprocess.run(
         [sys.executable, "-m", "devtools.launcher.preparation"],
         cwd=BASE_DIR,
@@ -97,16 +101,16 @@ def prepare() -> None:
 
 
 class Watch:
-    """What the launcher looks after between two lines of log."""
+    """Called about twice a second while Teri runs: restarts lost service supervisors, announces the site once."""
 
     def __init__(self, services: LocalServices, *, bind: str, port: int) -> None:
-        """Nothing is announced yet."""
+        """`bind` and `port` are the address of the site."""
         self.services = services
         self.address = (bind, port)
         self.announced = False
 
     def __call__(self) -> None:
-        """Call killed keepers back; say once that the site answers."""
+        """Start killed service supervisors again; print the address once the site answers."""
         self.services.heal()
         if self.announced:
             return
@@ -116,7 +120,7 @@ class Watch:
 
 
 def site_address(bind: str, port: int) -> str:
-    """Return what to type into the browser."""
+    """Return the address to open in a browser."""
     host = "127.0.0.1" if bind in {"0.0.0.0", "::"} else f"[{bind}]" if ":" in bind else bind  # noqa: S104 - compared, not bound
     return f"http://{host}:{port}/"
 
@@ -127,14 +131,14 @@ def launch() -> None:
     port = read_port(os.environ.get("PORT") or str(DEFAULT_PORT))
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.local")
     os.chdir(BASE_DIR)
-    with only_one(Places(BASE_DIR), site_address(bind, port)) as let_others_wait:
+    with only_one(CheckoutPaths(BASE_DIR), site_address(bind, port)) as let_others_wait:
         check_port(bind, port)
         with start_missing(BASE_DIR) as services:
             if services.started:
                 say(f"Local servers: {', '.join(services.started)} (data in {BASE_DIR / 'var'})")
             prepare()
             Supervisor(
-                [*programs(BASE_DIR, bind=bind, port=port), *errands(BASE_DIR)],
+                [*programs(BASE_DIR, bind=bind, port=port), *one_shot_jobs(BASE_DIR)],
                 output=sys.stdout,
                 pass_fds=services.lock_fds,
                 on_tick=Watch(services, bind=bind, port=port),
@@ -146,7 +150,7 @@ def launch() -> None:
 def main() -> int:
     """Return the exit status: 0 after an ordinary stop, 1 if Teri could not start, 130 if stopped while preparing."""
     if "MAKELEVEL" in os.environ:
-        # `kill -9` of make cannot be forwarded by make; the kernel does it.
+        # make cannot forward `kill -9`, so the kernel tells this process that make is gone.
         die_with_parent(signal.SIGTERM, parent=os.getppid())()
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) != signal.SIG_IGN:

@@ -1,7 +1,7 @@
-"""Brings database, static files, classifier and demo accounts up to date.
+"""Brings database, static files, classifier and demo accounts up to date: `python -m devtools.launcher.preparation`.
 
-`python -m devtools.launcher.preparation`, in a process of its own so that the launcher stays small. Every step may run
-again at any time and does nothing when there is nothing to do.
+It runs in a process of its own, so that the launcher does not load Django. Every step may run again at any time and
+does nothing when there is nothing to do.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ def collect_static() -> None:
 
 
 def load_classifier() -> None:
-    """Load the classifier of the repository; without one the site runs and says so."""
+    """Load the classifier of the repository. Without one the site runs and says that no classifier is live."""
     try:
         call_command("load_default_classifier")
     except CommandError as error:

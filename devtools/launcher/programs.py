@@ -18,9 +18,9 @@ class Program:
     environment: dict[str, str] = field(default_factory=dict)
     # Added to the niceness of the launcher; 0 to 19.
     niceness: int = 0
-    # "Leave now, without finishing what you do": gunicorn and Celery both understand SIGQUIT so.
+    # The signal for "stop now, do not finish your work"; SIGQUIT means this to gunicorn and to Celery.
     quick_stop: signal.Signals = signal.SIGQUIT
-    # An errand: when it ends it has been done, and is not started again.
+    # A one-shot job: it is not started again when it ends.
     once: bool = False
 
 
@@ -32,8 +32,8 @@ CELERY = (sys.executable, "-m", "celery", "-A", "config", "--quiet")
 def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
     """Return the programs of the checkout at `base_dir`, the site at `bind:port`."""
     schedule = base_dir / "var" / "celerybeat-schedule"
-    # Prefork, because only prefork keeps time limits. Two children: an import does not wait for hours behind a run; of
-    # runs and evaluations the device lock lets one at a time work (training.worker.supervisor).
+    # Prefork, because only prefork keeps time limits. Two children, so that an import does not wait for hours behind a
+    # run. The device lock (training.worker.supervisor) lets one run or evaluation work at a time.
     training_worker = (
         *CELERY, "worker", "--queues", "training", "--hostname", "training@%h", "--pool", "prefork",
         "--concurrency", "2", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
@@ -46,9 +46,9 @@ def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
         ),
         # Also runs the small periodic work (queue "maintenance"). Without a live classifier it ends, and comes back.
         Program("inference", (sys.executable, str(base_dir / "manage.py"), "inference_worker")),
-        # Training takes what is left over: a patient who waits comes first (RELIABILITY R18).
+        # Low priority: a patient who waits comes first (RELIABILITY R18).
         Program("training", training_worker, niceness=10),
-        # The clock. Never two of these: everything periodic would happen twice.
+        # Never two of these: everything periodic would happen twice.
         Program(
             "scheduler",
             (*CELERY, "beat", "--schedule", str(schedule), "--pidfile", "", "--loglevel", "WARNING"),
@@ -56,11 +56,11 @@ def programs(base_dir: Path, *, bind: str, port: int) -> list[Program]:
     ]
 
 
-def errands(base_dir: Path) -> list[Program]:
-    """Return what is done once, beside the running site: the first time it takes a minute, which nobody should wait.
+def one_shot_jobs(base_dir: Path) -> list[Program]:
+    """Return the jobs that run once, beside the site. The first time they take a minute, so the start does not wait.
 
-    The labelled pictures of the data set are made known, so that an upload of one of them shows its ground truth;
-    photos that came earlier are looked at again by the command itself.
+    The one job registers the labelled pictures of the data set, so that an upload of one of them shows its ground
+    truth. The command compares photos that were uploaded earlier as well.
     """
     folder = base_dir / REFERENCE_PICTURES
     if not folder.is_dir():

@@ -1,7 +1,7 @@
-"""Runs several programs side by side, shows what they say, starts again what dies, and ends all of them together.
+"""Runs several programs side by side, prints their output, restarts those that die, and ends all of them together.
 
-One thread on purpose: children are started with a `preexec_fn`, which is safe only there, and the kernel's "your
-parent died" signal is bound to the thread that started them.
+There is one thread on purpose: `preexec_fn` is safe only in a process with one thread, and the kernel sends "your
+parent died" when the thread that started the child ends.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from devtools.parent_death import die_with_parent
 
 # Ctrl-C, `kill`, a closing terminal.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# From the first request to stop: finish what you do; then leave at once; then the kernel decides.
+# Seconds after the first request to stop: first SIGTERM (finish your work), then quick_stop, then SIGKILL.
 QUICK_STOP_AFTER_S = 6.0
 KILL_AFTER_S = 9.0
 # A program that dies is started again after 1, 2, 4 ... seconds, and after 1 again once it ran for a minute.
@@ -33,7 +33,7 @@ LONGEST_PAUSE_S = 30.0
 STEADY_AFTER_S = 60.0
 TICK_S = 0.5
 READ_BYTES = 65_536
-# A line without an end is cut here, so that a program gone mad cannot fill the memory.
+# A longer line is cut here, so that a broken program cannot fill the memory.
 LONGEST_LINE_BYTES = 16_384
 COLOURS = ("36", "33", "35", "32", "34", "31")
 
@@ -42,13 +42,13 @@ class LogWriter:
     """Writes lines with the time and the program's name before them, in its colour on a terminal."""
 
     def __init__(self, output: TextIO, names: Sequence[str]) -> None:
-        """`names` settles the width and the colours."""
+        """`names` are all programs; they give the width of the column and the colours."""
         self._output = output
         self._width = max(len(name) for name in names)
         self._colours = dict(zip(names, itertools.cycle(COLOURS), strict=False)) if output.isatty() else {}
 
     def write(self, name: str, line: str) -> None:
-        """Write one line; a terminal that is gone is not an error."""
+        """Write one line; a closed terminal is not an error."""
         prefix = f"{datetime.now().astimezone():%H:%M:%S} {name:<{self._width}} |"
         if colour := self._colours.get(name):
             prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
@@ -80,9 +80,9 @@ class Supervisor:
         on_tick: Callable[[], None] = lambda: None,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pass_fds` are handed to every child.
+        """`pass_fds` are file descriptors that every child inherits.
 
-        `on_tick` is called about twice a second while all goes well, `on_stop` once, when the end begins.
+        `on_tick` is called about twice a second while the programs run, `on_stop` once, when they begin to stop.
         """
         self._children = [_Child(program) for program in programs]
         self.log = LogWriter(output, [*(program.name for program in programs), "teri"])
@@ -114,12 +114,12 @@ class Supervisor:
             self._stop_requests += 1
 
         before = {signum: signal.getsignal(signum) for signum in STOP_SIGNALS}
-        # nohup ignores SIGHUP for its child; that wish is kept.
+        # Under nohup SIGHUP is ignored; then it stays ignored.
         mine = [signum for signum in STOP_SIGNALS if signum != signal.SIGHUP or before[signum] != signal.SIG_IGN]
         old_wakeup = signal.set_wakeup_fd(writer.fileno())
         for signum in mine:
             signal.signal(signum, note)
-        # A signal writes a byte here, so that waiting for output ends at once.
+        # Python writes a byte here for every signal, so that `select` returns at once.
         self._selector.register(reader, selectors.EVENT_READ, None)
         try:
             yield
@@ -153,7 +153,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment},
                 pass_fds=self._pass_fds,
-                # Ctrl-C reaches only the launcher, which tells the others in its own order.
+                # Ctrl-C reaches only the launcher, which then stops the programs.
                 start_new_session=True,
                 preexec_fn=before_exec,  # noqa: PLW1509 - one thread, see the module's docstring
             )
@@ -161,7 +161,7 @@ class Supervisor:
             self.log.write("teri", f"{program.name} cannot be started: {error}")
             self._postpone(child)
             return
-        if process.stdout is not None:  # always so with PIPE; the type does not know
+        if process.stdout is not None:  # never None with PIPE, but mypy cannot know
             os.set_blocking(process.stdout.fileno(), False)
             self._selector.register(process.stdout, selectors.EVENT_READ, child)
         child.process, child.started = process, time.monotonic()
@@ -179,7 +179,7 @@ class Supervisor:
                 self._selector.unregister(key.fileobj)
 
     def _read(self, child: _Child, fd: int) -> bool:
-        """Show what the child wrote; False at the end of its output."""
+        """Print what the child wrote; False at the end of its output."""
         try:
             data = os.read(fd, READ_BYTES)
         except BlockingIOError:
@@ -194,7 +194,7 @@ class Supervisor:
         return bool(data)
 
     def _reap(self) -> None:
-        """Notice programs that ended by themselves and plan their return."""
+        """Find programs that have ended and plan their restart."""
         for child in self._children:
             if child.process is None or (status := child.process.poll()) is None:
                 continue
@@ -211,7 +211,7 @@ class Supervisor:
                 self._postpone(child)
 
     def _close(self, child: _Child) -> None:
-        """Say the last words of a process that ended, and end what it left behind."""
+        """Print the rest of the output of a process that ended, and kill the children it left behind."""
         process = child.process
         if process is None or process.stdout is None:
             return
@@ -252,7 +252,7 @@ class Supervisor:
 
     @staticmethod
     def _signal(child: _Child, signum: signal.Signals) -> None:
-        """To the program itself; it looks after its own children until it is gone."""
+        """Send a signal to the program only; it ends its own children."""
         if child.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 child.process.send_signal(signum)

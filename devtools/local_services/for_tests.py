@@ -1,4 +1,4 @@
-"""The servers of one pytest run: private, empty, gone afterwards.
+"""The servers of one pytest run: private and empty, stopped and deleted at its end.
 
 `config.settings.test` calls `start_for_tests()` before anything else, because pytest-django reads the settings before
 it reads any conftest. PostgreSQL comes from `DATABASE_URL` if that is set (pytest-django makes a database `test_...`
@@ -16,28 +16,28 @@ import time
 from pathlib import Path
 
 from devtools.local_services import start_missing
-from devtools.local_services.paths import LocalServiceError, Places
+from devtools.local_services.paths import CheckoutPaths, LocalServiceError
 from devtools.local_services.servers import Redis
 from devtools.parent_death import die_with_parent
 
-# Set for child processes (workers, web servers of a test): they use the servers, they start none. Its value says whose
-# they are: a process of pytest-xdist inherits those of the one that hands out the tests, and needs a Redis of its own.
+# Set for child processes (workers and web servers of a test), which use these servers and start none. Its value names
+# the pytest process that started them: a process of pytest-xdist inherits the variable and needs a Redis of its own.
 MARK = "TERI_TEST_SERVERS"
 XDIST = "PYTEST_XDIST_WORKER"
 START_TIMEOUT_S = 30
 
 
 class PrivateRedis:
-    """A Redis whose death, sleep and loss of memory a test decides. Nothing is written to disk."""
+    """A Redis that a test can stop, freeze and empty. Nothing is written to disk."""
 
     def __init__(self, base_dir: Path) -> None:
-        """Nothing starts yet."""
-        places = Places(base_dir.resolve())
-        places.make()
-        self._server = Redis(places, durable=False)
+        """Prepare its folders; `start` starts it."""
+        paths = CheckoutPaths(base_dir.resolve())
+        paths.make()
+        self._server = Redis(paths, durable=False)
         self._server.prepare()
         self._process: subprocess.Popen[bytes] | None = None
-        self.log = places.log("redis")
+        self.log = paths.log("redis")
 
     @property
     def url(self) -> str:
@@ -46,11 +46,11 @@ class PrivateRedis:
 
     @property
     def pid(self) -> int | None:
-        """Process id, or None while it is down."""
+        """Process id, or None while it is stopped."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers; nothing happens if it runs."""
+        """Start it, empty, and wait until it answers; does nothing if it runs."""
         if self._process is not None:
             return
         self._server.prepare()
@@ -74,7 +74,7 @@ class PrivateRedis:
             time.sleep(0.02)
 
     def stop(self, signum: signal.Signals = signal.SIGKILL) -> None:
-        """End it (all messages are lost) and wait until it is gone; nothing happens if it is down."""
+        """Stop it and wait for its end; all messages are lost. Does nothing if it is stopped."""
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(signal.SIGCONT)
@@ -92,7 +92,7 @@ class PrivateRedis:
             self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """SIGCONT: it goes on."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
@@ -104,7 +104,7 @@ class PrivateRedis:
             client.flushall()
 
     def make_healthy(self) -> None:
-        """Up, awake and empty, whatever a test did to it."""
+        """Bring it back to running, thawed and empty, whatever a test did to it."""
         self.thaw()
         if self._process is not None and self._process.poll() is not None:
             self._process = None
@@ -112,20 +112,20 @@ class PrivateRedis:
         self.flush()
 
 
-# The one of this process, if it is the pytest process.
+# The Redis of this process, if this is a pytest process.
 private_redis: PrivateRedis | None = None
 
 
 def start_for_tests() -> None:
-    """Start the servers of this pytest run and set `DATABASE_URL` and `REDIS_URL`; the second time does nothing.
+    """Start the servers of this pytest run and set `DATABASE_URL` and `REDIS_URL`; a second call does nothing.
 
-    They stop when this process ends, in whatever way.
+    They stop when this process ends, however it ends.
     """
     global private_redis
     process = os.environ.get(XDIST)
     if MARK in os.environ and process in {None, os.environ[MARK]}:
         return
-    # Not pytest's own folder: pytest closes that to other users, and root's PostgreSQL runs as one.
+    # Not in pytest's folder: other users cannot enter it, and under root PostgreSQL runs as another user.
     base_dir = Path(tempfile.mkdtemp(prefix="teri-tests-"))
     os.environ.pop("REDIS_URL", None)
     private_redis = PrivateRedis(base_dir)

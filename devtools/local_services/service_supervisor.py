@@ -1,13 +1,12 @@
-"""The service supervisor: a small process of its own that runs one server for as long as anybody uses it.
+"""The service supervisor: a small process that runs one server for as long as any process uses it.
 
 `python -m devtools.local_services.service_supervisor postgres|redis CHECKOUT [--fleeting]`, started by this package.
 
-Why a process between the users and the server. Users come and go and may be killed with `kill -9`; counting them in a
-file goes wrong then. Here every user holds a shared lock on `var/run/<server>.users`, which the kernel releases when
-the user dies in whatever way. The keeper tries the exclusive lock on the same file twice a second; when it gets it
-nobody is left, and it stops the server and ends. The other way round, should the keeper itself be killed, the kernel
-tells the server to shut down (`devtools.parent_death`). So no way of dying leaves a server running for ever, and none
-takes a server from under somebody else's feet except killing its keeper; the next start heals that.
+The users of a server may be killed with `kill -9`, and a count of users in a file would be wrong then. So every user
+holds a shared lock on `var/run/<server>.users`, which the kernel releases when the user ends, however it ends. Twice a
+second the supervisor tries to get the exclusive lock on the same file. When it gets it, no user is left: it stops the
+server and ends. If the supervisor is killed, the kernel tells the server to shut down (`devtools.parent_death`), and
+the next start repairs that. So no server runs for ever, and only a killed supervisor stops a server in use.
 
 A server that dies while it is in use is started again.
 """
@@ -23,52 +22,52 @@ from types import FrameType
 
 import psutil
 
-from devtools.local_services.paths import FileLock, LocalServiceError, Places, keep_log_small
+from devtools.local_services.paths import SUPERVISOR_LOCK, CheckoutPaths, FileLock, LocalServiceError, keep_log_small
 from devtools.local_services.servers import SERVERS, Server
 from devtools.parent_death import die_with_parent
 
 POLL_S = 0.1
-# How often the keeper asks whether anybody is left: leaving is noticed this late at most.
+# Seconds between two looks for users.
 USERS_POLL_S = 0.5
-# A crash recovery reads the write-ahead log of minutes at most; a server silent for longer is not coming.
+# A crash recovery takes less than this; a server that is silent for longer will not answer.
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 15
 RESTART_PAUSE_S = 1.0
-# A server that dies this often in a row without ever answering is given up.
+# A server that dies so many times in a row without ever answering is given up.
 START_ATTEMPTS = 3
 
 
-class Keeper:
-    """Runs `server` until nobody holds the users' lock."""
+class ServiceSupervisor:
+    """Runs `server` until no process holds the lock of its users."""
 
     def __init__(self, server: Server) -> None:
-        """Nothing starts yet."""
+        """`run` starts the server."""
         self.server = server
-        self.places = server.places
+        self.paths = server.paths
         self._process: subprocess.Popen[bytes] | None = None
         self._told_to_stop = False
 
     def run(self) -> int:
-        """Return the exit status: 0 also when another keeper was faster."""
+        """Return the exit status; 0 also if another supervisor was faster."""
         name = self.server.name
-        own = FileLock(self.places.lock(name, "keeper"))
+        own = FileLock(self.paths.lock(name, SUPERVISOR_LOCK))
         if not own.try_take():
             return 0
-        users = FileLock(self.places.lock(name, "users"))
+        users = FileLock(self.paths.lock(name, "users"))
         self._listen()
         try:
             self._start()
-            # Written whole or not at all: whoever sees the file may connect.
-            address = self.places.address(name)
+            # Renamed when it is complete: whoever sees the file can connect.
+            address = self.paths.address(name)
             draft = address.with_suffix(".draft")
             draft.write_text(self.server.url())
             draft.rename(address)
             self._watch(users)
         except LocalServiceError as error:
-            self.places.error(name).write_text(str(error))
+            self.paths.error(name).write_text(str(error))
             return 1
         finally:
-            self.places.address(name).unlink(missing_ok=True)
+            self.paths.address(name).unlink(missing_ok=True)
             self._stop()
         return 0
 
@@ -77,7 +76,7 @@ class Keeper:
             self._told_to_stop = True
 
         signal.signal(signal.SIGTERM, stop)
-        # Ctrl-C and a closing terminal are for the users; the keeper leaves when they have left.
+        # Ctrl-C and a closing terminal end the users; the supervisor ends after them.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -92,14 +91,14 @@ class Keeper:
             self._stop()
             if attempt < START_ATTEMPTS:
                 time.sleep(RESTART_PAUSE_S)
-        log = self.places.log(self.server.name)
+        log = self.paths.log(self.server.name)
         raise LocalServiceError(
             f"The local {self.server.name} server does not start. The end of {log}:\n{_end_of(log)}"
         )
 
     def _spawn(self) -> None:
         user = self.server.user
-        with self.places.log(self.server.name).open("ab") as log:
+        with self.paths.log(self.server.name).open("ab") as log:
             try:
                 self._process = subprocess.Popen(
                     self.server.command(),
@@ -110,7 +109,7 @@ class Keeper:
                     user=user.uid,
                     group=user.gid,
                     extra_groups=None if user.uid is None else [],
-                    preexec_fn=die_with_parent(self.server.stop_signal),  # noqa: PLW1509 - the keeper has one thread
+                    preexec_fn=die_with_parent(self.server.stop_signal),  # noqa: PLW1509 - this process has one thread
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise LocalServiceError(
@@ -132,7 +131,7 @@ class Keeper:
             if users.try_take():
                 return
             if self._process is None or self._process.poll() is not None:
-                print(f"keeper: {self.server.name} ended by itself, starting it again", flush=True)  # noqa: T201 - goes to var/log
+                print(f"supervisor: {self.server.name} ended by itself, starting it again", flush=True)  # noqa: T201 - goes to var/log
                 time.sleep(RESTART_PAUSE_S)
                 self._start()
             time.sleep(USERS_POLL_S)
@@ -149,7 +148,7 @@ class Keeper:
             process.wait()
 
     def _stop_strays(self) -> None:
-        """Stop a server that outlived its keeper: its working folder is our data folder."""
+        """Stop a server that outlived its supervisor. It is known by its working folder, our data folder."""
         strays = [
             process
             for process in psutil.process_iter(["name", "cwd"])
@@ -178,17 +177,17 @@ def _end_of(log: Path, *, lines: int = 15) -> str:
 
 
 def main() -> int:
-    """Parse the command line and keep one server."""
+    """Parse the command line and run one server."""
     parser = argparse.ArgumentParser(description="Run a local server for as long as somebody uses it.")
     parser.add_argument("server", choices=sorted(SERVERS))
     parser.add_argument("base_dir", type=Path)
     parser.add_argument("--fleeting", action="store_true", help="no crash safety: for tests")
     arguments = parser.parse_args()
-    places = Places(arguments.base_dir.resolve())
-    places.make()
-    keep_log_small(places.log(arguments.server))
+    paths = CheckoutPaths(arguments.base_dir.resolve())
+    paths.make()
+    keep_log_small(paths.log(arguments.server))
     os.umask(0o077)
-    return Keeper(SERVERS[arguments.server](places, durable=not arguments.fleeting)).run()
+    return ServiceSupervisor(SERVERS[arguments.server](paths, durable=not arguments.fleeting)).run()
 
 
 if __name__ == "__main__":

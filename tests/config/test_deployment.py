@@ -1,6 +1,6 @@
 """The Docker files, the example settings and docs/operations.md agree with the code. No Docker engine is needed.
 
-The images are not built here; what can be known without building them is compared.
+The images are not built here; the tests compare what can be known without building them.
 """
 
 import os
@@ -19,9 +19,9 @@ from devtools.launcher.programs import programs
 ROOT = Path(__file__).resolve().parents[2]
 # Read by the code through django-environ or os.environ.
 READ = re.compile(r"""(?:\benv\.\w+\(|environ\.get\(|environ\[)\s*["']([A-Z][A-Z0-9_]+)["']""")
-# Read by Compose itself, for the services that are not ours and for what is published.
+# Read by Compose itself: for PostgreSQL and Redis, and for the published port and folder.
 COMPOSE_ONLY = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PUBLISHED_PORT", "DATASET_DIR"}
-# Read by the programs of others in our containers.
+# Read by Python, Django and the shell in our containers.
 OF_OTHERS = {"DJANGO_SETTINGS_MODULE", "PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 GPU = {"inference-gpu": "inference", "training-gpu": "training"}
 

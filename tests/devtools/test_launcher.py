@@ -1,4 +1,4 @@
-"""`make run`: what it refuses, how it looks after its programs, and that it leaves nothing behind."""
+"""`make run`: bad ports are refused, dead programs are restarted, and nothing is left running."""
 
 import os
 import re
@@ -19,16 +19,16 @@ import psutil
 import pytest
 
 from devtools.launcher.__main__ import LaunchError, check_port, only_one, read_port, site_address
-from devtools.launcher.programs import errands, programs
+from devtools.launcher.programs import one_shot_jobs, programs
 from devtools.local_services import for_tests
-from devtools.local_services.paths import Places
+from devtools.local_services.paths import CheckoutPaths
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120
 MARK = "TERI_LAUNCHER_TEST"
 
-# Programs for the supervisor. The first dies twice and then stays; the second does not listen to SIGTERM, and has a
-# child of its own; the third says something without a newline; the fourth has one thing to do.
+# Programs for the supervisor. The first dies twice and then stays; the second ignores SIGTERM and has a child of its
+# own; the third writes text without a newline; the fourth is a one-shot job.
 SUPERVISOR_PROGRAM = r"""
 import sys
 from pathlib import Path
@@ -65,7 +65,7 @@ sys.stdout.write("no end of line"); sys.stdout.flush()
 time.sleep(0.2)
 raise SystemExit("Good bye")
 '''),
-        program("errand", "print('done once')", once=True),
+        program("one-shot", "print('done once')", once=True),
     ],
     output=sys.stdout,
 ).run()
@@ -95,7 +95,7 @@ def wait_for(condition: Callable[[], object], what: Callable[[], str] | str) -> 
 
 @pytest.fixture
 def mark() -> Iterator[str]:
-    """A mark for the processes of one test; what carries it is ended afterwards."""
+    """A mark for the processes of one test; processes that carry it are killed afterwards."""
     value = uuid.uuid4().hex
     yield value
     for process in marked(value):
@@ -120,11 +120,11 @@ def test_port_in_use_is_a_clear_message() -> None:
 
 
 def test_second_launcher_of_a_checkout_is_refused(tmp_path: Path) -> None:
-    places = Places(tmp_path)
+    paths = CheckoutPaths(tmp_path)
     refused = pytest.raises(LaunchError, match=r"already runs from this folder, at http://127\.0\.0\.1:8123/")
-    with only_one(places, "http://127.0.0.1:8123/"), refused, only_one(places, "http://127.0.0.1:8124/"):
+    with only_one(paths, "http://127.0.0.1:8123/"), refused, only_one(paths, "http://127.0.0.1:8124/"):
         pass
-    with only_one(places, "http://127.0.0.1:8125/"):
+    with only_one(paths, "http://127.0.0.1:8125/"):
         pass
 
 
@@ -151,14 +151,14 @@ def test_programs_are_the_four() -> None:
     ]
 
 
-def test_labelled_pictures_are_an_errand_where_there_are_any(tmp_path: Path) -> None:
+def test_labelled_pictures_are_a_one_shot_job_where_there_are_any(tmp_path: Path) -> None:
     checkout = tmp_path / "teri"
     checkout.mkdir()
-    assert errands(checkout) == []
+    assert one_shot_jobs(checkout) == []
     (tmp_path / "shared/data/isic2019-subset").mkdir(parents=True)
-    (errand,) = errands(checkout)
-    assert errand.once
-    assert "--if-empty" in errand.command
+    (job,) = one_shot_jobs(checkout)
+    assert job.once
+    assert "--if-empty" in job.command
 
 
 def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: str) -> None:
@@ -175,7 +175,7 @@ def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: st
         lambda: "life 3" in log.read_text() and "grandchild" in log.read_text() and "Good bye" in log.read_text(),
         log.read_text,
     )
-    for _ in range(3):  # impatient: finish, leave at once, end
+    for _ in range(3):  # three times Ctrl-C: finish, stop now, kill
         supervisor.send_signal(signal.SIGINT)
         time.sleep(0.3)
     assert supervisor.wait(PATIENCE_S) == 0, log.read_text()
@@ -192,7 +192,7 @@ def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: st
 def test_programs_of_a_killed_supervisor_do_not_live_on(tmp_path: Path, mark: str) -> None:
     log = tmp_path / "log"
     code = SUPERVISOR_PROGRAM.replace("for number in (signal.SIGTERM, signal.SIGQUIT)", "for number in ()")
-    code = code.replace("subprocess.Popen([", "([")  # a grandchild is its parent's affair
+    code = code.replace("subprocess.Popen([", "([")  # no grandchild: its parent would have to end it
     with log.open("wb") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path)],
@@ -209,7 +209,7 @@ def test_programs_of_a_killed_supervisor_do_not_live_on(tmp_path: Path, mark: st
 
 @pytest.fixture
 def fresh_clone() -> Iterator[Path]:
-    """A copy of the working tree without data, environment and history, as a newcomer has it."""
+    """A copy of the working tree without data, environment and history, like a fresh clone."""
     parent = Path(tempfile.mkdtemp(prefix="teri-clone-"))
     clone = parent / "teri"
     left_out = shutil.ignore_patterns(".*", "var", "node_modules", "__pycache__", "tests", "benchmarks")
@@ -258,7 +258,7 @@ def test_run_serves_survives_kill_nine_and_leaves_nothing_behind(fresh_clone: Pa
     wait_for(lambda: site_answers(port) or first.poll() is not None, log.read_text)
     assert first.poll() is None, log.read_text()
     assert "patient@demo.local" in log.read_text()
-    assert len(marked(mark)) >= 6  # launcher, two keepers, two servers, web at least
+    assert len(marked(mark)) >= 6  # at least: launcher, two service supervisors, two servers, web
     first.kill()
     first.wait()
     wait_for(lambda: not marked(mark), lambda: f"nothing is left after kill -9: {marked(mark)}")

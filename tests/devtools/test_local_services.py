@@ -1,4 +1,4 @@
-"""The checkout's own PostgreSQL and Redis: shared, kept, healed, and never left behind."""
+"""The local PostgreSQL and Redis of a checkout: shared, restarted after a crash, never left running."""
 
 import ast
 import contextlib
@@ -25,6 +25,7 @@ from devtools.local_services.paths import LONGEST_SOCKET_DIR
 ROOT = Path(__file__).resolve().parents[2]
 # Nothing waits this long unless it is broken.
 PATIENCE_S = 60
+SUPERVISOR = "devtools.local_services.service_supervisor"
 
 USER_PROGRAM = """
 import json, os, sys
@@ -67,7 +68,7 @@ class User:
         return self
 
     def complaint(self) -> str:
-        """What it wrote to its error output, once it has ended."""
+        """Wait for its end and return its error output."""
         return self.process.communicate(timeout=PATIENCE_S)[1]
 
     def leave(self) -> None:
@@ -94,15 +95,15 @@ UNCONFIGURED = {"DATABASE_URL", "REDIS_URL", for_tests.MARK}
 
 
 def processes_of(checkout: Path) -> list[psutil.Process]:
-    """Keepers and servers of a checkout."""
+    """Service supervisors and servers of a checkout."""
     found = []
     for process in psutil.process_iter(["cmdline", "cwd", "name"]):
         command = process.info["cmdline"] or []
-        keeper = "devtools.local_services.service_supervisor" in command and str(checkout) in command
+        supervisor = SUPERVISOR in command and str(checkout) in command
         server = process.info["name"] in {"postgres", "redis-server"} and (process.info["cwd"] or "").startswith(
             f"{checkout}/"
         )
-        if keeper or server:
+        if supervisor or server:
             found.append(process)
     return found
 
@@ -117,7 +118,7 @@ def wait_for(condition: Callable[[], bool], what: str) -> None:
 
 @pytest.fixture
 def make_checkout() -> Iterator[Callable[[str], Path]]:
-    """Make empty folders to stand for checkouts. Not in pytest's own folder: that is closed to root's helper user."""
+    """Make empty folders as checkouts. Not in pytest's folder: if root runs pytest, the servers cannot enter it."""
     parent = Path(tempfile.mkdtemp(prefix="teri-checkouts-"))
 
     def make(name: str) -> Path:
@@ -178,12 +179,12 @@ def test_servers_stay_for_the_last_user_even_if_the_first_is_killed(make_checkou
     third = User(checkout).wait_until_ready()
     third.leave()
     assert second.execute("SELECT 1") == [(1,)]
-    assert len([process for process in processes_of(checkout) if "keeper" in " ".join(process.cmdline())]) == 2
+    assert len([process for process in processes_of(checkout) if SUPERVISOR in process.cmdline()]) == 2
     second.kill()
     wait_for(lambda: not processes_of(checkout), "the servers stop after the last user was killed")
 
 
-def test_killed_servers_and_keepers_are_healed(make_checkout: Callable[[str], Path]) -> None:
+def test_killed_servers_and_supervisors_are_replaced(make_checkout: Callable[[str], Path]) -> None:
     checkout = make_checkout("hurt")
     user = User(checkout, durable=True).wait_until_ready()
     user.execute("CREATE TABLE kept AS SELECT 42 AS answer")
@@ -199,9 +200,9 @@ def test_killed_servers_and_keepers_are_healed(make_checkout: Callable[[str], Pa
     wait_for(answers, "a killed server is started again")
 
     for process in processes_of(checkout):
-        if "devtools.local_services.service_supervisor" in process.cmdline():
+        if SUPERVISOR in process.cmdline():
             process.kill()
-    wait_for(lambda: not processes_of(checkout), "the servers stop with their killed keepers")
+    wait_for(lambda: not processes_of(checkout), "the servers stop with their killed supervisors")
     healed = User(checkout, durable=True).wait_until_ready()
     assert healed.execute("SELECT answer FROM kept") == [(42,)]
     healed.leave()
@@ -268,7 +269,9 @@ def test_configured_servers_are_used_and_none_is_started(make_checkout: Callable
 
 
 def test_local_services_import_no_django() -> None:
-    for path in (ROOT / "config/local_services").glob("*.py"):
+    paths = [*(ROOT / "devtools/local_services").glob("*.py"), ROOT / "devtools/parent_death.py"]
+    assert len(paths) > 2
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

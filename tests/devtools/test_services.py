@@ -1,4 +1,4 @@
-"""The fixtures other tests stand on: real servers, real workers, a real web server, on the tests' database."""
+"""The fixtures that other tests use: real servers, real workers, a real web server, on the tests' database."""
 
 import json
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.stack
 
 
 class Worker(Protocol):
-    """What these tests ask of a started worker."""
+    """The part of a started worker that these tests use."""
 
     running: bool
 
@@ -31,7 +31,7 @@ class Worker(Protocol):
 
 
 class LiveWeb(Protocol):
-    """What these tests ask of the web server."""
+    """The part of the web server that these tests use."""
 
     url: str
 

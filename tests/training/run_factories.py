@@ -1,4 +1,4 @@
-"""Sealed data sets for the tests of runs: rows and one archive, without the import that has its own tests."""
+"""Sealed data sets for the tests of runs: rows and one archive, made without an import."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from recognition.taxonomy import CODES, SEXES, SITES
 from tests.factories import jpeg_bytes, made_picture
 from training.models import Dataset, Example, ImageArchive
 
-# Of every ten pictures of a diagnosis: enough of each split for a figure.
+# The splits of every ten pictures of a diagnosis: enough in each split for the figures.
 DEALT = ("train",) * 5 + ("validation", "calibration", "calibration", "test", "test")
 
 

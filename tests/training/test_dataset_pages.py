@@ -1,4 +1,4 @@
-"""The pages of data sets and imports: what they show, and that they show it to administrators only."""
+"""The pages of data sets and imports: their content, and that only administrators see them."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import Role, User
 from tests.factories import write_dataset
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs
 from training.worker.importing import run_import_job
@@ -30,7 +30,7 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data_folder(made_files: Path, settings: Any, tmp_path: Path) -> Path:
     settings.TRAINING_DATA_DIR = made_files.parent
     settings.TRAINING_WORK_DIR = tmp_path / "work"
-    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    # The rows are in the transaction of the test, where the heartbeat thread does not see them.
     settings.TRAINING_LEASE = timedelta(hours=1)
     return made_files
 
@@ -39,7 +39,7 @@ def data_folder(made_files: Path, settings: Any, tmp_path: Path) -> Path:
 def dataset(data_folder: Path) -> Dataset:
     return import_dataset(
         name="made",
-        source=Source(
+        source=ImportSource(
             data_folder / "ISIC_2019_Training_GroundTruth.csv",
             data_folder / "ISIC_2019_Training_Metadata.csv",
             data_folder / "ISIC_2019_Training_Input.zip",
@@ -84,7 +84,7 @@ def test_a_leak_would_be_said(dataset: Dataset, admin_client: Client) -> None:
 
 
 def _text(download: Any) -> str:
-    """A streamed file as text."""
+    """The content of a streamed response as text."""
     return b"".join(download.streaming_content).decode()
 
 

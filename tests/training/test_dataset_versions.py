@@ -1,4 +1,4 @@
-"""New versions with confirmed photos: only with consent, only confirmed, never into the test split."""
+"""New versions with photos: only with consent and a confirmed diagnosis, never in the test split."""
 
 import uuid
 from collections.abc import Callable
@@ -28,7 +28,8 @@ from training.data.import_errors import DatasetImportError
 from training.data.reading import read_sealed
 from training.data.versions import add_confirmed_photos
 from training.models import Dataset, DatasetImport, Job
-from training.services.imports import ImportRejected, request_version_with_photos
+from training.services.imports import request_version_with_photos
+from training.services.jobs import JobRejected
 from training.worker.importing import run_import_job
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def quick(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TRAINING_WORK_DIR = tmp_path / "work"
-    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    # The rows are in the transaction of the test, where the heartbeat thread does not see them.
     settings.TRAINING_LEASE = timedelta(hours=1)
     monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
 
@@ -125,7 +126,7 @@ def test_only_confirmed_photos_of_people_who_agreed(
     assert later.previous == dataset and later.created_by == administrator
     assert later.report["added"]["photos"] == 1 == later.report["added"]["patients"]
     assert later.report["added"]["findings"] == {example.image: "histopathology"}
-    # A patient's photo is no public image that others' uploads may be matched with.
+    # A patient's photo is private, so uploads of others are not matched with it.
     assert not KnownImage.objects.filter(image=example.image).exists()
 
     sealed = read_sealed(later)
@@ -190,7 +191,7 @@ def test_a_lesion_confirmed_as_two_things_is_left_out(
     assert "different diagnoses" in str(later.report["added"]["left_out"])
 
 
-def test_the_next_version_leaves_out_whoever_changed_their_mind(
+def test_the_next_version_leaves_out_withdrawn_photos(
     dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
 ) -> None:
     stays, leaves = patient("stays"), patient("leaves")
@@ -221,7 +222,7 @@ def test_a_withdrawal_on_the_page_and_an_erased_account_keep_all_photos_of_a_per
     third = add(second, tmp_path, name="third")
     held = set(third.examples.filter(photo__isnull=False).values_list("photo", flat=True))
     assert held == {kept.pk, fresh.pk}
-    # What was sealed before stays as it was.
+    # Sealed versions do not change.
     assert gone < set(second.examples.values_list("photo", flat=True))
 
 
@@ -229,7 +230,7 @@ def test_a_withdrawal_on_the_page_and_an_erased_account_keep_all_photos_of_a_per
 def test_only_photos_of_active_patients_are_in_a_version(
     changed: dict[str, Any], dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
 ) -> None:
-    """Neither those added before nor those confirmed since: all of them agreed, and all agree still."""
+    """Photos of accounts that are not active patients stay out, whether added before or confirmed since."""
     stays, other = patient("stays"), patient("other")
     kept, before = photo(stays, 900), photo(other, 901)
     second = add(dataset, tmp_path)
@@ -287,5 +288,5 @@ def test_the_training_worker_makes_the_version(
     job.refresh_from_db()
     assert job.status == Job.Status.SUCCEEDED and job.dataset is not None
     assert job.dataset.previous == dataset and job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS
-    with pytest.raises(ImportRejected):
+    with pytest.raises(JobRejected):
         request_version_with_photos(dataset=dataset, name="second", by=administrator)

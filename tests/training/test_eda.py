@@ -1,4 +1,4 @@
-"""The figures: facts of the official tables, readings that follow from the numbers, charts that any policy shows."""
+"""Exploration: facts of the official tables, sentences that follow from the numbers, charts without inline styles."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from recognition.datasets.leakage import random_split_leakage, shared_lesions
 from recognition.datasets.splits import lesion_groups, split_examples
 from recognition.datasets.tables import read_tables
 from recognition.taxonomy import CODES
+from training.charts import DARK_TWIN, dark_twin
 from training.charts.output import as_png, as_svg
-from training.charts.themes import DARK_TWIN, dark_twin
 from training.eda.drawing import draw
 from training.eda.explore import SECTIONS, explore
 from training.eda.sections import Section

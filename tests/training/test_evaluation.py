@@ -1,4 +1,4 @@
-"""The figures of an evaluation: against the official package, on hand-made tables, as files."""
+"""The figures of an evaluation: compared with the official package, on hand-made tables, as files."""
 
 import io
 import json
@@ -18,14 +18,14 @@ from recognition.evaluation.metrics import auc, roc_curve
 from recognition.inference.bundle import OperatingPoint
 from recognition.taxonomy import CODES
 from tests.training.run_factories import made_dataset
-from training.admin.evaluations import exposure_said, figures_context
+from training.admin.evaluations import contamination_said, figures_context
 from training.evaluation.figures import figures_json, ground_truth_csv, predictions_csv
 from training.evaluation.measure import TOO_FEW, hardest_mistakes, measure, reliability, subgroups
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
-from training.services.test_contamination import exposure_of
+from training.services.test_contamination import contamination_of
 
 POINTS = (OperatingPoint("balanced", 0.4, 0.8, 0.8), OperatingPoint("sensitive", 0.1, 0.95, 0.4))
 
@@ -45,7 +45,7 @@ def classifier_named(version: str, **manifest: Any) -> Classifier:
 
 
 def evaluate_made(classifier: Classifier, dataset: Dataset, *, seed: int = 3, skill: float = 1.5) -> Evaluation:
-    """An evaluation of made answers on the real rows of a made data set."""
+    """An evaluation of made-up probabilities on the rows of a made-up data set."""
     rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis"))
     labels = np.array([CODES.index(code) for _, code in rows])
     answers = made_answers(labels, seed=seed, skill=skill)
@@ -80,7 +80,7 @@ def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
     theirs = official.balanced_multiclass_accuracy(truth, answers, weights.score_weight)
     ours = evaluation.metrics["balanced_accuracy"]["value"]
     assert ours == pytest.approx(theirs, abs=1e-6)
-    assert 0.3 < ours < 1.0  # a figure that could have come out otherwise
+    assert 0.3 < ours < 1.0  # neither chance nor perfect
     for code in CODES:
         row = evaluation.metrics["per_diagnosis"][code]
         theirs = official.auc_above_sensitivity(truth[code].gt(0.5), answers[code], weights.score_weight, 0.80)
@@ -141,7 +141,7 @@ def test_calibration_undone_gives_the_figures_before_it() -> None:
     assert after[error]["after"]["high"] < after[error]["before"]["low"]
 
 
-def test_counting_how_often_a_picture_is_drawn_is_drawing_it_so_often() -> None:
+def test_the_bootstrap_by_matrix_product_equals_drawing_pictures() -> None:
     # Scores with ties, diagnoses of very different size: every figure of a round by matrix product equals the figure of
     # the pictures really drawn.
     labels = np.random.default_rng(5).choice(8, size=300, p=[0.2, 0.5, 0.1, 0.04, 0.08, 0.03, 0.03, 0.02])
@@ -189,7 +189,7 @@ def test_subgroups_are_compared_over_the_diagnoses_they_have() -> None:
 
 
 @pytest.mark.django_db
-def test_an_evaluation_of_before_the_intervals_is_still_shown() -> None:
+def test_an_old_evaluation_without_intervals_is_still_shown() -> None:
     classifier, dataset = classifier_named("one"), made_dataset()
     rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis"))
     labels = np.array([CODES.index(code) for _, code in rows])
@@ -279,7 +279,7 @@ def test_the_printed_table_says_what_was_measured() -> None:
 
 
 def relabelled(dataset: Dataset, **changes: Any) -> Dataset:
-    """A data set of the same image names, with other labels or pixels in its test split."""
+    """A data set with the same image names, but other labels or pixels in its test split."""
     examples = list(dataset.examples.all())
     Dataset.objects.filter(pk=dataset.pk).update(name=f"{dataset.name} before")
     other = made_dataset(dataset.name, seed=9)
@@ -311,50 +311,50 @@ def test_one_corrected_label_makes_another_test_split() -> None:
 
 
 @pytest.mark.django_db
-def test_who_kept_these_images_from_training_is_told_from_fingerprints() -> None:
+def test_equal_fingerprints_prove_that_there_is_no_test_contamination() -> None:
     dataset = made_dataset()
 
     def kept(**split: str) -> bool:
-        return exposure_of({"version": "v", "split": split}, dataset).kept
+        return contamination_of({"version": "v", "split": split}, dataset).kept
 
     assert kept(test_content_fingerprint=dataset.test_content_fingerprint)
-    # A bundle sealed before contents were: like is compared with like.
+    # An older bundle has only the fingerprint of names, so names are compared.
     assert kept(test_fingerprint=dataset.test_fingerprint)
     assert not kept(test_fingerprint=dataset.test_fingerprint, test_content_fingerprint="0" * 64)
     assert kept(fingerprint=dataset.split_fingerprint)
-    nobody_knows = exposure_of({"version": "v", "split": {"fingerprint": "0" * 64}}, dataset)
+    nobody_knows = contamination_of({"version": "v", "split": {"fingerprint": "0" * 64}}, dataset)
     assert (nobody_knows.kept, nobody_knows.seen, nobody_knows.by) == (False, None, "v")
 
 
 @pytest.mark.django_db
-def test_where_its_data_set_is_here_the_images_it_learned_from_are_counted() -> None:
+def test_contaminated_test_images_are_counted_if_the_training_data_are_registered() -> None:
     theirs, ours = made_dataset("a"), made_dataset("b", seed=500)
     manifest = {
         "version": "v",
         "dataset": {"fingerprint": theirs.fingerprint},
         "split": {"fingerprint": theirs.split_fingerprint, "test_content_fingerprint": theirs.test_content_fingerprint},
     }
-    none = exposure_of(manifest, ours)
+    none = contamination_of(manifest, ours)
     assert (none.kept, none.seen, none.pictures) == (True, 0, 32)
-    # One of our test pictures is byte for byte one it learned from, another shows a lesion it learned from, a third is
-    # one of its own test pictures.
+    # The classifier learned from a copy of the first picture and from the lesion of the second; the third was in its
+    # test split.
     learned, tested = theirs.examples.filter(split="train"), theirs.examples.filter(split="test")
     one, two, three = ours.examples.filter(split="test")[:3]
     ours.examples.filter(pk=one.pk).update(sha256=learned[0].sha256)
     ours.examples.filter(pk=two.pk).update(lesion_id=learned[1].lesion_id)
     ours.examples.filter(pk=three.pk).update(sha256=tested[0].sha256)
-    some = exposure_of(manifest, ours)
+    some = contamination_of(manifest, ours)
     assert (some.kept, some.seen, some.by) == (False, 2, "v")
-    assert "v learned from 2 of these 32 test images" in exposure_said(some.as_json())
+    assert "v learned from 2 of these 32 test images" in contamination_said(some.as_json())
 
 
 @pytest.mark.django_db
-def test_what_a_parent_may_have_seen_its_child_has_seen() -> None:
+def test_a_child_inherits_the_test_contamination_of_its_parents() -> None:
     dataset = made_dataset()
     ours = {"test_content_fingerprint": dataset.test_content_fingerprint}
 
     def kept(parent: dict[str, str] | None) -> bool:
-        return exposure_of({"version": "v", "split": ours, "provenance": {"parent": parent}}, dataset).kept
+        return contamination_of({"version": "v", "split": ours, "provenance": {"parent": parent}}, dataset).kept
 
     def named(row: Classifier) -> dict[str, str]:
         return {"version": row.version, "sha256": row.sha256}
@@ -369,7 +369,7 @@ def test_what_a_parent_may_have_seen_its_child_has_seen() -> None:
 
 
 @pytest.mark.django_db
-def test_without_a_name_it_is_the_split_that_the_classifier_was_trained_on() -> None:
+def test_evaluate_defaults_to_the_data_set_with_the_split_it_was_trained_on() -> None:
     first = made_dataset()
     again = made_dataset("again", seed=1)
     # The same files dealt by another seed, imported later.

@@ -1,4 +1,4 @@
-"""Evaluations that a person asks for: refused where they make no sense, one at a time, ended in one way or another."""
+"""Evaluation jobs: rejected requests, one job at a time on a device, and every way a job ends."""
 
 import uuid
 from datetime import timedelta
@@ -21,7 +21,8 @@ from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.models import Dataset, Evaluation, EvaluationJob, Job, TrainingRun
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset
-from training.services.evaluations import EvaluationRejected, request_evaluation
+from training.services.evaluations import request_evaluation
+from training.services.jobs import JobRejected
 from training.services.runs import request_run
 from training.worker import evaluating, supervisor
 
@@ -60,10 +61,10 @@ def test_asked_for_twice_it_is_one_job() -> None:
 def test_what_could_only_fail_is_refused() -> None:
     classifier, dataset = classifier_named("one"), made_dataset()
     tables = Dataset.objects.create(name="tables", fingerprint="f" * 64, example_count=0)
-    with pytest.raises(EvaluationRejected, match="tables only"):
+    with pytest.raises(JobRejected, match="tables only"):
         request_evaluation(classifier=classifier, dataset=tables)
     evaluate_made(classifier, dataset)
-    with pytest.raises(EvaluationRejected, match="already"):
+    with pytest.raises(JobRejected, match="already"):
         request_evaluation(classifier=classifier, dataset=dataset)
     assert not EvaluationJob.objects.exists()
 
@@ -182,7 +183,7 @@ def test_runs_and_evaluations_wait_for_each_other_in_the_order_they_were_asked_f
         return True
 
     monkeypatch.setattr(jobs, "publish", publish)
-    # Whatever the messages were about, and however often they came.
+    # In any order of the messages, and with repeated messages.
     for _ in range(5):
         supervisor.supervise_next()
     assert done == [first.pk, second.pk, third.pk]

@@ -1,4 +1,4 @@
-"""Imports as a whole: sealed when all is well; when anything is not, a clear reason and nothing left behind."""
+"""Whole imports: a good one is sealed; a bad one gives a clear reason and leaves nothing."""
 
 import csv
 import dataclasses
@@ -30,20 +30,20 @@ from recognition.sandbox import content_hash, hash_distance, read_image
 from recognition.taxonomy import CODES
 from tests.factories import jpeg_bytes, made_picture, write_dataset
 from training.data.import_errors import DatasetImportError
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.data.reading import read_sealed
 from training.models import Dataset, DatasetImport, Example, ImageArchive, Job
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset, store_exploration
 from training.services.imports import (
-    ImportRejected,
     available_sources,
     request_import,
     request_version_with_photos,
     resolve_source,
 )
+from training.services.jobs import JobRejected
 from training.services.orphans import discard_unused, sweep_files
-from training.services.test_contamination import dealt_fingerprint, exposure_of
+from training.services.test_contamination import contamination_of, dealt_fingerprint
 from training.worker.importing import _at_hand, run_import_job
 
 pytestmark = pytest.mark.django_db
@@ -57,19 +57,19 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def charts() -> None:
-    """Asked for by tests that look at charts: drawing ten of them takes longer than all the rest."""
+    """Used by tests that look at charts; the others skip drawing, which takes longest."""
 
 
 @pytest.fixture
 def files(
     made_files: Path, tmp_path: Path, settings: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
-    """A copy to spoil, inside the data folder; the storage is empty before."""
+    """A copy of the files inside the data folder, which a test may change; the storage is empty."""
     if "charts" not in request.fixturenames:
         monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
     settings.TRAINING_DATA_DIR = tmp_path / "data"
     settings.TRAINING_WORK_DIR = tmp_path / "work"
-    # The rows lie in the transaction of the test: the heartbeat of another thread would not find them.
+    # The rows are in the transaction of the test, where the heartbeat thread does not see them.
     settings.TRAINING_LEASE = timedelta(hours=1)
     folder = tmp_path / "data" / "made"
     shutil.copytree(made_files, folder)
@@ -94,8 +94,8 @@ def stored(folder: str = "") -> list[str]:
     return [f"{folder}/{name}" for name in names] + [name for inner in folders for name in stored(f"{folder}/{inner}")]
 
 
-def source(folder: Path, *, images: bool = True) -> Source:
-    return Source(
+def source(folder: Path, *, images: bool = True) -> ImportSource:
+    return ImportSource(
         ground_truth=folder / "ISIC_2019_Training_GroundTruth.csv",
         metadata=folder / "ISIC_2019_Training_Metadata.csv",
         images=folder / "ISIC_2019_Training_Input.zip" if images else None,
@@ -146,7 +146,7 @@ def test_a_good_import_is_whole(files: Path, charts: None) -> None:
     assert sealed.split.fingerprint == dataset.split_fingerprint == split_fingerprint(sealed.split.assignment)
     assert sealed.split.test_fingerprint == dataset.test_fingerprint
 
-    # By lesion, and computed so.
+    # The split is by lesion.
     sides: dict[str, set[str]] = {}
     for example in examples:
         sides.setdefault(example.lesion_id, set()).add(example.split)
@@ -192,11 +192,11 @@ def test_a_folder_of_images_and_names_with_and_without_downsampled(files: Path) 
     )
     (files / "Input" / "LICENSE.txt").write_text("text is no picture")
     given = source(files)
-    dataset = import_dataset(name="folder", source=Source(given.ground_truth, given.metadata, files / "Input"))
+    dataset = import_dataset(name="folder", source=ImportSource(given.ground_truth, given.metadata, files / "Input"))
     assert dataset.examples.get(image="ISIC_0000000").member == "ISIC_0000000.jpg"
 
 
-def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, settings: Any) -> None:
+def test_every_problem_of_every_file_is_reported_and_nothing_is_left(files: Path, settings: Any) -> None:
     given = source(files)
     assert given.metadata is not None and given.images is not None
     respell(given.ground_truth, {"ISIC_0000001": "ISIC_0000001,1,1,0,0,0,0,0,0,0"})
@@ -213,27 +213,27 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_left(files: Path, set
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
     assert refused.value.code == "faulty_files"
-    places = [(fault.file, fault.line) for fault in refused.value.faults]
-    assert places == [
+    found = [(problem.file, problem.line) for problem in refused.value.problems]
+    assert found == [
         ("ISIC_2019_Training_GroundTruth.csv", 3),
         ("ISIC_2019_Training_Metadata.csv", 4),
         ("ISIC_2019_Training_GroundTruth.csv", 5),
         ("ISIC_0000004.jpg", 0),
         ("ISIC_0000005.jpg", 0),
     ]
-    reasons = [fault.reason for fault in refused.value.faults]
+    reasons = [problem.reason for problem in refused.value.problems]
     assert "MEL and NV" in reasons[0] and "'knee'" in reasons[1] and "no picture" in reasons[2]
     assert "broken" in reasons[3] and "line 6" in reasons[3] and "not_an_image" in reasons[4]
     nothing_is_left(settings)
 
 
-def test_one_lesion_with_two_diagnoses_is_a_fault(files: Path, settings: Any) -> None:
+def test_one_lesion_with_two_diagnoses_is_a_problem(files: Path, settings: Any) -> None:
     given = source(files)
     respell(given.ground_truth, {"ISIC_0000000": "ISIC_0000000,0,1,0,0,0,0,0,0,0"})
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert [fault.line for fault in refused.value.faults] == [2]
-    assert "different diagnoses" in refused.value.faults[0].reason
+    assert [problem.line for problem in refused.value.problems] == [2]
+    assert "different diagnoses" in refused.value.problems[0].reason
     nothing_is_left(settings)
 
 
@@ -256,7 +256,7 @@ def test_a_zip_of_a_kind_nobody_reads_is_told(files: Path, settings: Any) -> Non
     given.images.write_bytes(whole[: entry + 6] + b"\x63\x00" + whole[entry + 8 :])
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert "cannot be read as a folder or a zip file" in refused.value.faults[0].reason
+    assert "cannot be read as a folder or a zip file" in refused.value.problems[0].reason
     nothing_is_left(settings)
 
 
@@ -277,7 +277,7 @@ def test_a_picture_packed_with_a_broken_lzma_stream_is_told(files: Path, setting
     given.images.write_bytes(bytes(spoiled))
     with pytest.raises(DatasetImportError) as refused:
         import_dataset(name="bad", source=given)
-    assert [fault.file for fault in refused.value.faults] == [first]
+    assert [problem.file for problem in refused.value.problems] == [first]
     nothing_is_left(settings)
 
 
@@ -296,7 +296,7 @@ def test_copies_stay_together_and_are_reported(files: Path) -> None:
     assert copies in duplicates["exact_copies"]
     hashes = {image: bytes(each) for image, each in dataset.examples.values_list("image", "content_hash")}
     digests = dict(dataset.examples.values_list("image", "sha256"))
-    # A pair of copies is no near pair as well, whichever two of three it is.
+    # Exact copies are not counted as near duplicates.
     assert duplicates["near_count"] == sum(
         hash_distance(hashes[a], hashes[b]) <= duplicates["near_within_bits"] and digests[a] != digests[b]
         for a, b in itertools.combinations(sorted(hashes), 2)
@@ -419,7 +419,7 @@ def test_a_queued_import_is_done_once_however_often_it_is_delivered(files: Path,
     assert default_storage.exists(ImageArchive.objects.get().name)
 
 
-def test_faults_are_kept_with_the_job(files: Path, administrator: User, settings: Any) -> None:
+def test_problems_are_stored_with_the_job(files: Path, administrator: User, settings: Any) -> None:
     respell(files / "ISIC_2019_Training_GroundTruth.csv", {"ISIC_0000001": "ISIC_0000001,0,0,0,0,0,0,0,0,1"})
     job = requested(administrator)
     run_import_job(job.pk)
@@ -478,7 +478,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(
 
     def taken_over(claim: jobs.JobClaim, **changes: Any) -> None:
         if changes["progress"]["stage"] == "rows":
-            # As the sweep does with a worker that fell silent, just before the last step.
+            # Like the sweep with the job of a lost worker, just before the last step.
             DatasetImport.objects.filter(pk=job.pk).update(
                 status=Job.Status.QUEUED, lease=None, lease_expires=None, queued=timezone.now()
             )
@@ -521,7 +521,7 @@ def test_what_a_killed_command_left_is_swept_when_it_is_old_and_nobody_needs_it(
     later = timezone.now() + timedelta(days=2)
     monkeypatch.setattr("training.services.orphans.timezone.now", lambda: later)
     assert sweep_files() == 2
-    # What the data set reads stays, however old.
+    # Files of the data set stay, however old they are.
     assert sorted(stored()) == sorted([*there, "datasets/somebody/else.txt"])
 
 
@@ -571,9 +571,9 @@ def test_look_alikes_of_two_lesions_are_brought_to_one_side_unless_told_otherwis
     dealt, now = (dict(each.examples.values_list("image", "split")) for each in (apart, together))
     assert {image: dealt[image] for image in dealt if dealt[image] != now[image]} == gathered["moved"]
     assert bool(gathered["moved"]) == bool(crossing)
-    # A classifier trained on the split as it was dealt has seen none of the test images.
+    # A classifier trained on the split before that has learned from none of the test images.
     manifest = {"dataset": {"fingerprint": apart.fingerprint}, "split": {"fingerprint": apart.split_fingerprint}}
-    assert exposure_of(manifest, together).kept
+    assert contamination_of(manifest, together).kept
 
 
 @pytest.mark.parametrize("saved", ["turned", "transparent"])
@@ -635,7 +635,7 @@ def test_uploads_are_imported_and_thrown_away(files: Path, administrator: User, 
 
 def test_requests_that_make_no_sense_are_refused_at_their_field(files: Path, administrator: User) -> None:
     def field_of(**changes: Any) -> str:
-        with pytest.raises(ImportRejected) as rejected:
+        with pytest.raises(JobRejected) as rejected:
             requested(administrator, **changes)
         return rejected.value.field
 
@@ -680,7 +680,7 @@ def test_the_listing_tells_what_each_file_is(files: Path) -> None:
     }
 
 
-def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files: Path) -> None:
+def test_an_isic_cli_download_is_imported_in_the_same_way(tmp_path: Path, files: Path) -> None:
     folder = files.parent / "download"
     folder.mkdir()
     with (folder / "metadata.csv").open("w", newline="") as file:
@@ -689,7 +689,7 @@ def test_an_isic_cli_download_comes_through_the_same_door(tmp_path: Path, files:
         for number in range(12):
             (folder / f"ISIC_{number}.jpg").write_bytes(jpeg_bytes(made_picture("NV", number)))
             writer.writerow([f"ISIC_{number}", "a", "CC-0", 50, "Benign melanocytic proliferations", "Nevus"])
-    dataset = import_dataset(name="cli", source=Source(folder / "metadata.csv", images=folder))
+    dataset = import_dataset(name="cli", source=ImportSource(folder / "metadata.csv", images=folder))
     assert dataset.report["layout"] == "isic-cli" and dataset.example_count == 12
     assert dataset.licence == "ISIC archive: CC-0 (12)"
     assert set(dataset.examples.values_list("diagnosis", flat=True)) == {"NV"}

@@ -53,7 +53,7 @@ def test_near_pairs_are_those_that_counting_bit_by_bit_finds() -> None:
 
 
 def test_thousands_of_copies_of_one_picture_are_walked_in_blocks_and_joined() -> None:
-    # Half a million pairs, of which no block holds more than one tile.
+    # Half a million pairs; no block holds more than one tile.
     hashes = [bytes(32)] * 1000 + [bytes([255] * 32)] * 2
     blocks = list(near_blocks(hashes))
     assert sum(block.first.size for block in blocks) == 1000 * 999 // 2 + 1
@@ -85,7 +85,7 @@ def test_look_alikes_are_gathered_where_learning_is_and_nothing_else_moves() -> 
     alike[[tested, *others]] = 0 if "I000" in (tested, *others) else int(alike[tested])
     groups = pd.Series(lesion_groups(before).tolist(), index=images)
     gathered = gather_look_alikes(split, alike, groups)
-    # The other picture of the test lesion comes along.
+    # The other picture of the test lesion moves too.
     assert gathered.moved == {tested: "test", tested.replace("I", "J"): "test", others[1]: "calibration"}
     assert {gathered.split.assignment[image] for image in gathered.moved} == {"train"}
     back = gathered.split.assignment.copy()
@@ -93,7 +93,7 @@ def test_look_alikes_are_gathered_where_learning_is_and_nothing_else_moves() -> 
         back[image] = side
     assert split_fingerprint(back) == split.fingerprint != gathered.split.fingerprint
     assert set(gathered.split.images("test")) < set(split.images("test"))
-    # Both columns go by image name, not by place.
+    # Both series are matched by image name, not by position.
     assert gather_look_alikes(split, alike[::-1], groups).moved == gathered.moved
     untouched = gather_look_alikes(split, pd.Series(range(len(images)), index=images), groups)
     assert untouched.moved == {} and untouched.split.fingerprint == split.fingerprint

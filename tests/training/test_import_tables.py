@@ -1,4 +1,4 @@
-"""The tables of both layouts: every fault by file and line, and nothing taken for what it is not."""
+"""The tables of both layouts: every problem is reported by file and line, and wrong files are rejected."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def read(folder: Path, truth: str, metadata: str | None = None, **options: bool)
 
 
 def said(tables: Tables) -> list[tuple[str, int, str]]:
-    return [(fault.file, fault.line, fault.reason) for fault in tables.problems]
+    return [(problem.file, problem.line, problem.reason) for problem in tables.problems]
 
 
 def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) -> None:
@@ -45,14 +45,14 @@ def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) ->
     assert rows[1]["lesion_id"] is None and rows[1]["sex"] is None and rows[1]["age_approx"] != rows[1]["age_approx"]
 
 
-def test_every_fault_is_named_by_line_whatever_lies_between(tmp_path: Path) -> None:
+def test_every_problem_is_reported_by_line(tmp_path: Path) -> None:
     tables = read(
         tmp_path,
         "\n".join(
             [
                 HEADER,
                 f"ISIC_1,{NV}",
-                "",  # a blank line is no row, and counts as a line
+                "",  # a blank line is not a row, but it counts as a line
                 "ISIC_2,1,1,0,0,0,0,0,0,0",
                 "ISIC_3,0,0,0,0,0,0,0,0,0",
                 "ISIC_4,0,0,0,0,0,0,0,0,1",
@@ -79,7 +79,7 @@ def test_every_fault_is_named_by_line_whatever_lies_between(tmp_path: Path) -> N
     ]
 
 
-def test_faults_of_both_files_are_seen_at_once(tmp_path: Path) -> None:
+def test_problems_of_both_files_are_reported_at_once(tmp_path: Path) -> None:
     tables = read(
         tmp_path,
         f"{HEADER}\nISIC_1,{NV}\nISIC_2,0,0,0,0,0,0,0,0,1\nISIC_3,{NV}\n",
@@ -105,7 +105,7 @@ def test_faults_of_both_files_are_seen_at_once(tmp_path: Path) -> None:
 )
 def test_columns_are_exact_order_included(tmp_path: Path, header: str, expected: str) -> None:
     tables = read(tmp_path, f"{header}\nISIC_1,{NV}\n")
-    assert [fault.line for fault in tables.problems if expected in fault.reason] == [1]
+    assert [problem.line for problem in tables.problems if expected in problem.reason] == [1]
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_isic_cli_of_former_years_has_one_column(tmp_path: Path) -> None:
 
 
 @needs_full_tables
-def test_the_full_official_tables_have_no_fault() -> None:
+def test_the_full_official_tables_have_no_problem() -> None:
     tables = read_tables(
         ground_truth=FULL / "ISIC_2019_Training_GroundTruth.csv",
         metadata=FULL / "ISIC_2019_Training_Metadata.csv",

@@ -1,4 +1,4 @@
-"""However a claimed job ends, imports, runs and evaluations end alike."""
+"""Imports, runs and evaluations end in the same ways: cancelled, failed, stopped, lost."""
 
 import uuid
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from training.worker.evaluating import evaluate_claimed
 from training.worker.importing import import_claimed
 from training.worker.training import train_claimed
 
-# Committed rows: the reporter's thread looks at them as well.
+# The rows must be committed, because the thread of the reporter reads them.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @dataclass
 class Claimed:
-    """A claimed job of some kind, and the function that does it."""
+    """A claimed job of one kind, and the function that does it."""
 
     job: Any
     claim: jobs.JobClaim
@@ -46,7 +46,7 @@ class Claimed:
             self.job.refresh_from_db()
 
     def left_nothing(self) -> bool:
-        """Neither rows nor an import's files on the storage."""
+        """Assert that there are no rows, and no files of an import on the storage."""
         folders = default_storage.listdir("datasets")[0] if default_storage.exists("datasets") else []
         return (
             set(Dataset.objects.values_list("name", flat=True)) == self.datasets
@@ -174,5 +174,5 @@ def test_an_import_goes_on_when_who_asked_for_it_is_no_administrator_any_more(se
     claim = jobs.claim(DatasetImport, job.pk)
     assert claim is not None
     assert import_claimed(claim) == Job.Status.SUCCEEDED
-    # As with evaluations: it was allowed when it was asked for, and nobody's name stands on it now.
+    # As with evaluations: the request was allowed at its time, and the data set has no creator now.
     assert Dataset.objects.get().created_by is None

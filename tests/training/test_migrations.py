@@ -1,4 +1,4 @@
-"""What a migration of this app does to rows that are there already."""
+"""Migrations of this app that change existing rows."""
 
 import importlib
 
@@ -21,7 +21,7 @@ def test_test_splits_and_evaluations_of_before_are_named_by_content() -> None:
     before = DatasetImport.objects.create(name="before")
     Dataset.objects.update(test_content_fingerprint="")
     with connection.cursor() as cursor:
-        # Rows of this very transaction have checks outstanding, which rows of an older one have not.
+        # Rows of the same transaction have deferred constraint checks; older rows have none.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(migration.UNLOCK + migration.NAME_BY_NAMES + migration.LOCK)
         assert Evaluation.objects.get().fingerprint == dataset.test_fingerprint
@@ -33,6 +33,6 @@ def test_test_splits_and_evaluations_of_before_are_named_by_content() -> None:
     assert Evaluation.objects.get().fingerprint == evaluation.fingerprint == dataset.test_content_fingerprint
     before.refresh_from_db()
     assert not before.near_together
-    # Locked again.
+    # The trigger forbids changes again.
     with pytest.raises((InternalError, DatabaseError)), transaction.atomic():
         Evaluation.objects.update(fingerprint="0" * 64)

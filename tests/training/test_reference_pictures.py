@@ -1,4 +1,4 @@
-"""Imported pictures become similar cases: small copies from the archive, lesions by name, a stop loses nothing."""
+"""Imported pictures become similar cases: small copies from the archive; an interruption loses nothing."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.photos.models import KnownImage
 from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
 from tests.factories import write_dataset
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.data.references import keep_reference_pictures
 from training.models import Dataset
 from training.services.datasets import delete_dataset
@@ -21,7 +21,7 @@ def dataset(db: None, tmp_path: Path) -> Dataset:
     (truth,) = folder.glob("*GroundTruth.csv")
     (metadata,) = folder.glob("*Metadata.csv")
     (images,) = folder.glob("*_Input.zip")
-    return import_dataset(name="Made", source=Source(ground_truth=truth, metadata=metadata, images=images))
+    return import_dataset(name="Made", source=ImportSource(ground_truth=truth, metadata=metadata, images=images))
 
 
 def test_an_import_keeps_its_pictures_small(dataset: Dataset) -> None:

@@ -1,4 +1,4 @@
-"""Promotion: what has to be true first, who may go against it, and the way back."""
+"""Promotion: the gates, the override with a reason, and roll back."""
 
 from typing import Any
 
@@ -12,14 +12,14 @@ from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.services import registry
 from training.services.evaluations import record_evaluation
-from training.services.registry import PromotionRefused, gates, promote, roll_back, rolled_back_to
+from training.services.registry import PromotionRejected, gates, promote, roll_back, rolled_back_to
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def _no_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rows here have no bundles; that a broken bundle is never promoted is tested with the service itself."""
+    """The rows here have no bundles. The tests of `promote_classifier` check that a broken bundle is not promoted."""
     monkeypatch.setattr("diagnoses.classifiers.services.registered_bundle", lambda classifier: None)
 
 
@@ -74,7 +74,7 @@ def test_a_better_one_goes_live_in_one_step_with_an_audit_entry(admin: User) -> 
 def test_a_worse_one_is_refused(candidate: tuple[float, float], gate: str, admin: User) -> None:
     _, new = pair(candidate=candidate)
     assert closed(new) == [gate]
-    with pytest.raises(PromotionRefused):
+    with pytest.raises(PromotionRejected):
         promote(classifier=new, by=admin, reason="a reason of some length")
     assert Classifier.objects.live() != new
 
@@ -84,9 +84,9 @@ def test_within_the_margins_it_is_not_worse() -> None:
     assert closed(new) == []
 
 
-def test_against_a_gate_only_with_a_written_reason_that_is_kept(admin: User) -> None:
+def test_an_override_needs_a_written_reason_that_is_kept(admin: User) -> None:
     _, new = pair(candidate=(0.1, 0.1))
-    with pytest.raises(PromotionRefused, match="Write down"):
+    with pytest.raises(PromotionRejected, match="Write down"):
         promote(classifier=new, by=admin, override=True, reason="because")
     promote(classifier=new, by=admin, override=True, reason="the live one fails on our new camera")
     assert Classifier.objects.live() == new
@@ -100,7 +100,7 @@ def test_without_a_common_test_there_is_no_comparison(admin: User) -> None:
     evaluate_made(old, made_dataset("one"))
     evaluate_made(new, made_dataset("two"))
     assert closed(new) == ["same_test"]
-    with pytest.raises(PromotionRefused, match="same test images"):
+    with pytest.raises(PromotionRejected, match="same test images"):
         promote(classifier=new, by=admin)
 
 
@@ -111,7 +111,7 @@ def test_one_that_may_have_seen_the_test_is_refused() -> None:
 
 def test_another_order_of_diagnoses_is_refused_whatever_the_reason(admin: User) -> None:
     wrong = classifier_named("wrong", diagnoses=sorted(CODES))
-    with pytest.raises(PromotionRefused, match="every answer would be wrong"):
+    with pytest.raises(PromotionRejected, match="every answer would be wrong"):
         promote(classifier=wrong, by=admin, override=True, reason="a reason of some length")
     assert Classifier.objects.live() is None
 
@@ -119,7 +119,7 @@ def test_another_order_of_diagnoses_is_refused_whatever_the_reason(admin: User) 
 def test_roll_back_is_the_same_swap_and_can_be_undone(admin: User) -> None:
     old, new = pair(candidate=(0.9, 0.9))
     assert rolled_back_to() is None
-    with pytest.raises(PromotionRefused, match="nothing to go back to"):
+    with pytest.raises(PromotionRejected, match="nothing to go back to"):
         roll_back(by=admin)
     promote(classifier=new, by=admin)
     assert rolled_back_to() == old

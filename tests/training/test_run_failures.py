@@ -1,4 +1,4 @@
-"""How a run ends when something goes wrong, and what its row says then; the training itself is stood in for."""
+"""How a run ends when something goes wrong, and what its row says; the training itself is replaced by a stub."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ def failing_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 
 class ResourceExhaustedError(Exception):
-    """Named as TensorFlow's."""
+    """An error with the name of TensorFlow's."""
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_run_in_the_foreground_outlives_its_terminal(monkeypatch: pytest.Monke
     seen: list[int] = []
 
     def train(*, report: Any, **_: Any) -> None:
-        # The shell that started it is gone: from now on the parent is init.
+        # The shell that started it has ended, so the parent is now init.
         monkeypatch.setattr("os.getppid", lambda: 1)
         for batch in range(1, 4):
             report(Progress("fine-tune", batch, 3))

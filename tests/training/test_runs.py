@@ -1,4 +1,4 @@
-"""Asking for runs, and their pages: what is refused before it starts, who may, what the forms say."""
+"""Requests for runs and the pages of runs: rejected requests, permissions, forms."""
 
 import uuid
 from typing import Any
@@ -18,7 +18,8 @@ from tests.training.test_evaluation import classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
 from training.models import Dataset, Job, TrainingRun
 from training.services import jobs
-from training.services.runs import RunRejected, begin_run, recipe_with, request_run, resume_run
+from training.services.jobs import JobRejected
+from training.services.runs import begin_run, recipe_with, request_run, resume_run
 
 pytestmark = pytest.mark.django_db
 
@@ -37,7 +38,7 @@ def page(client: Client, admin: User) -> Client:
 
 
 def form_values(recipe: Recipe, **changes: str) -> dict[str, str]:
-    """What a browser sends of an untouched form, with some fields typed over."""
+    """The POST data of a form with its initial values, and some fields changed."""
     form = RecipeForm(recipe)
     values = {name: str(form.initial[name]) for name in form.fields if form.initial[name] is not False}
     return values | changes
@@ -56,7 +57,7 @@ def test_a_run_is_queued_with_a_snapshot_of_every_setting(admin: User) -> None:
 
 def test_tables_without_images_cannot_be_trained_on() -> None:
     dataset = Dataset.objects.create(name="tables", fingerprint="f" * 64, example_count=0)
-    with pytest.raises(RunRejected, match="tables only") as refused:
+    with pytest.raises(JobRejected, match="tables only") as refused:
         request_run(dataset=dataset, recipe=SMOKE)
     assert refused.value.field == "dataset"
 
@@ -64,13 +65,13 @@ def test_tables_without_images_cannot_be_trained_on() -> None:
 def test_an_empty_split_is_named() -> None:
     dataset = made_dataset()
     dataset.examples.filter(split="calibration").delete()
-    with pytest.raises(RunRejected, match="calibration"):
+    with pytest.raises(JobRejected, match="calibration"):
         request_run(dataset=dataset, recipe=SMOKE)
 
 
 def test_a_queued_run_has_no_teachers() -> None:
     assert "fine_tune.teacher_share" not in RecipeForm(SMOKE).fields
-    with pytest.raises(RunRejected, match="train_default_classifier") as refused:
+    with pytest.raises(JobRejected, match="train_default_classifier") as refused:
         request_run(dataset=made_dataset(), recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}))
     assert refused.value.field == "recipe"
 
@@ -82,7 +83,7 @@ def test_a_recipe_that_continues_needs_a_classifier_with_its_head() -> None:
         (classifier_named("tiny", **TINY), "backbone"),
         (classifier_named("linear", architecture={"backbone": "efficientnetb4", "head_units": []}), "another head"),
     ):
-        with pytest.raises(RunRejected, match=said) as refused:
+        with pytest.raises(JobRejected, match=said) as refused:
             request_run(dataset=dataset, recipe=SEED_FINE_TUNE, parent=parent)
         assert refused.value.field == "parent"
     fits = classifier_named("fits", architecture={"backbone": "efficientnetb4", "head_units": [1024, 512, 256]})
@@ -180,7 +181,7 @@ def test_every_field_of_a_recipe_is_in_its_form_and_explained(recipe: Recipe) ->
         ({"fine_tune.augmentation.crop_area_min": "0"}, "fine_tune.augmentation.crop_area_min"),
         ({"frozen.best_by": "luck"}, "frozen.best_by"),
         ({"architecture.input_size": "7"}, "architecture.input_size"),
-        # Two at once: the sentence names the field it is about.
+        # Two changes at once: the error names its field.
         ({"fine_tune.epochs": "3", "fine_tune.clip_norm": "-1"}, "fine_tune.clip_norm"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs under real training workers: killed, stopped, cancelled, doubled; what the rows then say (R4, R17, R19)."""
+"""Jobs under real training workers: killed, stopped, cancelled, sent twice; what the rows say then (R4, R17, R19)."""
 
 import json
 import os
@@ -23,26 +23,26 @@ from training.services.runs import recipe_with, request_run
 
 pytestmark = [pytest.mark.stack, pytest.mark.django_db(transaction=True)]
 
-# Two busy cores: TensorFlow alone takes ten seconds to load there. Nobody waits where it is quicker.
+# For two busy cores, on which loading TensorFlow takes ten seconds. A faster machine waits less.
 PATIENCE_S = 240
 
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Checkpoints and features of the test's workers."""
+    """The folder for checkpoints and features of the workers."""
     return tmp_path / "work"
 
 
 @pytest.fixture
-def faults(tmp_path: Path) -> Path:
-    """The file that tells workers where to break."""
+def failpoints(tmp_path: Path) -> Path:
+    """The file that sets failpoints in the workers."""
     path = tmp_path / "faults.json"
     path.write_text("{}")
     return path
 
 
 @pytest.fixture
-def start_worker(celery_worker_process: Any, work: Path, faults: Path) -> Iterator[Callable[..., Any]]:
+def start_worker(celery_worker_process: Any, work: Path, failpoints: Path) -> Iterator[Callable[..., Any]]:
     """Start a training worker with a short lease."""
 
     def start(*, arguments: Sequence[str] = (), **environment: str) -> Any:
@@ -52,7 +52,7 @@ def start_worker(celery_worker_process: Any, work: Path, faults: Path) -> Iterat
             env={
                 "TRAINING_WORK_DIR": str(work),
                 "TRAINING_LEASE_SECONDS": "15",
-                VARIABLE: str(faults),
+                VARIABLE: str(failpoints),
                 "TF_CPP_MIN_LOG_LEVEL": "3",
                 **environment,
             },
@@ -62,12 +62,12 @@ def start_worker(celery_worker_process: Any, work: Path, faults: Path) -> Iterat
 
 
 def queue_smoke(**changes: str) -> TrainingRun:
-    """A queued SMOKE on a made data set."""
+    """A queued run with the recipe SMOKE."""
     return request_run(dataset=made_dataset(), recipe=recipe_with("SMOKE", changes))
 
 
 def wait(run: Any, until: Callable[[Any], bool], *, sweep: bool = False) -> Any:
-    """Look at the row until it is as wanted; fails with its log otherwise."""
+    """Wait until the row fulfils the condition; fails with the log of the run."""
     deadline = time.monotonic() + PATIENCE_S
     while True:
         run.refresh_from_db()
@@ -102,35 +102,39 @@ def test_a_queued_run_becomes_a_candidate_with_an_evaluation(start_worker: Calla
     assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
 
 
-def killed_in_mid_run(start_worker: Callable[..., Any], faults: Path) -> TrainingRun:
-    """A run whose worker was killed in its fourth epoch, brought to its end by the next worker."""
+def killed_in_mid_run(start_worker: Callable[..., Any], failpoints: Path) -> TrainingRun:
+    """A run whose worker was killed in the fourth epoch, and which the next worker has finished."""
     # 80 training pictures in batches of 16: five batches an epoch; batch 17 lies in epoch 4.
-    faults.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
+    failpoints.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
     run = queue_smoke()
     worker = start_worker()
     wait(run, lambda row: epochs_of(row, "fine-tune") == [1, 2, 3])
     first_epochs = list(run.history)
     worker.kill()
-    faults.write_text("{}")
+    failpoints.write_text("{}")
     start_worker()
     wait(run, ended, sweep=True)
     assert run.status == Job.Status.SUCCEEDED, run.failure_detail
     assert run.attempts == 2
-    # What was done stays done: the first three epochs are the very entries of the first attempt.
+    # The first three epochs are the entries of the first attempt.
     assert run.history[: len(first_epochs)] == first_epochs
     assert epochs_of(run, "fine-tune") == [1, 2, 3, 4, 5, 6]
     return run
 
 
-def test_killed_in_mid_run_it_resumes_at_its_epoch(start_worker: Callable[..., Any], faults: Path, work: Path) -> None:
-    run = killed_in_mid_run(start_worker, faults)
-    # Nothing is left of a run that succeeded; the folder goes a moment after the row is written.
+def test_killed_in_mid_run_it_resumes_at_its_epoch(
+    start_worker: Callable[..., Any], failpoints: Path, work: Path
+) -> None:
+    run = killed_in_mid_run(start_worker, failpoints)
+    # The folder of a run that succeeded is deleted a moment after the row is written.
     wait(run, lambda row: not (work / "runs" / str(row.pk)).exists())
 
 
 @pytest.mark.drill
-def test_a_killed_run_gives_the_figures_of_an_undisturbed_one(start_worker: Callable[..., Any], faults: Path) -> None:
-    run = killed_in_mid_run(start_worker, faults)
+def test_a_killed_run_gives_the_figures_of_an_undisturbed_one(
+    start_worker: Callable[..., Any], failpoints: Path
+) -> None:
+    run = killed_in_mid_run(start_worker, failpoints)
     other = request_run(dataset=run.dataset, recipe=recipe_with("SMOKE", {}))
     wait(other, ended)
     for name in ("loss", "balanced_accuracy"):
@@ -141,9 +145,9 @@ def test_a_killed_run_gives_the_figures_of_an_undisturbed_one(start_worker: Call
 
 @pytest.mark.drill
 def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(
-    start_worker: Callable[..., Any], faults: Path, work: Path
+    start_worker: Callable[..., Any], failpoints: Path, work: Path
 ) -> None:
-    faults.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
+    failpoints.write_text(json.dumps({"training_fine-tune_17": {"action": "hang"}}))
     run = queue_smoke()
     worker = start_worker()
     wait(run, lambda row: epochs_of(row, "fine-tune") == [1, 2, 3])
@@ -151,7 +155,7 @@ def test_a_checkpoint_cut_in_half_falls_back_to_the_one_before(
     checkpoints = sorted((work / "runs" / str(run.pk)).glob("epoch-*.safetensors"))
     assert len(checkpoints) == 2
     os.truncate(checkpoints[-1], checkpoints[-1].stat().st_size // 2)
-    faults.write_text("{}")
+    failpoints.write_text("{}")
     start_worker()
     wait(run, ended, sweep=True)
     assert run.status == Job.Status.SUCCEEDED, run.failure_detail
@@ -189,8 +193,10 @@ def test_sigterm_gives_the_run_back_and_the_next_worker_goes_on(start_worker: Ca
 
 
 @pytest.mark.drill
-def test_the_process_alone_dies_and_the_run_goes_back_at_once(start_worker: Callable[..., Any], faults: Path) -> None:
-    faults.write_text(json.dumps({"training_fine-tune_7": {"action": "kill", "times": 1}}))
+def test_the_process_alone_dies_and_the_run_goes_back_at_once(
+    start_worker: Callable[..., Any], failpoints: Path
+) -> None:
+    failpoints.write_text(json.dumps({"training_fine-tune_7": {"action": "kill", "times": 1}}))
     run = queue_smoke()
     worker = start_worker()
     wait(run, ended, sweep=True)
@@ -214,14 +220,14 @@ def test_the_same_message_twice_and_two_workers_start_one_run(start_worker: Call
 
 
 def test_an_evaluation_survives_a_killed_worker_and_doubled_messages(
-    tiny_classifier: Classifier, start_worker: Callable[..., Any], faults: Path
+    tiny_classifier: Classifier, start_worker: Callable[..., Any], failpoints: Path
 ) -> None:
-    faults.write_text(json.dumps({"evaluation_figures_0": {"action": "hang"}}))
+    failpoints.write_text(json.dumps({"evaluation_figures_0": {"action": "hang"}}))
     job = request_evaluation(classifier=tiny_classifier, dataset=made_dataset())
     worker = start_worker()
     wait(job, lambda row: row.progress.get("stage") == "evaluate")
     worker.kill()
-    faults.write_text("{}")
+    failpoints.write_text("{}")
     for _ in range(3):
         assert publish("training.evaluate", [str(job.pk)], queue="training")
     start_worker()
@@ -234,9 +240,9 @@ def test_an_evaluation_survives_a_killed_worker_and_doubled_messages(
 
 
 def test_an_import_does_not_wait_behind_a_run(
-    start_worker: Callable[..., Any], faults: Path, settings: Any, tmp_path: Path
+    start_worker: Callable[..., Any], failpoints: Path, settings: Any, tmp_path: Path
 ) -> None:
-    faults.write_text(json.dumps({"training_fine-tune_7": {"action": "hang"}}))
+    failpoints.write_text(json.dumps({"training_fine-tune_7": {"action": "hang"}}))
     run = queue_smoke()
     # As `make run` and Compose start it.
     start_worker(arguments=["--concurrency", "2"], TRAINING_DATA_DIR=str(tmp_path))
@@ -253,7 +259,7 @@ def test_an_import_does_not_wait_behind_a_run(
 
 @pytest.mark.drill
 def test_a_run_that_diverges_ends_as_failed(start_worker: Callable[..., Any]) -> None:
-    # Beyond float32: the adjusted logits are infinite and the loss of the first batch is not a number.
+    # Too large for float32: the adjusted logits are infinite and the loss of the first batch is not a number.
     run = queue_smoke(**{"fine_tune.balance.logit_adjustment": "1e40"})
     start_worker()
     wait(run, ended)

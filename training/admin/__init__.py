@@ -1,11 +1,5 @@
-"""Training in the admin: data sets, and where they exist the pages of runs, evaluations and classifiers."""
+"""Training in the admin: pages of data sets, runs, evaluations and classifiers. Django imports them from here."""
 
-import importlib
-import importlib.util
-from typing import Final
+from training.admin import classifiers, datasets, evaluation_jobs, evaluations, runs
 
-PAGES: Final = ("datasets", "runs", "evaluations", "evaluation_jobs", "classifiers")
-
-for _page in PAGES:
-    if importlib.util.find_spec(f"{__name__}.{_page}") is not None:
-        importlib.import_module(f"{__name__}.{_page}")
+__all__ = ["classifiers", "datasets", "evaluation_jobs", "evaluations", "runs"]

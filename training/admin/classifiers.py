@@ -1,4 +1,4 @@
-"""Own what training adds to the pages of classifiers: where one comes from, the gates, promotion, the model card."""
+"""What training adds to the pages of classifiers: the run they come from, gates, promotion, the model card."""
 
 from typing import Any
 
@@ -18,12 +18,13 @@ from diagnoses.classifiers.services import ClassifierError
 from diagnoses.monitoring.admin import ClassifierAdmin
 from recognition.inference.bundle import BundleError
 from recognition.taxonomy import Diagnosis
-from training.admin.evaluations import exposure_said, figures_context, with_interval
+from training.admin.evaluations import contamination_said, figures_context, with_interval
 from training.admin.jobs import STYLES, administrator
 from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
-from training.services.evaluations import EvaluationRejected, request_evaluation
-from training.services.registry import PromotionRefused, gates, promote, roll_back, rolled_back_to
-from training.services.test_contamination import exposure_of
+from training.services.evaluations import request_evaluation
+from training.services.jobs import JobRejected
+from training.services.registry import PromotionRejected, gates, promote, roll_back, rolled_back_to
+from training.services.test_contamination import contamination_of
 
 HISTORY: int = 20
 
@@ -32,12 +33,12 @@ admin.site.unregister(Classifier)
 
 @admin.register(Classifier)
 class RegistryAdmin(ClassifierAdmin):
-    """Every classifier with its origin and figures; promotion goes through the gates here."""
+    """The registry: every classifier with its origin and figures, and promotion through the gates."""
 
     list_display = [
         "version", "stage", "made_by", "score", "is_whole", "created", "promoted",
     ]  # fmt: skip
-    # A list this short needs its width more than filters.
+    # The list is short and needs its width, so it has no filters.
     list_filter = []
     change_list_template = "admin/training/classifier/list.html"
 
@@ -56,7 +57,7 @@ class RegistryAdmin(ClassifierAdmin):
         figure = self._scores().get(classifier.pk)
         return with_interval(figure) if figure else "–"
 
-    # Two small tables, read once a request: a classifier is a rare thing and a list of them is short.
+    # Two small tables are read for each row; the list of classifiers is short.
     def _runs(self) -> dict[int, TrainingRun]:
         rows = TrainingRun.objects.filter(classifier__isnull=False).select_related("parent")
         return {run.classifier_id: run for run in rows.defer("log", "history", "parent__manifest")}
@@ -66,7 +67,7 @@ class RegistryAdmin(ClassifierAdmin):
         return dict(rows)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        # Promotion shows its gates first, on the page of one classifier.
+        # Promotion is on the page of one classifier, which shows its gates first.
         return {}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -88,7 +89,7 @@ class RegistryAdmin(ClassifierAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The page of one classifier: origin, figures, gates, and the way to the live place."""
+        """The page of one classifier: origin, figures, gates and promotion."""
         administrator(request)
         return self._page(request, _classifier(object_id))
 
@@ -118,7 +119,7 @@ class RegistryAdmin(ClassifierAdmin):
         return TemplateResponse(request, "admin/training/classifier/page.html", context, status=status)
 
     def promote_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Make it the live one, through the gates or with a written reason against them."""
+        """Make it the live one, through the gates or with a written reason for an override."""
         user = administrator(request)
         classifier = _classifier(str(pk))
         try:
@@ -128,7 +129,7 @@ class RegistryAdmin(ClassifierAdmin):
                 reason=request.POST.get("reason", "")[:500],
                 override="override" in request.POST,
             )
-        except (PromotionRefused, BundleError, ClassifierError) as error:
+        except (PromotionRejected, BundleError, ClassifierError) as error:
             return self._page(request, classifier, refused=str(error), status=422)
         messages.success(
             request, _("%(version)s is live. Workers load it before their next photo.") % {"version": classifier}
@@ -140,27 +141,27 @@ class RegistryAdmin(ClassifierAdmin):
         user = administrator(request)
         try:
             live = roll_back(by=user, reason=request.POST.get("reason", "")[:500])
-        except (PromotionRefused, BundleError, ClassifierError) as error:
+        except (PromotionRejected, BundleError, ClassifierError) as error:
             messages.error(request, _("Not rolled back. %(why)s") % {"why": error})
         else:
             messages.success(request, _("%(version)s is live again.") % {"version": live})
         return HttpResponseRedirect(reverse("admin:diagnoses_classifier_changelist"))
 
     def evaluate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Queue the measuring of a classifier on a data set; leads to the page of the job."""
+        """Queue the evaluation of a classifier on a data set, and go to the page of the job."""
         user = administrator(request)
         classifier = _classifier(str(pk))
         chosen = request.POST.get("dataset", "")
         dataset = get_object_or_404(Dataset.objects.defer("eda"), pk=int(chosen) if chosen.isdecimal() else 0)
         try:
             job = request_evaluation(classifier=classifier, dataset=dataset, by=user)
-        except EvaluationRejected as error:
+        except JobRejected as error:
             messages.error(request, str(error))
             return HttpResponseRedirect(reverse("admin:diagnoses_classifier_change", args=[pk]))
         return HttpResponseRedirect(reverse("admin:training_evaluationjob_change", args=[job.pk]))
 
     def card_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The model card: what it is for, what it learned from, how good it is, what it is not."""
+        """The model card: intended use, training data, performance and limits."""
         administrator(request)
         classifier = _classifier(str(pk))
         run = TrainingRun.objects.select_related("dataset", "parent").filter(classifier=classifier).first()
@@ -192,23 +193,23 @@ def _evaluations(classifier: Classifier) -> QuerySet[Evaluation]:
 
 
 def _measured(classifier: Classifier) -> list[dict[str, Any]]:
-    """Every data set with pictures: what was measured on it, or whether measuring on it would be fair."""
+    """Every data set with pictures: the evaluation on it if there is one, and the test contamination."""
     rows = {each.fingerprint: each for each in _evaluations(classifier)}
     active = {job.dataset_id: job for job in EvaluationJob.objects.filter(classifier=classifier).active().defer("log")}
     table = []
     for dataset in Dataset.objects.filter(has_images=True).defer("eda"):
         evaluation = rows.get(dataset.test_content_fingerprint)
-        # Counted anew also where it was measured: older evaluations say less about it.
-        exposure = exposure_of(classifier.manifest, dataset)
+        # Counted again even if there is an evaluation: older evaluations say less about it.
+        contamination = contamination_of(classifier.manifest, dataset)
         table.append(
             {
                 "dataset": dataset,
                 "evaluation": evaluation,
                 "score": with_interval(evaluation.metrics.get("balanced_accuracy")) if evaluation else "",
                 "job": active.get(dataset.pk),
-                "pictures": exposure.pictures,
-                "kept": exposure.kept,
-                "said": exposure_said(exposure.as_json()),
+                "pictures": contamination.pictures,
+                "kept": contamination.kept,
+                "said": contamination_said(contamination.as_json()),
             }
         )
     return table

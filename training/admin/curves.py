@@ -1,7 +1,7 @@
-"""Own the two live curves of a run's page: loss and balanced accuracy, as the geometry that a template draws.
+"""The two live curves of a run's page: loss and balanced accuracy, as points for a template.
 
-A page that grows every second cannot wait for a chart from the worker, and the web process loads no chart library: a
-curve here is a polyline in a template, in the colours of the project's charts.
+The page is updated every two seconds and the web process loads no chart library, so the template draws each curve as an
+SVG polyline.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ TICKS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One curve: name, class of its colour, its points as SVG wants them, and where its name stands."""
+    """One curve: name, CSS class of its colour, its points in SVG syntax, and the place of its name."""
 
     name: str
     key: str
@@ -30,7 +30,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LiveChart:
-    """One chart: title, lines, ticks on both axes, and where the second phase begins (None without one)."""
+    """One chart: title, lines, ticks on both axes, and the x of the border to the second phase (None without one)."""
 
     title: str
     summary: str
@@ -47,7 +47,7 @@ class LiveChart:
 
 
 def history_charts(history: Sequence[Mapping[str, Any]]) -> list[LiveChart]:
-    """The charts of a run's history; empty before the first epoch is over."""
+    """The charts of a run's history; empty before the end of the first epoch."""
     if not history:
         return []
     return [

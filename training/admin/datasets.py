@@ -1,4 +1,4 @@
-"""Own the pages of data sets and imports: import, watch, read the figures, make a new version, delete."""
+"""Pages of data sets and imports: import, watch, read the figures, make a new version, delete."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from training.services.imports import UPLOAD
 from training.services.jobs import lane_is_busy, queue_position, request_cancel
 
 STYLES: Final = {"all": ["css/admin-data.css"]}
-FAULTS_ON_PAGE: Final = 200
+PROBLEMS_ON_PAGE: Final = 200
 MOVED_ON_PAGE: Final = 100
 
 STAGES: Final = (
@@ -65,7 +65,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         return format_html('<a href="{}#figures">{}</a>', address, _("Explore"))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        # A data set comes into being by an import, never by a form full of fields.
+        # A data set is made by an import, never by a form with its fields.
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Dataset | None = None) -> bool:
@@ -130,7 +130,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         return JsonResponse({"dataset": dataset.name, "report": dataset.report, "eda": eda})
 
     def split_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """Which image is in which split, as CSV: the lines the split fingerprint is made of."""
+        """The split of each image, as CSV; the split fingerprint is computed from these lines."""
         administrator(request)
         dataset = get_object_or_404(Dataset, pk=pk)
         columns = ["image", "diagnosis", "lesion_id", "split"]
@@ -148,7 +148,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
         return HttpResponseRedirect(reverse("admin:training_datasetimport_change", args=[job.pk]))
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        # 25,000 rows listed one by one help nobody; and examples have no page of their own to ask permission of.
+        # A list of 25,000 examples is no help, and Django would ask for permissions on a page that examples lack.
         listed = [
             _("%(name)s with its %(n)s images") % {"name": each.name, "n": f"{each.example_count:,}"} for each in objs
         ]
@@ -167,7 +167,7 @@ class DatasetAdmin(admin.ModelAdmin[Dataset]):
             return HttpResponseRedirect(reverse("admin:training_dataset_change", args=[object_id]))
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        # Deleting goes through the page of one data set, which asks and explains.
+        # A data set is deleted from its page, which asks and explains.
         return {}
 
 
@@ -197,7 +197,7 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The import form; a good one queues the job and leads to its page."""
+        """The import form; a valid one queues the job and leads to its page."""
         user = administrator(request)
         if request.method == "POST":
             form = ImportForm(request.POST, request.FILES)
@@ -205,7 +205,7 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
             if job is not None:
                 return HttpResponseRedirect(reverse("admin:training_datasetimport_change", args=[job.pk]))
         else:
-            # Addresses may carry initial values: that is what "found in the data folder" links do.
+            # The links "found in the data folder" give initial values in the address.
             known = ("name", "ground_truth", "metadata", "images")
             form = ImportForm(initial={key: request.GET[key] for key in known if key in request.GET})
         context = {
@@ -254,10 +254,10 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
         )
 
     def faults_view(self, request: HttpRequest, pk: int) -> HttpResponseBase:
-        """Every kept fault as CSV."""
+        """Every stored problem of the files as CSV."""
         administrator(request)
         job = get_object_or_404(DatasetImport, pk=pk)
-        rows = [[fault["file"], fault["line"] or None, fault["reason"]] for fault in job.faults]
+        rows = [[problem["file"], problem["line"] or None, problem["reason"]] for problem in job.faults]
         return csv_response(f"{job.name}-faults.csv", ["file", "line", "reason"], rows, byte_order_mark=False)
 
 
@@ -268,7 +268,7 @@ def _number(text: str) -> int:
 
 
 def _next_name(name: str) -> str:
-    """A name nobody has yet: "isic2019" is followed by "isic2019 v2"."""
+    """A free name for a new version: after "isic2019" comes "isic2019 v2"."""
     stem, _marker, number = name.rpartition(" v")
     base, version = (stem, int(number)) if stem and number.isdecimal() else (name, 1)
     taken = set(Dataset.objects.filter(name__startswith=base).values_list("name", flat=True))
@@ -278,7 +278,7 @@ def _next_name(name: str) -> str:
 
 
 def _split_context(dataset: Dataset) -> dict[str, Any]:
-    """The table of counts per diagnosis and split, and what leaks."""
+    """Context: the counts by diagnosis and split, and the leakage."""
     split = dataset.report.get("split", {})
     counts = split.get("counts", {})
     names = list(Example.Split)
@@ -329,7 +329,7 @@ def _report_context(dataset: Dataset) -> dict[str, Any]:
 
 
 def _job_context(job: DatasetImport) -> dict[str, Any]:
-    """What the live part of an import's page shows."""
+    """Context of the live part of an import's page."""
     progress = job.progress
     current = progress.get("stage", "")
     stages = [stage for stage in STAGES if job.images or job.previous or stage[0] not in PICTURE_STAGES]
@@ -352,7 +352,7 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
         "ahead": max(queue_position(job) - 1, 0),
         "busy": lane_is_busy(job),
         "cancelling": job.is_active and job.cancel_requested is not None,
-        "faults": job.faults[:FAULTS_ON_PAGE],
+        "faults": job.faults[:PROBLEMS_ON_PAGE],
         "fault_count": len(job.faults),
         "files": [
             (label, _("uploaded") if source.startswith(UPLOAD) or source == "uploaded" else source)

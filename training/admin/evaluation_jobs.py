@@ -1,4 +1,4 @@
-"""Own the pages of evaluation jobs: watch one, cancel it; it ends on the page of its evaluation."""
+"""Pages of evaluation jobs: watch one, cancel it. When it ends, it leads to the page of its evaluation."""
 
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ STAGES: Final = {
 
 @admin.register(EvaluationJob)
 class EvaluationJobAdmin(JobAdmin[EvaluationJob]):
-    """Measurements that were asked for, newest first; asking is done on the page of the classifier."""
+    """Evaluation jobs, newest first. They are requested on the page of a classifier."""
 
     list_display = ["__str__", "status", "stage", "evaluation_score", "requested_by", "created"]
     list_filter = ["status"]
@@ -73,7 +73,7 @@ class EvaluationJobAdmin(JobAdmin[EvaluationJob]):
         return TemplateResponse(request, "admin/training/evaluationjob/page.html", context)
 
     def progress_view(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The part of the page that changes; once measured, htmx is told to go on to the evaluation."""
+        """The part of the page that changes. When there is a result, htmx goes to the page of the evaluation."""
         administrator(request)
         job = _job(pk)
         response = TemplateResponse(request, "admin/training/evaluationjob/progress.html", _context(job))
@@ -100,5 +100,5 @@ def _job(pk: int) -> EvaluationJob:
 
 
 def _context(job: EvaluationJob) -> dict[str, Any]:
-    """What the changing part of the page shows."""
+    """Context of the part of the page that changes."""
     return live_context(job, STAGES) | {"job": job, "busy": lane_is_busy(job)}

@@ -1,4 +1,4 @@
-"""Own the page of an evaluation: figures with intervals, charts, subgroups, the hardest mistakes, downloads."""
+"""The page of an evaluation: figures with intervals, charts, subgroups, the hardest mistakes, downloads."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -18,7 +18,7 @@ from accounts.admin import ReadOnlyAdmin
 from diagnoses.photos.media import PRIVATE_HEADERS
 from recognition.taxonomy import CODES, Diagnosis
 from training.admin.jobs import STYLES, administrator
-from training.charts.themes import dark_twin
+from training.charts import dark_twin
 from training.evaluation.figures import figure_of, figures_json, ground_truth_csv, predictions_csv
 from training.models import Evaluation
 from training.services.pictures import picture_of
@@ -38,7 +38,7 @@ CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 @admin.register(Evaluation)
 class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
-    """Immutable figures, newest first."""
+    """Evaluations, newest first; they never change."""
 
     list_display = ["classifier", "dataset", "score", "melanoma", "malignant", "created"]
     list_select_related = ["classifier", "dataset"]
@@ -128,7 +128,7 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
         return response
 
     def image_view(self, request: HttpRequest, pk: int, image: str) -> HttpResponse:
-        """One test image of the evaluation. It may show a patient: only administrators see it, and nothing keeps it."""
+        """One test image of the evaluation. It may show a patient: only administrators see it, no cache keeps it."""
         administrator(request)
         evaluation = _evaluation(str(pk))
         if image not in evaluation.predictions:
@@ -141,7 +141,7 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
 
 
 def figures_context(evaluation: Evaluation) -> dict[str, Any]:
-    """An evaluation's figures as a template shows them; the model card shows the same."""
+    """Context: the figures of an evaluation as text, for its page and for the model card."""
     metrics = evaluation.metrics
     rows = []
     for diagnosis in Diagnosis:
@@ -187,7 +187,7 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
             ),
         ],
         "independent": metrics.get("sealed_before_training", False),
-        "exposure": exposure_said(metrics.get("exposure") or {}),
+        "exposure": contamination_said(metrics.get("exposure") or {}),
         "rows": rows,
         "points": [
             (
@@ -206,20 +206,20 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def exposure_said(exposure: Mapping[str, Any]) -> str:
-    """Whether a classifier may have learned from these test images, in a sentence (`Exposure.as_json`)."""
-    if exposure.get("kept"):
+def contamination_said(contamination: Mapping[str, Any]) -> str:
+    """A sentence: whether a classifier may have learned from these test images (from `Contamination.as_json`)."""
+    if contamination.get("kept"):
         return _("None of these test images was used to train it.")
-    if exposure.get("seen"):
+    if contamination.get("seen"):
         return _(
             "%(by)s learned from %(seen)s of these %(pictures)s test images, or from another picture of the same "
             "lesion: the figures flatter it."
-        ) % {"by": exposure["by"], "seen": exposure["seen"], "pictures": exposure["pictures"]}
-    if exposure.get("by"):
+        ) % {"by": contamination["by"], "seen": contamination["seen"], "pictures": contamination["pictures"]}
+    if contamination.get("by"):
         return _(
             "What %(by)s was trained on is not registered here: it may have learned from some of these test images, "
             "and the figures may flatter it."
-        ) % {"by": exposure["by"]}
+        ) % {"by": contamination["by"]}
     return _(
         "It, or a classifier it continues, was trained on another split, perhaps on some of these test images: the "
         "figures may flatter it."
@@ -250,7 +250,7 @@ def _subgroups(entries: list[dict[str, Any]]) -> list[tuple[Any, str, int, int, 
 
 
 def with_interval(figure: dict[str, float | None] | None) -> str:
-    """ "0.512 (0.471 to 0.553)", or a dash for what has no meaning."""
+    """ "0.512 (0.471–0.553)", or a dash if there is no value."""
     if not figure or figure.get("value") is None:
         return "–"
     if figure.get("low") is None or figure.get("high") is None:

@@ -1,4 +1,4 @@
-"""Own how stored figures become what a page shows and a file holds. Reads JSON and files; computes nothing."""
+"""Turns the stored figures of a data set into rows of a page and files to download. Computes nothing."""
 
 import io
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.core.files.storage import default_storage
 from django.http import FileResponse, Http404, StreamingHttpResponse
 
 from accounts.csv_rows import csv_response
-from training.charts.themes import dark_twin
+from training.charts import dark_twin
 from training.models import Dataset
 
 NBSP: Final = "\u00a0"
@@ -17,7 +17,7 @@ _TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 @dataclass(frozen=True, slots=True)
 class ShownSection:
-    """A section ready for a template: cells as text, and which columns are numbers."""
+    """A section for a template: cells as text, each with a flag for numbers."""
 
     key: str
     title: str
@@ -29,7 +29,7 @@ class ShownSection:
 
 
 def shown_sections(dataset: Dataset) -> list[ShownSection]:
-    """The stored sections of a data set; empty where nothing was computed."""
+    """The stored sections of a data set; empty if nothing was computed."""
     eda = dataset.eda or {}
     charts = eda.get("charts", {})
     return [
@@ -53,7 +53,7 @@ def shown_sections(dataset: Dataset) -> list[ShownSection]:
 
 
 def shown_cell(value: Any, kind: str) -> str:
-    """One cell as a person reads it."""
+    """One cell as text."""
     if value is None:
         return "–"
     if kind == "share":
@@ -64,7 +64,7 @@ def shown_cell(value: Any, kind: str) -> str:
 
 
 def chart_response(dataset: Dataset, key: str, kind: str, *, dark: bool, download: bool) -> Any:
-    """A stored chart. Raises Http404 where there is none."""
+    """A stored chart. Raises Http404 if there is none."""
     name = (dataset.eda or {}).get("charts", {}).get(key, {}).get(kind)
     if name is None:
         raise Http404
@@ -86,7 +86,7 @@ def chart_response(dataset: Dataset, key: str, kind: str, *, dark: bool, downloa
 
 
 def table_response(dataset: Dataset, key: str) -> StreamingHttpResponse:
-    """The table of a section as CSV, full precision. Raises Http404 where there is none."""
+    """The table of a section as CSV, with full precision. Raises Http404 if there is none."""
     section = next((each for each in (dataset.eda or {}).get("sections", []) if each["key"] == key), None)
     if section is None or not section["columns"]:
         raise Http404

@@ -1,4 +1,4 @@
-"""Own what the pages of all jobs share: who may see them, how they are watched, that nothing is edited or deleted."""
+"""What the pages of all jobs share: permission, live progress, and that a job is never edited or deleted."""
 
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
@@ -44,7 +44,7 @@ POLL_WAITING_MS: Final = 5000
 
 
 def administrator(request: HttpRequest) -> User:
-    """Who asks. Raises PermissionDenied for anybody but an administrator."""
+    """The user of the request. Raises PermissionDenied for anybody but an administrator."""
     user = request.user
     if not isinstance(user, User) or not user.is_administrator:
         raise PermissionDenied
@@ -52,9 +52,9 @@ def administrator(request: HttpRequest) -> User:
 
 
 class JobAdmin(ReadOnlyAdmin[J]):
-    """Jobs, newest first. A job is asked for and cancelled; it is never edited, and its row is not deleted.
+    """Jobs, newest first. A job is requested and cancelled; it is never edited, and its row is not deleted.
 
-    A kind of job says with `adds` whether it is asked for on a page of its own.
+    `adds` is True for a kind of job that has a page to request it.
     """
 
     adds = True
@@ -67,13 +67,13 @@ class JobAdmin(ReadOnlyAdmin[J]):
         return {}
 
     def own(self, address: str, view: Any, name: str) -> URLPattern:
-        """An address below that of one job, for administrators."""
+        """A URL below that of one job, for administrators."""
         whole = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
         address_of: URLPattern = path(f"<{self.key}:pk>/{address}", self.admin_site.admin_view(view), name=whole)
         return address_of
 
     def back(self, request: HttpRequest, pk: Any, *, done: bool, said: str, otherwise: str) -> HttpResponse:
-        """To the page of the job, with a sentence on what was done or why not."""
+        """Redirect to the page of the job, with a message: what was done, or why not."""
         if done:
             messages.success(request, said)
         else:
@@ -82,7 +82,7 @@ class JobAdmin(ReadOnlyAdmin[J]):
 
 
 def live_context(job: Job, stages: Mapping[str, str | Promise]) -> dict[str, Any]:
-    """What every live page shows of its job; `stages` are its stages in words."""
+    """Context of every live page; `stages` are the stages of the job in words."""
     progress = job.progress
     done, total = progress.get("done", 0), progress.get("total", 0)
     return {
@@ -97,7 +97,7 @@ def live_context(job: Job, stages: Mapping[str, str | Promise]) -> dict[str, Any
 
 
 def duration(seconds: float | None) -> str:
-    """ "2 h 5 min", "3 min 20 s", or nothing where it is not known."""
+    """ "2 h 5 min", "3 min 20 s", or "" if it is not known."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""Own the pages of training runs: ask for one, watch it live, cancel it, resume it."""
+"""Pages of training runs: request one, watch it live, cancel it, resume it."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -19,8 +19,8 @@ from training.admin.jobs import FAILURES, STYLES, JobAdmin, administrator, durat
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
 from training.models import Evaluation, Job, TrainingRun
-from training.services.jobs import request_cancel
-from training.services.runs import RunRejected, request_run, resume_run
+from training.services.jobs import JobRejected, request_cancel
+from training.services.runs import request_run, resume_run
 
 STAGES: Final = {
     "features": gettext_lazy("Computing the features of every picture, once"),
@@ -35,7 +35,7 @@ LOG_LINES: Final = 40  # the newest, on the page; the whole log is a download
 
 @admin.register(TrainingRun)
 class TrainingRunAdmin(JobAdmin[TrainingRun]):
-    """Runs, newest first; adding one means queueing it."""
+    """Runs, newest first. Adding one queues it."""
 
     list_display = [
         "short", "recipe", "dataset", "parent", "status", "stage", "classifier", "requested_by", "created",
@@ -75,7 +75,7 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """First data set, recipe and parent; then every field of the recipe; then the run is queued."""
+        """First the form of data set, recipe and parent, then the form of the recipe; then the run is queued."""
         user = administrator(request)
         posted = request.method == "POST"
         asked = request.POST if posted else request.GET
@@ -93,7 +93,7 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
                         parent=choice.cleaned_data["parent"],
                         by=user,
                     )
-                except RunRejected as error:
+                except JobRejected as error:
                     choice.add_error(error.field if error.field in choice.fields else None, error.message)
                 else:
                     messages.success(request, _("The run is queued."))
@@ -160,7 +160,7 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
 
 
 def run_context(run: TrainingRun) -> dict[str, Any]:
-    """What the changing part of a run's page shows."""
+    """Context of the part of a run's page that changes."""
     return live_context(run, STAGES) | {
         "run": run,
         "charts": history_charts(run.history),
@@ -183,7 +183,7 @@ def _run(text: str) -> TrainingRun:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Addresses may say which data set or which classifier: that is what the links "train" and "fine-tune" do."""
+    """Initial values from the address: the links "train" and "fine-tune" name a data set or a classifier."""
     initial: dict[str, Any] = {key: request.GET[key] for key in ("dataset", "parent", "recipe") if request.GET.get(key)}
     parent = initial.get("parent", "")
     if parent.isdecimal() and "dataset" not in initial:
@@ -195,7 +195,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
 
 
 def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:
-    """(field, value, differs from the recipe as it is now) of the snapshot."""
+    """Rows (field, value, whether it differs from the present recipe) of the run's settings."""
     try:
         recipe = Recipe.from_json(run.settings)
     except RecipeError:

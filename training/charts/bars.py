@@ -1,4 +1,4 @@
-"""Own bars: one per name, or one per name divided into parts; with their figures written at their ends."""
+"""Horizontal bars: one for each name, or divided into parts, or two points for each name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from training.charts import INK, MUTED, PAPER, RULE
 from training.charts.style import BLUE, SMALL, canvas, style
-from training.charts.themes import INK, MUTED, PAPER, RULE
 
 ROW: Final = 0.29
 """Inches per bar."""
 
 _FOOT: Final = 0.25
 _INSIDE: Final = 0.07
-"""A part at least this wide has room for its own figure."""
+"""A part of at least this width has room for its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One kind of part of divided bars: its name and colour."""
+    """One part of divided bars, or one of two points: its name and colour."""
 
     label: str
     colour: str
 
 
 def bars(items: Sequence[Bar], *, key: Sequence[Part] = ()) -> Figure:
-    """Horizontal bars, first on top. `key` names the colours, in words of that colour above the bars."""
+    """Horizontal bars, the first on top. `key` names the colours above the bars."""
     with style():
         figure, axes = canvas(ROW * len(items) + _FOOT + (0.25 if key else 0.0))
         positions = range(len(items))
@@ -56,7 +56,7 @@ def bars(items: Sequence[Bar], *, key: Sequence[Part] = ()) -> Figure:
 def divided_bars(
     labels: Sequence[str], shares: Sequence[Sequence[float]], parts: Sequence[Part], *, notes: Sequence[str]
 ) -> Figure:
-    """Bars of one length divided into `parts`; `shares` has a row per label that adds up to 1, `notes` stand behind."""
+    """Bars of one length divided into `parts`; each row of `shares` adds up to 1, `notes` are at the ends."""
     with style():
         figure, axes = canvas(ROW * len(labels) + _FOOT + 0.25)
         positions = list(range(len(labels)))
@@ -82,7 +82,7 @@ def divided_bars(
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two shares of one thing, drawn as two points with a line between; None where there is nothing to draw."""
+    """Two shares of one thing, drawn as two points with a line between them; a share may be None."""
 
     label: str
     first: float | None
@@ -91,7 +91,7 @@ class Pair:
 
 
 def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float, reference_label: str) -> Figure:
-    """Two shares per name on one scale from 0, with a reference line that is named."""
+    """Two shares per name on one scale from 0, with a named reference line."""
     with style():
         figure, axes = canvas(0.4 * len(items) + 0.75)
         positions = range(len(items))
@@ -120,7 +120,7 @@ def pairs(items: Sequence[Pair], *, first: Part, second: Part, reference: float,
 
 
 def _name_colours(figure: Figure, parts: Sequence[Part]) -> None:
-    """Write what each colour means, in that colour, above the drawing."""
+    """Write the meaning of each colour, in that colour, above the chart."""
     if not parts:
         return
     handles = [figure.axes[0].scatter([], [], s=52, marker="s", color=part.colour, label=part.label) for part in parts]

@@ -1,4 +1,4 @@
-"""Own curves in the unit square: ROC curves side by side, and confidence against accuracy."""
+"""Curves in the unit square: ROC curves side by side, and confidence against accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.charts import INK, MUTED, RULE
 from training.charts.style import BLUE, GREY, SMALL, TEXT, WIDTH, style
-from training.charts.themes import INK, MUTED, RULE
 
 _PANELS_A_ROW: Final = 3
 _TICKS: Final = (0.0, 0.5, 1.0)
@@ -16,7 +16,7 @@ _TICKS: Final = (0.0, 0.5, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points from left to right, in [0, 1]; `dots` gives each point a mark of an area in proportion to its weight."""
+    """Points from left to right, in [0, 1]. `dots` are weights: each point gets a dot with an area in proportion."""
 
     label: str
     x: Sequence[float]
@@ -49,7 +49,7 @@ def panels(curves: Sequence[Curve], *, x: str, y: str) -> Figure:
 
 
 def square(curves: Sequence[Curve], *, x: str, y: str, labels: Mapping[str, tuple[float, float]]) -> Figure:
-    """Several curves in one square; `labels` says where each name stands, in the colour of its curve."""
+    """Several curves in one square; `labels` has the place of each name, which has the colour of its curve."""
     with style():
         figure = Figure(figsize=(WIDTH * 0.62, WIDTH * 0.6), layout="constrained")
         figure.patch.set_alpha(0.0)

@@ -1,4 +1,4 @@
-"""Own distributions: columns over steps of a scale, and ranges from quantiles."""
+"""Distributions: columns over the steps of a scale, and ranges between quantiles."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from training.charts import INK, MUTED, RULE
 from training.charts.bars import ROW
 from training.charts.style import BLUE, SMALL, VERMILION, canvas, style
-from training.charts.themes import INK, MUTED, RULE
 
 _HEIGHT: Final = 2.4
 

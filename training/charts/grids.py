@@ -1,4 +1,4 @@
-"""Own grids: shares in rows and columns, each cell with its figure and shaded by it."""
+"""Grids of shares in rows and columns: each cell shows its share as a number and as a shade."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,15 +6,15 @@ from typing import Final
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from training.charts import INK
 from training.charts.style import BLUE, SMALL, canvas, style
-from training.charts.themes import INK
 
 _CELL: Final = 0.34
 _HEADING: Final = 6.6
 """Points: "extremity" must fit above a column when there are nine."""
 
 _DARK_FROM: Final = 0.72
-"""From this shade on, white figures read better than ink."""
+"""From this shade on, white text is easier to read than dark text."""
 
 
 def grid(rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[float]]) -> Figure:
@@ -42,7 +42,7 @@ def grid(rows: Sequence[str], columns: Sequence[str], shares: Sequence[Sequence[
 
 
 def _figure(share: float) -> str:
-    """Nothing is said of nothing, and little is not called nothing."""
+    """The share as a percentage: a dash for 0, "<1%" for less than half a percent."""
     if not share:
         return "–"
     return "<1%" if share < 0.005 else f"{share:.0%}"

@@ -1,4 +1,4 @@
-"""Own figures becoming files: SVG without inline styles, and PNG."""
+"""Turns figures into files: SVG without inline styles, and PNG."""
 
 import io
 import re
@@ -8,8 +8,8 @@ from xml.sax.saxutils import escape
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from training.charts import PAPER
 from training.charts.style import style
-from training.charts.themes import PAPER
 
 PNG_DPI: Final = 200
 TYPEFACES: Final = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif"
@@ -23,8 +23,8 @@ _ROOT: Final = re.compile(r"<svg ([^>]*)>", re.DOTALL)
 def as_svg(figure: Figure, *, title: str, description: str) -> str:
     """The figure as SVG with a name and a description for screen readers.
 
-    matplotlib writes CSS into `style` attributes, which a page without `unsafe-inline` ignores; the same properties are
-    written as presentation attributes here, so the file looks the same under any policy, alone or inside a page.
+    matplotlib writes CSS into `style` attributes, which a page without `unsafe-inline` ignores. Here the same
+    properties become presentation attributes, so the file looks the same under any policy, alone or inside a page.
     """
     with style():
         buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""Own the look: colours, type and the bare axes everything is drawn on."""
+"""The style of all charts: colours, sizes of type and bare axes."""
 
 from typing import Any, Final
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from training.charts.themes import INK, MUTED, PAPER, RULE
+from training.charts import INK, MUTED, PAPER, RULE
 
 __all__ = [
     "AMBER", "BLUE", "GREY", "INK", "MUTED", "PAPER", "RULE", "SMALL", "TEAL", "TEXT", "VERMILION", "WIDTH", "canvas",
@@ -21,15 +21,15 @@ TEAL: Final = "#169a7d"
 GREY: Final = "#97a3ae"
 
 WIDTH: Final = 5.4
-"""Inches; shown at the width of its column, so this only sets how large type is beside it: readable on a telephone."""
+"""Inches. A chart is scaled to its column, so this only sets the size of the text in it: readable on a telephone."""
 
 TEXT: Final = 9.2
 SMALL: Final = 8.2
 
 _RC: Final[dict[str, Any]] = {
-    # Text stays text: crisp at any size, found by a search in the page, set in the reader's own typeface.
+    # Text stays text: sharp at any size, found by a search in the page, in the reader's typeface.
     "svg.fonttype": "none",
-    # The same figures make the same file.
+    # A fixed salt: the same figures make the same file.
     "svg.hashsalt": "teri",
     "font.size": TEXT,
     "font.family": "DejaVu Sans",
@@ -46,7 +46,7 @@ _RC: Final[dict[str, Any]] = {
 
 
 def style() -> Any:
-    """The settings under which a figure is drawn and saved, as a context manager."""
+    """Matplotlib's settings to draw and save a figure, as a context manager."""
     return rc_context(_RC)  # type: ignore[arg-type]  # the stub wants a literal type for every key
 
 

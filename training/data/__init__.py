@@ -1,1 +1,5 @@
-"""Data sets: files in, sealed data sets out. Loads pandas; only workers and commands import it."""
+"""Data sets: source files in, sealed data sets out. It loads pandas, so only workers and commands import it.
+
+An import goes through importing, inspection (each picture), archive (the zip) and sealing (split, duplicates, figures);
+versions adds photos of patients; reading gives a sealed data set back to the pipeline.
+"""

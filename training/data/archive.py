@@ -1,7 +1,7 @@
-"""Own the one zip that holds the images of a data set: written beside, stored whole, read again for training.
+"""The zip that holds the images of a data set: written to a temporary file, stored, and read again for training.
 
-Stored, not compressed: JPEGs do not shrink, and a member can then be read without unpacking anything. The bytes are
-those of the imported file, so the SHA-256 of an example is that of the file the ISIC archive published.
+It is not compressed: JPEGs do not shrink, and single images can be read without unpacking the rest. The bytes are those
+of the imported file, so the SHA-256 of an example is that of the file in the ISIC archive.
 """
 
 import hashlib
@@ -17,13 +17,13 @@ from recognition.progress import Progress, Report
 from training.data.import_errors import writing
 from training.models import Dataset, ImageArchive
 
-# The first moment a zip can name: the same images make the same archive, whenever they are imported.
+# The earliest time a zip can hold. It is fixed, so that the same images always make the same archive.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _CHUNK: Final = 1024 * 1024
 
 
 class ArchiveWriter:
-    """Writes images into a zip at `path`. Use as a context manager; the file is whole after it."""
+    """Writes images into a zip at `path`. Use as a context manager; after it the file is complete."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -39,14 +39,14 @@ class ArchiveWriter:
             self._zip.close()
 
     def add(self, member: str, content: bytes) -> None:
-        """Append one image. Raises DatasetImportError where the disk is full."""
+        """Append one image. Raises DatasetImportError if the disk is full."""
         with writing("the images"):
             self._zip.writestr(zipfile.ZipInfo(member, _EPOCH), content)
         self.count += 1
 
 
 class _WatchedFile(File[bytes]):
-    """A file that says how much of it has been read, so that storing gigabytes renews the lease."""
+    """A file that reports how much of it was read, so that storing gigabytes renews the lease."""
 
     def __init__(self, file: IO[bytes], *, total: int, report: Report) -> None:
         super().__init__(file)
@@ -63,7 +63,7 @@ class _WatchedFile(File[bytes]):
 def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
     """Put the zip at `path` on the default storage as `name`; returns the unsaved row.
 
-    Raises DatasetImportError where the storage does not take it; then nothing of it is left there.
+    Raises DatasetImportError if the storage does not take it; then nothing stays there.
     """
     size = path.stat().st_size
     digest = hashlib.sha256()
@@ -82,10 +82,10 @@ def store_archive(path: Path, *, name: str, report: Report) -> ImageArchive:
 
 
 class DatasetPictures(PictureStore):
-    """The pictures of a sealed data set, wherever their archives are, found by their names in it.
+    """The pictures of a sealed data set in all its archives, by their names in the data set.
 
-    Same interface as `PictureStore`. Raises FileNotFoundError where an archive is gone from the storage, and one of
-    BROKEN_ARCHIVE where it is broken.
+    Same interface as `PictureStore`. Raises FileNotFoundError if an archive is gone from the storage, and one of
+    BROKEN_ARCHIVE if it is broken.
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -109,7 +109,7 @@ class DatasetPictures(PictureStore):
             raise
 
     def close(self) -> None:
-        """Let the archives go."""
+        """Close the archives."""
         for each in (*self._zips.values(), *self._opened):
             each.close()
 

@@ -1,4 +1,4 @@
-"""Own what `Dataset.eda` holds: the sections as JSON, the charts of each as files on the storage."""
+"""Computes and stores `Dataset.eda`: the sections as JSON, the charts of each as files on the storage."""
 
 import time
 from typing import Any, Final
@@ -17,7 +17,7 @@ from training.eda.sections import Section
 from training.models import Dataset
 
 VERSION: Final = 1
-"""Of the layout of the JSON; a page that finds another one asks for a new computation."""
+"""Version of the layout of the JSON."""
 
 _COLUMNS: Final = ("diagnosis", "age_approx", "sex", "anatom_site_general", "lesion_id", "width", "height")
 
@@ -26,7 +26,7 @@ def explore_and_draw(table: pd.DataFrame, *, folder: str, report: Report) -> dic
     """Compute, draw, and store the charts under `folder`; returns what `Dataset.eda` holds.
 
     {"version", "computed", "rows", "seconds", "sections": [...], "charts": {key: {"svg": name, "png": name}}}.
-    Raises DatasetImportError where the storage does not take a chart.
+    Raises DatasetImportError if the storage does not take a chart.
     """
     started = time.perf_counter()
     report(Progress("figures", 0, 1))
@@ -50,12 +50,12 @@ def explore_and_draw(table: pd.DataFrame, *, folder: str, report: Report) -> dic
 
 
 def explore_dataset(dataset: Dataset) -> list[Section]:
-    """The sections of a data set, computed anew from its rows."""
+    """The sections of a data set, computed from its rows."""
     return explore(dataset_frame(dataset))
 
 
 def dataset_frame(dataset: Dataset) -> pd.DataFrame:
-    """The rows of a data set as the columns that `explore` reads; missing words are None."""
+    """The rows of a data set as the columns that `explore` reads; missing values are None."""
     table = pd.DataFrame.from_records(
         list(dataset.examples.order_by("image").values_list(*_COLUMNS)), columns=list(_COLUMNS)
     )

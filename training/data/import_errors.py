@@ -1,4 +1,4 @@
-"""Import errors: why no data set came of an import, each with a code and a sentence."""
+"""Import errors: why an import made no data set, each with a code and a sentence."""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -13,37 +13,35 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 class DatasetImportError(Exception):
-    """An import failed: no data set came of it and nothing is left behind.
-
-    (A request that is turned down before there is a job is `training.services.imports.ImportRejected`.)
+    """An import failed: it made no data set and left no files. (`JobRejected` is raised before there is a job.)
 
     `code` is one of "faulty_files", "name_taken", "disk_full", "storage_failed", "upload_gone", "nothing_to_add";
-    `faults` names file and row where there is one.
+    `problems` names file and row of what is wrong in the files.
     """
 
-    def __init__(self, code: str, message: str, faults: Sequence[FileProblem] = ()) -> None:
+    def __init__(self, code: str, message: str, problems: Sequence[FileProblem] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.faults = tuple(faults)
+        self.problems = tuple(problems)
 
 
-def faulty(faults: Sequence[FileProblem]) -> DatasetImportError:
-    """The error of files with faults."""
-    files = sorted({fault.file for fault in faults})
+def error_of(problems: Sequence[FileProblem]) -> DatasetImportError:
+    """The import error for problems in the files."""
+    files = sorted({problem.file for problem in problems})
     shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more files" if len(files) > 3 else "")
-    one = len(faults) == 1
+    one = len(problems) == 1
     return DatasetImportError(
         "faulty_files",
-        f"{'One fault' if one else f'{len(faults):,} faults'} in {shown}. Nothing was imported: "
+        f"{'One fault' if one else f'{len(problems):,} faults'} in {shown}. Nothing was imported: "
         f"mend {'it' if one else 'them'} and import again.",
-        faults,
+        problems,
     )
 
 
 @contextmanager
 def writing(what: str) -> Iterator[None]:
-    """Turn whatever a disk or a storage raises while `what` is written into an import error."""
+    """Turn an OSError into an import error while `what` is written to the disk or the storage."""
     try:
         yield
     except (DatasetImportError, ImproperlyConfigured):

@@ -1,9 +1,9 @@
 """The import itself: from files to a sealed data set. Commands call it here, `training.worker.importing` as a job.
 
-Nothing half imported: the images are gathered in a temporary zip, everything is checked, the zip and the charts go to
-the storage under a folder of this attempt's own, and all rows are written in one transaction (for a job, the same one
-that ends it). Whatever happens before that leaves no row, and the folder is thrown away: at once, or by the sweep
-where the worker was killed.
+An import is complete or leaves nothing. The images are collected in a temporary zip and everything is checked. The zip
+and the charts go to the storage, into a folder of this attempt. Then all rows are written in one transaction; for a
+job it is the transaction that ends the job. A failure before that leaves no row, and the folder is deleted: at once, or
+by the sweep if the worker was killed.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from recognition.datasets.tables import Tables, read_tables
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.archive import ArchiveWriter
-from training.data.import_errors import DatasetImportError, faulty, writing
+from training.data.import_errors import DatasetImportError, error_of, writing
 from training.data.inspection import inspect_pictures
 from training.data.references import keep_reference_pictures
 from training.models import Dataset
@@ -34,13 +34,13 @@ from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
 DEFAULT_SEED: Final = 2019
-_ABANDONED_AFTER: Final = 24 * 3600  # seconds; older folders of work belong to a worker that was killed
-_PICTURES_NEED: Final = 1.02  # the archive beside the pictures it holds: names and central directory
+_ABANDONED_AFTER: Final = 24 * 3600  # seconds; a work folder that is older belongs to a killed worker
+_PICTURES_NEED: Final = 1.02  # size of the archive, in sizes of its pictures: names and directory are added
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The files of an import, all of them on this machine."""
+class ImportSource:
+    """The files of an import, on this machine, and how they are read."""
 
     ground_truth: Path
     metadata: Path | None = None
@@ -50,9 +50,9 @@ class Source:
 
 
 def import_dataset(
-    *, name: str, source: Source, seed: int = DEFAULT_SEED, by: User | None = None, report: Report = silent
+    *, name: str, source: ImportSource, seed: int = DEFAULT_SEED, by: User | None = None, report: Report = silent
 ) -> Dataset:
-    """Import in the foreground, as the command does. Raises DatasetImportError, and what `report` raises to stop."""
+    """Import in the foreground, as the command does. Raises DatasetImportError, and whatever `report` raises."""
     folder = shell_folder()
     try:
         with workspace() as work:
@@ -68,13 +68,13 @@ def import_dataset(
 
 
 def use_pictures(dataset: Dataset) -> None:
-    """After a data set is sealed: photos that show its images are recognised, and reference pictures are kept."""
+    """Call after a data set is sealed: recognises photos that show its images, and keeps reference pictures."""
     recognise_photos()
     keep_reference_pictures(dataset)
 
 
-def prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, report: Report) -> NewDataset:
-    """Everything of a data set but its rows; files go into `folder` on the storage. Raises DatasetImportError."""
+def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Path, report: Report) -> NewDataset:
+    """Prepare a data set without writing rows; files go into `folder` on the storage. Raises DatasetImportError."""
     sealing.refuse_taken(name)
     started = time.monotonic()
     report(Progress("tables", 0, 1))
@@ -88,7 +88,7 @@ def prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, re
     archive_file = None
     if source.images is None:
         if tables.problems:
-            raise faulty(tables.problems)
+            raise error_of(tables.problems)
         table = tables.rows.assign(sha256="", content_hash=None, width=None, height=None, member="")
     else:
         archive_file = work / "archive.zip"
@@ -120,21 +120,21 @@ def prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, re
 def _with_pictures(
     tables: Tables, images: Path, archive_file: Path, notes: dict[str, Any], report: Report
 ) -> pd.DataFrame:
-    """The rows of `tables` with what was seen of their pictures. Raises DatasetImportError with all faults of both."""
-    faults = list(tables.problems)
+    """The rows of `tables` with hashes and sizes of their pictures. Raises DatasetImportError with all problems."""
+    problems = list(tables.problems)
     try:
         store = PictureStore(images)
     except ExamplesError as error:
-        raise faulty([*faults, *error.problems]) from error
+        raise error_of([*problems, *error.problems]) from error
     wanted = list(zip(tables.rows["image"], tables.rows["line"].astype(int), strict=True))
     with store as pictures:
         _require_room(sum(pictures.size_of(image) for image, _ in wanted if image in pictures), archive_file.parent)
         with ArchiveWriter(archive_file) as archive:
             seen = inspect_pictures(wanted, pictures, labels_file=tables.labels_file, archive=archive, report=report)
         notes["pictures_without_row"] = len(pictures) - sum(image in pictures for image, _ in wanted)
-    faults += seen.problems
-    if faults:
-        raise faulty(faults)
+    problems += seen.problems
+    if problems:
+        raise error_of(problems)
     return tables.rows.assign(
         sha256=seen.sha256,
         content_hash=seen.content_hash,
@@ -145,7 +145,7 @@ def _with_pictures(
 
 
 def _require_room(size: int, folder: Path) -> None:
-    """Refuse at once what would fill the disk after minutes of work."""
+    """Raise DatasetImportError before the work if the images would fill the disk."""
     free = shutil.disk_usage(folder).free
     if size * _PICTURES_NEED > free:
         raise DatasetImportError(
@@ -157,7 +157,7 @@ def _require_room(size: int, folder: Path) -> None:
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder of one's own for the length of an import; what a killed worker left behind is swept out."""
+    """A temporary folder for one import. Old folders of killed workers are deleted."""
     root = Path(settings.TRAINING_WORK_DIR) / "imports"
     with writing("temporary files"):
         root.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Own looking at every image of an import: all of it is read and decoded, hashed, measured, and put into the archive.
+"""Looks at every image of an import: reads, decodes, hashes and measures it, and puts it into the archive.
 
-Every image that cannot be used is a fault, and the last one is looked at even if the first was broken, so that one
-import shows all there is to mend.
+An image that cannot be used is a problem. All images are looked at, even if the first is broken, so that one import
+reports everything that must be repaired.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _REPORT_EVERY: Final = 20
 
 @dataclass(slots=True)
 class Inspected:
-    """What was seen, one entry per image in the order given (empty where `problems` is not)."""
+    """The results, one entry per image in the order given. The lists are incomplete if there are `problems`."""
 
     sha256: list[str] = field(default_factory=list)
     content_hash: list[bytes] = field(default_factory=list)
@@ -46,13 +46,13 @@ def inspect_pictures(
 ) -> Inspected:
     """Read, decode, hash and archive the pictures of `images` (name, line of the ground truth).
 
-    Faults are collected: a picture that is not there, cannot be read or does not decode. Raises DatasetImportError
-    where the disk is full, and whatever `report` raises to stop.
+    Problems are collected: a picture that is missing, cannot be read or cannot be decoded. Raises DatasetImportError if
+    the disk is full, and whatever `report` raises.
     """
     seen = Inspected()
     miniatures: list[NDArray[np.float32]] = []
     for done, (image, line) in enumerate(images):
-        # At the top, so that a row of broken pictures renews the lease and can be cancelled as well.
+        # Before any `continue`, so that many broken pictures renew the lease and can be cancelled as well.
         if done % _REPORT_EVERY == 0:
             report(Progress("pictures", done, len(images)))
         if image not in pictures:
@@ -63,7 +63,8 @@ def inspect_pictures(
             decoded = decode_photo(content, limits=PICTURE_LIMITS)
         except ExamplesError as error:
             seen.problems += [
-                FileProblem(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.problems
+                FileProblem(problem.file, 0, f"{problem.reason} ({labels_file}, line {line})")
+                for problem in error.problems
             ]
             continue
         except PhotoRejected as error:
@@ -76,7 +77,7 @@ def inspect_pictures(
         seen.sha256.append(hashlib.sha256(content).hexdigest())
         seen.member.append(f"{image}{PurePosixPath(pictures.name_of(image)).suffix.lower()}")
         if not seen.problems:
-            # With a fault nothing will be kept; looking at the rest is still worth it.
+            # With a problem no archive is kept, but the other pictures are still checked.
             archive.add(seen.member[-1], content)
     report(Progress("pictures", len(images), len(images)))
     if miniatures:

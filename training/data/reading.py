@@ -1,4 +1,4 @@
-"""Own reading a sealed data set back from its rows and archives into what the pipeline takes."""
+"""Reads a sealed data set back from its rows and archives, in the form that the pipeline takes."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from training.models import Dataset, Example
 
 @dataclass(frozen=True, slots=True)
 class SealedData:
-    """A data set as the pipeline takes it. `pictures` is a context manager and wants closing."""
+    """A data set as the pipeline takes it. `pictures` is a context manager and must be closed."""
 
     examples: Examples
     split: Split
@@ -24,7 +24,7 @@ class SealedData:
 def read_sealed(dataset: Dataset) -> SealedData:
     """The data set's table, split and pictures.
 
-    Raises ExamplesError where it has no pictures, an archive is gone from the storage or broken, or a split is empty.
+    Raises ExamplesError if it has no pictures, an archive is gone from the storage or broken, or a split is empty.
     """
     table = example_table(dataset)
     assignment = pd.Series(table["split"].tolist(), index=table["image"].tolist(), dtype="object").sort_index()

@@ -1,4 +1,4 @@
-"""Own handing the pictures of a sealed data set to the search for similar cases, small (`diagnoses.similar`)."""
+"""Makes small copies of a data set's pictures for the search for similar cases (`diagnoses.similar`)."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ logger = logging.getLogger(__name__)
 def keep_reference_pictures(dataset: Dataset, *, progress: Callable[[int], object] = lambda done: None) -> int:
     """Make small copies of the pictures that have none yet. Returns how many were made.
 
-    A picture that cannot be read is passed over and logged: the data set is sealed, and everything else is of use. The
-    same where an archive is gone from the storage. What a stop leaves out is made the next time.
+    A picture that cannot be read, or whose archive is gone from the storage, is skipped and logged: the data set is
+    sealed, and the other pictures are useful. After an interruption the next call makes the rest.
     """
     missing = without_reference(dataset=dataset.name) if dataset.has_images else []
     if not missing:

@@ -1,4 +1,4 @@
-"""Own turning a checked table into a whole data set: duplicates, split, leakage, figures and charts, ready to write."""
+"""Turns a checked table into a whole data set: duplicates, split, leakage, figures and charts, ready to write."""
 
 import heapq
 from collections import Counter
@@ -27,17 +27,17 @@ from recognition.progress import Progress, Report
 from recognition.taxonomy import CODES
 from training.data.archive import store_archive
 from training.data.exploration import explore_and_draw
-from training.data.import_errors import DatasetImportError, faulty
+from training.data.import_errors import DatasetImportError, error_of
 from training.models import Dataset, Example, ImageArchive
 from training.services.datasets import NewDataset, seal_dataset
 
-# The report is read by people; the counts are complete, the lists are long enough to look at.
+# People read the report: its counts are complete, its lists are cut to this length.
 LISTED: Final = 100
 SEALED_COLUMNS: Final = (
     "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
     "height", "member", "archive_id", "photo",
 )  # fmt: skip
-"""Columns of the table that is sealed: those of a checked table, and what is known of each picture (None without)."""
+"""Columns of the table that is sealed: those of a checked table, and facts of each picture (None without one)."""
 
 ISIC_LICENCE: Final = "ISIC 2019: CC BY-NC 4.0 (non-commercial, with citation)"
 
@@ -45,7 +45,7 @@ _LICENCE_LENGTH: Final = 200
 
 
 def licence_of(notes: Mapping[str, Any]) -> str:
-    """That of the challenge files, or what the table of an isic-cli download says, most frequent first."""
+    """The licence of the challenge files, or those in the table of an isic-cli download, most frequent first."""
     licences: Mapping[str, int] = notes.get("licences", {})
     if not licences:
         return ISIC_LICENCE
@@ -53,23 +53,23 @@ def licence_of(notes: Mapping[str, Any]) -> str:
 
 
 def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
-    """Raise DatasetImportError where pictures of one lesion, or copies of one file, carry different diagnoses.
+    """Raise DatasetImportError if pictures of one lesion, or copies of one file, carry different diagnoses.
 
     `table` has the columns image, diagnosis, lesion_id, sha256 and line.
     """
     groups = lesion_groups(table)
     lines = table.set_index("image")["line"]
-    faults = []
+    problems = []
     for images in label_conflicts(table, groups):
         others = ", ".join(images[:4]) + (" and others" if len(images) > 4 else "")
         reason = f"{others} show one lesion, or are copies of one file, and carry different diagnoses."
-        faults.append(FileProblem(labels_file, int(lines[images[0]]), reason))
-    if faults:
-        raise faulty(faults)
+        problems.append(FileProblem(labels_file, int(lines[images[0]]), reason))
+    if problems:
+        raise error_of(problems)
 
 
 def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
-    """Counts per diagnosis and split, what a random split of the images would have leaked, and what this one leaks."""
+    """Counts by diagnosis and split, and leakage: of a random split of the images, and of this split."""
     groups = lesion_groups(table)
     dealt = table["image"].map(split.assignment)
     counts = Counter(zip(table["diagnosis"], dealt, strict=True))
@@ -90,9 +90,9 @@ def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
 
 
 def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dict[str, Any]:
-    """Exact copies and near duplicates, told apart by whether lesion ids and split already keep them together.
+    """Exact copies and near duplicates, and which of them have two lesion ids or are in two splits.
 
-    Pairs are counted block by block: a set that holds one picture a thousand times has half a million pairs.
+    Pairs are counted in blocks: a set that holds one picture a thousand times has half a million pairs.
     """
     images = table["image"].tolist()
     copies = exact_copies(images, table["sha256"].tolist())
@@ -101,7 +101,7 @@ def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dic
     total = elsewhere = across = 0
     nearest: list[tuple[int, int, int]] = []
     for block in near_blocks(table["content_hash"].tolist()):
-        # Exact copies are told above.
+        # Exact copies are counted above.
         differ = digest[block.first] != digest[block.second]
         apart = differ & (lesion[block.first] != lesion[block.second])
         total += int(differ.sum())
@@ -130,10 +130,10 @@ def duplicates_report(table: pd.DataFrame, assignment: Mapping[str, str]) -> dic
 
 
 def keep_look_alikes_together(table: pd.DataFrame, split: Split) -> tuple[Split, dict[str, Any]]:
-    """`split` with near duplicates on one side, and what the report says of it.
+    """`split` with near duplicates on one side, and an entry for the report.
 
-    {"moved": {image: where it was dealt}, "dealt_fingerprint": of the split before}, which together give that split
-    back. "moved" may be empty: then the two are the same.
+    The entry is {"moved": {image: split before}, "dealt_fingerprint": fingerprint of the split before}; with it the
+    split before can be restored. If "moved" is empty, the two splits are the same.
     """
     label = clusters(near_blocks(table["content_hash"].tolist()), len(table))
     images = table["image"].tolist()
@@ -157,11 +157,11 @@ def seal(
     licence: str = ISIC_LICENCE,
     near_together: bool = False,
 ) -> NewDataset:
-    """Everything about a data set but the rows: split, duplicates, figures, charts, and the archive on the storage.
+    """Make a data set without writing rows: split, duplicates, figures, charts, and the archive on the storage.
 
-    `table` has the columns `SEALED_COLUMNS`; rows without `archive_id` but with a `member` lie in `archive_file`.
-    `split` is given where an earlier version decides; otherwise it is made from `seed`, with near duplicates on one
-    side where `near_together` says so. Files go into `folder` on the default storage. Raises DatasetImportError.
+    `table` has the columns `SEALED_COLUMNS`; images of rows with a `member` and no `archive_id` are in `archive_file`.
+    A new version gives its `split`; otherwise the split is made from `seed`, and with `near_together` it puts near
+    duplicates on one side. Files go into `folder` on the default storage. Raises DatasetImportError.
     """
     report(Progress("split", 0, 1))
     has_images = bool(len(table)) and bool((table["sha256"] != "").all())
@@ -202,7 +202,7 @@ def seal(
 
 
 def _dealt(split: Split) -> dict[str, str]:
-    """Image to split. (A dictionary: looking 25,000 names up in a Series takes a second.)"""
+    """The split of each image, as a dictionary: 25,000 look-ups in a Series would take a second."""
     return {str(image): name for image, name in split.assignment.items()}
 
 
@@ -232,7 +232,7 @@ def _examples(table: pd.DataFrame, split: Split) -> list[Example]:
 
 
 def write(new: NewDataset, *, by: User | None) -> Dataset:
-    """Write the rows, as `seal_dataset` does. Raises DatasetImportError where the name was taken meanwhile."""
+    """Write the rows, as `seal_dataset` does. Raises DatasetImportError if the name was taken meanwhile."""
     try:
         return seal_dataset(new, by=by)
     except IntegrityError:
@@ -241,6 +241,6 @@ def write(new: NewDataset, *, by: User | None) -> Dataset:
 
 
 def refuse_taken(name: str) -> None:
-    """Raise DatasetImportError where there is a data set of this name already."""
+    """Raise DatasetImportError if there is a data set of this name."""
     if Dataset.objects.filter(name=name).exists():
         raise DatasetImportError("name_taken", f"There is a data set named {name} already. Choose another name.")

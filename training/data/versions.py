@@ -1,17 +1,16 @@
-"""Own new versions of a data set: what patients agreed to share and somebody qualified confirmed, added to what was.
+"""New versions of a data set: the earlier images, and photos whose patients agreed and whose diagnosis is confirmed.
 
-The basis is narrow on purpose. A photo is added only when
+The conditions are narrow on purpose. A photo is added only if
 
-- its owner is an active patient who agreed to training (`User.training_consent`) and still does. Photos of clinicians'
+- its owner is an active patient whose consent to training is in force (`User.training_consent`). Photos of clinicians'
   and administrators' accounts stay out: nobody knows whose skin they show, nor whether that person agreed;
 - a clinician or a pathologist recorded a diagnosis (the newest histopathology, else the newest clinician's finding);
-- it is none of the images already in the data set, byte for byte or to the eye: that would leak.
+- the data set does not hold the same picture, byte for byte or to the eye: that would leak.
 
-Photos of one patient stay on one side of the split (of patients we know more than the ISIC tables do), and none goes
-to the test split, which stays what it was so that classifiers of both versions can be compared. Photos added by an
-earlier version are looked at again: where the owner is no active patient any more, the consent was withdrawn or the
-photo is gone, the new version leaves them out. Sealed versions do not change; erasing a patient's pixels from those
-means deleting the versions (docs/data.md).
+Photos of one patient stay on one side of the split. None goes to the test split, which does not change, so that
+classifiers of both versions can be compared. Photos of an earlier version are checked again: if the owner is no active
+patient any more, withdrew the consent or deleted the photo, the new version leaves the photo out. Sealed versions do
+not change; to erase a patient's pixels from them, delete the versions (docs/data.md).
 """
 
 import uuid
@@ -35,7 +34,7 @@ from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
 NAME: Final = "TERI_"
-"""Image names of photos start with this, so that none is taken for an image of the ISIC archive."""
+"""Image names of photos begin with this, so that they differ from names of the ISIC archive."""
 
 _ROW: Final = (
     "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
@@ -48,8 +47,8 @@ def add_confirmed_photos(
 ) -> Dataset:
     """Make and seal the new version in the foreground; `work` is an empty folder for temporary files.
 
-    A version that only leaves photos out, because their patients withdrew, is one as well. Raises NotAllowed,
-    DatasetImportError ("nothing_to_add" where no photo qualifies and none has to go).
+    A version may also only leave photos out, because their patients withdrew. Raises NotAllowed, and
+    DatasetImportError ("nothing_to_add" if no photo can be added and none must be left out).
     """
     folder = shell_folder()
     try:
@@ -61,7 +60,7 @@ def add_confirmed_photos(
 
 
 def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, report: Report) -> NewDataset:
-    """Everything of the new version but its rows. Raises DatasetImportError."""
+    """Prepare the new version without writing rows. Raises DatasetImportError."""
     sealing.refuse_taken(name)
     report(Progress("tables", 0, 1))
     left_out: Counter[str] = Counter()
@@ -121,7 +120,7 @@ def _rows(dataset: Dataset) -> pd.DataFrame:
 
 
 def _still_allowed(table: pd.DataFrame, left_out: Counter[str]) -> pd.DataFrame:
-    """Without photos of earlier versions whose patient no longer agrees, or which were deleted."""
+    """`table` without photos that were deleted or whose patient no longer agrees."""
     photos = [photo for photo in table["photo"] if photo is not None]
     allowed = set(_agreed().filter(pk__in=photos).values_list("pk", flat=True))
     keep = table["photo"].map(lambda photo: photo is None or photo in allowed).astype(bool)
@@ -172,7 +171,7 @@ def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], rep
                     "diagnosis": finding.diagnosis,
                     "age_approx": photo.age_approx,
                     "anatom_site_general": photo.anatom_site_general or None,
-                    # Two photos of one named spot are one lesion, as in the ISIC tables.
+                    # Photos of one spot are one lesion, as in the ISIC tables.
                     "lesion_id": _lesion_name(photo.lesion_id) if photo.lesion_id else None,
                     "sex": photo.sex or None,
                     "sha256": photo.sha256,
@@ -191,7 +190,7 @@ def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], rep
 
 
 def _disputed(table: pd.DataFrame, photos: list[Photo]) -> set[uuid.UUID]:
-    """Lesions whose photos, here or in the version before, carry more than one diagnosis."""
+    """Lesions whose photos carry more than one diagnosis, here or in the version before."""
     said: dict[str, set[str]] = {}
     for lesion, diagnosis in zip(table["lesion_id"], table["diagnosis"], strict=True):
         said.setdefault(lesion or "", set()).add(diagnosis)
@@ -208,7 +207,7 @@ def _lesion_name(lesion: uuid.UUID) -> str:
 
 
 def _groups(table: pd.DataFrame) -> "pd.Series[str]":
-    """Lesions of imported images; of photos the patient, so that nobody is on both sides of the split."""
+    """Groups of the split: the lesion of an imported image, the patient of a photo."""
     photos: list[uuid.UUID] = [photo for photo in table["photo"] if photo is not None]
     owner = dict(Photo.objects.filter(pk__in=photos).values_list("pk", "owner_id"))
     return pd.Series(

@@ -1,5 +1,5 @@
-"""What a data set holds and what in it misleads: figures computed with pandas, a sentence and a table for each.
+"""Exploratory data analysis: what a data set holds and what in it misleads. Each section has figures, text and a table.
 
-`explore(table)` computes, `training.eda.drawing` draws. Both run in a command or in the training worker, never in the
-web process, which reads what they stored.
+`explore(table)` computes the sections with pandas, `training.eda.drawing` draws their charts. Both run in a command or
+in the training worker; the web process reads what they stored.
 """

@@ -1,4 +1,4 @@
-"""Own which chart shows which section. Draws from the section's own table, so chart and table cannot disagree."""
+"""The chart of each section. It uses the numbers of the section's table, so chart and table always agree."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -25,7 +25,7 @@ MOST_LESION_SIZES: Final = 12
 
 
 def draw(section: Section) -> Figure | None:
-    """The chart of a section, None where it has nothing to draw."""
+    """The chart of a section; None if it has nothing to draw."""
     drawing = _DRAWINGS.get(section.key)
     return drawing(section) if drawing is not None and section.rows else None
 
@@ -55,7 +55,7 @@ def _age(section: Section) -> Figure:
     rows = _records(section)
     figures = section.figures
     first = float(str(rows[0]["age"]).split(" ", maxsplit=1)[0])
-    # Steps stand on the age they are rounded to, or begin at it.
+    # A column is centred on its age if ages are rounded to five, and begins at it otherwise.
     offset = 0.0 if figures["in_steps_of_five"] else -0.5
 
     def at(age: float) -> float:

@@ -1,4 +1,4 @@
-"""Own the whole exploration: which sections there are, and in which order they are read."""
+"""The whole exploration: all sections, in the order in which they are read."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -30,7 +30,7 @@ SECTIONS: Final[Sequence[Callable[[pd.DataFrame], Section]]] = (
 def explore(table: pd.DataFrame) -> list[Section]:
     """Compute every section.
 
-    `table`: one row per image with the columns diagnosis, age_approx (NaN where missing), sex, anatom_site_general,
-    lesion_id (None where missing), width, height (None or NaN without images). At least one row.
+    `table`: one row per image with the columns diagnosis, age_approx (NaN if missing), sex, anatom_site_general,
+    lesion_id (None if missing), width, height (None or NaN without images). At least one row.
     """
     return [section(table) for section in SECTIONS]

@@ -1,4 +1,4 @@
-"""Own the sections about what is not there: missing values, what their absence gives away, and what no column tells."""
+"""Sections about what is missing: missing values, what they give away, and what no column records."""
 
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ METADATA: Final = {
     "lesion_id": "lesion id",
 }
 ENOUGH: Final = 100
-"""A share among fewer images moves by several percentage points by chance."""
+"""A share of fewer images changes by several percentage points by chance."""
 
 UNTOLD: Final = (
     ("Skin tone", "No column records it, so how well a classifier works on dark skin cannot be measured here."),
@@ -31,7 +31,7 @@ def missing_values(table: pd.DataFrame) -> Section:
     """How often each column is empty, overall and by diagnosis."""
     empty = table[list(METADATA)].isna()
     by_diagnosis: dict[str, dict[str, float]] = (
-        empty.groupby(table["diagnosis"]).mean().to_dict("index")  # type: ignore[assignment]  # keys are our own words
+        empty.groupby(table["diagnosis"]).mean().to_dict("index")  # type: ignore[assignment]  # keys are column names
     )
     codes = [d.value for d in Diagnosis if d.value in by_diagnosis]
     worst = str(empty.mean().idxmax())
@@ -61,7 +61,7 @@ def missing_values(table: pd.DataFrame) -> Section:
 
 
 def malignant_where_missing(table: pd.DataFrame) -> Section:
-    """How many images are malignant where a value is missing, and where it is there: a gap that can be learned."""
+    """The share of malignant images with and without a value: a model can learn from the gap."""
     malignant = table["diagnosis"].isin(MALIGNANT_CODES)
     overall = float(malignant.mean())
     rows: list[tuple[Any, ...]] = []
@@ -104,7 +104,7 @@ def malignant_where_missing(table: pd.DataFrame) -> Section:
 
 
 def untold(table: pd.DataFrame) -> Section:
-    """What a reader would want to know and no column tells."""
+    """What a reader wants to know but no column records."""
     return Section(
         "untold",
         "What no column tells",

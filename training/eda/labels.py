@@ -1,4 +1,4 @@
-"""Own the sections about labels: how the diagnoses are distributed, and how many images show one lesion."""
+"""Sections about labels: how the diagnoses are distributed, and how many images show one lesion."""
 
 import pandas as pd
 
@@ -65,7 +65,7 @@ def class_distribution(table: pd.DataFrame) -> Section:
 
 
 def images_per_lesion(table: pd.DataFrame) -> Section:
-    """How many images show one lesion, where a lesion id says so."""
+    """How many images show one lesion, for images with a lesion id."""
     known = table.dropna(subset=["lesion_id"])
     per_lesion = known.groupby("lesion_id").size()
     sizes = per_lesion.value_counts().sort_index()

@@ -1,4 +1,4 @@
-"""Own the sections about the people: age and sex, overall and by diagnosis."""
+"""Sections about the people: age and sex, overall and by diagnosis."""
 
 from collections import Counter
 from typing import Any, Final
@@ -14,7 +14,7 @@ BIN: Final = 5
 
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 FEW: Final = 20
-"""Below so many images a share or a median of one diagnosis is not worth a sentence."""
+"""The least images of a diagnosis for a sentence about its share or median."""
 
 
 def age_distribution(table: pd.DataFrame) -> Section:
@@ -67,7 +67,7 @@ def age_distribution(table: pd.DataFrame) -> Section:
 
 
 def age_by_diagnosis(table: pd.DataFrame) -> Section:
-    """Where the ages of each diagnosis lie."""
+    """Mean, SD and quantiles of age for each diagnosis."""
     known = table.dropna(subset=["age_approx"]).groupby("diagnosis")["age_approx"]
     rows: list[tuple[Any, ...]] = []
     medians: dict[str, float] = {}

@@ -1,18 +1,18 @@
-"""Own the shape of a result: sections, each with figures, one sentence that reads them, and a table."""
+"""The form of a result: a section with figures, one sentence that reads them, and a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 Kind = Literal["text", "count", "share", "number"]
-"""How a cell is shown: as it is, with thousands separators, as a percentage of 1, or with one decimal."""
+"""How a cell is shown: as text, with thousands separators, as a percentage, or with one decimal."""
 
 NBSP: Final = "\u00a0"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a section's table: a key for machines, a heading for people."""
+    """One column of a section's table: a key for programs, a heading for people."""
 
     key: str
     label: str
@@ -23,7 +23,7 @@ class Column:
 class Section:
     """One part of an exploration.
 
-    - `reading`: one sentence computed from the figures; `caution`: what would mislead, empty where nothing does;
+    - `reading`: one sentence computed from the figures; `caution`: what could mislead, or "";
     - `figures`: the numbers by name, plain JSON; `columns` and `rows`: the same as a table, cells in column order.
     """
 
@@ -49,7 +49,7 @@ class Section:
 
 
 def percent(share: float) -> str:
-    """A share of 1 as people write it: "33.4 %"."""
+    """A share as a percentage: 0.334 is "33.4 %"."""
     return f"{share:.1%}".replace("%", f"{NBSP}%")
 
 

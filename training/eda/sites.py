@@ -1,4 +1,4 @@
-"""Own the sections about where on the body the lesions are."""
+"""Sections about the body sites of the lesions."""
 
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from training.eda.sections import Column, Section, count, percent
 MISSING: Final = "missing"
 NOT_STATED: Final = "not stated"
 ENOUGH: Final = 50
-"""Fewer images of a site and a diagnosis together may be chance."""
+"""The least images of one site and diagnosis for a sentence about them."""
 
 
 def _sites(table: pd.DataFrame) -> "pd.Series[str]":
@@ -75,7 +75,7 @@ def site_by_diagnosis(table: pd.DataFrame) -> Section:
     share_of: dict[str, dict[str, float]] = shares.to_dict("index")  # type: ignore[assignment]  # keys are our own words
     counted: dict[str, dict[str, int]] = crossed.to_dict("index")  # type: ignore[assignment]  # as above
     overall: dict[str, float] = (crossed.sum(axis=0) / crossed.to_numpy().sum()).to_dict()
-    # The pair that stands out most, among those with enough images to be believed.
+    # The site and diagnosis with the highest ratio, among those with enough images.
     ratio = shares.div(pd.Series(overall), axis=1).where(crossed >= ENOUGH)
     stated: Any = ratio.drop(columns=MISSING, errors="ignore").stack().dropna()
     if len(stated):

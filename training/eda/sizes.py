@@ -1,4 +1,4 @@
-"""Own the section about image sizes: whether the size gives the diagnosis away."""
+"""The section about image sizes: whether the size gives the diagnosis away."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from recognition.taxonomy import Diagnosis
 from training.eda.sections import Column, Section, count, percent
 
 SHOWN: Final = 10
-"""Sizes listed; the rest are counted together."""
+"""Sizes that are listed; the rest are counted together."""
 
 TELLING_RATIO: Final = 1.2
 """Diagnoses whose typical long sides differ by more than this factor can be told apart by sharpness alone."""

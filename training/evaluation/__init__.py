@@ -1,7 +1,7 @@
-"""What a classifier achieved on a sealed test split: measured, drawn, exported.
+"""How good a classifier is on a sealed test split.
 
-measure     the figures, from labels and calibrated probabilities alone (NumPy)
-evaluating  a bundle and a data set in, figures and charts out; only workers and commands import it
-figures     reading what was stored, whenever it was
-exports     the same as CSV and JSON, for a download
+measure      metrics from labels and calibrated probabilities (NumPy)
+evaluating   runs a bundle on a data set and stores figures and charts; only workers and commands import it
+drawing      the charts
+figures      reads stored figures, and writes them as CSV and JSON for a download
 """

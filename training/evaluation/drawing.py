@@ -1,4 +1,4 @@
-"""Own which chart shows which figures of an evaluation, and putting them on the storage."""
+"""The charts of an evaluation, and storing them."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -31,7 +31,7 @@ def draw(figures: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
 
 
 def store_charts(figures: Mapping[str, Any], *, folder: str) -> dict[str, dict[str, str]]:
-    """Draw and store under `folder` on the default storage: {key: {"svg": name, "png": name, "reading": sentence}}."""
+    """Draw and store the charts under `folder`: {key: {"svg": name, "png": name, "title": text, "reading": text}}."""
     charts = {}
     for key, (figure, reading) in draw(figures).items():
         svg = as_svg(figure, title=TITLES[key], description=reading)
@@ -45,7 +45,7 @@ def store_charts(figures: Mapping[str, Any], *, folder: str) -> dict[str, dict[s
 
 
 def roc_reading(figures: Mapping[str, Any]) -> str:
-    """What the ROC curves say, in a sentence."""
+    """A sentence that reads the ROC curves."""
     areas = {code: row["auc"]["value"] for code, row in figures["per_diagnosis"].items() if row["auc"]["value"]}
     if not areas:
         return "There is no diagnosis with both images of it and of others, so no curve can be drawn."
@@ -57,7 +57,7 @@ def roc_reading(figures: Mapping[str, Any]) -> str:
 
 
 def reliability_reading(figures: Mapping[str, Any]) -> str:
-    """What the reliability curve says, in a sentence."""
+    """A sentence that reads the reliability curve."""
     error = {when: figure_of(value)["value"] for when, value in figures["expected_calibration_error"].items()}
     bins = figures["reliability"]["after"]
     share = sum(each["pictures"] for each in bins if each["confidence"] > each["accuracy"]) / figures["pictures"]
@@ -69,7 +69,7 @@ def reliability_reading(figures: Mapping[str, Any]) -> str:
 
 
 def confusion_reading(figures: Mapping[str, Any]) -> str:
-    """The most frequent mistake, in a sentence."""
+    """A sentence that names the most frequent mistake."""
     mistakes = [
         (count / max(sum(row), 1), CODES[truth], CODES[called])
         for truth, row in enumerate(figures["confusion"])
@@ -127,6 +127,6 @@ def _number(value: float | None) -> str:
 
 
 def _store(name: str, content: bytes) -> str:
-    if default_storage.exists(name):  # of an attempt that was cut off before its row was written
+    if default_storage.exists(name):  # left by an attempt that was interrupted before it wrote its row
         default_storage.delete(name)
     return default_storage.save(name, ContentFile(content))

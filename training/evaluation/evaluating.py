@@ -22,14 +22,14 @@ from training.evaluation.drawing import store_charts
 from training.evaluation.measure import hardest_mistakes, measure, subgroups
 from training.models import Dataset, Evaluation
 from training.services.evaluations import record_evaluation
-from training.services.test_contamination import exposure_of
+from training.services.test_contamination import contamination_of
 
 STAGE: Final = "evaluate"
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What `record_evaluation` keeps: figures, and calibrated probabilities of each picture in ISIC order."""
+    """Input of `record_evaluation`: figures, and the calibrated probabilities of each picture in ISIC order."""
 
     metrics: dict[str, Any]
     predictions: dict[str, list[float]] = field(default_factory=dict)
@@ -43,10 +43,10 @@ def measure_bundle(
     answers: Mapping[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Measured:
-    """Run a verified bundle over the test split, as patients' photos are run, and measure.
+    """Run a verified bundle on the test split, in the same way as on patients' photos, and measure.
 
-    `answers` are its probabilities where they are known from sealing it: the same graph on the same pictures.
-    Raises ExamplesError where the data set has no pictures or an archive is gone.
+    `answers` are its probabilities if they are known from sealing it (same graph, same pictures). Raises ExamplesError
+    if the data set has no pictures or an archive is gone.
     """
     if data is None:
         data = read_sealed(dataset)
@@ -60,14 +60,14 @@ def measure_bundle(
     labels = np.array([CODES.index(code) for code in table["diagnosis"]])
     points = bundle.manifest.operating_points
     report(Progress("figures", 0, 1))
-    exposure = exposure_of(json.loads(bundle.manifest.as_bytes()), dataset)
+    contamination = contamination_of(json.loads(bundle.manifest.as_bytes()), dataset)
     figures = measure(labels, probabilities, temperature=bundle.manifest.temperature, operating_points=points)
     report(Progress("figures", 1, 1))
     figures |= {
         "subgroups": subgroups(table, labels, probabilities, operating_points=points),
         "hardest": hardest_mistakes(images, labels, probabilities),
-        "sealed_before_training": exposure.kept,
-        "exposure": exposure.as_json(),
+        "sealed_before_training": contamination.kept,
+        "exposure": contamination.as_json(),
     }
     folder = f"evaluations/{bundle.sha256[:16]}-{dataset.test_content_fingerprint[:16]}"
     report(Progress("charts", 0, 1))
@@ -85,7 +85,7 @@ def _answers(bundle: Bundle, images: Sequence[str], data: SealedData, report: Re
     answers = {}
     for start in range(0, len(images), step):
         chunk = images[start : start + step]
-        # With their metadata, as it was sealed; a classifier that has not learned any does not look.
+        # With the metadata of the data set; a classifier without a metadata head ignores it.
         outcomes = classifier.classify(
             [data.pictures.picture(image) for image in chunk], metadata_of(data.examples.table, chunk)
         )
@@ -103,9 +103,9 @@ def evaluate_classifier(
     data: SealedData | None = None,
     report: Report = silent,
 ) -> Evaluation:
-    """Measure a registered classifier on a data set's test split and keep the result.
+    """Measure a registered classifier on a data set's test split and store the result.
 
-    Raises BundleError when its files are not whole, ExamplesError as `measure_bundle`.
+    Raises BundleError if its files are not whole, ExamplesError as `measure_bundle`.
     """
     bundle = registered_bundle(classifier)
     measured = measure_bundle(bundle, dataset, data=data, report=report)

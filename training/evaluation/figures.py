@@ -1,4 +1,4 @@
-"""Stored figures of an evaluation: read, and written out as CSV and JSON."""
+"""Reads the stored figures of an evaluation, and writes them as CSV and JSON."""
 
 import csv
 import io
@@ -11,13 +11,13 @@ from training.models import Evaluation
 
 
 def predictions_csv(evaluation: Evaluation) -> str:
-    """One row an image: image, the eight calibrated probabilities, and UNK (always 0: this classifier has no such)."""
+    """One row for each image: eight calibrated probabilities, and UNK (always 0: classifiers have no such class)."""
     rows = sorted(evaluation.predictions.items())
     return _csv([[image, *(f"{float(p):.9f}" for p in table), "0.0"] for image, table in rows])
 
 
 def ground_truth_csv(evaluation: Evaluation) -> str:
-    """One row an image: image and the one-hot truth, UNK 0."""
+    """One row for each image: the one-hot truth, UNK 0."""
     truth = (
         evaluation.dataset.examples.filter(split=evaluation.split).order_by("image").values_list("image", "diagnosis")
     )
@@ -27,7 +27,7 @@ def ground_truth_csv(evaluation: Evaluation) -> str:
 
 
 def figures_json(evaluation: Evaluation) -> str:
-    """Everything measured, with what it was measured on."""
+    """All figures, with the classifier and the data set they belong to."""
     described = {
         "classifier": evaluation.classifier.version,
         "classifier_sha256": evaluation.classifier.sha256,
@@ -49,7 +49,7 @@ def _csv(rows: list[list[str]]) -> str:
 
 
 def figure_of(stored: Any) -> dict[str, float | None]:
-    """{"value", "low", "high"} of a stored figure; without an interval where only a number was kept, or null."""
+    """{"value", "low", "high"} of a stored figure; old evaluations stored only a number, without an interval."""
     if isinstance(stored, dict):
         return {name: stored.get(name) for name in ("value", "low", "high")}
     return {"value": stored, "low": None, "high": None}

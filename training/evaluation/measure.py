@@ -1,7 +1,7 @@
-"""The metrics of an evaluation: from labels, calibrated probabilities and metadata to one JSON value.
+"""The metrics of an evaluation as JSON, from labels, calibrated probabilities and metadata.
 
-Those of the split are `recognition.evaluation.measure`; here are the curves, the subgroups and the hardest mistakes. A
-metric from too few pictures is not given at all: "too few to say".
+`recognition.evaluation.measure` computes the metrics of the whole split. Here are the curves, the subgroups and the
+hardest mistakes. A metric from too few pictures is null; the page then says "too few to say".
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from recognition.taxonomy import CODES, SEXES, SITES
 DECIMALS: Final = 6
 
 TOO_FEW: Final = 10
-"""Fewer positives (for a sensitivity) or negatives (for a specificity) than this say too little: with 10, the 95 %
-interval of a half is already 0.24 to 0.76."""
+"""The least positives for a sensitivity, and the least negatives for a specificity. With 10, the 95 % interval of 0.5
+is 0.24 to 0.76."""
 
 AGE_BANDS: Final = ((0, 29), (30, 44), (45, 59), (60, 74), (75, 120))
 RELIABILITY_BINS: Final = 10
 CURVE_POINTS: Final = 200
-"""Points kept of a ROC curve: finer than a chart shows."""
+"""Stored points of a ROC curve; more than a chart can show."""
 HARDEST: Final = 24
 SUBGROUP_ROUNDS: Final = 400
 
 FEWEST_DIAGNOSES: Final = 2
-"""Diagnoses of which a subgroup must have enough pictures for a mean of sensitivities to be more than one of them."""
+"""Diagnoses with enough pictures that a subgroup needs for a mean of sensitivities."""
 
 
 def measure(
@@ -59,10 +59,10 @@ def subgroups(
 ) -> list[dict[str, Any]]:
     """Malignant against benign, and balanced accuracy, by sex, age band and site; rows of `table` as those of `labels`.
 
-    "sensitivity" and "specificity" of a point are null where fewer than `TOO_FEW` cancers (benign lesions) are there.
-    "balanced_accuracy" is over the diagnoses of which the group has at least `TOO_FEW` pictures, named beside it, and
-    null where those are fewer than two. Groups differ in which they are, so "everybody" gives the same mean over all
-    pictures of the split: only against that is a group's figure worth reading.
+    "sensitivity" (or "specificity") of a point is null if there are fewer than `TOO_FEW` cancers (or benign lesions).
+    "balanced_accuracy" is the mean over the diagnoses with at least `TOO_FEW` pictures in the group, which "diagnoses"
+    lists; it is null if they are fewer than two. Groups have different diagnoses, so "everybody" gives the mean over
+    the same diagnoses for all pictures of the split. Compare a group only with that.
     """
     groups: list[tuple[str, str, NDArray[np.bool_]]] = []
     for column, kind, words in (("sex", "sex", SEXES), ("anatom_site_general", "site", SITES)):
@@ -100,7 +100,7 @@ def subgroups(
 
 
 def reliability(labels: Labels, probabilities: Table) -> list[dict[str, Any]]:
-    """Confidence against accuracy in equally wide bins of confidence, empty bins left out."""
+    """Confidence and accuracy in bins of equal width; empty bins are left out."""
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     which = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     return [
@@ -116,7 +116,7 @@ def reliability(labels: Labels, probabilities: Table) -> list[dict[str, Any]]:
 
 
 def hardest_mistakes(images: Sequence[str], labels: Labels, probabilities: Table) -> list[dict[str, Any]]:
-    """The wrong answers with the least probability for the truth: the most surely wrong first."""
+    """The wrong answers with the least probability for the truth, least first."""
     called, given = probabilities.argmax(axis=1), probabilities[np.arange(labels.size), labels]
     wrong = np.flatnonzero(called != labels)
     return [

@@ -1,0 +1,1 @@
+"""Forms of the admin: import files, request a run, change a recipe."""

@@ -1,4 +1,4 @@
-"""Own the import form: files of the data folder chosen from a list, or uploaded, never a path that somebody types."""
+"""The import form. Files are chosen from a list of the data folder or uploaded; nobody types a path."""
 
 from typing import Any, Final
 
@@ -10,12 +10,12 @@ from accounts.models import User
 from training.models import Dataset, DatasetImport
 from training.services.imports import (
     NAME_LENGTH,
-    ImportRejected,
     SourceFile,
     available_sources,
     request_import,
     request_version_with_photos,
 )
+from training.services.jobs import JobRejected
 
 SEED: Final = 2019
 _KINDS: Final = {
@@ -29,7 +29,7 @@ _KINDS: Final = {
 
 
 class ImportForm(forms.Form):
-    """Everything an import needs. Of each source either a file of the data folder or an upload."""
+    """All fields of an import. Each source is either a file of the data folder or an upload."""
 
     name = forms.CharField(
         label=_("Name"), max_length=NAME_LENGTH, help_text=_("What the data set will be called, such as isic2019.")
@@ -95,7 +95,7 @@ class ImportForm(forms.Form):
         return cleaned
 
     def request(self, *, by: User) -> DatasetImport | None:
-        """Queue the import; None where the request was refused, with the reason at its field."""
+        """Queue the import. None if it was rejected; the reason is at its field."""
         given = self.cleaned_data
         sources: dict[str, str | UploadedFile[Any]] = {
             field: given[f"{field}_upload"] or given[field] for field in ("ground_truth", "metadata", "images")
@@ -109,13 +109,13 @@ class ImportForm(forms.Form):
                 near_together=given["near_together"],
                 **sources,
             )
-        except ImportRejected as rejected:
+        except JobRejected as rejected:
             uploaded = rejected.field in sources and given.get(f"{rejected.field}_upload")
             self.add_error(f"{rejected.field}_upload" if uploaded else rejected.field, rejected.message)
             return None
 
     def found_sets(self) -> list[dict[str, str]]:
-        """Folders of the data folder that hold what an import needs, as initial values of this form."""
+        """Subfolders of the data folder that hold a whole data set, as initial values of this form."""
         found = []
         for source in self.sources:
             if source.kind not in ("ground-truth", "isic-cli"):
@@ -143,16 +143,16 @@ class NewVersionForm(forms.Form):
     name = forms.CharField(label=_("Name of the new version"), max_length=NAME_LENGTH)
 
     def request(self, dataset: Dataset, *, by: User) -> DatasetImport | None:
-        """Queue it; None where it was refused, with the reason at the name."""
+        """Queue the new version. None if it was rejected; the reason is at the name."""
         try:
             return request_version_with_photos(dataset=dataset, name=self.cleaned_data["name"], by=by)
-        except ImportRejected as rejected:
+        except JobRejected as rejected:
             self.add_error("name", rejected.message)
             return None
 
 
 def _grouped(sources: list[SourceFile], kinds: tuple[str, ...]) -> list[Any]:
-    """Choices in a group per folder; the likeliest kind first."""
+    """Choices, one group for each folder; the first of `kinds` comes first."""
     groups: dict[str, list[tuple[str, str]]] = {}
     for source in sorted(sources, key=lambda s: (s.folder, kinds.index(s.kind), s.path)):
         name = source.path.rsplit("/", maxsplit=1)[-1]

@@ -1,7 +1,7 @@
-"""Own the form in which an administrator changes a recipe: generated from the dataclasses, helped by their docstrings.
+"""The form in which an administrator changes a recipe. Fields and help texts come from the recipe's dataclasses.
 
-What a field may hold is decided in one place, the recipe itself: the form reads the text, hands it to
-`recognition.recipes.changed`, and puts what that says beside the field it is about.
+Only the recipe checks values: the form passes the text to `recognition.recipes.changed` and shows its error beside the
+field.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "frozen.optimizer": ("adamw", "adam"),
 }
 NOT_CHANGED: Final = frozenset({"name", "expected", "continues", "fine_tune.teacher_share"})
-"""Words, what makes a recipe the one it is, and what needs teachers, which a queued run cannot be given."""
+"""Fields without an input: texts, `continues`, and the share of teachers, which a queued run cannot have."""
 
 TITLES: Final = {
     "": _("The run"),
@@ -50,7 +50,7 @@ class Group:
 
 
 def leaves(part: Any, prefix: str = "") -> Iterator[tuple[str, Any, type[Any]]]:
-    """Every plain field of a recipe as (dotted name, value, dataclass it belongs to); absent groups have none."""
+    """Every plain field of a recipe as (dotted name, value, dataclass it belongs to), without groups that are None."""
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         dotted = f"{prefix}{field.name}"
@@ -63,7 +63,7 @@ def leaves(part: Any, prefix: str = "") -> Iterator[tuple[str, Any, type[Any]]]:
 
 
 def help_texts(kind: type[Any]) -> dict[str, str]:
-    """What a dataclass's docstring says of each field, in bullets such as "- `a`, `b`: words;"."""
+    """The help text of each field, from bullets of the dataclass's docstring such as "- `a`, `b`: words;"."""
     found: dict[str, str] = {}
     lines = "\n".join(line.strip() for line in (kind.__doc__ or "").splitlines())
     for bullet in _BULLET.finditer(lines):
@@ -74,7 +74,7 @@ def help_texts(kind: type[Any]) -> dict[str, str]:
 
 
 class RecipeForm(forms.Form):
-    """Every field of one recipe. After `is_valid`, `recipe` is the changed one."""
+    """Every field of one recipe. After `is_valid`, `recipe` is the changed recipe."""
 
     def __init__(self, recipe: Recipe, data: Any = None) -> None:
         super().__init__(data)
@@ -113,7 +113,7 @@ class RecipeForm(forms.Form):
         return cleaned
 
     def _field_of(self, message: str) -> str | None:
-        """The field an error is about: the one it starts with, or the last word of whose name it starts with."""
+        """The field that an error message starts with, by its full name or the last part of it; None without one."""
         place, _colon, said = message.partition(": ")
         if place in self.fields:
             return place

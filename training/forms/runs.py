@@ -1,4 +1,4 @@
-"""Own the first step of asking for a run: on which data, by which recipe, from which classifier."""
+"""The first form of a new run: the data set, the recipe, and the classifier to start from."""
 
 from django import forms
 from django.utils.translation import gettext_lazy as _

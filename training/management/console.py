@@ -1,4 +1,4 @@
-"""What commands print while they work and when they have sealed a bundle."""
+"""Output of commands: the progress bar, and the sentences about a sealed bundle."""
 
 import sys
 from typing import Any
@@ -10,10 +10,10 @@ from recognition.progress import Progress
 
 
 def sealed_words(bundle: Bundle) -> str:
-    """Where the bundle is and what identifies it, two lines; no figure of the test split.
+    """Two lines about a sealed bundle: its folder and its hash, but no figure of the test split.
 
-    Input size and views may still have to be chosen (`reseal_classifier --compare`), and a figure that has been seen
-    cannot be unseen.
+    The input size and the views may still be chosen (`reseal_classifier --compare`), and nobody should know the test
+    figures before that.
     """
     return (
         f"Sealed {bundle.version} in {bundle.directory} (sha256 {bundle.sha256}).\n"
@@ -23,7 +23,7 @@ def sealed_words(bundle: Bundle) -> str:
 
 
 class ProgressBar:
-    """A `Report` that draws on standard error. Use as a context manager."""
+    """A `Report` that draws a progress bar on standard error. Use as a context manager."""
 
     def __init__(self) -> None:
         self._bar: Any = None

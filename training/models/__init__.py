@@ -1,4 +1,4 @@
-"""What the database knows of training: data sets, runs, evaluations, and the jobs that make them."""
+"""The tables of training: data sets, runs, evaluations, and the jobs that make them."""
 
 from training.models.dataset import Dataset, Example, ImageArchive
 from training.models.evaluation import Evaluation, EvaluationJob

@@ -1,4 +1,4 @@
-"""Own `Dataset` and its `Example`s: imported images with labels and the lesion-grouped split, sealed."""
+"""`Dataset` and its `Example`s: imported images with labels and the split by lesion, sealed."""
 
 from django.conf import settings
 from django.db import models
@@ -11,28 +11,28 @@ from diagnoses.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, Diagno
 
 
 class Dataset(models.Model):
-    """A sealed data set: rows only come into being together, by an import or as a new version, and never change."""
+    """A sealed data set: an import or a new version writes all its rows at once, and they never change."""
 
     name = models.CharField(pgettext_lazy("of a thing", "name"), max_length=100, unique=True)
     previous = models.ForeignKey(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="versions", verbose_name=_("made from")
     )
-    # Names labels and pixels: sha256 over the sorted "image,diagnosis,sha256" lines.
+    # Identifies labels and pixels: sha256 over the sorted "image,diagnosis,sha256" lines.
     fingerprint = models.CharField(_("fingerprint"), max_length=64)
-    # Names the split: sha256 over the sorted "image,split" lines.
+    # Identifies the split: sha256 over the sorted "image,split" lines.
     split_fingerprint = models.CharField(_("split fingerprint"), max_length=64, blank=True)
-    # Names of the test images alone: sha256 over their sorted "image,split" lines. The names are all that classifiers
-    # sealed before November 2026 say of their test split.
+    # Identifies the names of the test images: sha256 over their sorted "image,split" lines. Classifiers sealed before
+    # November 2026 state only this about their test split.
     test_fingerprint = models.CharField(_("test names fingerprint"), max_length=64, blank=True)
-    # Names, labels and pixels of the test images: sha256 over their sorted "image,diagnosis,sha256" lines. Two
-    # classifiers are compared where they were measured on equal ones.
+    # Identifies names, labels and pixels of the test images: sha256 over their sorted "image,diagnosis,sha256" lines.
+    # Two classifiers can be compared if they were measured on the same ones.
     test_content_fingerprint = models.CharField(_("test fingerprint"), max_length=64, blank=True)
     split_seed = models.PositiveIntegerField(_("split seed"), null=True, blank=True)
     has_images = models.BooleanField(_("has images"), default=False)
     example_count = models.PositiveIntegerField(_("images"))
-    # What the import saw: duplicates, near duplicates, leakage of a random split, names, warnings.
+    # The report of the import: duplicates, near duplicates, leakage of a random split, sources, notes.
     report = models.JSONField(_("import report"), default=dict, blank=True)
-    # The tables behind every chart of the EDA page (training.eda); None until computed.
+    # The sections of the page and the names of their charts (training.data.exploration); None until computed.
     eda = models.JSONField(_("exploratory data analysis"), null=True, blank=True)
     licence = models.CharField(_("licence"), max_length=200, blank=True)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -82,14 +82,14 @@ class Example(models.Model):
     sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
     split = models.CharField(_("split"), max_length=12, choices=Split.choices, blank=True)
-    # Of the image file; all empty where the tables came without images.
+    # Facts of the image file; empty if the tables were imported without images.
     archive = models.ForeignKey(ImageArchive, on_delete=models.PROTECT, null=True, blank=True, related_name="examples")
     member = models.CharField(_("name in the archive"), max_length=300, blank=True)
     sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
     content_hash = ContentHashField(_("content hash"), null=True, blank=True)  # type: ignore[misc]  # None without images
     width = models.PositiveIntegerField(_("width in pixels"), null=True, blank=True)
     height = models.PositiveIntegerField(_("height in pixels"), null=True, blank=True)
-    # The patient's photo this example was made from (consented, confirmed); empty for imported images.
+    # The patient's photo from which this example was made (consented, confirmed); empty for imported images.
     photo = models.UUIDField(_("photo"), null=True, blank=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Own `Evaluation`, what a classifier achieved on a sealed split, and `EvaluationJob`, the work that measures it."""
+"""`Evaluation`: the figures of a classifier on a sealed split. `EvaluationJob`: the job that measures them."""
 
 from django.conf import settings
 from django.db import models
@@ -40,12 +40,12 @@ class Evaluation(models.Model):
 
 
 class EvaluationJob(Job):
-    """Measuring a classifier on a data set's test split, when a person asks for it."""
+    """A job that measures a classifier on a data set's test split; an administrator requests it."""
 
     classifier = models.ForeignKey(
         Classifier, on_delete=models.PROTECT, related_name="evaluation_jobs", verbose_name=_("classifier")
     )
-    # One that ended without an evaluation is no reason to keep a data set.
+    # CASCADE: a job that ended without an evaluation must not keep a data set from being deleted.
     dataset = models.ForeignKey(
         Dataset, on_delete=models.CASCADE, related_name="evaluation_jobs", verbose_name=_("data set")
     )

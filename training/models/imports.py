@@ -1,4 +1,4 @@
-"""Own `DatasetImport`: the job that turns files into a sealed data set, or into a list of what is wrong with them."""
+"""`DatasetImport`: the job that turns files into a sealed data set, or reports what is wrong with them."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -9,7 +9,7 @@ from training.models.job import Job
 
 
 class DatasetImport(Job):
-    """One import. Either it makes a whole `Dataset` or it leaves nothing but its faults."""
+    """One import. It makes a whole `Dataset`, or only a list of problems in the files."""
 
     class Layout(models.TextChoices):
         ISIC2019 = "isic2019", _("ISIC 2019 challenge files")
@@ -39,7 +39,7 @@ class DatasetImport(Job):
             "Pictures that look alike to the eye are put on one side of the split, whatever their lesion ids say."
         ),
     )
-    # The data set that confirmed photos are added to.
+    # The data set to which confirmed photos are added.
     previous = models.ForeignKey(
         Dataset, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("made from")
     )

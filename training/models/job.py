@@ -1,4 +1,4 @@
-"""Own `Job`: long work that a person asks for, a training worker does, and anybody can watch and cancel."""
+"""`Job`: long work that a person requests and a training worker does; it can be watched and cancelled."""
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -9,26 +9,26 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
-# Of Any: the annotation of `Job.objects` is shared by all kinds of jobs, and each kind's manager returns its own.
+# QuerySet[Any]: all kinds of jobs share the annotation of `Job.objects`, but each manager returns its kind.
 class JobQuerySet(models.QuerySet[Any]):
     def waiting(self) -> Self:
-        """Not started yet, oldest first: the order in which they are claimed."""
+        """Queued jobs, oldest first: the order in which they are claimed."""
         return self.filter(status=Job.Status.QUEUED).order_by("queued", "pk")
 
     def active(self) -> Self:
-        """Waiting or running."""
+        """Queued and running jobs."""
         return self.filter(status__in=[Job.Status.QUEUED, Job.Status.RUNNING])
 
     def lease_expired(self) -> Self:
-        """Claimed by a worker that has not sent a heartbeat in time."""
+        """Running jobs whose worker has not sent a heartbeat in time."""
         return self.filter(status=Job.Status.RUNNING, lease_expires__lt=timezone.now())
 
 
 class Job(models.Model):
     """Abstract: state, lease, heartbeat and progress of long work.
 
-    A message in the broker only says "look at this row". The lease in the row decides who works on it; every
-    heartbeat renews it; a lost worker's job goes back to the queue by the sweep and is resumed from its checkpoint.
+    A message in the broker only says "look at this row". The lease in the row decides which worker has the job, and
+    every heartbeat renews it. The sweep returns the job of a lost worker to the queue; it resumes from its checkpoint.
     """
 
     class Status(models.TextChoices):
@@ -54,14 +54,14 @@ class Job(models.Model):
     heartbeat = models.DateTimeField(_("last heartbeat"), null=True, blank=True)
     worker = models.CharField(_("worker"), max_length=200, blank=True)
     cancel_requested = models.DateTimeField(_("cancel requested"), null=True, blank=True)
-    # The newest sign of life: {"stage", "done", "total", "eta_s", ...}; see recognition.progress.
+    # The newest report of the worker: {"stage", "done", "total", "eta_s", ...}; see recognition.progress.
     progress = models.JSONField(_("progress"), default=dict, blank=True)
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
     failure_detail = models.TextField(_("failure detail"), blank=True)
     log = models.TextField(_("log"), blank=True)
 
     if TYPE_CHECKING:
-        # What each kind's manager returns is its own; django-stubs would take it for `Job`, depending on its cache.
+        # The manager of each kind returns that kind; django-stubs would take it for `Job`, depending on its cache.
         objects: ClassVar[JobQuerySet]
     else:
         objects = JobQuerySet.as_manager()

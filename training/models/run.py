@@ -1,4 +1,4 @@
-"""Own `TrainingRun`: a recipe applied to a data set."""
+"""`TrainingRun`: a recipe applied to a data set."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from training.models.job import Job
 
 
 class TrainingRun(Job):
-    """One training or fine-tuning: recipe snapshot, history, and the classifier that came of it."""
+    """One training or fine-tuning: the recipe as it was, the history, and the classifier it made."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="runs", verbose_name=_("data set"))
@@ -22,7 +22,7 @@ class TrainingRun(Job):
         Classifier, on_delete=models.PROTECT, null=True, blank=True, related_name="children",
         verbose_name=_("continues"), help_text=_("The classifier whose weights this run starts from."),
     )  # fmt: skip
-    # One entry an epoch: {"phase", "epoch", "loss", "val_loss", "balanced_accuracy", ..., "images_per_s", "seconds"}.
+    # One entry for each epoch: {"phase", "epoch", "loss", "validation_loss", "balanced_accuracy", "seconds", ...}.
     history = models.JSONField(_("history"), default=list, blank=True)
     classifier = models.OneToOneField(
         Classifier, on_delete=models.SET_NULL, null=True, blank=True, related_name="run", verbose_name=_("classifier")

@@ -1,4 +1,4 @@
-"""Writes of data sets: sealed in one transaction, deleted where nothing depends on them."""
+"""Data sets: seal one in one transaction, delete one that nothing depends on."""
 
 import contextlib
 from collections.abc import Iterable
@@ -20,14 +20,14 @@ FOLDER: Final = "datasets"
 
 
 class DatasetInUse(Exception):
-    """Something was made from this data set; the message says what."""
+    """The data set cannot be deleted, because something was made from it; the message says what."""
 
 
 @dataclass(slots=True)
 class NewDataset:
-    """A whole data set, ready to be written: every field of the row, its examples, and its new archive if it has one.
+    """A whole data set before it is written: the row with all fields, its examples, and its new archive if any.
 
-    `examples` have neither `dataset` nor, where they lie in the new archive, `archive`.
+    `dataset` of the examples is not set yet, nor `archive` of those whose image is in the new archive.
     """
 
     dataset: Dataset
@@ -37,9 +37,9 @@ class NewDataset:
 
 
 def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
-    """Write the data set, its examples and the images that can be recognised from now on, all or nothing.
+    """Write the data set, its examples and the known images, so that uploads of them are recognised. All or nothing.
 
-    Raises NotAllowed, and IntegrityError where the name was taken meanwhile.
+    Raises NotAllowed, and IntegrityError if the name was taken meanwhile.
     """
     require_administrator(by)
     with transaction.atomic():
@@ -57,9 +57,9 @@ def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
 
 
 def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
-    """Delete a data set, its files, and what it taught the recognition of uploads.
+    """Delete a data set, its files and its known images.
 
-    Raises NotAllowed, and DatasetInUse where a run, an evaluation or a later version needs it.
+    Raises NotAllowed, and DatasetInUse if a run, an evaluation or a later version needs it.
     """
     require_administrator(by)
     with transaction.atomic():
@@ -77,7 +77,7 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
         additions = DatasetImport.objects.filter(previous=dataset)
         if additions.active().exists():
             raise DatasetInUse(_("A new version with photos is being made from it."))
-        # What ended without a version, or whose version was deleted, needs it no more.
+        # Imports that ended without a version, or whose version was deleted, do not need it any more.
         additions.update(previous=None)
         archives = list(ImageArchive.objects.filter(examples__dataset=dataset).distinct())
         chart_files = files_of(dataset)
@@ -91,7 +91,7 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
 
 
 def store_exploration(dataset: Dataset, eda: dict[str, Any]) -> None:
-    """Put newly computed figures and charts in place of the old ones; the old files go after the commit."""
+    """Replace figures and charts by newly computed ones; the old files are deleted after the commit."""
     with transaction.atomic():
         locked = Dataset.objects.select_for_update().get(pk=dataset.pk)
         old = files_of(locked)
@@ -102,13 +102,13 @@ def store_exploration(dataset: Dataset, eda: dict[str, Any]) -> None:
 
 
 def files_of(dataset: Dataset) -> list[str]:
-    """Names on the storage of the charts of a data set."""
+    """Storage names of the charts of a data set."""
     charts = (dataset.eda or {}).get("charts", {})
     return [name for files in charts.values() for name in files.values()]
 
 
 def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownImage]:
-    """The imported images; a patient's photo is not a public one and must never be shown as such to another."""
+    """The imported images, without patients' photos: those are private and must not be shown to others."""
     return [
         KnownImage(
             dataset=dataset.name,
@@ -129,7 +129,7 @@ def _delete_files(names: Iterable[str]) -> None:
         default_storage.delete(name)
         folders.add(name.rpartition("/")[0])
     for folder in folders:
-        # Folders are something on a disk only, and one may still hold the archive a later version reads.
+        # Only disks have folders. A folder may still hold the archive that a later version reads.
         with contextlib.suppress(OSError):
             folders_inside, files_inside = default_storage.listdir(folder)
             if not folders_inside and not files_inside:

@@ -1,4 +1,4 @@
-"""Writes of evaluations: asked for, recorded; and the one question the registry asks of them."""
+"""Evaluations: request one, record the result, find the result of a classifier on a data set."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,34 +10,31 @@ from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from training.models import Dataset, Evaluation, EvaluationJob, Example, Job
 from training.services import jobs
-from training.services.jobs import require_administrator
-
-
-class EvaluationRejected(Exception):
-    """An evaluation that makes no sense; the message says why."""
+from training.services.jobs import JobRejected, require_administrator
 
 
 def evaluation_on(classifier: Classifier, dataset: Dataset) -> Evaluation | None:
-    """What the classifier achieved on these very test pictures, if that was measured."""
+    """The evaluation of a classifier on the test pictures of a data set; None if there is none."""
     return Evaluation.objects.filter(classifier=classifier, fingerprint=dataset.test_content_fingerprint).first()
 
 
 def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | None = None) -> EvaluationJob:
-    """Queue the measuring of a classifier on a data set's test split; asked for twice, it is the same job.
+    """Queue the evaluation of a classifier on a data set's test split. A second request returns the first job.
 
-    Raises NotAllowed, and EvaluationRejected where it was measured already or there is nothing to measure on.
+    Raises NotAllowed, and JobRejected if it was measured before or the data set has no test images.
     """
     require_administrator(by)
     if not dataset.has_images:
-        raise EvaluationRejected(
-            _("%(name)s has tables only. Import it with its images to measure on it.") % {"name": dataset}
+        raise JobRejected(
+            "dataset", _("%(name)s has tables only. Import it with its images to measure on it.") % {"name": dataset}
         )
     if not dataset.examples.filter(split=Example.Split.TEST).exists():
-        raise EvaluationRejected(_("%(name)s has no test images.") % {"name": dataset})
+        raise JobRejected("dataset", _("%(name)s has no test images.") % {"name": dataset})
     if evaluation_on(classifier, dataset) is not None:
-        raise EvaluationRejected(
+        raise JobRejected(
+            "dataset",
             _("%(classifier)s has been measured on these test images already; an evaluation never changes.")
-            % {"classifier": classifier}
+            % {"classifier": classifier},
         )
     try:
         with transaction.atomic():
@@ -52,7 +49,7 @@ def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | N
 
 
 def active_job(classifier: Classifier, dataset: Dataset) -> EvaluationJob | None:
-    """The job that is about to measure this, if there is one."""
+    """The queued or running job for this classifier and data set; None if there is none."""
     active = [Job.Status.QUEUED, Job.Status.RUNNING]
     found: EvaluationJob | None = EvaluationJob.objects.filter(
         classifier=classifier, dataset=dataset, status__in=active
@@ -68,7 +65,7 @@ def record_evaluation(
     predictions: Mapping[str, Sequence[float]],
     by: User | None = None,
 ) -> Evaluation:
-    """Keep the figures of a classifier on a data set's test split. A second time changes nothing."""
+    """Store the figures of a classifier on a data set's test split. A second call changes nothing."""
     require_administrator(by)
     evaluation, _created = Evaluation.objects.get_or_create(
         classifier=classifier,

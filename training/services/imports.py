@@ -1,7 +1,6 @@
-"""Writes of imports as a person sees them: asked for, their files found and kept, thrown away when done.
+"""Imports as an administrator sees them: list the source files, queue an import, store uploads until it has ended.
 
-Runs in the web process, so nothing here reads more of a file than its first line; the work is done by
-`training.worker.importing`.
+This runs in the web process, so it reads only the first line of a file. `training.worker.importing` does the work.
 """
 
 import uuid
@@ -21,28 +20,19 @@ from recognition.datasets.csv_files import read_header
 from recognition.datasets.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, has_diagnosis, is_isic_cli
 from recognition.datasets.pictures import is_picture
 from training.models import Dataset, DatasetImport, Job
-from training.services.jobs import announce, require_administrator
+from training.services.jobs import JobRejected, announce, require_administrator
 
 UPLOAD: Final = "upload:"
 UPLOAD_FOLDER: Final = "imports"
 NAME_LENGTH: Final = 100
-# What a person may have meant is found by looking this deep into the data folder, at no more than so many entries.
+# The list of source files looks this deep into the data folder and at no more than so many entries.
 LISTING_DEPTH: Final = 3
 LISTING_LIMIT: Final = 2000
 
 
-class ImportRejected(Exception):
-    """A request for an import that makes no sense; `field` names the form field, the message says what to do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
-
-
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One thing in the data folder that an import may use.
+    """A file or folder of the data folder that an import may use.
 
     `path` is relative to TRAINING_DATA_DIR; `kind` is "ground-truth", "metadata", "isic-cli", "csv", "zip" or "folder".
     """
@@ -52,12 +42,12 @@ class SourceFile:
 
     @property
     def folder(self) -> str:
-        """The folder it lies in, for grouping; empty at the top."""
+        """The folder above it, for grouping; empty at the top."""
         return str(Path(self.path).parent) if "/" in self.path else ""
 
 
 def available_sources() -> list[SourceFile]:
-    """What lies in the data folder, in path order; empty where there is no such folder."""
+    """The source files of the data folder, in path order; empty if there is no such folder."""
     root = Path(settings.TRAINING_DATA_DIR)
     found: list[SourceFile] = []
     seen = 0
@@ -74,7 +64,7 @@ def available_sources() -> list[SourceFile]:
                 continue
             suffix = entry.suffix.lower()
             if is_picture(entry.name):
-                # A folder may hold 25,000 of them; one is enough to know.
+                # A folder may hold 25,000 pictures; one is enough to list it.
                 pictures = True
                 continue
             seen += 1
@@ -113,9 +103,9 @@ def request_import(
     leave_out_unmapped: bool = False,
     near_together: bool = True,
 ) -> DatasetImport:
-    """Queue an import. Each source is a path under the data folder, or an uploaded file, which is stored until done.
+    """Queue an import. Each source is a path in the data folder, or an uploaded file, which is stored until the end.
 
-    Raises NotAllowed, and ImportRejected with the field that is wrong: a name that is taken, a path outside the
+    Raises NotAllowed, and JobRejected with the field that is wrong: a name that is taken, a path outside the
     data folder, a file that is no ground truth.
     """
     require_administrator(by)
@@ -123,9 +113,7 @@ def request_import(
     _check_name(name)
     layout = _layout_of(ground_truth)
     if layout == DatasetImport.Layout.ISIC_CLI and metadata:
-        raise ImportRejected(
-            "metadata", _("An isic-cli table already holds the metadata. Leave the metadata file empty.")
-        )
+        raise JobRejected("metadata", _("An isic-cli table already holds the metadata. Leave the metadata file empty."))
     for field, source in (("metadata", metadata), ("images", images)):
         if isinstance(source, str) and source:
             _resolved(field, source)
@@ -158,13 +146,13 @@ def request_import(
 def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None) -> DatasetImport:
     """Queue a new sealed version of `dataset` with the confirmed photos of consenting patients.
 
-    Raises NotAllowed, and ImportRejected where the name is taken or the data set has no images.
+    Raises NotAllowed, and JobRejected if the name is taken or the data set has no images.
     """
     require_administrator(by)
     name = name.strip()
     _check_name(name)
     if not dataset.has_images:
-        raise ImportRejected("name", _("This data set has tables only; photos can be added to one with images."))
+        raise JobRejected("name", _("This data set has tables only; photos can be added to one with images."))
     with transaction.atomic():
         job = DatasetImport.objects.create(
             name=name,
@@ -178,14 +166,14 @@ def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None)
 
 
 def discard_uploads() -> int:
-    """Throw away the uploaded files of imports that have ended. Called by the sweep; returns how many imports."""
+    """Delete the uploaded files of imports that have ended. The sweep calls it. Returns how many imports."""
     ended = DatasetImport.objects.exclude(status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).filter(
         Q(ground_truth__startswith=UPLOAD) | Q(metadata__startswith=UPLOAD) | Q(images__startswith=UPLOAD)
     )
     count = 0
     for job in ended:
         _discard((job.ground_truth, job.metadata, job.images))
-        # What is left says that there was an upload, and leads nowhere.
+        # "uploaded" stays in the row and says that there was an upload.
         gone = {
             field: "uploaded"
             for field in ("ground_truth", "metadata", "images")
@@ -198,26 +186,26 @@ def discard_uploads() -> int:
 
 def _check_name(name: str) -> None:
     if not name:
-        raise ImportRejected("name", _("Give the data set a name."))
+        raise JobRejected("name", _("Give the data set a name."))
     if len(name) > NAME_LENGTH:
-        raise ImportRejected("name", _("A name has at most %(n)s characters.") % {"n": NAME_LENGTH})
+        raise JobRejected("name", _("A name has at most %(n)s characters.") % {"n": NAME_LENGTH})
     if Dataset.objects.filter(name=name).exists():
-        raise ImportRejected("name", _("There is a data set of this name already. Choose another name."))
+        raise JobRejected("name", _("There is a data set of this name already. Choose another name."))
     if DatasetImport.objects.filter(name=name, status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).exists():
-        raise ImportRejected("name", _("An import of this name is already on its way."))
+        raise JobRejected("name", _("An import of this name is already on its way."))
 
 
 def _layout_of(ground_truth: str | File[Any]) -> "DatasetImport.Layout":
     if isinstance(ground_truth, str):
         if not ground_truth:
-            raise ImportRejected("ground_truth", _("Choose the table with the diagnoses."))
+            raise JobRejected("ground_truth", _("Choose the table with the diagnoses."))
         columns = read_header(_resolved("ground_truth", ground_truth))
     else:
         columns = _uploaded_header(ground_truth)
     if is_isic_cli(columns) and has_diagnosis(columns):
         return DatasetImport.Layout.ISIC_CLI
     if columns != GROUND_TRUTH_COLUMNS:
-        raise ImportRejected(
+        raise JobRejected(
             "ground_truth",
             _(
                 "This is not a table of diagnoses: its first line is “%(found)s”. Expected is “%(expected)s”, "
@@ -251,14 +239,14 @@ def _resolved(field: str, text: str) -> Path:
     try:
         return resolve_source(text)
     except ValueError as error:
-        raise ImportRejected(field, str(error)) from error
+        raise JobRejected(field, str(error)) from error
 
 
 def _keep(file: File[Any], name: str, field: str) -> str:
     try:
         return f"{UPLOAD}{default_storage.save(name, file)}"
     except OSError as error:
-        raise ImportRejected(
+        raise JobRejected(
             field, _("The upload could not be stored: %(reason)s.") % {"reason": error.strerror or error}
         ) from error
 

@@ -1,7 +1,7 @@
 """The life of a job: requested, claimed, alive, finished or taken back. The same for imports, runs and evaluations.
 
-As with photos, the row is the outbox and the lease in the database decides who works on it; the broker only wakes a
-worker. Training acknowledges its message at once, so no visibility timeout ever starts a run a second time.
+As with photos, the row is the outbox, and the lease in the row decides which worker has the job. The broker only wakes
+a worker. Training acknowledges its message at once, so no visibility timeout starts a run a second time.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ TASKS: Final[dict[type[Job], str]] = {
     EvaluationJob: "training.evaluate",
 }
 LANES: Final[tuple[tuple[type[Job], ...], ...]] = ((TrainingRun, EvaluationJob), (DatasetImport,))
-"""Jobs of one lane wait for each other: networks for the machine's accelerator, imports for one another."""
-MAX_ATTEMPTS: Final = 5  # a run may be resumed this often; one that kills its worker each time is given up
-LOG_LIMIT: Final = 100_000  # characters of log kept in the row; the newest are worth most
+"""Jobs of one lane wait for each other: runs and evaluations for the accelerator, imports for other imports."""
+MAX_ATTEMPTS: Final = 5  # a job that kills its worker each time is given up after so many attempts
+LOG_LIMIT: Final = 100_000  # characters of log kept in the row; the oldest are cut
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,19 @@ class JobClaim:
 
 
 class LeaseLost(Exception):
-    """Somebody else works on this job now, or nobody may: stop and write nothing."""
+    """Another worker has this job now, or it has ended: stop and write nothing."""
+
+
+class JobRejected(Exception):
+    """A job that was asked for could only fail, so it is not queued.
+
+    `field` names the form field that is wrong ("" for the whole form), `message` says what to do.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
 
 
 def require_administrator(by: User | None) -> None:
@@ -60,7 +72,7 @@ def require_administrator(by: User | None) -> None:
 
 
 def on_behalf_of(job: Job) -> User | None:
-    """Who asked for a job that is being done: they were allowed to then. None where they have another role by now."""
+    """The person who asked for a job; None if that person is no active administrator any more."""
     by = job.requested_by
     return by if by is not None and by.is_active and by.is_administrator else None
 
@@ -71,7 +83,7 @@ def announce(job: Job) -> None:
 
 
 def claim(model: type[Job], pk: Any) -> JobClaim | None:
-    """QUEUED -> RUNNING by a guarded update; None for a message that has nothing to say (any more)."""
+    """QUEUED -> RUNNING by a guarded update; None if the job is not queued (any more)."""
     lease = uuid.uuid4()
     now = timezone.now()
     claimed = model._default_manager.filter(pk=pk, status=Job.Status.QUEUED).update(
@@ -89,7 +101,7 @@ def claim(model: type[Job], pk: Any) -> JobClaim | None:
 
 
 def claim_oldest(kinds: Sequence[type[Job]]) -> JobClaim | None:
-    """Claim what has waited longest among these kinds; None where nothing waits."""
+    """Claim the job of these kinds that has waited longest; None if none waits."""
     while waiting := _oldest_waiting(kinds):
         if claimed := claim(type(waiting), waiting.pk):
             return claimed
@@ -97,7 +109,7 @@ def claim_oldest(kinds: Sequence[type[Job]]) -> JobClaim | None:
 
 
 def wake_next(kinds: Sequence[type[Job]]) -> None:
-    """Something of this lane has ended: wake a worker for what has waited longest, without waiting for the sweep."""
+    """Call when a job of this lane has ended: wakes a worker for the next one, without waiting for the sweep."""
     waiting = _oldest_waiting(kinds)
     if waiting is not None:
         _publish(type(waiting), waiting.pk)
@@ -148,7 +160,7 @@ def finish(
 
 
 def give_back(claim: JobClaim) -> bool:
-    """A worker that is stopped hands its job back; the next one resumes at the checkpoint."""
+    """Return the job of a worker that is stopped to the queue; the next worker resumes at the checkpoint."""
     return bool(
         _held(claim).update(
             status=Job.Status.QUEUED, lease=None, lease_expires=None, published=None, attempts=F("attempts") - 1
@@ -157,9 +169,9 @@ def give_back(claim: JobClaim) -> bool:
 
 
 def worker_lost(claim: JobClaim, *, detail: str) -> bool:
-    """The process behind a claim died: back to the queue, or FAILED when it was the last attempt; cancelled if asked.
+    """Call when the process of a claim died: back to the queue, FAILED after the last attempt, or cancelled if asked.
 
-    False when the lease is gone, as it is when the process had still said how its job ended.
+    False when the lease is gone; it is gone as well if the process wrote how its job ended before it died.
     """
     with contextlib.suppress(LeaseLost):
         append_log(claim, detail)
@@ -167,7 +179,7 @@ def worker_lost(claim: JobClaim, *, detail: str) -> bool:
 
 
 def queue_position(job: Job) -> int:
-    """How many jobs of its lane will be started before this one, plus one; 0 when it does not wait. Oldest first."""
+    """The place of a job in the queue of its lane, from 1 (next) on; 0 when it does not wait."""
     if job.status != Job.Status.QUEUED:
         return 0
     before = sum(
@@ -177,13 +189,13 @@ def queue_position(job: Job) -> int:
 
 
 def lane_is_busy(job: Job) -> bool:
-    """Whether another job that this one may have to wait for is running."""
+    """Whether a job of the same lane is running."""
     running = (model._default_manager.filter(status=Job.Status.RUNNING) for model in _lane(job))
     return any(rows.exists() for rows in running)
 
 
 def request_cancel(job: Job, *, by: User | None) -> bool:
-    """Ask for a job to end: at once where it waits, within seconds where it runs. False where it had ended."""
+    """Ask for a job to end: a waiting one ends at once, a running one within seconds. False if it had ended."""
     require_administrator(by)
     now = timezone.now()
     rows = type(job)._default_manager.filter(pk=job.pk)
@@ -196,7 +208,7 @@ def request_cancel(job: Job, *, by: User | None) -> bool:
 
 
 def sweep_jobs() -> int:
-    """Take back jobs whose worker fell silent, give up those that keep killing theirs, wake workers for the rest."""
+    """Take back jobs whose worker is lost, fail those that were lost too often, wake workers for the rest."""
     now = timezone.now()
     touched = 0
     for model in TASKS:
@@ -205,8 +217,8 @@ def sweep_jobs() -> int:
         touched += _take_back(expired, detail=f"The worker was lost {MAX_ATTEMPTS} times.")
         waiting = rows.filter(status=Job.Status.QUEUED)
         forgotten = waiting.filter(published__isnull=True)
-        # Long ago handed over and still waiting is no fault while messages wait: every worker is busy. With an
-        # empty queue it was lost, or lies in the hands of a worker that is busy while another may be idle.
+        # While messages wait in the broker, all workers are busy and an old message is still good. If the queue is
+        # empty, the message was lost, or a busy worker holds it while another worker may be idle.
         stale = waiting.filter(published__lt=now - settings.TRAINING_LEASE)
         if stale.exists() and not _messages_waiting():
             forgotten = forgotten | stale

@@ -1,7 +1,7 @@
-"""Orphan cleanup: folders on the storage that an import wrote and no row refers to, and uploads of ended imports.
+"""Cleans up orphans: folders on the storage that no row refers to, and uploads of ended imports.
 
-A folder is named after the job and the attempt, so that whoever finds it can tell from the database whether anything
-refers to it. Nothing here needs pandas: the sweep calls it.
+The name of a folder holds the job and the attempt, so that the sweep can ask the database about it. Nothing here needs
+pandas, because the sweep imports it.
 """
 
 import logging
@@ -21,23 +21,23 @@ from training.services.imports import discard_uploads
 logger = logging.getLogger(__name__)
 
 OF_COMMANDS: Final = ("shell", "eda")
-"""Beginnings of the folders that `manage.py import_isic2019` and `manage.py eda --store` make."""
+"""First part of the names of folders that `manage.py import_isic2019` and `manage.py eda --store` make."""
 ABANDONED_AFTER: Final = timedelta(days=1)
-"""The longest import takes minutes between two files; a folder this old belongs to a command that was killed."""
+"""An import takes minutes at most between two files, so an older folder belongs to a command that was killed."""
 
 
 def job_folder(job: DatasetImport, lease: uuid.UUID) -> str:
-    """Where this attempt at this job puts its files."""
+    """The folder for the files of this attempt at a job."""
     return f"{FOLDER}/import-{job.pk}-{lease.hex}"
 
 
 def shell_folder() -> str:
-    """Where an import in the foreground puts its files; it cleans up after itself."""
+    """A folder for the files of an import in the foreground, which deletes it on failure."""
     return f"{FOLDER}/shell-{uuid.uuid4().hex}"
 
 
 def discard_folder(folder: str) -> None:
-    """Delete a folder on the storage with all that is in it; fine where it is not there."""
+    """Delete a folder on the storage with its content; does nothing if there is none."""
     try:
         folders, files = default_storage.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -46,20 +46,20 @@ def discard_folder(folder: str) -> None:
         default_storage.delete(f"{folder}/{name}")
     for name in folders:
         discard_folder(f"{folder}/{name}")
-    # Folders are something on a disk; an object store has none left by now.
+    # On a disk the empty folder is left; an object store has no folders.
     default_storage.delete(folder)
 
 
 def discard_unused(folder: str) -> bool:
-    """Delete a folder that no row refers to. False where one does, or where the database does not say: the sweep will.
+    """Delete a folder that no row refers to. False if a row does, or if the database is away (the sweep tries again).
 
-    Asked after every import that did not end well, because a commit may have happened although its answer was lost.
+    It is called after every import that failed: the commit may have happened although its answer was lost.
     """
     try:
         if in_use(folder):
             return False
     except DatabaseError:
-        # The connection is broken; the next question gets a new one.
+        # The connection is broken; the next query opens a new one.
         connection.close()
         logger.warning("The files of %s are left to the sweep: the database does not answer.", folder)
         return False
@@ -77,15 +77,12 @@ def in_use(folder: str) -> bool:
 
 
 def sweep_files() -> int:
-    """Throw away uploads of imports that ended and folders nobody refers to. Returns how many of both."""
+    """Delete uploads of ended imports and folders without a row. Returns how many of both."""
     return discard_uploads() + discard_orphans()
 
 
 def discard_orphans() -> int:
-    """Delete the folders of jobs that ended (or are tried again) without them, and those of commands that were killed.
-
-    Returns how many there were.
-    """
+    """Delete unused folders of ended attempts at jobs, and of commands that were killed. Returns how many."""
     try:
         folders, _ = default_storage.listdir(FOLDER)
     except FileNotFoundError:
@@ -99,14 +96,14 @@ def discard_orphans() -> int:
             if job is None or (job.lease is not None and job.lease.hex == parts[2]):
                 continue
         elif len(parts) != 2 or parts[0] not in OF_COMMANDS or in_use(whole) or not _old(whole):
-            # A command holds no lease; while it works its files are young.
+            # A command has no lease; while it works, its newest file is young.
             continue
         discarded += discard_unused(whole)
     return discarded
 
 
 def _old(folder: str) -> bool:
-    """Whether the newest file of a folder has lain there for `ABANDONED_AFTER`; one without files counts as new."""
+    """Whether the newest file of a folder is older than `ABANDONED_AFTER`; an empty folder counts as new."""
     try:
         _folders, files = default_storage.listdir(folder)
         times = [default_storage.get_modified_time(f"{folder}/{name}") for name in files]

@@ -1,4 +1,4 @@
-"""Reading single images of a sealed data set for a page: one member of one stored zip, and nothing decoded."""
+"""Reads one image of a sealed data set for a page: a member of a stored zip, not decoded."""
 
 import zipfile
 from pathlib import PurePosixPath
@@ -11,7 +11,7 @@ from training.models import Dataset
 
 
 def picture_of(dataset: Dataset, image: str) -> tuple[bytes, str] | None:
-    """The file's bytes and content type (by our own list); None where there is no such picture any more."""
+    """The file's bytes and content type (from `PICTURE_TYPES`); None if the picture is gone."""
     example = dataset.examples.filter(image=image, archive__isnull=False).select_related("archive").first()
     if example is None or example.archive is None:
         return None

@@ -1,7 +1,7 @@
-"""Which classifier is live, and who may change that: gates, promotion, the way back.
+"""The registry of classifiers: the gates before promotion, promotion, and roll back.
 
-The swap itself is `promote_classifier`: one transaction with its audit entry, and the workers load the new bundle
-before their next photo. Here is what has to be true first.
+`promote_classifier` makes the change, in one transaction with its audit entry; workers load the new bundle before their
+next photo. The conditions for that are here.
 """
 
 from dataclasses import dataclass
@@ -18,31 +18,31 @@ from training.models import Evaluation
 from training.services.jobs import require_administrator
 
 BALANCED_ACCURACY_MARGIN: Final = 0.02
-"""How much balanced accuracy a successor may lose: about half the width of its 95 % interval on 1,250 test images, so
-that chance alone rarely refuses an equal one."""
+"""How much balanced accuracy a new classifier may lose. It is about half the width of the 95 % interval on 1,250 test
+images, so that an equally good classifier is rarely refused by chance."""
 
 MELANOMA_MARGIN: Final = 0.03
 """The same for the share of melanomas called melanoma. About four of the 146 melanomas of the subset's test split."""
 
 REASON_LENGTH: Final = 15
-"""Characters at least of the reason for going against a gate: a sentence, not a dot."""
+"""Minimum length of the reason for an override, so that it is a sentence."""
 
 
-class PromotionRefused(Exception):
-    """A gate stands in the way; the message says which, and what to do."""
+class PromotionRejected(Exception):
+    """A gate is not passed; the message says which one and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """One condition: `code` for machines, `passed`, and what was seen in words."""
+class PromotionGate:
+    """One condition of promotion: `code` for programs, `passed`, and the finding in words."""
 
     code: str
     passed: bool
     said: str
 
 
-def gates(classifier: Classifier) -> list[Gate]:
-    """What was seen at each gate between this classifier and going live, in order."""
+def gates(classifier: Classifier) -> list[PromotionGate]:
+    """The result of each gate that this classifier must pass to go live, in order."""
     found = [_same_taxonomy(classifier)]
     live = Classifier.objects.live()
     if live is None or live.pk == classifier.pk:
@@ -53,13 +53,15 @@ def gates(classifier: Classifier) -> list[Gate]:
             "%(candidate)s and the live %(live)s were not measured on the same test images. Evaluate both on one data "
             "set, on their pages or with manage.py evaluate VERSION --dataset NAME."
         ) % {"candidate": classifier, "live": live}
-        return [*found, Gate("same_test", False, said)]
+        return [*found, PromotionGate("same_test", False, said)]
     candidate, lived = pair
     names = {"dataset": candidate.dataset.name, "print": candidate.fingerprint[:12]}
-    found.append(Gate("same_test", True, _("Both measured on the test split of %(dataset)s (%(print)s).") % names))
+    found.append(
+        PromotionGate("same_test", True, _("Both measured on the test split of %(dataset)s (%(print)s).") % names)
+    )
     independent = bool(candidate.metrics.get("sealed_before_training"))
     found.append(
-        Gate(
+        PromotionGate(
             "unseen_test",
             independent,
             _("The test images were kept from its training.")
@@ -77,27 +79,27 @@ def gates(classifier: Classifier) -> list[Gate]:
         ours, theirs = figure(candidate), figure(lived)
         passed = ours is not None and (theirs is None or ours >= theirs - margin)
         values = {"name": name, "ours": _said(ours), "theirs": _said(theirs), "margin": f"{margin:.2f}"}
-        found.append(Gate(code, passed, _("%(name)s %(ours)s, live %(theirs)s, margin %(margin)s.") % values))
+        found.append(PromotionGate(code, passed, _("%(name)s %(ours)s, live %(theirs)s, margin %(margin)s.") % values))
     return found
 
 
 def promote(*, classifier: Classifier, by: User | None, reason: str = "", override: bool = False) -> Classifier:
-    """Make a classifier the live one, through the gates. `by` is None for the shell.
+    """Make a classifier the live one, if it passes the gates. `by` is None for the shell.
 
-    With `override` a closed gate is passed by a written reason, which is kept in the audit log with the gate's name.
-    Raises NotAllowed, PromotionRefused, and BundleError when the stored files are not whole.
+    With `override` a written reason is enough to pass a closed gate; the audit log keeps it with the name of the gate.
+    Raises NotAllowed, PromotionRejected, and BundleError if the stored files are not whole.
     """
     require_administrator(by)
     reason = reason.strip()
     with transaction.atomic():
-        # The live one must not change between the look at the gates and the swap.
+        # The lock keeps the live classifier from changing between the gates and the promotion.
         list(Classifier.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
         closed = [gate for gate in gates(classifier) if not gate.passed]
-        # Another order of diagnoses would put wrong names on every answer: no reason makes that right.
+        # With another order of diagnoses every answer would have a wrong name: no reason overrides that.
         if closed and (not override or closed[0].code == "same_taxonomy"):
-            raise PromotionRefused(" ".join(gate.said for gate in closed))
+            raise PromotionRejected(" ".join(gate.said for gate in closed))
         if closed and len(reason) < REASON_LENGTH:
-            raise PromotionRefused(
+            raise PromotionRejected(
                 _("Write down why the gates should not count (at least %(n)s characters); it goes into the audit log.")
                 % {"n": REASON_LENGTH}
             )
@@ -107,32 +109,32 @@ def promote(*, classifier: Classifier, by: User | None, reason: str = "", overri
 
 
 def rolled_back_to() -> Classifier | None:
-    """The classifier that was live before the present one, or None."""
+    """The classifier that was live before the present one: a roll back would choose it. None if there is none."""
     return (
         Classifier.objects.filter(stage=Classifier.Stage.RETIRED, promoted__isnull=False).order_by("-promoted").first()
     )
 
 
 def roll_back(*, by: User | None, reason: str = "") -> Classifier:
-    """Make the previous classifier live again: no gates, it has been live before. Raises as `promote` does."""
+    """Make the previous classifier live again, without gates, since it was live before. Raises as `promote`."""
     require_administrator(by)
     with transaction.atomic():
         list(Classifier.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
         previous = rolled_back_to()
         if previous is None:
-            raise PromotionRefused(_("No other classifier has been live before: there is nothing to go back to."))
+            raise PromotionRejected(_("No other classifier has been live before: there is nothing to go back to."))
         return promote_classifier(classifier=previous, by=by, reason=f"roll back: {reason.strip()}".removesuffix(": "))
 
 
 def common_evaluations(classifier: Classifier, live: Classifier) -> tuple[Evaluation, Evaluation] | None:
-    """The newest pair of evaluations of the two on the same test images."""
+    """The newest pair of evaluations of two classifiers on the same test images."""
     theirs = {each.fingerprint: each for each in Evaluation.objects.filter(classifier=live).defer("predictions")}
     ours = Evaluation.objects.filter(classifier=classifier).select_related("dataset").defer("predictions")
     return next(((each, theirs[each.fingerprint]) for each in ours if each.fingerprint in theirs), None)
 
 
 def balanced_accuracy(evaluation: Evaluation) -> float | None:
-    """Of an evaluation's figures."""
+    """The balanced accuracy of an evaluation; None if it has none."""
     return _value(evaluation.metrics.get("balanced_accuracy"))
 
 
@@ -141,11 +143,11 @@ def melanoma_sensitivity(evaluation: Evaluation) -> float | None:
     return _value(evaluation.metrics.get("per_diagnosis", {}).get("MEL", {}).get("sensitivity"))
 
 
-def _same_taxonomy(classifier: Classifier) -> Gate:
+def _same_taxonomy(classifier: Classifier) -> PromotionGate:
     same = tuple(classifier.manifest.get("diagnoses", ())) == CODES
     order = " ".join(CODES)
     said = _("Its outputs are %(order)s.") if same else _("Its outputs are not %(order)s: every answer would be wrong.")
-    return Gate("same_taxonomy", same, said % {"order": order})
+    return PromotionGate("same_taxonomy", same, said % {"order": order})
 
 
 def _value(figure: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Writes of training runs: asked for, resumed, cancelled. The work itself is done in `training.worker`."""
+"""Training runs: request one, begin one in the foreground, resume one. `training.worker` does the work."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,37 +13,28 @@ from diagnoses.classifiers.models import Classifier
 from recognition.recipes import RECIPES, Recipe, RecipeError, changed
 from training.models import Dataset, Example, Job, TrainingRun
 from training.services import jobs
-from training.services.jobs import JobClaim, require_administrator
+from training.services.jobs import JobClaim, JobRejected, require_administrator
 
 LEARNING: Final = tuple(Example.Split.values)
 
 
-class RunRejected(Exception):
-    """A run that makes no sense; `field` names the form field ("" for the whole), the message says what to do."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field = field
-        self.message = message
-
-
 def recipe_with(name: str, changes: Mapping[str, str]) -> Recipe:
-    """A recipe by name with fields changed (dotted names, text values). Raises RunRejected."""
+    """A recipe by name with fields changed (dotted names, text values). Raises JobRejected."""
     if name not in RECIPES:
-        raise RunRejected(
+        raise JobRejected(
             "recipe", _("There is no recipe %(name)s; choose one of %(all)s.")
             % {"name": name, "all": ", ".join(sorted(RECIPES))},
         )  # fmt: skip
     try:
         return changed(RECIPES[name], changes)
     except RecipeError as error:
-        raise RunRejected("recipe", str(error)) from error
+        raise JobRejected("recipe", str(error)) from error
 
 
 def request_run(
     *, dataset: Dataset, recipe: Recipe, parent: Classifier | None = None, by: User | None = None
 ) -> TrainingRun:
-    """Queue a run. Raises NotAllowed, and RunRejected where it could only fail."""
+    """Queue a run. Raises NotAllowed, and JobRejected if it could only fail."""
     require_administrator(by)
     _check(dataset, recipe, parent)
     with transaction.atomic():
@@ -53,16 +44,16 @@ def request_run(
 
 
 def begin_run(*, dataset: Dataset, recipe: Recipe, parent: Classifier | None = None) -> tuple[TrainingRun, JobClaim]:
-    """A run that the caller does himself, in the foreground: no other worker ever sees it waiting.
+    """Create and claim a run that the caller carries out in the foreground; no worker sees it waiting.
 
-    Raises RunRejected.
+    Raises JobRejected.
     """
     _check(dataset, recipe, parent)
     with transaction.atomic():
         run = _create(dataset, recipe, parent, None)
         claim = jobs.claim(TrainingRun, run.pk)
     if claim is None:
-        raise RunRejected("", _("Another worker took the run."))
+        raise JobRejected("", _("Another worker took the run."))
     return run, claim
 
 
@@ -94,39 +85,39 @@ def _create(dataset: Dataset, recipe: Recipe, parent: Classifier | None, by: Use
 
 def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
     if not dataset.has_images:
-        raise RunRejected(
+        raise JobRejected(
             "dataset", _("%(name)s has tables only. Import it with its images to train on it.") % {"name": dataset}
         )
     if recipe.fine_tune is not None and recipe.fine_tune.teacher_share:
-        raise RunRejected(
+        raise JobRejected(
             "recipe",
             _("Only train_default_classifier can name classifiers to learn from: leave fine_tune.teacher_share at 0."),
         )
     counts = dict(dataset.examples.values_list("split").annotate(n=Count("pk")).values_list("split", "n"))
     for split in LEARNING:
         if not counts.get(split):
-            raise RunRejected(
+            raise JobRejected(
                 "dataset", _("%(name)s has no picture in its %(split)s split. Import more pictures.")
                 % {"name": dataset, "split": split},
             )  # fmt: skip
     if parent is None:
         if recipe.continues:
-            raise RunRejected("parent", _("%(recipe)s continues a classifier: choose which.") % {"recipe": recipe.name})
+            raise JobRejected("parent", _("%(recipe)s continues a classifier: choose which.") % {"recipe": recipe.name})
         if not recipe.frozen.epochs:
-            raise RunRejected(
+            raise JobRejected(
                 "parent", _("With frozen.epochs at 0 a classifier's head is tuned further: choose which.")
             )
         return
     theirs: Mapping[str, Any] = parent.manifest.get("architecture", {})
     if theirs.get("backbone") != recipe.architecture.backbone:
-        raise RunRejected(
+        raise JobRejected(
             "parent", _("%(parent)s has the backbone %(theirs)s; this recipe trains %(ours)s.")
             % {"parent": parent, "theirs": theirs.get("backbone"), "ours": recipe.architecture.backbone},
         )  # fmt: skip
     if (recipe.continues or not recipe.frozen.epochs) and tuple(
         theirs.get("head_units", ())
     ) != recipe.architecture.head_units:
-        raise RunRejected(
+        raise JobRejected(
             "parent",
             _("%(parent)s has another head than %(recipe)s. Choose one with the head that is to go on learning.")
             % {"parent": parent, "recipe": recipe.name},

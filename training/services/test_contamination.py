@@ -1,8 +1,8 @@
-"""Own one question: may a classifier have learned from the test images of a data set?
+"""Test contamination: how many test images of a data set a classifier may have learned from.
 
-Where the data set it was trained on is registered here, the answer is counted; otherwise only equal fingerprints say
-no.
-The web process asks this too, so nothing here reads an image or loads pandas.
+If the data set it was trained on is registered here, the images are counted. Otherwise equal fingerprints prove that
+there is no contamination, and without them the answer is unknown. The web process calls this too, so nothing here reads
+an image or loads pandas.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,17 @@ from django.db.models import Q
 from diagnoses.classifiers.models import Classifier
 from training.models import Dataset, Example
 
-LONGEST_LINE: Final = 50
-"""Generations looked back: far more than anybody continues, and an end for a line that bites its tail."""
+MAX_ANCESTORS: Final = 50
+"""Parents of a classifier that are checked, far more than occur. The limit ends the loop if parents form a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
-    """`kept`: neither it nor a classifier it continues learned from any of these test images.
+class Contamination:
+    """The result for one classifier and the test images of one data set.
 
-    `seen` of `pictures` test images are, or show the lesion of, one that `by` learned from; None: nobody can tell.
+    `kept`: neither the classifier nor one it continues learned from these test images. `seen`: how many of the
+    `pictures` test images the classifier named `by` learned from, or from another picture of the same lesion; None if
+    that is unknown. Evaluations store these names (key "exposure").
     """
 
     kept: bool
@@ -31,40 +33,40 @@ class Exposure:
     by: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """As an evaluation keeps it."""
+        """The form in which an evaluation stores it."""
         return asdict(self)
 
 
-def exposure_of(manifest: Mapping[str, Any], dataset: Dataset) -> Exposure:
-    """What the classifier of this manifest, and every one whose weights it continued, may know of the test images.
+def contamination_of(manifest: Mapping[str, Any], dataset: Dataset) -> Contamination:
+    """The test contamination of the classifier with this manifest, and of the classifiers whose weights it continues.
 
-    A parent that learned from them hands that on to its child. One that is not registered here cannot be asked.
+    If a parent learned from a test image, its child did too. For a parent that is not registered here it is unknown.
     """
     pictures = dataset.examples.filter(split=Example.Split.TEST).count()
     version = str(manifest.get("version", ""))
-    for _generation in range(LONGEST_LINE):
+    for _generation in range(MAX_ANCESTORS):
         seen = _seen(manifest, dataset)
         if seen != 0:
-            return Exposure(False, seen, pictures, version)
+            return Contamination(False, seen, pictures, version)
         parent = (manifest.get("provenance") or {}).get("parent")
         if not parent:
-            return Exposure(True, 0, pictures)
+            return Contamination(True, 0, pictures)
         version = str(parent.get("version", ""))
         row = Classifier.objects.filter(sha256=parent["sha256"]).first()
         if row is None:
-            return Exposure(False, None, pictures, version)
+            return Contamination(False, None, pictures, version)
         manifest = row.manifest
-    return Exposure(False, None, pictures, version)
+    return Contamination(False, None, pictures, version)
 
 
 def _seen(manifest: Mapping[str, Any], dataset: Dataset) -> int | None:
-    """How many of the test images this one classifier's own training may know; None where nobody can tell."""
+    """How many of the test images this classifier's training may have used, without its parents; None if unknown."""
     split, data = manifest.get("split") or {}, manifest.get("dataset") or {}
     content, names = split.get("test_content_fingerprint"), split.get("test_fingerprint")
     if content:
         if content == dataset.test_content_fingerprint:
             return 0
-    # Bundles sealed earlier state the names of their test images only: like is compared with like.
+    # Older bundles state only the names of their test images, so names are compared.
     elif names and names == dataset.test_fingerprint:
         return 0
     own = split.get("fingerprint")
@@ -74,19 +76,19 @@ def _seen(manifest: Mapping[str, Any], dataset: Dataset) -> int | None:
         None,
         dataset.fingerprint,
     ):
-        # Where near duplicates were brought together afterwards, images only ever left the test split it knows.
+        # Bringing near duplicates together only takes images out of the test split, so none of the rest was learned.
         return 0
     return _counted(own, data.get("fingerprint"), dataset)
 
 
 def dealt_fingerprint(dataset: Dataset) -> str:
-    """Fingerprint of the split as it was dealt, before near duplicates were brought together; empty if none were."""
+    """Fingerprint of the split before near duplicates were brought together; empty if they were not."""
     gathered = (dataset.report or {}).get("split", {}).get("near_together") or {}
     return str(gathered.get("dealt_fingerprint", ""))
 
 
 def _counted(split: str, data: str | None, dataset: Dataset) -> int | None:
-    """Test images of `dataset` that the data set of this split and content had outside its own test split."""
+    """How many test images of `dataset` are outside the test split in the data set with these fingerprints."""
     theirs = Dataset.objects.filter(fingerprint=data, split_fingerprint=split).first() if data else None
     if theirs is None:
         return None

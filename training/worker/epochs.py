@@ -1,4 +1,4 @@
-"""A run's epochs: where in them a batch lies, and the history of those that have ended."""
+"""The epochs of a run: the epoch and batch of a report, and the history of epochs that have ended."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from recognition.recipes import Recipe
 
 
 class Epochs:
-    """Counted by the recipe; `history` is what earlier attempts at the run have left."""
+    """Epochs as the recipe counts them. `history` has the entries of earlier attempts at the run."""
 
     def __init__(self, recipe: Recipe, *, history: Sequence[dict[str, Any]], train_pictures: int) -> None:
         self._recipe = recipe
@@ -18,11 +18,11 @@ class Epochs:
         self._began = time.monotonic()
 
     def begin(self, now: float) -> None:
-        """A stage begins: the first epoch is timed from here."""
+        """Call when a stage begins: the time of its first epoch is measured from here."""
         self._began = now
 
     def position(self, progress: Progress) -> dict[str, int]:
-        """Epoch and, where an epoch has several, batch; empty for a stage without epochs."""
+        """The epoch, and the batch if an epoch has several; empty for a stage without epochs."""
         epochs = self._count(progress.stage)
         if not epochs:
             return {}
@@ -33,19 +33,19 @@ class Epochs:
         return described
 
     def pictures_a_unit(self, stage: str) -> int:
-        """How many pictures one unit of a stage's progress stands for."""
+        """How many pictures one unit of a stage's progress is."""
         if stage == "head":
             return self._train_pictures
         return self._recipe.fine_tune.batch_size if stage == "fine-tune" and self._recipe.fine_tune is not None else 1
 
     def ended(self, progress: Progress, *, images_per_s: float | None, now: float) -> list[dict[str, Any]]:
-        """The history with the epoch that ends here."""
+        """The history with an entry for the epoch that ends with this report."""
         epoch = progress.done // self._batches(progress)
         entry: dict[str, Any] = {"phase": progress.stage, "epoch": epoch}
         entry |= {name: round(float(value), 6) for name, value in progress.figures.items()}
         entry |= {"seconds": round(now - self._began, 1), "images_per_s": images_per_s}
         self._began = now
-        # A resumed run may repeat the epoch that was cut off: its new figures take the place of the old ones.
+        # A resumed run may repeat the epoch that was interrupted: its new figures replace the old ones.
         kept = [each for each in self._history if each["phase"] != progress.stage or each["epoch"] < epoch]
         self._history = [*kept, entry]
         return self._history

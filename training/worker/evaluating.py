@@ -1,4 +1,4 @@
-"""One claimed evaluation, from its row to its figures: run the bundle over the test split, measure, keep."""
+"""One claimed evaluation, from its row to its figures: run the bundle on the test split, measure, store."""
 
 from collections.abc import Callable
 from typing import Final
@@ -26,7 +26,7 @@ def evaluate_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed evaluation; returns as `execute` does. One that was cut off begins again: it takes a minute."""
+    """Do a claimed evaluation; returns as `execute` does. After an interruption it begins again: it takes a minute."""
     return execute(
         claim,
         lambda report: _evaluate(claim, report),
@@ -40,7 +40,7 @@ def evaluate_claimed(
 def _evaluate(claim: jobs.JobClaim, report: Reporter) -> Callable[[EvaluationJob], None]:
     job = EvaluationJob.objects.select_related("classifier", "dataset", "requested_by").get(pk=claim.pk)
     if (known := evaluation_on(job.classifier, job.dataset)) is not None:
-        # A run that ended meanwhile has measured the live classifier on its own data set.
+        # A run has measured this classifier on its data set since the evaluation was requested.
         return lambda locked: _link(locked, known)
     measured = measure_bundle(registered_bundle(job.classifier), job.dataset, report=report)
 

@@ -1,7 +1,7 @@
-"""Carrying out a claimed job of any kind, and its one end: succeeded, failed with a reason, cancelled or given back.
+"""Carries out a claimed job of any kind and ends it: succeeded, failed with a reason, cancelled, or queued again.
 
-The same for imports, runs and evaluations, in a worker and in the foreground. A worker whose lease is lost writes
-nothing more.
+It is the same for imports, runs and evaluations, in a worker and in the foreground. A worker that has lost its lease
+writes nothing more.
 """
 
 import contextlib
@@ -40,18 +40,18 @@ CODES_OF: Final[Mapping[type[Exception], str]] = {
 }
 
 OUT_OF_MEMORY: Final = ("ResourceExhaustedError", "XlaRuntimeError", "MemoryError")
-"""Names of the errors by which TensorFlow, JAX and Python say that memory ran out; no common class exists."""
+"""Names of the errors that TensorFlow, JAX and Python raise when memory runs out; they have no common class."""
 
 TOO_LONG: Final = "The import took longer than a worker may work on one. Try fewer files."
 """Only imports have a time limit (`training.tasks`)."""
 
-FAULTS_KEPT: Final = 2000
-"""A file that is wrong from top to bottom has a fault in every row; so many are kept to be looked at."""
+PROBLEMS_KEPT: Final = 2000
+"""Problems that are stored; a wrong file may have one in every row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What a kind of job says where it ends early."""
+    """The sentences of one kind of job when it ends early."""
 
     cancelled: str
     disk_full: str
@@ -59,9 +59,9 @@ class Wording:
 
 
 class _Failure(Exception):
-    def __init__(self, code: str, message: str, faults: Sequence[FileProblem] = ()) -> None:
+    def __init__(self, code: str, message: str, problems: Sequence[FileProblem] = ()) -> None:
         self.code = code
-        self.faults = faults
+        self.problems = problems
         super().__init__(message)
 
 
@@ -76,12 +76,12 @@ def execute(
 ) -> Job.Status | None:
     """Do the `work` of a claimed job and end it.
 
-    `work(report)` writes no rows; it returns `keep(job)`, which does, in the transaction that ends the job as
-    succeeded. `should_stop` is asked at every report. `when_stopped` is QUEUED for a worker, whose successor goes on,
-    or CANCELLED for a person at a keyboard. `also` hears every report.
+    `work(report)` writes no rows. It returns `keep(job)`, which writes them in the transaction that ends the job as
+    succeeded. `should_stop` is called at every report. `when_stopped` is QUEUED under a worker, so that another one
+    goes on, or CANCELLED in the foreground. `also` gets every report as well.
 
-    Returns the state it ended in, QUEUED when it was given back, None when the lease was lost. Expected failures are
-    recorded and returned; a surprise is recorded and raised.
+    Returns the final status, QUEUED if the job went back to the queue, None if the lease was lost. An expected failure
+    is recorded and returned; an unexpected one is recorded and raised.
     """
     try:
         with _failures(wording), Reporter(claim, should_stop=should_stop, also=also) as report:
@@ -109,11 +109,11 @@ def execute(
 
 @contextlib.contextmanager
 def _failures(wording: Wording) -> Iterator[None]:
-    """Turn what is known to go wrong into a code and a sentence that says what to do."""
+    """Turn known errors into a code and a sentence that says what to do."""
     try:
         yield
     except DatasetImportError as error:
-        raise _Failure(error.code, error.message, error.faults) from error
+        raise _Failure(error.code, error.message, error.problems) from error
     except (TrainingError, SealingError) as error:
         raise _Failure(error.code, str(error)) from error
     except tuple(CODES_OF) as error:
@@ -131,9 +131,9 @@ def _failures(wording: Wording) -> Iterator[None]:
 
 
 def _fail(claim: jobs.JobClaim, failure: _Failure) -> Job.Status | None:
-    def keep_faults(job: Any) -> None:
-        if failure.faults:
-            job.faults = [fault.as_json() for fault in failure.faults[:FAULTS_KEPT]]
+    def keep_problems(job: Any) -> None:
+        if failure.problems:
+            job.faults = [problem.as_json() for problem in failure.problems[:PROBLEMS_KEPT]]
 
     _say(claim, f"Failed ({failure.code}): {failure}")
     ended = jobs.finish(
@@ -141,7 +141,7 @@ def _fail(claim: jobs.JobClaim, failure: _Failure) -> Job.Status | None:
         Job.Status.FAILED,
         failure_code=failure.code,
         failure_detail=str(failure)[:2000],
-        and_then=keep_faults,
+        and_then=keep_problems,
     )
     return Job.Status.FAILED if ended else None
 

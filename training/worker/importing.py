@@ -1,7 +1,7 @@
-"""One claimed import, from its row to its sealed data set, in the Celery child that heard of it.
+"""One claimed import, from its row to its sealed data set, in the Celery child that got the message.
 
-Unlike runs and evaluations it has no process of its own and waits for no accelerator: it loads no TensorFlow, ends
-within minutes, and starts at once beside a run that goes on for hours.
+An import has no process of its own and does not wait for the accelerator, unlike runs and evaluations: it loads no
+TensorFlow, takes minutes, and starts at once beside a run that takes hours.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from typing import Any, Final
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.import_errors import DatasetImportError, writing
-from training.data.importing import Source, prepare, use_pictures, workspace
+from training.data.importing import ImportSource, prepare, use_pictures, workspace
 from training.data.versions import prepare_version
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs
@@ -31,7 +31,7 @@ _CHUNK: Final = 1024 * 1024
 
 
 def run_import_job(pk: Any) -> None:
-    """Do the queued import `pk`, whose message has come; a message with nothing to say changes nothing."""
+    """Do the import `pk` if it is queued; an old or repeated message does nothing."""
     claim = jobs.claim(DatasetImport, pk)
     if claim is not None:
         import_claimed(claim, should_stop=stop_announced)
@@ -44,7 +44,7 @@ def import_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed import; returns as `execute` does. One that was cut off begins again."""
+    """Do a claimed import; returns as `execute` does. After an interruption it begins again."""
     job = DatasetImport.objects.select_related("previous").get(pk=claim.pk)
     folder = job_folder(job, claim.lease)
     status = None
@@ -59,7 +59,7 @@ def import_claimed(
         )
     finally:
         if status != Job.Status.SUCCEEDED:
-            # The commit may have happened although its answer was lost: what refers to the files decides.
+            # The commit may have happened although its answer was lost, so ask whether a row refers to the files.
             discard_unused(folder)
     if status == Job.Status.SUCCEEDED:
         use_pictures(Dataset.objects.get(name=job.name))
@@ -83,7 +83,7 @@ def _prepare(job: DatasetImport, *, folder: str, work: Path, report: Report) -> 
     if job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS:
         assert job.previous is not None
         return prepare_version(job.previous, name=job.name, folder=folder, work=work, report=report)
-    source = Source(
+    source = ImportSource(
         ground_truth=_at_hand(job.ground_truth, work, "ground_truth.csv", report),
         metadata=_at_hand(job.metadata, work, "metadata.csv", report) if job.metadata else None,
         images=_at_hand(job.images, work, "images.zip", report) if job.images else None,
@@ -103,7 +103,7 @@ def _at_hand(source: str, work: Path, name: str, report: Report) -> Path:
     target = work / name
     try:
         with open_upload(source) as upload, writing("the uploaded file"), target.open("wb") as file:
-            # From a remote storage gigabytes take longer than a lease lasts.
+            # Gigabytes from a remote storage take longer than a lease.
             while chunk := upload.read(_CHUNK):
                 file.write(chunk)
                 report(Progress("tables", 0, 1))

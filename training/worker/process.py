@@ -2,8 +2,8 @@
 
     python -m training.worker.process run|evaluation KEY LEASE ATTEMPT
 
-A process of its own, because TensorFlow and CUDA never give memory back, must never be loaded in a process that
-forks, and because the operating system can then end a job without taking Celery along.
+The job has a process of its own for three reasons: TensorFlow and CUDA never free their memory; they must not be loaded
+in a process that forks; and the operating system can kill a job without killing Celery.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from typing import Final
 import django
 
 NICENESS: Final = 15
-"""Patients come first: at 15, against a worker at 0, the scheduler gives training about 3 % of a busy core."""
+"""Patients come first: at 15, beside a worker at 0, training gets about 3 % of a busy core."""
 
 stop = threading.Event()
 
 
 def main(arguments: list[str]) -> None:
-    """Do the job; leaves with status 0 whenever the row says how it ended."""
+    """Do the job. The exit status is 0 if the row says how it ended."""
     kind, key, lease, attempt = arguments
     supervisor = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -48,8 +48,8 @@ def main(arguments: list[str]) -> None:
         from training.worker.evaluating import evaluate_claimed as work
 
         claim = JobClaim(EvaluationJob, int(key), uuid.UUID(lease), int(attempt))
-    # A supervisor that was killed cannot send SIGTERM any more. (In the foreground nobody is above: a run that was put
-    # into the background outlives its terminal.)
+    # A killed supervisor cannot send SIGTERM, so the parent process is compared. (`manage.py train` does not do this: a
+    # run in the foreground may outlive its terminal.)
     status = work(claim, should_stop=lambda: stop.is_set() or os.getppid() != supervisor)
     logging.getLogger(__name__).info("%s %s: %s.", kind.capitalize(), key, status or "not ours any more")
 

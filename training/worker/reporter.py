@@ -1,9 +1,9 @@
-"""The two ways between a running job and the rest: progress out, cancel and stop in.
+"""The connection between a running job and its row: progress goes out, cancel and stop come in.
 
-The work calls the reporter after every batch of pictures. About once a second that becomes a heartbeat with progress
-in the job's row; at the end of an epoch, an entry of the run's history. Between two batches a network may be traced,
-validated or exported for minutes, so a thread renews the lease as well, but only while batches do come: a job that
-hangs is lost to its worker and another one takes it up.
+The work calls the reporter after every batch of pictures. About once a second the reporter writes a heartbeat with
+progress into the row; at the end of an epoch it writes an entry of the run's history. Between two batches a network may
+be traced, validated or exported for minutes, so a thread renews the lease too. The thread stops after a long silence,
+so that another worker takes over a job that hangs.
 """
 
 import threading
@@ -21,28 +21,28 @@ from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
 from training.services import jobs
 from training.worker.epochs import Epochs
 
-WRITE_EVERY: Final = 1.0  # seconds between two writes of progress; an epoch's end is written at once
+WRITE_EVERY: Final = 1.0  # seconds between two writes of progress; the end of an epoch is written at once
 RATE_WINDOW: Final = 30.0  # seconds the speed is averaged over
 HANGS_AFTER: Final = 900.0
-"""Seconds without any sign from the pipeline after which a job counts as hanging. The longest silences are the
-first step under XLA and the validation of a large split on few cores: some minutes."""
+"""Seconds without a report after which a job counts as hanging. The longest silences are the first step under XLA and
+the validation of a large split on few cores: some minutes."""
 
 FAILPOINTS: Final[dict[type[Job], str]] = {
     DatasetImport: "import",
     TrainingRun: "training",
     EvaluationJob: "evaluation",
 }
-"""Beginnings of the failpoints that a drill may set at any stage: "training_fine-tune_17"."""
+"""First part of the names of the failpoints, of which there is one for every report: "training_fine-tune_17"."""
 
 
 class Stopped(Exception):
-    """The worker was told to stop: leave the checkpoint, where there is one, and give the job back."""
+    """The worker must stop: the checkpoint stays, if there is one, and the job goes back to the queue."""
 
 
 class Reporter:
-    """A `Report` for one claimed job of any kind. Use as a context manager: the thread lives inside it.
+    """A `Report` for one claimed job of any kind. Use as a context manager: its thread runs inside.
 
-    Calling it raises `Cancelled`, `Stopped` or `LeaseLost`; what was checkpointed stays.
+    A call may raise `Cancelled`, `Stopped` or `LeaseLost`; checkpoints stay.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Reporter:
         self._heart.join()
 
     def follow(self, epochs: Epochs) -> None:
-        """From now on describe stages by their epochs and keep the history: this job is a run."""
+        """For a run: from now on report epochs and write the history."""
         self._epochs = epochs
 
     def __call__(self, progress: Progress) -> None:
@@ -102,14 +102,14 @@ class Reporter:
             self._write(**changes)
         if line:
             self.log(line)
-        # Only now: an epoch that ends here has its checkpoint, and without its entry the history would have a gap.
+        # After the write: the epoch that ends here has its checkpoint, so the history needs its entry.
         if self._cancelled.is_set():
             raise Cancelled
         if self._should_stop():
             raise Stopped
 
     def log(self, line: str) -> None:
-        """Add a line to the job's log; a database that is away for a moment costs the line, not the job."""
+        """Add a line to the job's log. If the database does not answer, the line is lost and the job goes on."""
         try:
             jobs.append_log(self._claim, line)
         except (OperationalError, InterfaceError):
@@ -120,7 +120,7 @@ class Reporter:
             jobs.heartbeat(self._claim, **changes)
         except (OperationalError, InterfaceError):
             connection.close()
-            # Another worker may have the job by now: without the database only the clock can say so.
+            # The lease may have expired, and another worker may have the job: only the clock can tell.
             if time.monotonic() - self._last_held > settings.TRAINING_LEASE.total_seconds():
                 raise jobs.LeaseLost from None
             return
@@ -142,7 +142,7 @@ class Reporter:
             connection.close()
 
     def _described(self, progress: Progress) -> dict[str, Any]:
-        """The row's `progress`: stage, done, total, and where they mean something epoch, batch, eta_s, images_per_s."""
+        """The row's `progress`: stage, done, total, and if they are known epoch, batch, eta_s, images_per_s."""
         described: dict[str, Any] = {"stage": progress.stage, "done": progress.done, "total": progress.total}
         if self._epochs is not None:
             described |= self._epochs.position(progress)

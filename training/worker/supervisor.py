@@ -1,8 +1,8 @@
-"""One run or evaluation as Celery's prefork child sees it: claim it, start its process, watch lease and worker.
+"""Supervises one run or evaluation in Celery's prefork child: claims it, starts its process, watches both.
 
-The message has been acknowledged before this begins; nothing here depends on it. The lease in the row decides: while
-it is held the process works, once it is lost the process is ended, and when the process dies the row goes back to the
-queue at once, without waiting for the lease to run out.
+The message was acknowledged before, and nothing here depends on it. The lease in the row decides. While the worker
+holds it, the process works; when it is lost, the process is killed. When the process dies, the row goes back to the
+queue at once and does not wait for the end of the lease.
 """
 
 import contextlib
@@ -30,16 +30,16 @@ from training.worker.stopping import stop_announced
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY: Final = 0.5  # seconds between two looks at process, worker and lease
+LOOK_EVERY: Final = 0.5  # seconds between two looks at process and worker
 LEASE_EVERY: Final = 4.0  # seconds between two looks at the lease
 STARTING: Final = 120.0
-"""Seconds in which the supervisor keeps the lease itself: a process that loads pandas and TensorFlow on a busy
-machine sends no heartbeat yet."""
+"""Seconds in which the supervisor renews the lease: a process that loads pandas and TensorFlow on a busy machine sends
+no heartbeat yet."""
 PATIENCE: Final = 60.0
-"""Seconds a process has to leave after SIGTERM: the current batch, at worst the tracing of the first."""
+"""Seconds a process has after SIGTERM: it ends the current batch, and tracing the first batch takes longest."""
 
 KINDS: Final[dict[type[Job], str]] = {TrainingRun: "run", EvaluationJob: "evaluation"}
-"""What needs the machine's accelerator, and what the process that does it calls it."""
+"""Jobs that need the accelerator, with their names on the command line of `training.worker.process`."""
 
 
 class DeviceBusy(Exception):
@@ -48,10 +48,10 @@ class DeviceBusy(Exception):
 
 @contextlib.contextmanager
 def device() -> Iterator[None]:
-    """One network at a time on each GPU that this process may see, whoever starts it. Raises DeviceBusy.
+    """Hold the GPUs that this process may see, so that each has one training at a time. Raises DeviceBusy.
 
-    Each visible GPU has a lock of its own, whatever order they are named in; who may see all of them excludes everybody
-    else on the machine. A GPU that one process names by number and another by its UUID counts as two.
+    Each visible GPU has a lock of its own; a process that may see all GPUs excludes all others on the machine. If one
+    process names a GPU by number and another by UUID, it counts as two.
     """
     folder = Path(settings.TRAINING_WORK_DIR)
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,10 +66,10 @@ def device() -> Iterator[None]:
 
 
 def _locks(visible: str | None) -> list[tuple[str, int]]:
-    """Names and modes of the locks to hold, in the order in which everybody takes them.
+    """Names and modes of the locks to hold, in the order in which every process takes them.
 
-    `visible` is CUDA_VISIBLE_DEVICES: None where every GPU is, none of them where it is empty; CUDA ends the list at
-    the first -1.
+    `visible` is CUDA_VISIBLE_DEVICES: None means every GPU, an empty text means none. CUDA ends the list at the first
+    -1.
     """
     if visible is None:
         return [("all", fcntl.LOCK_EX)]
@@ -79,10 +79,9 @@ def _locks(visible: str | None) -> list[tuple[str, int]]:
 
 
 def supervise_next() -> None:
-    """What a message asks for: do the run or evaluation that has waited longest, whichever the message was about.
+    """Do the run or evaluation that has waited longest, whichever one the message named.
 
-    Nothing waiting, or a busy device, makes it a message for nothing: when the device is free again, its user wakes
-    the next.
+    If none waits or the device is busy, nothing happens: the job that holds the device wakes the next at its end.
     """
     try:
         with device():
@@ -91,7 +90,7 @@ def supervise_next() -> None:
                 return
             _supervise(claim)
     except DeviceBusy:
-        logger.info("What was asked for waits: another training runs here.")
+        logger.info("The job waits: another training runs on this machine.")
         return
     jobs.wake_next(list(KINDS))
 
@@ -115,17 +114,17 @@ def _supervise(claim: jobs.JobClaim) -> None:
         "%s %s: attempt %d in process %d.", KINDS[claim.model].capitalize(), claim.pk, claim.attempt, process.pid
     )
     started = time.monotonic()
-    next_look, told = started + LEASE_EVERY, 0.0
+    next_look, terminated = started + LEASE_EVERY, 0.0
     try:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LOOK_EVERY)
                 break
             now = time.monotonic()
-            if not told and (stop_announced() or os.getppid() != worker):
+            if not terminated and (stop_announced() or os.getppid() != worker):
                 process.terminate()
-                told = now
-            if told and now - told > PATIENCE:
+                terminated = now
+            if terminated and now - terminated > PATIENCE:
                 process.kill()
             if now >= next_look:
                 next_look = now + LEASE_EVERY
@@ -142,13 +141,13 @@ def _supervise(claim: jobs.JobClaim) -> None:
 
 
 def _held(claim: jobs.JobClaim, *, renew: bool) -> bool:
-    """Whether the job is still this worker's; a database that does not answer counts as yes, the process asks too."""
+    """Whether this worker still holds the job. If the database does not answer: True, because the process asks too."""
     try:
         if renew:
             with contextlib.suppress(Cancelled, jobs.LeaseLost):
                 jobs.heartbeat(claim)
         rows = claim.model._default_manager.filter(pk=claim.pk)
-        # Where it has ended a moment ago, the process is on its way out.
+        # If the job has just ended, its process is about to exit.
         return rows.filter(lease=claim.lease).exists() or rows.filter(finished__isnull=False).exists()
     except (OperationalError, InterfaceError):
         connection.close()

@@ -1,6 +1,6 @@
 """One claimed run, from its row to its classifier: train, evaluate, register.
 
-The same code runs under the training worker (in a process of its own) and under `manage.py train` in the foreground.
+The training worker (in a process of its own) and `manage.py train` (in the foreground) use the same code.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ WORDING: Final = Wording(
 
 
 def run_folder(run_id: UUID) -> Path:
-    """Where a run's checkpoints lie until it has succeeded."""
+    """The folder of a run's checkpoints, until it has succeeded."""
     return Path(settings.TRAINING_WORK_DIR) / "runs" / str(run_id)
 
 
@@ -47,7 +47,7 @@ def train_claimed(
     when_stopped: Job.Status = Job.Status.QUEUED,
     also: Report = silent,
 ) -> Job.Status | None:
-    """Do a claimed run; returns as `execute` does. One that was cut off goes on from its last whole checkpoint."""
+    """Do a claimed run; returns as `execute` does. After an interruption it goes on from its last whole checkpoint."""
     status = execute(
         claim,
         lambda report: _train(claim, report),
@@ -62,7 +62,7 @@ def train_claimed(
 
 
 def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], None]:
-    """Train, seal and measure; what is returned registers the classifier and its evaluation."""
+    """Train, seal and measure. The returned function registers the classifier and its evaluation."""
     run = TrainingRun.objects.select_related("dataset", "parent", "requested_by").get(pk=claim.pk)
     recipe = Recipe.from_json(run.settings)
     folder = run_folder(run.pk)
@@ -86,7 +86,7 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
         )
         measured = measure_bundle(bundle, run.dataset, data=data, answers=answers, report=report)
         live = Classifier.objects.live()
-        # The gates of promotion compare with the live classifier on the same pictures: measure it there as well.
+        # The promotion gates compare with the live classifier on the same pictures, so measure it too.
         if live is not None and evaluation_on(live, run.dataset) is None:
             with contextlib.suppress(BundleError):
                 evaluate_classifier(classifier=live, dataset=run.dataset, data=data, report=report)
@@ -104,7 +104,7 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
 
 
 def version_name(run: TrainingRun) -> str:
-    """The name of the classifier a run makes: recipe and the beginning of the run's id, unique and short."""
+    """The name of the classifier that a run makes: the recipe and the first letters of the run's id."""
     return f"{run.recipe.lower().replace('_', '-')}-{run.pk.hex[:8]}"
 
 

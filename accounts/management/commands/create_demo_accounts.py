@@ -1,4 +1,7 @@
-"""`manage.py create_demo_accounts`: one account a role, for trying the application on one's own machine."""
+"""`manage.py create_demo_accounts`: one account for each role, to try the application on a local machine.
+
+`make run` calls it. It is here and not in devtools, because Django finds commands only in installed apps.
+"""
 
 from typing import Any
 

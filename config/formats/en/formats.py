@@ -1,4 +1,4 @@
-"""British: the day before the month."""
+"""English: the day before the month, as in Britain."""
 
 DATE_FORMAT = "j F Y"
 TIME_FORMAT = "H:i"

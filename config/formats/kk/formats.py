@@ -1,6 +1,6 @@
 """Kazakh, which Django has no formats for. Source: Unicode CLDR 44, kk: "2026 ж. 3 наурыз", comma, no-break space."""
 
-# E: the name of the month within a date, which begins small (`accounts.foreign_texts`).
+# E: the name of the month within a date, in small letters (`accounts.foreign_texts`).
 DATE_FORMAT = "Y ж. j E"
 TIME_FORMAT = "H:i"
 DATETIME_FORMAT = "Y ж. j E, H:i"

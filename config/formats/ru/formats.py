@@ -1,6 +1,6 @@
-"""As Django has it, with the hour in two digits and after a comma, as in the other languages.
+"""Russian: as in Django, but with a comma before the time and two digits for the hour, as in the other languages.
 
-Dates stand without the abbreviation of "year": many end a sentence, where its full stop would come twice.
+Dates have no abbreviation of "year" at the end: many dates end a sentence, which would then have two full stops.
 """
 
 TIME_FORMAT = "H:i"

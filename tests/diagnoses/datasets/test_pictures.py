@@ -20,7 +20,7 @@ from recognition.sandbox import IntakeLimits, read_image
 from recognition.taxonomy import CODES
 from tests.factories import made_photo, write_dataset
 from training.data.import_errors import DatasetImportError
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.services.pictures import picture_of
 
 MEMBER = "ISIC_1.jpg"
@@ -50,7 +50,7 @@ def test_jpeg_png_and_webp_are_accepted_alike(
     truth = folder / "ISIC_2019_Training_GroundTruth.csv"
 
     dataset = import_dataset(
-        name="mixed", source=Source(truth, folder / "ISIC_2019_Training_Metadata.csv", images=images)
+        name="mixed", source=ImportSource(truth, folder / "ISIC_2019_Training_Metadata.csv", images=images)
     )
     members = dataset.examples.order_by("image").values_list("image", "member")
     assert len(members) == 8 * len(CODES)
@@ -163,8 +163,8 @@ def imported(place: Path) -> tuple[str, str]:
     truth = place.with_name("truth.csv")
     truth.write_text(f"image,{','.join(CODES)},UNK\nISIC_1,1,0,0,0,0,0,0,0,0\n")
     with pytest.raises(DatasetImportError) as caught:
-        import_dataset(name="broken", source=Source(truth, images=place))
-    (problem,) = caught.value.faults
+        import_dataset(name="broken", source=ImportSource(truth, images=place))
+    (problem,) = caught.value.problems
     return problem.file, problem.reason.removesuffix(" (truth.csv, line 2)")
 
 

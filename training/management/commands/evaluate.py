@@ -1,4 +1,4 @@
-"""`manage.py evaluate VERSION [--dataset NAME] [--queue]`: what a classifier achieves on a test split."""
+"""`manage.py evaluate VERSION [--dataset NAME] [--queue]`: measure a classifier on a test split."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ from training.evaluation.evaluating import evaluate_classifier
 from training.evaluation.figures import figure_of
 from training.management.console import ProgressBar
 from training.models import Dataset, Evaluation
-from training.services.evaluations import EvaluationRejected, evaluation_on, request_evaluation
-from training.services.jobs import queue_position
+from training.services.evaluations import evaluation_on, request_evaluation
+from training.services.jobs import JobRejected, queue_position
 from training.services.test_contamination import dealt_fingerprint
 from training.worker.supervisor import DeviceBusy, device
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         if evaluation is None and options["queue"]:
             try:
                 job = request_evaluation(classifier=classifier, dataset=dataset)
-            except EvaluationRejected as error:
+            except JobRejected as error:
                 raise CommandError(str(error)) from error
             self.stdout.write(f"Queued as evaluation job {job.pk}, number {queue_position(job)} in the queue.")
             return
@@ -52,7 +52,7 @@ class Command(BaseCommand):
         if name is not None:
             dataset = Dataset.objects.filter(name=name).first()
         else:
-            # The same files may be there under another seed, whose test split holds what this one learned from.
+            # The same files imported with another seed have a test split that this classifier learned from.
             same = Dataset.objects.filter(fingerprint=classifier.manifest["dataset"]["fingerprint"]).defer("eda")
             split = classifier.manifest["split"]["fingerprint"]
             dataset = next((each for each in same if split in (each.split_fingerprint, dealt_fingerprint(each))), None)
@@ -71,10 +71,10 @@ def table(evaluation: Evaluation) -> str:
         "95 % bootstrap intervals in brackets.",
         "",
     ]
-    exposure = figures.get("exposure") or {}
-    if exposure.get("seen"):
+    contamination = figures.get("exposure") or {}
+    if contamination.get("seen"):
         lines[2:2] = [
-            f"{exposure['by']} learned from {exposure['seen']} of these images, or from others of",
+            f"{contamination['by']} learned from {contamination['seen']} of these images, or from others of",
             "their lesions: the figures flatter it.",
         ]
     elif not figures.get("sealed_before_training", True):

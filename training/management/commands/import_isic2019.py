@@ -7,11 +7,11 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from training.data.import_errors import DatasetImportError
-from training.data.importing import Source, import_dataset
+from training.data.importing import ImportSource, import_dataset
 from training.management.console import ProgressBar
 from training.services.imports import NAME_LENGTH
 
-FAULTS_SHOWN: Final = 50
+PROBLEMS_SHOWN: Final = 50
 
 
 class Command(BaseCommand):
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
         if not 0 <= options["seed"] < 2**31:
             raise CommandError("--seed is a whole number from 0 to 2147483647.")
-        source = Source(
+        source = ImportSource(
             ground_truth=options["ground_truth"],
             metadata=options["metadata"],
             images=options["images"],
@@ -58,10 +58,10 @@ class Command(BaseCommand):
             with ProgressBar() as bar:
                 dataset = import_dataset(name=name, source=source, seed=options["seed"], report=bar)
         except DatasetImportError as error:
-            for fault in error.faults[:FAULTS_SHOWN]:
-                self.stderr.write(str(fault))
-            if len(error.faults) > FAULTS_SHOWN:
-                self.stderr.write(f"... and {len(error.faults) - FAULTS_SHOWN:,} more faults.")
+            for problem in error.problems[:PROBLEMS_SHOWN]:
+                self.stderr.write(str(problem))
+            if len(error.problems) > PROBLEMS_SHOWN:
+                self.stderr.write(f"... and {len(error.problems) - PROBLEMS_SHOWN:,} more faults.")
             raise CommandError(error.message) from error
         kind = "images" if dataset.has_images else "rows (tables only)"
         split = dataset.report["split"]

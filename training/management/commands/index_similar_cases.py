@@ -1,7 +1,7 @@
 """`manage.py index_similar_cases`: bring the search for similar cases up to date now, instead of in the background.
 
-Inference workers do the second half by themselves whenever nobody waits. Whatever stops this command, the next one and
-the workers go on where it stood.
+Inference workers do the indexing in the background when no photo waits. If this command is interrupted, the next one or
+a worker goes on from there.
 """
 
 from typing import Any

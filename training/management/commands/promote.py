@@ -1,4 +1,4 @@
-"""`manage.py promote VERSION`: make a classifier the live one, through the gates; `--roll-back` goes back."""
+"""`manage.py promote VERSION`: make a classifier the live one if it passes the gates; `--roll-back` undoes it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import ClassifierError
 from recognition.inference.bundle import BundleError
-from training.services.registry import PromotionRefused, gates, promote, roll_back
+from training.services.registry import PromotionRejected, gates, promote, roll_back
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             live = roll_back(by=None, reason=options["reason"]) if options["roll_back"] else self._promote(options)
-        except (PromotionRefused, BundleError, ClassifierError) as error:
+        except (PromotionRejected, BundleError, ClassifierError) as error:
             raise CommandError(f"Not promoted. {error}") from error
         self.stdout.write(f"{live} is live.")
 

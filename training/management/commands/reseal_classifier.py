@@ -119,7 +119,7 @@ class Command(BaseCommand):
                 pictures=pictures,
                 directory=Path(folder) / "bundle",
                 version=bundle.version,
-                # Nothing is kept or taken from before: the point is to compute it.
+                # Without keep_answers: the check must compute everything again.
                 report=bar,
             )
         found = [

@@ -11,9 +11,10 @@ from diagnoses.classifiers.models import Classifier
 from recognition.recipes import RECIPES
 from training.models import Dataset, Job, TrainingRun
 from training.services.evaluations import evaluation_on
-from training.services.runs import RunRejected, begin_run, recipe_with, request_run, resume_run
+from training.services.jobs import JobRejected
+from training.services.runs import begin_run, recipe_with, request_run, resume_run
 
-INTERRUPTED: Final = 130  # what a shell reports of a command that Ctrl-C ended
+INTERRUPTED: Final = 130  # the exit status of a command that Ctrl-C ended
 
 
 class Command(BaseCommand):
@@ -51,11 +52,11 @@ class Command(BaseCommand):
                 self.stdout.write(f"Queued run {run.pk}. The training worker takes it next; watch it in the admin.")
                 return
             self._train(dataset, recipe, parent)
-        except RunRejected as error:
+        except JobRejected as error:
             raise CommandError(error.message) from error
 
     def _train(self, dataset: Dataset, recipe: Any, parent: Classifier | None) -> None:
-        # TensorFlow is loaded here and not before: `--queue` and `--help` answer at once.
+        # TensorFlow is loaded only here, so that `--queue` and `--help` answer at once.
         from training.management.console import ProgressBar
         from training.worker.supervisor import DeviceBusy, device
         from training.worker.training import train_claimed
