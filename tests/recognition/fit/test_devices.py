@@ -37,7 +37,7 @@ import numpy as np
 from recognition.inference.network import build_network, network_tensors
 from recognition.inference.preprocessing import to_reference
 from recognition.taxonomy import CODES
-from tests.made import made_picture
+from tests.factories import made_picture
 from recognition.fit.checkpoints import load_checkpoint
 from recognition.fit import fine_tune
 from recognition.recipes import RecipeError, SMOKE, changed
