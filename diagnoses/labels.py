@@ -120,8 +120,8 @@ GATE_REASONS: Final[dict[str, Reason]] = {
 
 GATE_NAMES: Final[dict[Gate, str | Promise]] = {
     Gate.QUALITY: _("Photo quality"),
-    Gate.FAMILIARITY: _("Likeness to known pictures"),
-    Gate.CERTAINTY: _("Certainty"),
+    Gate.OOD: _("Likeness to known pictures"),
+    Gate.PREDICTION_SET: _("Certainty"),
 }
 
 GROUND_TRUTH_SOURCES: Final[dict[str, str | Promise]] = {

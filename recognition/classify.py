@@ -13,7 +13,7 @@ from PIL import Image
 
 from recognition.datasets.pictures import PictureFiles, read_file
 from recognition.datasets.problems import ExamplesError
-from recognition.inference.runtime import LoadedClassifier, Outcome
+from recognition.inference.runtime import Classification, LoadedClassifier
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
 BATCH: Final = 16  # pictures a pass; more gains nothing on a CPU (docs/architecture.md) and only costs memory
@@ -21,7 +21,7 @@ READERS: Final = 2  # threads that decode while the network computes; Pillow let
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureSource:
     """One file to classify. `name` is where it was found; `read` gives its bytes or raises ExamplesError."""
 
     name: str
@@ -33,7 +33,7 @@ class Classified:
     """One file's answer."""
 
     name: str
-    outcome: Outcome
+    outcome: Classification
 
 
 @dataclass(frozen=True)
@@ -45,40 +45,40 @@ class Unreadable:
     detail: str
 
 
-def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[Source], int]:
+def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[PictureSource], int]:
     """Files to classify, in a stable order, and how many were passed over because they are not named like pictures.
 
     A file given by itself is always tried, whatever its name; folders are walked, zips are read without unpacking.
     Raises FileNotFoundError for a path that is not there, ExamplesError for a zip that cannot be opened.
     """
-    sources: list[Source] = []
+    sources: list[PictureSource] = []
     passed_over = 0
     for path in paths:
         if path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip"):
             files = PictureFiles(path)
             passed_over += files.passed_over
             sources += [
-                Source(
+                PictureSource(
                     _printable(path / name) if path.is_dir() else f"{_printable(path)}::{name}",
                     partial(files.read, name, max_bytes=limits.max_bytes),
                 )
                 for name in files.names
             ]
         elif path.is_file():
-            sources.append(Source(_printable(path), partial(read_file, path, max_bytes=limits.max_bytes)))
+            sources.append(PictureSource(_printable(path), partial(read_file, path, max_bytes=limits.max_bytes)))
         else:
             raise FileNotFoundError(f"There is no file or folder {path}.")
     return sources, passed_over
 
 
 def classify_sources(
-    sources: Sequence[Source], *, loaded: LoadedClassifier, limits: IntakeLimits
+    sources: Sequence[PictureSource], *, loaded: LoadedClassifier, limits: IntakeLimits
 ) -> Iterator[Classified | Unreadable]:
     """One answer per source, in their order. Whatever is wrong with one file, the others get theirs."""
     waiting = iter(sources)
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
 
-        def read_ahead() -> list[tuple[Source, Future[Image.Image]]]:
+        def read_ahead() -> list[tuple[PictureSource, Future[Image.Image]]]:
             return [(source, readers.submit(_read, source, limits)) for source in islice(waiting, BATCH)]
 
         batch = read_ahead()
@@ -93,7 +93,7 @@ def classify_sources(
                 except PhotoRejected as error:
                     answers.append(Unreadable(source.name, error.code, error.message))
                 except ExamplesError as error:
-                    answers.append(Unreadable(source.name, "unreadable", error.faults[0].reason))
+                    answers.append(Unreadable(source.name, "unreadable", error.problems[0].reason))
             outcomes = iter(loaded.classify(pictures) if pictures else [])
             for (source, _), answer in zip(batch, answers, strict=True):
                 yield answer if answer is not None else Classified(source.name, next(outcomes))
@@ -127,5 +127,5 @@ def _printable(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _read(source: Source, limits: IntakeLimits) -> Image.Image:
+def _read(source: PictureSource, limits: IntakeLimits) -> Image.Image:
     return read_image(source.read(), limits=limits)

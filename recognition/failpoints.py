@@ -19,11 +19,11 @@ VARIABLE: Final = "FAULTS_FILE"
 HANG: Final = 3600.0
 
 
-class FaultInjected(Exception):
+class FailpointError(Exception):
     """What the action "raise" raises."""
 
 
-def fault(name: str, *, photo: object = None) -> None:
+def failpoint(name: str, *, photo: object = None) -> None:
     """Break here if a drill asks for it; otherwise do nothing."""
     if VARIABLE not in os.environ:
         return
@@ -41,7 +41,7 @@ def fault(name: str, *, photo: object = None) -> None:
     elif wanted["action"] == "hang":
         time.sleep(HANG)
     elif wanted["action"] == "raise":
-        raise FaultInjected(name)
+        raise FailpointError(name)
 
 
 def _take_turn(path: Path, name: str, times: int) -> bool:

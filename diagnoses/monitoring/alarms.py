@@ -9,7 +9,7 @@ from django.utils import timezone
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.models import ClassifierAlarm
 from diagnoses.photos.models import Prediction
-from recognition.inference.degenerate_output import collapse_of
+from recognition.inference.degenerate_output import find_degenerate_output
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def watch_live_classifier() -> ClassifierAlarm | None:
     if live is None:
         return None
     assessment = live.manifest.get("assessment") or {}
-    finding = collapse_of(recent_answers(live), assessment.get("live") or {})
+    finding = find_degenerate_output(recent_answers(live), assessment.get("live") or {})
     with transaction.atomic():
         # One look at a time: two workers must not both see the onset.
         Classifier.objects.select_for_update(no_key=True).get(pk=live.pk)

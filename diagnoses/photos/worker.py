@@ -24,11 +24,11 @@ from diagnoses.photos.models import Photo, Worker
 from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction, release_photo
 from diagnoses.photos.recovery import sweep as sweep_photos
 from diagnoses.similar.indexing import Indexer, keep_vector
-from recognition.failpoints import fault
+from recognition.failpoints import failpoint
 from recognition.inference.bundle import BundleError
 from recognition.inference.heatmap import render_overlay
 from recognition.inference.metadata import Metadata
-from recognition.inference.runtime import LoadedClassifier, Outcome, load_classifier
+from recognition.inference.runtime import Classification, LoadedClassifier, load_classifier
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
 logger = logging.getLogger(__name__)
@@ -114,11 +114,11 @@ def predict_photo(photo_id: UUID) -> None:
         return
     started = time.monotonic()
     try:
-        fault("after_claim", photo=photo_id)
+        failpoint("after_claim", photo=photo_id)
         classifier, loaded = _engine.current()
         photo = Photo.objects.get(pk=photo_id)
         image = _stored_image(photo)
-        fault("in_predict", photo=photo_id)
+        failpoint("in_predict", photo=photo_id)
         # Heard by a classifier that was trained with a metadata head alone; any other answers from the picture.
         about = Metadata(photo.age_approx, photo.sex, photo.anatom_site_general)
         outcome = loaded.classify([image], [about])[0]
@@ -127,7 +127,7 @@ def predict_photo(photo_id: UUID) -> None:
             overlay = render_overlay(
                 outcome.heatmap, photo_size=image.size, preprocessing=loaded.bundle.manifest.preprocessing
             )
-        fault("before_commit", photo=photo_id)
+        failpoint("before_commit", photo=photo_id)
         duration_ms = round((time.monotonic() - started) * 1000)
         record_prediction(
             claim=claim,
@@ -140,7 +140,7 @@ def predict_photo(photo_id: UUID) -> None:
         )
         logger.info("Photo %s is analysed (%d ms).", photo_id, duration_ms)
         _keep_vector(photo_id, classifier, outcome)
-        fault("after_commit", photo=photo_id)
+        failpoint("after_commit", photo=photo_id)
     except _ExpectedFailure as failure:
         fail_photo(claim=claim, code=failure.code)
         logger.warning("Photo %s failed: %s.", photo_id, failure.code)
@@ -173,7 +173,7 @@ def _stored_image(photo: Photo) -> Image.Image:
         raise _ExpectedFailure("photo_unreadable") from error
 
 
-def _keep_vector(photo_id: UUID, classifier: Classifier, outcome: Outcome) -> None:
+def _keep_vector(photo_id: UUID, classifier: Classifier, outcome: Classification) -> None:
     """For the search of similar cases. The answer is recorded already, and a vector that is missing is made later."""
     try:
         keep_vector(photo_id=photo_id, classifier=classifier, features=outcome.features)

@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db.models import Count, FilteredRelation, OuterRef, Q, Subquery, Value
 
 from diagnoses.readings.models import Finding, Reading
-from recognition.evaluation.agreement import Change, Pair, add_up
+from recognition.evaluation.agreement import Change, LabelPair, add_up
 from recognition.inference.assessment import Decision
 
 
@@ -29,8 +29,8 @@ class CountedPair:
 
     first: int
     second: int
-    blind: Pair
-    final: Pair
+    blind: LabelPair
+    final: LabelPair
     count: int
 
 
@@ -83,7 +83,7 @@ def counted_pairs(*, since: datetime, until: datetime) -> list[CountedPair]:
     ]
 
 
-def table_of(counted: Iterable[Counted], one: str, other: str) -> dict[Pair, int]:
+def table_of(counted: Iterable[Counted], one: str, other: str) -> dict[LabelPair, int]:
     """A table of two fields of `Change`, such as "blind" and "predicted"."""
     return add_up(((getattr(each.change, one), getattr(each.change, other)), each.count) for each in counted)
 

@@ -102,7 +102,7 @@ def _answer(prediction: Prediction) -> Answer:
         prediction=prediction,
         assessed=assessed,
         diagnosis=Diagnosis(prediction.diagnosis),
-        uncertain=assessed is not None and not assessed.gate(Gate.CERTAINTY).passed,
+        uncertain=assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
         bars=bars(prediction),
         score_steps=score_steps(prediction.score),
         figures=figures_behind(prediction),

@@ -27,11 +27,11 @@ class CsvFile:
     columns: tuple[str, ...] = ()
     rows: list[dict[str, str]] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
-    faults: list[FileProblem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
-    def fault(self, line: int, reason: str) -> None:
+    def add_problem(self, line: int, reason: str) -> None:
         """Note one more fault of this file."""
-        self.faults.append(FileProblem(self.name, line, reason))
+        self.problems.append(FileProblem(self.name, line, reason))
 
 
 def read_csv(path: Path) -> CsvFile:
@@ -47,18 +47,18 @@ def read_csv(path: Path) -> CsvFile:
                 if not cells:
                     continue  # a blank line says nothing
                 if len(cells) != len(found.columns):
-                    found.fault(line, f"has {len(cells)} cells; the header has {len(found.columns)}.")
+                    found.add_problem(line, f"has {len(cells)} cells; the header has {len(found.columns)}.")
                     continue
                 found.rows.append(dict(zip(found.columns, (cell.strip() for cell in cells), strict=True)))
                 found.lines.append(line)
     except UnicodeDecodeError:
-        found.fault(0, "is not text in UTF-8. Save it as CSV (UTF-8), or check that it is the right file.")
+        found.add_problem(0, "is not text in UTF-8. Save it as CSV (UTF-8), or check that it is the right file.")
     except csv.Error as error:
-        found.fault(0, f"is not a proper CSV file: {error}.")
+        found.add_problem(0, f"is not a proper CSV file: {error}.")
     except OSError as error:
-        found.fault(0, f"cannot be read: {error.strerror or error}.")
-    if not found.faults and not found.columns:
-        found.fault(0, "is empty.")
+        found.add_problem(0, f"cannot be read: {error.strerror or error}.")
+    if not found.problems and not found.columns:
+        found.add_problem(0, "is empty.")
     return found
 
 
@@ -82,7 +82,7 @@ def require_columns(found: CsvFile, expected: Sequence[str]) -> bool:
         reason += f"; missing: {', '.join(missing)}"
     if extra:
         reason += f"; not expected: {', '.join(extra)}"
-    found.fault(1, f"{reason}.")
+    found.add_problem(1, f"{reason}.")
     return False
 
 

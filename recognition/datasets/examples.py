@@ -58,15 +58,15 @@ def read_examples(
     not one-hot, UNK, a row twice, a picture or a metadata row missing, a word outside the ISIC vocabulary.
     """
     tables = read_tables(ground_truth=ground_truth, metadata=metadata)
-    table, faults = tables.rows, tables.faults
+    table, problems = tables.rows, tables.problems
     if pictures is not None:
-        faults += [
+        problems += [
             FileProblem(tables.labels_file, line, f"{image} has no picture in {pictures.place.name}.")
             for line, image in zip(table["line"], table["image"], strict=True)
             if image not in pictures
         ]
-    if faults:
-        raise ExamplesError(faults)
+    if problems:
+        raise ExamplesError(problems)
     table["sha256"] = "" if pictures is None else list(_hashes(table["image"].tolist(), pictures, report))
     return Examples(name=name, table=table[list(COLUMNS)], fingerprint=examples_fingerprint(table))
 

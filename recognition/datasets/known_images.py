@@ -118,7 +118,7 @@ def _make(make: Callable[[bytes], Made], source: Path, name: str) -> Made | File
     try:
         return make(pictures.content(name))
     except ExamplesError as error:
-        return error.faults[0]
+        return error.problems[0]
     except PhotoRejected as rejection:
         return FileProblem(pictures.name_of(name), 0, rejection.message)
 

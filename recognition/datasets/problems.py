@@ -25,10 +25,10 @@ class FileProblem:
 
 
 class ExamplesError(Exception):
-    """Tables or pictures cannot be used as they are. `faults` holds every problem found, in file order."""
+    """Tables or pictures cannot be used as they are. `problems` holds every problem found, in file order."""
 
-    def __init__(self, faults: Sequence[FileProblem]) -> None:
-        self.faults = tuple(faults)
-        shown = "\n".join(str(problem) for problem in self.faults[:PROBLEMS_SHOWN])
-        more = len(self.faults) - PROBLEMS_SHOWN
+    def __init__(self, problems: Sequence[FileProblem]) -> None:
+        self.problems = tuple(problems)
+        shown = "\n".join(str(problem) for problem in self.problems[:PROBLEMS_SHOWN])
+        more = len(self.problems) - PROBLEMS_SHOWN
         super().__init__(shown + (f"\nand {more} more." if more > 0 else ""))

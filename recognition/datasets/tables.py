@@ -40,19 +40,19 @@ class Tables:
     """What the tables say.
 
     `rows` has the columns `ROW_COLUMNS`, sorted by image; missing metadata is None (age: NaN); `line` is the line of
-    the ground truth. With `faults` the rows are not to be used. `notes` holds what is not wrong and yet worth knowing:
-    counts by name, and lists of words.
+    the ground truth. With `problems` the rows must not be used. `notes` holds counts by name and lists of words that a
+    person may want to know.
     """
 
     rows: pd.DataFrame
-    faults: list[FileProblem]
+    problems: list[FileProblem]
     layout: str
     labels_file: str
     notes: dict[str, Any] = field(default_factory=dict)
 
 
 def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_unmapped: bool = False) -> Tables:
-    """Read and check the tables; faults are returned, never raised.
+    """Read and check the tables; problems are returned, never raised.
 
     `leave_out_unmapped` concerns isic-cli downloads: rows whose diagnosis is none of the eight are left out and counted
     in the notes; otherwise each is a fault.
@@ -69,14 +69,14 @@ def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
     # A file that cannot be read at all says so itself.
     readable = bool(labels.columns) and require_columns(labels, GROUND_TRUTH_COLUMNS)
     if readable and not labels.rows:
-        labels.fault(0, "has no rows.")
+        labels.add_problem(0, "has no rows.")
     for line, row in zip(labels.lines, labels.rows, strict=True) if readable else ():
         image = row["image"]
         named = names.take(image, line)
         diagnosis = _one_hot(labels, line, row)
         if named and diagnosis:
             records.append({"image": image, "diagnosis": diagnosis, "line": line})
-    faults = list(labels.faults)
+    problems = list(labels.problems)
     notes = names.notes()
     if metadata is not None:
         found = read_csv(metadata)
@@ -84,18 +84,18 @@ def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
         if about and readable:
             _join(records, about, found, labels.name)
             notes["metadata_rows_without_label"] = len(set(about) - names.ids)
-        faults += found.faults
-    return Tables(_frame(records), faults, ISIC2019, labels.name, notes)
+        problems += found.problems
+    return Tables(_frame(records), problems, ISIC2019, labels.name, notes)
 
 
 def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | None) -> Tables:
     if metadata is not None:
-        labels.fault(0, f"already holds the metadata; {metadata.name} does not belong to this layout.")
+        labels.add_problem(0, f"already holds the metadata; {metadata.name} does not belong to this layout.")
     if not isic_cli.has_diagnosis(labels.columns):
-        labels.fault(1, f"has no column {isic_cli.DIAGNOSIS_LEVELS[1]} or {isic_cli.LEGACY_COLUMN}.")
-        return Tables(_frame([]), labels.faults, ISIC_CLI, labels.name)
+        labels.add_problem(1, f"has no column {isic_cli.DIAGNOSIS_LEVELS[1]} or {isic_cli.LEGACY_COLUMN}.")
+        return Tables(_frame([]), labels.problems, ISIC_CLI, labels.name)
     if not labels.rows:
-        labels.fault(0, "has no rows.")
+        labels.add_problem(0, "has no rows.")
     names = _Names(labels)
     records: list[dict[str, Any]] = []
     left_out: Counter[str] = Counter()
@@ -108,7 +108,7 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
         if diagnosis is None:
             words = isic_cli.words_of(row) or "no diagnosis"
             if not leave_out_unmapped:
-                labels.fault(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
+                labels.add_problem(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
             left_out[words] += 1
             continue
         about = _checked_metadata(labels, line, row)
@@ -116,12 +116,12 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
         licences[row.get("copyright_license", "") or "not stated"] += 1
         if named:
             records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **about})
-    if labels.rows and not records and not labels.faults:
-        labels.fault(0, "has no row with one of the eight diagnoses.")
+    if labels.rows and not records and not labels.problems:
+        labels.add_problem(0, "has no row with one of the eight diagnoses.")
     notes = {**names.notes(), "image_types": dict(types.most_common()), "licences": dict(licences.most_common())}
     if left_out:
         notes["left_out"] = dict(left_out.most_common())
-    return Tables(_frame(records), labels.faults, ISIC_CLI, labels.name, notes)
+    return Tables(_frame(records), labels.problems, ISIC_CLI, labels.name, notes)
 
 
 class _Names:
@@ -139,14 +139,16 @@ class _Names:
     def take(self, image: str, line: int) -> bool:
         """Note a fault and return False for a name that cannot be used."""
         if not image:
-            self._file.fault(line, "has no image name.")
+            self._file.add_problem(line, "has no image name.")
             return False
         if not _NAME.fullmatch(image):
-            self._file.fault(line, f"{shown(image)} is not an image name: letters, digits, _ . - and at most 100.")
+            self._file.add_problem(
+                line, f"{shown(image)} is not an image name: letters, digits, _ . - and at most 100."
+            )
             return False
         first = self._line_of.setdefault(isic_id(image), line)
         if first != line:
-            self._file.fault(line, f"{image} is there twice; the first time on line {first}.")
+            self._file.add_problem(line, f"{image} is there twice; the first time on line {first}.")
             return False
         self._downsampled += image.endswith(DOWNSAMPLED)
         return True
@@ -162,29 +164,29 @@ def _one_hot(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
         try:
             value = float(row[code])
         except ValueError:
-            labels.fault(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
+            labels.add_problem(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
             return None
         if value not in (0.0, 1.0):
-            labels.fault(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
+            labels.add_problem(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
             return None
         if value:
             ones.append(code)
     if len(ones) != 1:
         said = " and ".join(ones) if ones else "none"
-        labels.fault(line, f"{row['image']} needs exactly one diagnosis set to 1; it has {said}.")
+        labels.add_problem(line, f"{row['image']} needs exactly one diagnosis set to 1; it has {said}.")
         return None
     if ones[0] == UNKNOWN_CODE:
-        labels.fault(line, f"{row['image']} is labelled {UNKNOWN_CODE}; only the eight diagnoses can be learned.")
+        labels.add_problem(line, f"{row['image']} is labelled {UNKNOWN_CODE}; only the eight diagnoses can be learned.")
         return None
     return ones[0]
 
 
 def _metadata(found: CsvFile) -> dict[str, dict[str, Any]]:
-    """The checked metadata by ISIC id; faults go into `found`."""
+    """The checked metadata by ISIC id; problems go into `found`."""
     if not found.columns or not require_columns(found, METADATA_COLUMNS):
         return {}
     if not found.rows:
-        found.fault(0, "has no rows.")
+        found.add_problem(0, "has no rows.")
     names = _Names(found)
     about = {}
     for line, row in zip(found.lines, found.rows, strict=True):
@@ -206,7 +208,7 @@ def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict
         except ValueError:
             age = float("inf")
         if not low <= age <= high:
-            found.fault(line, f"age_approx is {shown(text)}; expected a number from {low} to {high}, or nothing.")
+            found.add_problem(line, f"age_approx is {shown(text)}; expected a number from {low} to {high}, or nothing.")
             age = float("nan")
     words: dict[str, str | None] = {}
     for column, known, meant in (
@@ -215,11 +217,11 @@ def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict
     ):
         word = row.get(column, "")
         if word and word not in known:
-            found.fault(line, f"{column} is {shown(word)}; expected {meant}, or nothing.")
+            found.add_problem(line, f"{column} is {shown(word)}; expected {meant}, or nothing.")
         words[column] = word if word in known else None
     lesion = row.get("lesion_id", "")
     if len(lesion) > _LESION_LENGTH:
-        found.fault(line, f"lesion_id is longer than {_LESION_LENGTH} characters.")
+        found.add_problem(line, f"lesion_id is longer than {_LESION_LENGTH} characters.")
     return {"age_approx": age, "lesion_id": lesion or None, **words}
 
 
@@ -227,7 +229,7 @@ def _join(records: list[dict[str, Any]], about: Mapping[str, dict[str, Any]], fo
     for record in records:
         more = about.get(isic_id(record["image"]))
         if more is None:
-            found.fault(0, f"has no row for {record['image']} ({labels}, line {record['line']}).")
+            found.add_problem(0, f"has no row for {record['image']} ({labels}, line {record['line']}).")
         else:
             record.update(more)
 
@@ -243,8 +245,8 @@ def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
 def read_labels(ground_truth: Path) -> dict[str, str]:
     """Image name to diagnosis code. Raises ExamplesError with every problem of the table."""
     tables = read_tables(ground_truth=ground_truth)
-    if tables.faults:
-        raise ExamplesError(tables.faults)
+    if tables.problems:
+        raise ExamplesError(tables.problems)
     return dict(zip(tables.rows["image"], tables.rows["diagnosis"], strict=True))
 
 
@@ -254,8 +256,8 @@ def read_lesions(metadata: Path) -> dict[str, str]:
     Less strict than `read_tables`: other columns and images without a row are no mistake here.
     """
     found = read_csv(metadata)
-    if not found.faults and not {"image", "lesion_id"} <= set(found.columns):
-        found.fault(0, "the columns image and lesion_id are missing.")
-    if found.faults:
-        raise ExamplesError(found.faults)
+    if not found.problems and not {"image", "lesion_id"} <= set(found.columns):
+        found.add_problem(0, "the columns image and lesion_id are missing.")
+    if found.problems:
+        raise ExamplesError(found.problems)
     return {row["image"]: row["lesion_id"] for row in found.rows if row["image"] and row["lesion_id"]}

@@ -17,8 +17,8 @@ NORMAL_95: Final = 1.959964
 MIN_PAIRS: Final = 30
 """Below this no kappa is given: its variance is a large-sample one, and the eight diagnoses share the pairs."""
 
-Pair = tuple[str, str]
-Table = Mapping[Pair, int]
+LabelPair = tuple[str, str]
+PairCounts = Mapping[LabelPair, int]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def wilson(hits: int, of: int) -> Share | None:
     return Share(hits, of, share, max(0.0, centre - reach), min(1.0, centre + reach))
 
 
-def kappa(table: Table) -> Kappa | None:
+def kappa(table: PairCounts) -> Kappa | None:
     """Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales") of a table of pairs.
 
     The interval is kappa plus and minus 1.96 standard errors of the large-sample variance of Fleiss, Cohen and Everitt
@@ -131,14 +131,14 @@ def kappa(table: Table) -> Kappa | None:
     return Kappa(value, max(-1.0, value - reach), min(1.0, value + reach), expected)
 
 
-def agreement(table: Table) -> Agreement:
+def agreement(table: PairCounts) -> Agreement:
     """Percent agreement with its interval, and kappa from `MIN_PAIRS` pairs on."""
     pairs = sum(table.values())
     agreed = sum(count for (left, right), count in table.items() if left == right)
     return Agreement(pairs, wilson(agreed, pairs), kappa(table) if pairs >= MIN_PAIRS else None)
 
 
-def confusion(table: Table) -> list[list[int]]:
+def confusion(table: PairCounts) -> list[list[int]]:
     """The table as eight rows of eight counts, both in ISIC order; pairs with anything else are left out."""
     return [[table.get((left, right), 0) for right in CODES] for left in CODES]
 
@@ -166,9 +166,9 @@ def switches(changes: Mapping[Change, int]) -> Switches:
     return Switches(readings, wilson(switched, readings), towards, away, elsewhere, known, to_right, to_wrong)
 
 
-def add_up(pairs: Iterable[tuple[Pair, int]]) -> dict[Pair, int]:
+def add_up(pairs: Iterable[tuple[LabelPair, int]]) -> dict[LabelPair, int]:
     """A table from counted pairs; pairs in which one named no diagnosis are left out."""
-    table: dict[Pair, int] = {}
+    table: dict[LabelPair, int] = {}
     for pair, count in pairs:
         if pair[0] in CODES and pair[1] in CODES:
             table[pair] = table.get(pair, 0) + count

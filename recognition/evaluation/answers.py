@@ -15,28 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.datasets.pictures import Pictures
-from recognition.inference.assessor import Look
+from recognition.inference.assessor import PictureStatistics
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.quality import QualityMeasures
-from recognition.inference.runtime import Backend, look_and_prepare, run_views
+from recognition.inference.runtime import Backend, measure_and_prepare, run_views
 from recognition.progress import Progress, Report, silent
 
 STAGE: Final = "evaluate"
 
-LOOK_VERSION: Final = 2
+STATISTICS_VERSION: Final = 2
 """Raised when a measure of quality or colour changes: kept answers hold them too."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
     """Of N pictures: `images` their names, `labels` (N,), `logits` (N, 8) averaged over views, `features` (N, C)
-    of the upright view, `looks` N of them."""
+    of the upright view, `statistics` N of them."""
 
     images: Sequence[str]
     labels: NDArray[np.int64]
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
-    looks: Sequence[Look]
+    statistics: Sequence[PictureStatistics]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -44,7 +44,7 @@ class Answers:
     @property
     def colours(self) -> NDArray[np.float64]:
         """The colour statistics (N, 6)."""
-        return np.stack([look.colours for look in self.looks])
+        return np.stack([each.colours for each in self.statistics])
 
     @classmethod
     def of(
@@ -56,7 +56,7 @@ class Answers:
         pictures: Pictures,
         preprocessing: Preprocessing,
         views: int = 1,
-        keep: "Keep | None" = None,
+        keep: "AnswerCache | None" = None,
         report: Report = silent,
     ) -> Self:
         """Run the pictures. Raises what `Pictures.picture` raises, OSError when answers cannot be kept."""
@@ -69,12 +69,12 @@ class Answers:
         else:
             report(Progress(STAGE, len(images), len(images)))
         logits, features, seen = kept
-        looks = [Look(QualityMeasures(*map(float, row[:5])), np.asarray(row[5:])) for row in seen]
-        return cls(images, np.array([labels[image] for image in images]), logits, features, looks)
+        statistics = [PictureStatistics(QualityMeasures(*map(float, row[:5])), np.asarray(row[5:])) for row in seen]
+        return cls(images, np.array([labels[image] for image in images]), logits, features, statistics)
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
+class AnswerCache:
     """Where answers are kept. `pictures_key` names the pictures (a data set's fingerprint), `weights_key` the weights
     and everything of the architecture that the preprocessing does not say."""
 
@@ -85,7 +85,7 @@ class Keep:
     def path(self, images: Sequence[str], preprocessing: Preprocessing, views: int) -> Path:
         """The file for these answers."""
         described = json.dumps(
-            [list(images), self.pictures_key, self.weights_key, preprocessing.as_json(), views, LOOK_VERSION],
+            [list(images), self.pictures_key, self.weights_key, preprocessing.as_json(), views, STATISTICS_VERSION],
             sort_keys=True,
         )
         return self.folder / f"answers-{hashlib.sha256(described.encode()).hexdigest()[:32]}.npz"
@@ -106,11 +106,11 @@ def _run(
     logits, features, seen = [], [], []
     for start in range(0, len(images), backend.batch_size):
         chunk = images[start : start + backend.batch_size]
-        prepared = [look_and_prepare(pictures.picture(image), preprocessing) for image in chunk]
+        prepared = [measure_and_prepare(pictures.picture(image), preprocessing) for image in chunk]
         answers = run_views(backend, np.stack([pixels for pixels, _ in prepared]), views)
         logits.append(answers[0])
         features.append(answers[1])
-        seen += [np.r_[astuple(look.quality), look.colours] for _, look in prepared]
+        seen += [np.r_[astuple(each.quality), each.colours] for _, each in prepared]
         report(Progress(STAGE, start + len(chunk), len(images)))
     return np.concatenate(logits), np.concatenate(features), np.stack(seen)
 

@@ -35,7 +35,7 @@ from recognition.fit.training_state import (
     frozen_prefixes,
     group,
     numbered,
-    refuse_collapse,
+    refuse_degenerate_output,
     reporting,
     resumed,
     run_key_of,
@@ -59,7 +59,7 @@ FLOAT16: Final = "mixed_float16"
 
 
 @dataclass(frozen=True, slots=True)
-class AboutPictures:
+class MetadataTraining:
     """What a metadata head is trained with.
 
     - `head`: receives the weights of the best epoch, in place;
@@ -77,7 +77,7 @@ def fine_tune(
     references: Mapping[str, Sequence[Image.Image]],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
-    metadata: AboutPictures | None = None,
+    metadata: MetadataTraining | None = None,
     teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
@@ -108,7 +108,7 @@ def fine_tune(
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
     total = steps * phase.epochs
     with spread_over(devices):
-        twin = _Twin(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
+        twin = _TrainingCopy(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
         optimizer, averaging = twin.compiled(total, labels=labels["train"], devices=devices)
         described = (
             {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
@@ -170,14 +170,14 @@ def fine_tune(
             report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
 
         twin.take(best)
-        refuse_collapse(labels["validation"], twin.probabilities(validation, devices))
+        refuse_degenerate_output(labels["validation"], twin.probabilities(validation, devices))
     set_network_tensors(network, best)
     if metadata is not None:
         metadata.head.kernel[...] = best[KERNEL]
     return history
 
 
-class _Twin:
+class _TrainingCopy:
     """The network once more, made for training: logits alone, the first blocks frozen, BatchNorm as the recipe says."""
 
     def __init__(

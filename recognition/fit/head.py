@@ -16,7 +16,7 @@ from recognition.fit.training_state import (
     epoch_figures,
     group,
     numbered,
-    refuse_collapse,
+    refuse_degenerate_output,
     reporting,
     resumed,
     run_key_of,
@@ -139,7 +139,9 @@ def fit_head(
             )
         report(Progress("head", epoch + 1, phase.epochs, figures))
     set_network_tensors(head, best)
-    refuse_collapse(labels["validation"], softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0)))
+    refuse_degenerate_output(
+        labels["validation"], softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0))
+    )
     tensors = network_tensors(network) | _unstandardised(best, recipe, mean, deviation)
     set_network_tensors(network, tensors)
     return history

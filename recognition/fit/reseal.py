@@ -17,7 +17,7 @@ from recognition.datasets.examples import Examples, metadata_of
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import CALIBRATION, VALIDATION, Split, split_examples
 from recognition.evaluation import metrics
-from recognition.evaluation.answers import Answers, Keep
+from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.fit.calibration import fit_temperature
 from recognition.fit.distillation import learned_validation
 from recognition.fit.seal import seal_measured
@@ -39,7 +39,7 @@ class ResealError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ServingOption:
     """How one way of serving does on the split of `choosing_split`."""
 
     input_size: int
@@ -116,7 +116,7 @@ def compare(
     views: Sequence[int] = VIEWS,
     keep_answers: Path | None = None,
     report: Report = silent,
-) -> Iterator[Choice]:
+) -> Iterator[ServingOption]:
     """How each input size and number of views does on `choosing_split`, each at its own best temperature.
 
     The temperature is fitted on the same pictures: it has no say in balanced accuracy, and in the log loss the same
@@ -136,7 +136,7 @@ def compare(
             for count in views:
                 keep = None
                 if keep_answers is not None:
-                    keep = Keep(keep_answers, examples.fingerprint, f"{architecture.backbone}:{bundle.sha256}")
+                    keep = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{bundle.sha256}")
                 answers = Answers.of(
                     backend,
                     images,
@@ -151,7 +151,7 @@ def compare(
                 if head is not None:
                     logits = logits + head.contribution(metadata_of(examples.table, images))
                 probabilities = softmax(logits / fit_temperature(logits, answers.labels))
-                yield Choice(
+                yield ServingOption(
                     size,
                     count,
                     metrics.balanced_accuracy(answers.labels, probabilities),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recognition.datasets.examples import Examples, metadata_of
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
-from recognition.fit import AboutPictures, History, fine_tune, fit_head
+from recognition.fit import History, MetadataTraining, fine_tune, fit_head
 from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
 from recognition.fit.distillation import require_teachers
 from recognition.fit.features import cached_features, embedder
@@ -130,7 +130,7 @@ def train_classifier(
             references[TRAIN] += references[VALIDATION]
             taught = _with_validation(labels)
             if metadata is not None:
-                metadata = AboutPictures(metadata.head, _with_validation(metadata.descriptions))
+                metadata = MetadataTraining(metadata.head, _with_validation(metadata.descriptions))
         history = tune(
             network,
             recipe=recipe,
@@ -216,7 +216,7 @@ def backbone_key(network: Any) -> str:
     return _digest({key: value for key, value in network_tensors(network).items() if not key.startswith(names)})
 
 
-def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> AboutPictures | None:
+def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> MetadataTraining | None:
     """What a metadata head is trained with; it goes on from the parent's, centred on the pictures of this run."""
     if not recipe.architecture.metadata:
         return None
@@ -224,7 +224,7 @@ def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle |
     head = MetadataHead.untrained(descriptions[TRAIN])
     if parent is not None and (theirs := metadata_head_of(parent)) is not None:
         head = MetadataHead(theirs.kernel, head.mean)
-    return AboutPictures(head, descriptions)
+    return MetadataTraining(head, descriptions)
 
 
 def _with_validation(by_split: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
-from recognition.evaluation.answers import Answers, Keep
+from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.evaluation.measure import picture_alone, sealed_metrics
 from recognition.fit.calibration import choose_operating_points, fit_temperature
 from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
@@ -108,7 +108,7 @@ def seal_measured(
         keep = None
         if keep_answers is not None:
             weights = file_sha256(draft.folder / WEIGHTS_NAME)
-            keep = Keep(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
+            keep = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
 
         def answers(images: Sequence[str], views: int) -> Answers:
             return Answers.of(
@@ -139,13 +139,13 @@ def seal_measured(
         figures = sealed_metrics(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
         if metadata_head is not None:
             figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
-        block, familiarity = fit_assessment(
+        block, ood_detector = fit_assessment(
             learned=learned,
             calibration=seen[CALIBRATION],
             probabilities=probabilities[CALIBRATION],
             reference_long_side=preprocessing.reference_long_side,
         )
-        figures |= measure_assessment(block, familiarity, test=seen[TEST], probabilities=probabilities[TEST])
+        figures |= measure_assessment(block, ood_detector, test=seen[TEST], probabilities=probabilities[TEST])
         if test_probabilities is not None:
             test_probabilities |= dict(zip(split.images(TEST), probabilities[TEST], strict=True))
         probe = _probe(split.images(VALIDATION), labels, preprocessing, pictures)
@@ -175,7 +175,7 @@ def seal_measured(
         metrics=figures,
         provenance=provenance,
         assessment=block,
-        familiarity=familiarity,
+        ood_detector=ood_detector,
         views=views,
     )
     report(Progress("seal", 1, 1))

@@ -1,4 +1,4 @@
-"""Own the course of a run, in both phases: history, figures, reports, and the state a checkpoint keeps."""
+"""Own the training of a run, in both phases: history, figures, reports, and the state a checkpoint keeps."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from recognition.progress import Progress, Report
 from recognition.recipes import Recipe
 from recognition.taxonomy import CODES
 
-COLLAPSED_SHARE: Final = 0.98
+DEGENERATE_SHARE: Final = 0.98
 """More validation pictures than this under one name, where the truth is more varied: nothing was learned."""
 
 DIVERGED: Final = "The loss is no longer a number: the training diverged. Lower the learning rate and start again."
@@ -58,11 +58,11 @@ def epoch_figures(loss: float, labels: NDArray[np.integer], table: NDArray[np.fl
     }
 
 
-def refuse_collapse(labels: NDArray[np.integer], table: NDArray[np.float64]) -> None:
+def refuse_degenerate_output(labels: NDArray[np.integer], table: NDArray[np.float64]) -> None:
     """Raise TrainingError when (nearly) every picture gets one diagnosis although the truth is more varied."""
     called, true = (np.bincount(each, minlength=len(CODES)) / len(each) for each in (table.argmax(axis=1), labels))
     top = int(called.argmax())
-    if called[top] > COLLAPSED_SHARE and true[top] <= COLLAPSED_SHARE:
+    if called[top] > DEGENERATE_SHARE and true[top] <= DEGENERATE_SHARE:
         raise TrainingError(
             "collapsed",
             f"{called[top]:.0%} of the validation pictures are called {CODES[top]}, which {true[top]:.0%} of them are. "

@@ -33,18 +33,18 @@ class Gate(StrEnum):
     """What a picture passes before its answer counts, in this order."""
 
     QUALITY = "quality"
-    FAMILIARITY = "familiarity"
-    CERTAINTY = "certainty"
+    OOD = "familiarity"
+    PREDICTION_SET = "certainty"
 
 
 CODES_OF: Final[Mapping[Gate, tuple[str, ...]]] = {
     Gate.QUALITY: ("too_small", "too_dark", "too_bright", "low_contrast", "blurred", "cropped"),
-    Gate.FAMILIARITY: ("unfamiliar",),
-    Gate.CERTAINTY: ("uncertain",),
+    Gate.OOD: ("unfamiliar",),
+    Gate.PREDICTION_SET: ("uncertain",),
 }
 """Why a gate may refuse. Of several reasons the first in this order is given: a black picture is blurred as well."""
 
-REFUSING: Final = (Gate.QUALITY, Gate.FAMILIARITY)
+REFUSING: Final = (Gate.QUALITY, Gate.OOD)
 """Gates that make a photo "not assessed"; an uncertain answer keeps its advice."""
 
 

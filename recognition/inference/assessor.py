@@ -25,8 +25,8 @@ from PIL import Image
 
 from recognition.inference.assessment import REFUSING, SCORE_MAX, Assessment, Decision, Gate, GateResult
 from recognition.inference.decision import MONITOR_DAYS, decide, score_of
-from recognition.inference.ood import Familiarity, check_familiarity, colour_statistics
-from recognition.inference.prediction_set import check_certainty, prediction_set
+from recognition.inference.ood import OodDetector, check_ood, colour_statistics
+from recognition.inference.prediction_set import check_prediction_set, prediction_set
 from recognition.inference.quality import DEFAULT_LIMITS, QualityLimits, QualityMeasures, check_quality, measure_quality
 from recognition.taxonomy import CODES, MALIGNANT_POSITIONS, Diagnosis
 
@@ -39,7 +39,7 @@ class AssessmentSettings:
     """The sealed limits, read and checked. Thresholds and edges lie on the malignant score, 0 to 1."""
 
     quality: QualityLimits = DEFAULT_LIMITS
-    familiarity_limit: float | None = None
+    ood_limit: float | None = None
     set_thresholds: Mapping[str, float] | None = None
     set_size_max: int = len(CODES)
     soon: float = ALWAYS_SOON
@@ -54,10 +54,10 @@ class AssessmentSettings:
         Raises ValueError, KeyError, TypeError or AttributeError for a block that says something else.
         """
         conformal, decision, scores = block.get("conformal"), block.get("decision"), block.get("score")
-        familiarity = block.get("familiarity")
+        ood = block.get("familiarity")
         made = cls(
             quality=QualityLimits.from_json(block["quality"]) if block.get("quality") else DEFAULT_LIMITS,
-            familiarity_limit=float(familiarity["limit"]) if familiarity else None,
+            ood_limit=float(ood["limit"]) if ood else None,
             set_thresholds={code: float(conformal["thresholds"][code]) for code in CODES} if conformal else None,
             set_size_max=int(conformal["size_max"]) if conformal else len(CODES),
             soon=float(decision["soon"]["threshold"]) if decision else ALWAYS_SOON if fallback is None else fallback,
@@ -80,7 +80,7 @@ def malignant_score(probabilities: NDArray[np.floating]) -> float:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class PictureStatistics:
     """What the gates need of the picture itself: its quality, and `colours` (6,) (see `familiarity`)."""
 
     quality: QualityMeasures
@@ -100,10 +100,14 @@ class Assessor:
     """The limits of one bundle, ready to use."""
 
     settings: AssessmentSettings
-    familiarity: Familiarity | None = None
+    ood_detector: OodDetector | None = None
 
     def assess(
-        self, look: Look | None, *, features: NDArray[np.floating], probabilities: NDArray[np.floating]
+        self,
+        statistics: PictureStatistics | None,
+        *,
+        features: NDArray[np.floating],
+        probabilities: NDArray[np.floating],
     ) -> Assessment:
         """What is said of one picture with the pooled `features` (C,) and calibrated `probabilities` (8,).
 
@@ -112,9 +116,11 @@ class Assessor:
         settings = self.settings
         codes = () if settings.set_thresholds is None else prediction_set(probabilities, settings.set_thresholds)
         gates = (
-            GateResult(Gate.QUALITY, True) if look is None else check_quality(look.quality, settings.quality),
-            self._familiarity(look, features),
-            check_certainty(codes, settings.set_size_max) if codes else GateResult(Gate.CERTAINTY, True),
+            GateResult(Gate.QUALITY, True)
+            if statistics is None
+            else check_quality(statistics.quality, settings.quality),
+            self._check_ood(statistics, features),
+            check_prediction_set(codes, settings.set_size_max) if codes else GateResult(Gate.PREDICTION_SET, True),
         )
         if any(not result.passed for result in gates if result.gate in REFUSING):
             return Assessment(Decision.NOT_ASSESSED, None, gates, codes)
@@ -129,8 +135,8 @@ class Assessor:
             monitor_days=settings.monitor_days if decision is Decision.MONITOR else None,
         )
 
-    def _familiarity(self, look: Look | None, features: NDArray[np.floating]) -> GateResult:
-        if look is None or self.familiarity is None or self.settings.familiarity_limit is None:
-            return GateResult(Gate.FAMILIARITY, True)
-        distance = self.familiarity.unfamiliarity(np.asarray(features)[None], look.colours[None])[0]
-        return check_familiarity(float(distance), self.settings.familiarity_limit)
+    def _check_ood(self, statistics: PictureStatistics | None, features: NDArray[np.floating]) -> GateResult:
+        if statistics is None or self.ood_detector is None or self.settings.ood_limit is None:
+            return GateResult(Gate.OOD, True)
+        distance = self.ood_detector.score(np.asarray(features)[None], statistics.colours[None])[0]
+        return check_ood(float(distance), self.settings.ood_limit)

@@ -30,16 +30,16 @@ from safetensors import SafetensorError, safe_open
 
 from recognition.inference.assessor import AssessmentSettings, Assessor
 from recognition.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
-from recognition.inference.ood import Familiarity
+from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
 from recognition.taxonomy import CODES
 
 MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
 GRAPH_NAME: Final = "graph.onnx"
-FAMILIARITY_NAME: Final = "familiarity.safetensors"
+OOD_NAME: Final = "familiarity.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
-"""In every bundle; `FAMILIARITY_NAME` is there as well where the manifest's assessment has a familiarity."""
+"""In every bundle; `OOD_NAME` is there as well where the manifest's assessment has a familiarity."""
 
 FORMAT: Final = "teri-classifier"
 FORMAT_VERSION: Final = 3
@@ -185,7 +185,7 @@ class Manifest:
             raise BundleError("unreadable", "The bundle's network and preprocessing disagree about the input size.")
         if manifest.views not in VIEWS:
             raise BundleError("unreadable", f"The bundle averages {manifest.views} views; this version knows {VIEWS}.")
-        expected = (*SEALED_FILES, FAMILIARITY_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
+        expected = (*SEALED_FILES, OOD_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
         if set(manifest.files) != set(expected):
             raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(expected)}.")
         return manifest
@@ -224,13 +224,13 @@ class Bundle:
 
     def assessor(self) -> Assessor:
         """The gates and the decision aid of this bundle. Raises BundleError when their tensors do not fit."""
-        familiarity = None
-        if FAMILIARITY_NAME in self.manifest.files:
+        detector = None
+        if OOD_NAME in self.manifest.files:
             try:
-                familiarity = Familiarity.from_tensors(read_tensors(self.directory / FAMILIARITY_NAME))
+                detector = OodDetector.from_tensors(read_tensors(self.directory / OOD_NAME))
             except ValueError as error:
                 raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
-        return Assessor(self.manifest.settings, familiarity)
+        return Assessor(self.manifest.settings, detector)
 
 
 def _settings(assessment: Mapping[str, Any], points: tuple[OperatingPoint, ...]) -> AssessmentSettings:

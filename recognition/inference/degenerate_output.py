@@ -30,7 +30,7 @@ CHANCE_MAX: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DegenerateOutput:
     """What is wrong. `code`: "constant" or "one_diagnosis".
 
     `measured` and `limit` are the spread, or the share that `diagnosis` takes; `predictions` how many were looked at.
@@ -55,7 +55,9 @@ def live_reference(predictions: Sequence[Sequence[float]]) -> dict[str, Any]:
     }
 
 
-def collapse_of(predictions: Sequence[Sequence[float]], reference: Mapping[str, Any]) -> Finding | None:
+def find_degenerate_output(
+    predictions: Sequence[Sequence[float]], reference: Mapping[str, Any]
+) -> DegenerateOutput | None:
     """What is wrong with recent predictions of different pictures, or None.
 
     `predictions` are calibrated probabilities, eight each in ISIC order; `reference` is the manifest's "live" block and
@@ -72,13 +74,13 @@ def collapse_of(predictions: Sequence[Sequence[float]], reference: Mapping[str, 
     spread = float(table.std(axis=0).max())
     limit = max(SPREAD_MIN, SPREAD_SHARE * float(reference.get("spread", 0.0)))
     if spread < limit:
-        return Finding("constant", spread, limit, len(table))
+        return DegenerateOutput("constant", spread, limit, len(table))
     counts = np.bincount(table.argmax(axis=1), minlength=len(CODES))
     position = int(counts.argmax())
     share = float(counts[position] / len(table))
     expected = float(reference.get("shares", {}).get(CODES[position], 1 / len(CODES)))
     if share >= TAKEN_SHARE and _at_least(int(counts[position]), len(table), expected) < CHANCE_MAX:
-        return Finding("one_diagnosis", share, TAKEN_SHARE, len(table), CODES[position])
+        return DegenerateOutput("one_diagnosis", share, TAKEN_SHARE, len(table), CODES[position])
     return None
 
 

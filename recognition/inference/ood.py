@@ -80,7 +80,7 @@ def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDAr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Familiarity:
+class OodDetector:
     """What the bundle keeps of the training pictures, for `unfamiliarity`.
 
     - `centre`, `deviation`: (C,) of the pooled features; `directions`: (K, C), orthonormal within float16;
@@ -109,7 +109,7 @@ class Familiarity:
         Raises ValueError for fewer than two pictures on a side.
         """
         if min(len(features), len(calibration_features)) < 2:  # a deviation needs two
-            raise ValueError("Familiarity needs at least two pictures to learn from and two to be scaled on.")
+            raise ValueError("The OOD detector needs at least two pictures to learn from and two to be scaled on.")
         centre = features.mean(axis=0)
         deviation = np.maximum(features.std(axis=0), DEVIATION_MIN)
         standardised = (np.asarray(features, dtype=np.float64) - centre) / deviation
@@ -134,7 +134,7 @@ class Familiarity:
         """Inverse of `as_tensors`. Raises ValueError when one is missing or of another shape."""
         names = cls.__dataclass_fields__
         if set(tensors) != set(names):
-            raise ValueError(f"Familiarity consists of exactly {', '.join(names)}.")
+            raise ValueError(f"The OOD detector consists of exactly {', '.join(names)}.")
         made = cls(**{name: np.asarray(tensors[name], dtype=np.float32) for name in names})
         (width,) = made.centre.shape or (0,)
         expected = {
@@ -167,17 +167,17 @@ class Familiarity:
         colour = np.einsum("ni,ij,nj->n", away, self.colour_precision, away)
         return np.asarray(np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN)), dtype=np.float64)
 
-    def unfamiliarity(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
+    def score(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
         """How far from the training pictures (N,): the sum of both standardised log distances, about 0 on average."""
         mean, deviation = self.scale.T
         return np.asarray(((self.distances(features, colours) - mean) / deviation).sum(axis=1), dtype=np.float64)
 
 
-def check_familiarity(unfamiliarity: float, limit: float) -> GateResult:
+def check_ood(score: float, limit: float) -> GateResult:
     """The second gate; refused above the limit."""
-    if unfamiliarity > limit:
-        return GateResult(Gate.FAMILIARITY, False, "unfamiliar", unfamiliarity, limit)
-    return GateResult(Gate.FAMILIARITY, True, "", unfamiliarity, limit)
+    if score > limit:
+        return GateResult(Gate.OOD, False, "unfamiliar", score, limit)
+    return GateResult(Gate.OOD, True, "", score, limit)
 
 
 def statistics_of(pictures: Sequence[Image.Image], *, reference_long_side: int) -> NDArray[np.float64]:

@@ -30,8 +30,8 @@ def prediction_set(probabilities: NDArray[np.floating], thresholds: Mapping[str,
     )
 
 
-def check_certainty(codes: tuple[str, ...], size_max: int) -> GateResult:
+def check_prediction_set(codes: tuple[str, ...], size_max: int) -> GateResult:
     """The third gate: uncertain when more diagnoses than `size_max` are left open."""
     if len(codes) > size_max:
-        return GateResult(Gate.CERTAINTY, False, "uncertain", float(len(codes)), float(size_max))
-    return GateResult(Gate.CERTAINTY, True, "", float(len(codes)), float(size_max))
+        return GateResult(Gate.PREDICTION_SET, False, "uncertain", float(len(codes)), float(size_max))
+    return GateResult(Gate.PREDICTION_SET, True, "", float(len(codes)), float(size_max))

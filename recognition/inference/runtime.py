@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition.inference.assessment import Assessment
-from recognition.inference.assessor import Look, malignant_score
+from recognition.inference.assessor import PictureStatistics, malignant_score
 from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_tensors
 from recognition.inference.heatmap import DenseHead, grad_cam
 from recognition.inference.metadata import Metadata, metadata_head_of
@@ -125,7 +125,7 @@ def _limit_tensorflow_threads(threads: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class Classification:
     """What the classifier says of one picture.
 
     - `probabilities`: float64 (8,), calibrated, in the order of `CODES`, summing to 1;
@@ -164,21 +164,21 @@ class LoadedClassifier:
 
     def classify(
         self, images: Sequence[Image.Image], metadata: Sequence[Metadata | None] | None = None
-    ) -> list[Outcome]:
+    ) -> list[Classification]:
         """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB.
 
         `metadata`, one for each picture, is heeded where the classifier has learned to; without it, and for None, the
         answer is that of the picture alone.
         """
-        outcomes: list[Outcome] = []
+        outcomes: list[Classification] = []
         for start in range(0, len(images), self.backend.batch_size):
             prepared = [
-                look_and_prepare(image, self.bundle.manifest.preprocessing)
+                measure_and_prepare(image, self.bundle.manifest.preprocessing)
                 for image in images[start : start + self.backend.batch_size]
             ]
             outcomes += self.classify_batch(
                 np.stack([pixels for pixels, _ in prepared]),
-                looks=[look for _, look in prepared],
+                statistics=[each for _, each in prepared],
                 metadata=None if metadata is None else metadata[start : start + len(prepared)],
             )
         return outcomes
@@ -186,9 +186,9 @@ class LoadedClassifier:
     def classify_batch(
         self,
         pixels: NDArray[np.float32],
-        looks: Sequence[Look] | None = None,
+        statistics: Sequence[PictureStatistics] | None = None,
         metadata: Sequence[Metadata | None] | None = None,
-    ) -> list[Outcome]:
+    ) -> list[Classification]:
         """One outcome per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
 
         `looks` are what the gates need of each picture; without them the pictures pass unlooked at. `metadata` is as in
@@ -208,36 +208,38 @@ class LoadedClassifier:
         if self._metadata_head is not None and metadata is not None:
             logits = logits + self._metadata_head.contribution(metadata)
         table = softmax(logits / self.bundle.manifest.temperature)
-        seen: Sequence[Look | None] = [None] * len(table) if looks is None else looks
+        seen: Sequence[PictureStatistics | None] = [None] * len(table) if statistics is None else statistics
         rows = zip(table, features, maps, seen, strict=True)
-        return [self._outcome(*row) for row in rows]
+        return [self._classification(*row) for row in rows]
 
-    def _outcome(
+    def _classification(
         self,
         probabilities: NDArray[np.float64],
         features: NDArray[np.float32],
         maps: NDArray[np.float32],
-        look: Look | None,
-    ) -> Outcome:
+        statistics: PictureStatistics | None,
+    ) -> Classification:
         position = int(probabilities.argmax())
-        return Outcome(
+        return Classification(
             probabilities=probabilities,
             diagnosis=Diagnosis(CODES[position]),
             confidence=float(probabilities[position]),
             malignant_score=malignant_score(probabilities),
             features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
             heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
-            assessment=self._assessor.assess(look, features=features, probabilities=probabilities),
+            assessment=self._assessor.assess(statistics, features=features, probabilities=probabilities),
         )
 
 
-def look_and_prepare(picture: Image.Image, preprocessing: Preprocessing) -> tuple[NDArray[np.float32], Look]:
+def measure_and_prepare(
+    picture: Image.Image, preprocessing: Preprocessing
+) -> tuple[NDArray[np.float32], PictureStatistics]:
     """The network input of one RGB picture, as `preprocess` gives it, and the look at it that the gates need."""
     long_side = preprocessing.reference_long_side
     whole = to_picture(picture)
     reference = to_reference(whole, long_side=long_side)
-    look = Look.of(whole, reference, reference_long_side=long_side)
-    return to_input(reference, input_size=preprocessing.input_size), look
+    statistics = PictureStatistics.of(whole, reference, reference_long_side=long_side)
+    return to_input(reference, input_size=preprocessing.input_size), statistics
 
 
 def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outputs:

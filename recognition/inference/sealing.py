@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.inference.bundle import (
-    FAMILIARITY_NAME,
     GRAPH_NAME,
     MANIFEST_NAME,
+    OOD_NAME,
     SEALED_FILES,
     WEIGHTS_NAME,
     Bundle,
@@ -34,7 +34,7 @@ from recognition.inference.bundle import (
 from recognition.inference.export import store_weights, write_graph
 from recognition.inference.metadata import MetadataHead
 from recognition.inference.network import Architecture, set_network_tensors
-from recognition.inference.ood import Familiarity
+from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.runtime import KerasBackend, OnnxBackend, Outputs, softmax
 from recognition.taxonomy import CODES
@@ -128,7 +128,7 @@ def seal_bundle(
     provenance: Mapping[str, Any] | None = None,
     licence: str = LICENCE,
     assessment: Mapping[str, Any] | None = None,
-    familiarity: Familiarity | None = None,
+    ood_detector: OodDetector | None = None,
     views: int = 1,
 ) -> Bundle:
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
@@ -140,11 +140,11 @@ def seal_bundle(
     """
     try:
         names: tuple[str, ...] = SEALED_FILES
-        if familiarity is not None:
+        if ood_detector is not None:
             from safetensors.numpy import save_file
 
-            save_file(familiarity.as_tensors(), draft.folder / FAMILIARITY_NAME, metadata={"format": "teri"})
-            names = (*SEALED_FILES, FAMILIARITY_NAME)
+            save_file(ood_detector.as_tensors(), draft.folder / OOD_NAME, metadata={"format": "teri"})
+            names = (*SEALED_FILES, OOD_NAME)
         parity = check_outputs(
             keras_outputs=KerasBackend(draft.network).run(probe), graph_outputs=_in_pieces(draft.backend, probe)
         )

@@ -24,7 +24,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from recognition.sandbox import child as caged
+from recognition.sandbox import child as sandbox_child
 from recognition.sandbox.child import LENGTH_BYTES, REPLY_MAGIC
 from recognition.sandbox.derivatives import is_clean_jpeg
 from recognition.sandbox.header import read_header
@@ -32,7 +32,7 @@ from recognition.sandbox.perceptual_hash import HASH_BYTES
 from recognition.sandbox.policy import MIB, REASONS, REFERENCE_LIMITS, IntakeLimits, PhotoRejected
 
 #: Appended to sys.path, so that nothing in the checkout can shadow the standard library.
-_START = f"import sys; sys.path += sys.argv[1:3]; from {caged.__name__} import main; main(sys.argv[3])"
+_START = f"import sys; sys.path += sys.argv[1:3]; from {sandbox_child.__name__} import main; main(sys.argv[3])"
 #: One malloc arena, or every thread reserves 64 MB of the address space that is limited; large blocks
 #: returned at once, or two rasters never fit where one was freed.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
@@ -68,7 +68,7 @@ class AcceptedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
-class CageReport:
+class SandboxReport:
     """How one stay in the cage ended and what it cost.
 
     Exactly one of `accepted` and `rejected` is set. `cpu_seconds` and `peak_memory_bytes` are the
@@ -93,17 +93,17 @@ def accept_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Acc
     return report.accepted
 
 
-def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> CageReport:
+def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> SandboxReport:
     """Like `accept_photo`, returning the rejection and the cost instead of raising."""
     try:
         # Plain Python over the headers: most of what is not a photo never costs a process.
         read_header(data, limits=limits)
     except PhotoRejected as rejection:
-        return CageReport(None, rejection)
+        return SandboxReport(None, rejection)
     try:
         child = _start(limits)
     except OSError:
-        return CageReport(None, PhotoRejected("cage_failed"))
+        return SandboxReport(None, PhotoRejected("cage_failed"))
     reply, overdue = _converse(child, data, deadline=time.monotonic() + limits.wall_seconds + _WALL_GRACE)
     exit_code, cpu_seconds, late = _reap(child, overdue=overdue)
     peak = 0
@@ -111,10 +111,10 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Ca
         facts, bodies = _split(reply)
         peak = _count(facts, "peak_memory_bytes")
         if "rejected" in facts:
-            return CageReport(None, _rejection(facts), cpu_seconds, peak)
-        return CageReport(_accepted(data, facts, bodies), None, cpu_seconds, peak)
+            return SandboxReport(None, _rejection(facts), cpu_seconds, peak)
+        return SandboxReport(_accepted(data, facts, bodies), None, cpu_seconds, peak)
     except _BadReplyError:
-        return CageReport(None, _verdict_of_death(exit_code, late=late), cpu_seconds, peak)
+        return SandboxReport(None, _rejection_of_exit(exit_code, late=late), cpu_seconds, peak)
 
 
 class _BadReplyError(Exception):
@@ -273,7 +273,7 @@ def _accepted(data: bytes, facts: dict[str, object], bodies: bytes) -> AcceptedP
     )
 
 
-def _verdict_of_death(exit_code: int | None, *, late: bool) -> PhotoRejected:
+def _rejection_of_exit(exit_code: int | None, *, late: bool) -> PhotoRejected:
     """What a child that ended without a usable reply died of."""
     if late or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         return PhotoRejected("decode_timeout")

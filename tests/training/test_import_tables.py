@@ -28,7 +28,7 @@ def read(folder: Path, truth: str, metadata: str | None = None, **options: bool)
 
 
 def said(tables: Tables) -> list[tuple[str, int, str]]:
-    return [(fault.file, fault.line, fault.reason) for fault in tables.faults]
+    return [(fault.file, fault.line, fault.reason) for fault in tables.problems]
 
 
 def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_labels_and_metadata_come_together_and_gaps_stay_gaps(tmp_path: Path) ->
         f"\ufeff{HEADER}\nISIC_2,{NV}\nISIC_1,0.0,0.0,0.0,0.0,0.0,1.0,0.0,0.0,0.0\n",
         f"{METADATA_HEADER}\nISIC_1,55,anterior torso,L1,female\nISIC_2,,,,\n",
     )
-    assert tables.faults == []
+    assert tables.problems == []
     rows = tables.rows.to_dict("records")
     assert [row["image"] for row in rows] == ["ISIC_1", "ISIC_2"]
     assert [row["diagnosis"] for row in rows] == ["DF", "NV"]
@@ -105,7 +105,7 @@ def test_faults_of_both_files_are_seen_at_once(tmp_path: Path) -> None:
 )
 def test_columns_are_exact_order_included(tmp_path: Path, header: str, expected: str) -> None:
     tables = read(tmp_path, f"{header}\nISIC_1,{NV}\n")
-    assert [fault.line for fault in tables.faults if expected in fault.reason] == [1]
+    assert [fault.line for fault in tables.problems if expected in fault.reason] == [1]
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_columns_are_exact_order_included(tmp_path: Path, header: str, expected:
 def test_a_wrong_file_is_told_by_name(tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "photo.csv").write_bytes(content)
     tables = read_tables(ground_truth=tmp_path / "photo.csv")
-    assert tables.faults[0].file == "photo.csv"
-    assert expected in tables.faults[0].reason
+    assert tables.problems[0].file == "photo.csv"
+    assert expected in tables.problems[0].reason
 
 
 def test_a_missing_file_is_told_by_name(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_downsampled_names_mean_the_isic_image(tmp_path: Path) -> None:
         f"{HEADER}\nISIC_1_downsampled,{NV}\nISIC_2,{NV}\n",
         f"{METADATA_HEADER}\nISIC_1,50,,L1,\nISIC_2_downsampled,60,,L2,\n",
     )
-    assert tables.faults == []
+    assert tables.problems == []
     assert tables.rows["lesion_id"].tolist() == ["L1", "L2"]
     assert tables.notes["downsampled_names"] == 1
     both = read(tmp_path, f"{HEADER}\nISIC_1_downsampled,{NV}\nISIC_1,{NV}\n")
@@ -171,7 +171,7 @@ def isic_cli_row(image: str, second: str, third: str = "", fourth: str = "") -> 
 )
 def test_isic_cli_words_mean_one_of_the_eight(tmp_path: Path, second: str, third: str, code: str) -> None:
     tables = read(tmp_path, f"{ISIC_CLI_HEADER}\n{isic_cli_row('ISIC_1', second, third)}\n")
-    assert tables.faults == [] and tables.layout == ISIC_CLI
+    assert tables.problems == [] and tables.layout == ISIC_CLI
     row = tables.rows.to_dict("records")[0]
     assert (row["diagnosis"], row["age_approx"], row["sex"], row["lesion_id"]) == (code, 45, "male", "IL_ISIC_1")
 
@@ -190,7 +190,7 @@ def test_isic_cli_rows_outside_the_eight_are_refused_by_row_or_left_out_when_ask
     assert [line for _file, line, _reason in said(tables)] == [3, 4, 5]
     assert all("none of the eight diagnoses" in reason for _file, _line, reason in said(tables))
     left = read(tmp_path, text, leave_out_unmapped=True)
-    assert left.faults == []
+    assert left.problems == []
     assert left.rows["image"].tolist() == ["ISIC_1"]
     assert sum(left.notes["left_out"].values()) == 3
 
@@ -210,7 +210,7 @@ def test_the_full_official_tables_have_no_fault() -> None:
         ground_truth=FULL / "ISIC_2019_Training_GroundTruth.csv",
         metadata=FULL / "ISIC_2019_Training_Metadata.csv",
     )
-    assert tables.faults == []
+    assert tables.problems == []
     assert len(tables.rows) == 25_331
     assert set(tables.rows["diagnosis"]) == set(CODES)
     assert tables.notes["downsampled_names"] == tables.rows["image"].str.endswith("_downsampled").sum() > 0

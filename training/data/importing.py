@@ -87,8 +87,8 @@ def prepare(*, name: str, source: Source, seed: int, folder: str, work: Path, re
     notes = dict(tables.notes)
     archive_file = None
     if source.images is None:
-        if tables.faults:
-            raise faulty(tables.faults)
+        if tables.problems:
+            raise faulty(tables.problems)
         table = tables.rows.assign(sha256="", content_hash=None, width=None, height=None, member="")
     else:
         archive_file = work / "archive.zip"
@@ -121,18 +121,18 @@ def _with_pictures(
     tables: Tables, images: Path, archive_file: Path, notes: dict[str, Any], report: Report
 ) -> pd.DataFrame:
     """The rows of `tables` with what was seen of their pictures. Raises DatasetImportError with all faults of both."""
-    faults = list(tables.faults)
+    faults = list(tables.problems)
     try:
         store = PictureStore(images)
     except ExamplesError as error:
-        raise faulty([*faults, *error.faults]) from error
+        raise faulty([*faults, *error.problems]) from error
     wanted = list(zip(tables.rows["image"], tables.rows["line"].astype(int), strict=True))
     with store as pictures:
         _require_room(sum(pictures.size_of(image) for image, _ in wanted if image in pictures), archive_file.parent)
         with ArchiveWriter(archive_file) as archive:
             seen = inspect_pictures(wanted, pictures, labels_file=tables.labels_file, archive=archive, report=report)
         notes["pictures_without_row"] = len(pictures) - sum(image in pictures for image, _ in wanted)
-    faults += seen.faults
+    faults += seen.problems
     if faults:
         raise faulty(faults)
     return tables.rows.assign(

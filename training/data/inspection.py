@@ -26,14 +26,14 @@ _REPORT_EVERY: Final = 20
 
 @dataclass(slots=True)
 class Inspected:
-    """What was seen, one entry per image in the order given (empty where `faults` is not)."""
+    """What was seen, one entry per image in the order given (empty where `problems` is not)."""
 
     sha256: list[str] = field(default_factory=list)
     content_hash: list[bytes] = field(default_factory=list)
     width: list[int] = field(default_factory=list)
     height: list[int] = field(default_factory=list)
     member: list[str] = field(default_factory=list)
-    faults: list[FileProblem] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
 
 
 def inspect_pictures(
@@ -56,26 +56,26 @@ def inspect_pictures(
         if done % _REPORT_EVERY == 0:
             report(Progress("pictures", done, len(images)))
         if image not in pictures:
-            seen.faults.append(FileProblem(labels_file, line, f"{image} has no picture in {pictures.place.name}."))
+            seen.problems.append(FileProblem(labels_file, line, f"{image} has no picture in {pictures.place.name}."))
             continue
         try:
             content = pictures.content(image)
             decoded = decode_photo(content, limits=PICTURE_LIMITS)
         except ExamplesError as error:
-            seen.faults += [
-                FileProblem(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.faults
+            seen.problems += [
+                FileProblem(fault.file, 0, f"{fault.reason} ({labels_file}, line {line})") for fault in error.problems
             ]
             continue
         except PhotoRejected as error:
             reason = f"is not a picture that can be used ({error.code}): {error.message} ({labels_file}, line {line})"
-            seen.faults.append(FileProblem(pictures.name_of(image), 0, reason))
+            seen.problems.append(FileProblem(pictures.name_of(image), 0, reason))
             continue
         seen.width.append(decoded.width)
         seen.height.append(decoded.height)
         miniatures.append(miniature(decoded.image))
         seen.sha256.append(hashlib.sha256(content).hexdigest())
         seen.member.append(f"{image}{PurePosixPath(pictures.name_of(image)).suffix.lower()}")
-        if not seen.faults:
+        if not seen.problems:
             # With a fault nothing will be kept; looking at the rest is still worth it.
             archive.add(seen.member[-1], content)
     report(Progress("pictures", len(images), len(images)))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from recognition.failpoints import fault
+from recognition.failpoints import failpoint
 from recognition.progress import Cancelled, Progress, Report, silent
 from training.models import DatasetImport, EvaluationJob, Job, TrainingRun
 from training.services import jobs
@@ -74,7 +74,7 @@ class Reporter:
         self._epochs = epochs
 
     def __call__(self, progress: Progress) -> None:
-        fault(f"{FAILPOINTS[self._claim.model]}_{progress.stage}_{progress.done}", photo=self._claim.pk)
+        failpoint(f"{FAILPOINTS[self._claim.model]}_{progress.stage}_{progress.done}", photo=self._claim.pk)
         now = time.monotonic()
         self._last_sign = now
         self._also(progress)

@@ -14,7 +14,7 @@ from django.conf import settings
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import register_bundle, registered_bundle
-from recognition.failpoints import fault
+from recognition.failpoints import failpoint
 from recognition.fit.run import train_classifier
 from recognition.inference.bundle import Bundle, BundleError
 from recognition.progress import Report, silent
@@ -91,7 +91,7 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
             with contextlib.suppress(BundleError):
                 evaluate_classifier(classifier=live, dataset=run.dataset, data=data, report=report)
     report.log(f"Sealed {bundle.version}, sha256 {bundle.sha256}.")
-    fault("training_before_commit", photo=run.pk)
+    failpoint("training_before_commit", photo=run.pk)
 
     def keep(locked: TrainingRun) -> None:
         classifier = register_bundle(directory=bundle.directory, by=run.requested_by)

@@ -26,8 +26,8 @@ from diagnoses.readings.forms import PeriodForm
 from recognition.evaluation.agreement import (
     MIN_PAIRS,
     Agreement,
+    PairCounts,
     Switches,
-    Table,
     add_up,
     agreement,
     confusion,
@@ -121,7 +121,7 @@ def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[Compa
     ]  # fmt: skip
 
 
-def _compared(label: str | Promise, table: Table, down: str | Promise, across: str | Promise) -> Comparison:
+def _compared(label: str | Promise, table: PairCounts, down: str | Promise, across: str | Promise) -> Comparison:
     return Comparison(label, agreement(table), list(zip(CODES, confusion(table), strict=True)), down, across)
 
 

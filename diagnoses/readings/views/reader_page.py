@@ -146,7 +146,7 @@ def _revealed(prediction: Prediction | None) -> dict[str, Any]:
         "prediction": prediction,
         "predicted": answer_of(prediction),
         "assessed": prediction.assessed,
-        "uncertain": prediction.assessed is not None and not prediction.assessed.gate(Gate.CERTAINTY).passed,
+        "uncertain": prediction.assessed is not None and not prediction.assessed.gate(Gate.PREDICTION_SET).passed,
         "bars": bars(prediction),
     }
 

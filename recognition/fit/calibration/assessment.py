@@ -17,11 +17,11 @@ from recognition.inference.assessment import REFUSING, Gate
 from recognition.inference.assessor import AssessmentSettings, Assessor
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
-from recognition.inference.ood import METHOD, Familiarity
+from recognition.inference.ood import METHOD, OodDetector
 from recognition.inference.quality import limits_from
 from recognition.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
 
-UNFAMILIAR_SHARE: Final = 0.025
+OOD_SHARE: Final = 0.025
 """Of the calibration lesions, refused as unfamiliar: half of the 5 % that may be refused of others."""
 
 ENOUGH: Final = 200
@@ -38,7 +38,7 @@ cancers with harmless diagnoses is not, or two photos of three would be: weighin
 
 def fit_assessment(
     *, learned: Answers | None, calibration: Answers, probabilities: Table, reference_long_side: int
-) -> tuple[dict[str, Any], Familiarity | None]:
+) -> tuple[dict[str, Any], OodDetector | None]:
     """The block that `inference.assessor` reads, and the tensors of its second gate.
 
     `learned` are training pictures, None where there are fewer than `ENOUGH` calibration pictures; `probabilities`
@@ -48,19 +48,19 @@ def fit_assessment(
     if learned is None or len(calibration) < ENOUGH:
         return block, None
     block["quality"] = limits_from(
-        [look.quality for look in learned.looks], reference_long_side=reference_long_side
+        [each.quality for each in learned.statistics], reference_long_side=reference_long_side
     ).as_json()
-    familiarity = Familiarity.fit(
+    ood_detector = OodDetector.fit(
         features=learned.features,
         colours=learned.colours,
         calibration_features=calibration.features,
         calibration_colours=calibration.colours,
     )
-    distances = familiarity.unfamiliarity(calibration.features, calibration.colours)
+    distances = ood_detector.score(calibration.features, calibration.colours)
     block["familiarity"] = {
         "method": METHOD,
-        "limit": float(np.quantile(distances, 1.0 - UNFAMILIAR_SHARE)),
-        "refused_share_calibration": UNFAMILIAR_SHARE,
+        "limit": float(np.quantile(distances, 1.0 - OOD_SHARE)),
+        "refused_share_calibration": OOD_SHARE,
         "pictures": len(learned),
     }
     block["conformal"] = {
@@ -78,20 +78,20 @@ def fit_assessment(
         if edges is not None:
             steps = zip([0.0, *edges], [*edges, 1.0], strict=True)
             block["score"] = [{"score": at, "from": low, "to": high} for at, (low, high) in enumerate(steps, start=1)]
-    return block, familiarity
+    return block, ood_detector
 
 
 def measure_assessment(
-    block: dict[str, Any], familiarity: Familiarity | None, *, test: Answers, probabilities: Table
+    block: dict[str, Any], ood_detector: OodDetector | None, *, test: Answers, probabilities: Table
 ) -> dict[str, Any]:
     """What the block does on the test pictures, for the manifest's figures; the shares it shows itself are added to it.
 
     All figures but those of the gates are of all pictures, refused ones included.
     """
-    assessor = Assessor(AssessmentSettings.from_json(block), familiarity)
+    assessor = Assessor(AssessmentSettings.from_json(block), ood_detector)
     assessments = [
-        assessor.assess(look, features=features, probabilities=row)
-        for look, features, row in zip(test.looks, test.features, probabilities, strict=True)
+        assessor.assess(statistics, features=features, probabilities=row)
+        for statistics, features, row in zip(test.statistics, test.features, probabilities, strict=True)
     ]
     labels, positive = test.labels, metrics.is_malignant(test.labels)
     figures: dict[str, Any] = {}
@@ -107,7 +107,7 @@ def measure_assessment(
         },
     }
     if "familiarity" in block:
-        block["familiarity"]["refused_share_test"] = float(refused[Gate.FAMILIARITY].mean())
+        block["familiarity"]["refused_share_test"] = float(refused[Gate.OOD].mean())
     if "conformal" in block:
         within = np.array(
             [CODES[label] in each.prediction_set for label, each in zip(labels, assessments, strict=True)]
@@ -124,7 +124,7 @@ def measure_assessment(
         block["conformal"] |= {
             "test_coverage": float(within.mean()),
             "test_mean_size": float(sizes.mean()),
-            "test_wide_share": float(refused[Gate.CERTAINTY].mean()),
+            "test_wide_share": float(refused[Gate.PREDICTION_SET].mean()),
         }
     if "decision" in block:
         figures["decision"] = {

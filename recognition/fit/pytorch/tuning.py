@@ -34,7 +34,7 @@ from recognition.fit.training_state import (
     epoch_figures,
     frozen_prefixes,
     group,
-    refuse_collapse,
+    refuse_degenerate_output,
     resumed,
     run_key_of,
     run_state,
@@ -90,7 +90,7 @@ def fine_tune(
         history, best = resumed(state, kept, run_key, run_folder)
         tensors, first = group(kept, "network/"), epoch + 1
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
-    course = _Course(
+    training = _TrainingState(
         tensors,
         recipe=recipe,
         phase=phase,
@@ -99,7 +99,7 @@ def fine_tune(
         teachers=[_teacher(each) for each in teachers],
     )
     if checkpoint is not None:
-        course.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
+        training.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
 
     weights = class_weights(labels["train"], phase.balance)
     validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
@@ -111,23 +111,23 @@ def fine_tune(
         )
         losses: list[float] = []
         for batch in _made_ahead(drawn):
-            losses.append(course.step(*batch))
+            losses.append(training.step(*batch))
             if not np.isfinite(losses[-1]):
                 raise TrainingError("diverged", DIVERGED)
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
-        course.average.measure_norms(map(_channels_first, measuring_batches(drawn, phase)))
-        figures = epoch_figures(float(np.mean(losses)), labels["validation"], course.probabilities(validation))
-        averaged = course.average.tensors()
+        training.average.measure_norms(map(_channels_first, measuring_batches(drawn, phase)))
+        figures = epoch_figures(float(np.mean(losses)), labels["validation"], training.probabilities(validation))
+        averaged = training.average.tensors()
         if history.add(figures, keeps_last=phase.learn_validation):
             best = averaged
         save_checkpoint(
             run_folder,
             epoch=epoch,
             tensors={
-                **{f"network/{key}": value for key, value in course.network.tensors().items()},
+                **{f"network/{key}": value for key, value in training.network.tensors().items()},
                 **{f"best/{key}": value for key, value in best.items()},
-                **{f"optimizer/{key}": value for key, value in course.moments().items()},
+                **{f"optimizer/{key}": value for key, value in training.moments().items()},
                 **{f"average/{key}": value for key, value in averaged.items()},
             },
             state=run_state(run_key, history),
@@ -135,12 +135,12 @@ def fine_tune(
         report(Progress("fine-tune", (epoch + 1) * steps, steps * phase.epochs, figures))
 
     final = EfficientNetB4(best, head_dropout=0.0)
-    refuse_collapse(labels["validation"], _probabilities(final, validation))
+    refuse_degenerate_output(labels["validation"], _probabilities(final, validation))
     set_network_tensors(network, best)
     return history
 
 
-class _Course:
+class _TrainingState:
     """The network in training, its optimiser, and the network that holds the running average."""
 
     def __init__(

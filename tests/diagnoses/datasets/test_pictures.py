@@ -172,7 +172,7 @@ def known(place: Path) -> tuple[str, str]:
     """As known images gives them."""
     with pytest.raises(ExamplesError) as caught:
         fingerprint_images(place, ["ISIC_1"])
-    (problem,) = caught.value.faults
+    (problem,) = caught.value.problems
     return problem.file, problem.reason
 
 
@@ -181,7 +181,7 @@ def classified(place: Path) -> tuple[str, str]:
     try:
         sources, _passed_over = find_sources([place], limits=IntakeLimits())
     except ExamplesError as error:
-        (problem,) = error.faults
+        (problem,) = error.problems
         return problem.file, problem.reason
     # No picture of the zip can be read, so none comes to the classifier.
     (answer,) = classify_sources(sources, loaded=cast(LoadedClassifier, None), limits=IntakeLimits())

@@ -116,7 +116,7 @@ def test_batch_norm_is_measured_as_keras_measures_it(network: Any) -> None:
 def test_batch_norm_learns_where_it_is_asked_to(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "refuse_collapse", lambda *_: None)
+    monkeypatch.setattr(tuning, "refuse_degenerate_output", lambda *_: None)
     wanted = recipe(batch_norm="trained", learn_validation="true")  # four steps: the average moves every fourth
     network = build_network(wanted.architecture)
     start = network_tensors(network)
@@ -174,7 +174,9 @@ def test_without_a_compiler_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatc
 def test_a_killed_run_ends_as_an_undisturbed_one(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "refuse_collapse", lambda *_: None)  # after four steps from random weights it would
+    monkeypatch.setattr(
+        tuning, "refuse_degenerate_output", lambda *_: None
+    )  # after four steps from random weights it would
 
     def tuned(folder: str, network: Any, report: Any = lambda _: None) -> dict[str, Any]:
         fine_tune(network, recipe=recipe(learn_validation="true"), run_folder=tmp_path / folder, report=report, **made)
@@ -211,7 +213,7 @@ def test_a_teacher_answers_as_it_does_in_keras(made: dict[str, Any]) -> None:
 def test_a_pupil_learns_what_its_teacher_says(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "refuse_collapse", lambda *_: None)
+    monkeypatch.setattr(tuning, "refuse_degenerate_output", lambda *_: None)
     bundle = read_bundle(ROOT / "bundles" / "default")
     learned = []
 

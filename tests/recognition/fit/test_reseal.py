@@ -20,7 +20,7 @@ from recognition.evaluation.model_card import model_card
 from recognition.fit import fine_tune
 from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
 from recognition.inference.assessment import Decision
-from recognition.inference.bundle import FAMILIARITY_NAME, Bundle, read_bundle
+from recognition.inference.bundle import OOD_NAME, Bundle, read_bundle
 from recognition.inference.runtime import load_classifier
 from recognition.recipes import SMOKE, changed
 from recognition.taxonomy import CODES
@@ -69,7 +69,7 @@ def trained(data: tuple[Examples, PictureStore], tmp_path_factory: pytest.TempPa
 def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
     block, figures = trained.manifest.assessment, trained.manifest.metrics
     assert set(block) >= {"quality", "familiarity", "conformal", "decision", "live", "monitor_days"}
-    assert FAMILIARITY_NAME in trained.manifest.files
+    assert OOD_NAME in trained.manifest.files
     for name in ("soon", "urgent"):
         assert set(block["decision"][name]) == {"threshold", "sensitivity", "specificity", "melanoma_sensitivity"}
         point = figures["decision"][name]
@@ -114,7 +114,7 @@ def chosen(bundle: Bundle) -> dict[str, Any]:
     return {
         "temperature": manifest.temperature,
         "operating_points": manifest.operating_points,
-        "familiarity_tensors": manifest.files[FAMILIARITY_NAME],
+        "familiarity_tensors": manifest.files[OOD_NAME],
         **block,
     }
 

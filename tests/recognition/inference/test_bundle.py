@@ -14,9 +14,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from recognition.inference.bundle import (
-    FAMILIARITY_NAME,
     GRAPH_NAME,
     MANIFEST_NAME,
+    OOD_NAME,
     WEIGHTS_NAME,
     Bundle,
     BundleError,
@@ -26,7 +26,7 @@ from recognition.inference.bundle import (
     read_tensors,
 )
 from recognition.inference.network import network_tensors
-from recognition.inference.ood import Familiarity
+from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.sealing import draft_bundle
 from recognition.taxonomy import CODES
@@ -218,35 +218,35 @@ def test_a_bundle_from_before_there_were_gates_is_read_as_one_without(copy: Path
     assert (bundle.manifest.format_version, bundle.manifest.views) == (1, 1)
     assert bundle.manifest.settings.soon == 0.4
     assert bundle.manifest.settings.edges is None
-    assert bundle.assessor().familiarity is None
+    assert bundle.assessor().ood_detector is None
 
 
-def test_familiarity_is_sealed_verified_and_read(network: Any, tmp_path: Path) -> None:
+def test_the_ood_detector_is_sealed_verified_and_read(network: Any, tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     kinds = {"features": 40, "colours": 40, "calibration_features": 20, "calibration_colours": 20}
-    fitted = Familiarity.fit(
+    fitted = OodDetector.fit(
         **{name: generator.normal(size=(rows, 32 if "features" in name else 6)) for name, rows in kinds.items()}
     )
     directory = tmp_path / "bundle"
     draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
-    bundle = seal(draft, directory, assessment={"familiarity": {"limit": 2.5}}, familiarity=fitted, views=2)
-    assert set(bundle.manifest.files) == {WEIGHTS_NAME, GRAPH_NAME, FAMILIARITY_NAME}
+    bundle = seal(draft, directory, assessment={"familiarity": {"limit": 2.5}}, ood_detector=fitted, views=2)
+    assert set(bundle.manifest.files) == {WEIGHTS_NAME, GRAPH_NAME, OOD_NAME}
     assert bundle.manifest.views == 2
     assessor = bundle.assessor()
-    assert assessor.familiarity is not None
+    assert assessor.ood_detector is not None
     rows = generator.normal(size=(5, 32)), generator.normal(size=(5, 6))
-    assert np.allclose(assessor.familiarity.unfamiliarity(*rows), fitted.unfamiliarity(*rows), atol=1e-6)
-    stored = directory / FAMILIARITY_NAME
+    assert np.allclose(assessor.ood_detector.score(*rows), fitted.score(*rows), atol=1e-6)
+    stored = directory / OOD_NAME
     stored.write_bytes(stored.read_bytes()[:-1])
     assert refusal(directory).code == "altered"
 
 
-def test_familiarity_without_its_part_of_the_manifest_is_not_sealed(network: Any, tmp_path: Path) -> None:
-    fitted = Familiarity.fit(
+def test_an_ood_detector_without_its_part_of_the_manifest_is_not_sealed(network: Any, tmp_path: Path) -> None:
+    fitted = OodDetector.fit(
         features=np.eye(4), colours=np.eye(6)[:4], calibration_features=np.eye(4), calibration_colours=np.eye(6)[:4]
     )
     directory = tmp_path / "bundle"
     draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
     with pytest.raises(BundleError):
-        seal(draft, directory, assessment={}, familiarity=fitted)
+        seal(draft, directory, assessment={}, ood_detector=fitted)
     assert list(tmp_path.iterdir()) == []

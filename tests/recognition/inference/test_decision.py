@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from recognition.inference.assessment import Decision, Gate
-from recognition.inference.assessor import AssessmentSettings, Assessor, Look
+from recognition.inference.assessor import AssessmentSettings, Assessor, PictureStatistics
 from recognition.inference.decision import decide, score_of
 from recognition.inference.prediction_set import prediction_set
 from recognition.inference.quality import QualityLimits
@@ -67,16 +67,18 @@ def test_an_assessment_says_all_of_it() -> None:
     assert (calm.decision, calm.score, calm.monitor_days, calm.prediction_set) == (Decision.MONITOR, 1, 60, ("NV",))
     torn = assessor.assess(None, features=FEATURES, probabilities=answer(NV=0.3, MEL=0.3, BKL=0.2, BCC=0.15))
     assert torn.decision == Decision.SOON
-    assert not torn.gate(Gate.CERTAINTY).passed
-    assert (torn.gate(Gate.CERTAINTY).measured, torn.gate(Gate.CERTAINTY).limit) == (4.0, 3.0)
+    assert not torn.gate(Gate.PREDICTION_SET).passed
+    assert (torn.gate(Gate.PREDICTION_SET).measured, torn.gate(Gate.PREDICTION_SET).limit) == (4.0, 3.0)
     assert set(torn.prediction_set) == {"NV", "MEL", "BKL", "BCC"}
     assert torn.monitor_days is None
 
 
 def test_a_bad_picture_is_not_assessed_and_keeps_its_set() -> None:
     black = Image.new("RGB", (200, 150))
-    look = Look.of(black, black, reference_long_side=200)
-    said = Assessor(AssessmentSettings.from_json(BLOCK)).assess(look, features=FEATURES, probabilities=answer(MEL=0.9))
+    statistics = PictureStatistics.of(black, black, reference_long_side=200)
+    said = Assessor(AssessmentSettings.from_json(BLOCK)).assess(
+        statistics, features=FEATURES, probabilities=answer(MEL=0.9)
+    )
     assert (said.decision, said.score, said.refusal and said.refusal.code) == (Decision.NOT_ASSESSED, None, "too_dark")
     assert said.prediction_set == ("MEL",)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recognition.inference.degenerate_output import PREDICTIONS_MIN, collapse_of, live_reference
+from recognition.inference.degenerate_output import PREDICTIONS_MIN, find_degenerate_output, live_reference
 from recognition.taxonomy import CODES
 
 
@@ -30,18 +30,18 @@ def test_the_reference_describes_the_calibration_answers() -> None:
 
 @pytest.mark.parametrize("nevi", [0.0, 0.5, 0.8])
 def test_a_classifier_that_is_awake_raises_no_alarm(nevi: float) -> None:
-    assert collapse_of(predictions(60, nevi=nevi, seed=4), REFERENCE) is None
+    assert find_degenerate_output(predictions(60, nevi=nevi, seed=4), REFERENCE) is None
 
 
 def test_answers_that_do_not_depend_on_the_picture_do() -> None:
     same = [[0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]] * 50
-    finding = collapse_of(same, REFERENCE)
+    finding = find_degenerate_output(same, REFERENCE)
     assert finding is not None
     assert (finding.code, finding.predictions) == ("constant", 50)
     assert finding.measured < finding.limit
     nearly = (np.array(same) + np.random.default_rng(1).normal(0, 0.002, (50, 8))).tolist()
-    assert collapse_of(nearly, REFERENCE) is not None
-    assert collapse_of(same, {}) is not None, "also where the bundle has no figures of its own"
+    assert find_degenerate_output(nearly, REFERENCE) is not None
+    assert find_degenerate_output(same, {}) is not None, "also where the bundle has no figures of its own"
 
 
 def test_one_diagnosis_for_nearly_all_does() -> None:
@@ -49,7 +49,7 @@ def test_one_diagnosis_for_nearly_all_does() -> None:
     for row in rows[:59]:
         row[CODES.index("DF")] += 2.0
     rows = [[each / sum(row) for each in row] for row in rows]
-    finding = collapse_of(rows, REFERENCE)
+    finding = find_degenerate_output(rows, REFERENCE)
     assert finding is not None
     assert (finding.code, finding.diagnosis) == ("one_diagnosis", "DF")
     assert finding.measured >= finding.limit
@@ -57,13 +57,13 @@ def test_one_diagnosis_for_nearly_all_does() -> None:
 
 def test_nevi_alone_are_no_alarm_where_nearly_all_were_nevi_before() -> None:
     rows = predictions(40, nevi=1.0)
-    assert collapse_of(rows, REFERENCE) is not None
+    assert find_degenerate_output(rows, REFERENCE) is not None
     mostly = REFERENCE | {"shares": dict.fromkeys(CODES, 0.01) | {"NV": 0.93}}
-    assert collapse_of(rows, mostly) is None
+    assert find_degenerate_output(rows, mostly) is None
 
 
 def test_a_few_predictions_say_nothing() -> None:
-    assert collapse_of([[0.125] * 8] * (PREDICTIONS_MIN - 1), REFERENCE) is None
-    assert collapse_of([], REFERENCE) is None
+    assert find_degenerate_output([[0.125] * 8] * (PREDICTIONS_MIN - 1), REFERENCE) is None
+    assert find_degenerate_output([], REFERENCE) is None
     with pytest.raises(ValueError, match="expected"):
-        collapse_of([[0.5, 0.5]] * 40, REFERENCE)
+        find_degenerate_output([[0.5, 0.5]] * 40, REFERENCE)

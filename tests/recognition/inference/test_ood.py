@@ -1,4 +1,4 @@
-"""The familiarity gate: what it keeps, what it refuses, and on the default bundle real lesions against other things."""
+"""OOD detection: what it keeps, what it refuses, and on the default bundle real lesions against other things."""
 
 import csv
 import hashlib
@@ -10,7 +10,7 @@ from PIL import Image
 
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import Bundle, read_bundle
-from recognition.inference.ood import Familiarity, check_familiarity, colour_statistics, statistics_of
+from recognition.inference.ood import OodDetector, check_ood, colour_statistics, statistics_of
 from recognition.inference.runtime import LoadedClassifier, load_classifier
 from tests.recognition.inference.not_lesions import made, samples
 
@@ -30,8 +30,8 @@ def colours(count: int, *, seed: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def familiarity() -> Familiarity:
-    return Familiarity.fit(
+def detector() -> OodDetector:
+    return OodDetector.fit(
         features=features(400, seed=1),
         colours=colours(400, seed=1),
         calibration_features=features(100, seed=2),
@@ -39,39 +39,39 @@ def familiarity() -> Familiarity:
     )
 
 
-def test_the_familiar_lies_about_nought_and_the_strange_far_out(familiarity: Familiarity) -> None:
-    same = familiarity.unfamiliarity(features(100, seed=3), colours(100, seed=3))
+def test_lesions_score_about_zero_and_other_pictures_far_above(detector: OodDetector) -> None:
+    same = detector.score(features(100, seed=3), colours(100, seed=3))
     assert abs(same.mean()) < 1.0
-    limit = float(np.quantile(familiarity.unfamiliarity(features(100, seed=2), colours(100, seed=2)), 0.975))
+    limit = float(np.quantile(detector.score(features(100, seed=2), colours(100, seed=2)), 0.975))
     assert np.mean(same > limit) < 0.12
     strange = np.random.default_rng(4).normal(0, 3, (50, 24))
-    assert np.mean(familiarity.unfamiliarity(strange, colours(50, seed=4)) > limit) > 0.9
-    assert np.mean(familiarity.unfamiliarity(features(50, seed=5), colours(50, seed=5) + 8) > limit) > 0.9
-    assert check_familiarity(limit, limit).passed
-    assert check_familiarity(limit + 0.1, limit).code == "unfamiliar"
+    assert np.mean(detector.score(strange, colours(50, seed=4)) > limit) > 0.9
+    assert np.mean(detector.score(features(50, seed=5), colours(50, seed=5) + 8) > limit) > 0.9
+    assert check_ood(limit, limit).passed
+    assert check_ood(limit + 0.1, limit).code == "unfamiliar"
 
 
-def test_what_is_stored_measures_the_same(familiarity: Familiarity) -> None:
-    again = Familiarity.from_tensors(familiarity.as_tensors())
-    one, other = (each.unfamiliarity(features(20, seed=6), colours(20, seed=6)) for each in (familiarity, again))
+def test_what_is_stored_measures_the_same(detector: OodDetector) -> None:
+    again = OodDetector.from_tensors(detector.as_tensors())
+    one, other = (each.score(features(20, seed=6), colours(20, seed=6)) for each in (detector, again))
     assert np.allclose(one, other, atol=1e-6)
-    assert familiarity.as_tensors()["directions"].dtype == np.float16
+    assert detector.as_tensors()["directions"].dtype == np.float16
 
 
 @pytest.mark.parametrize(
     "change", [{"centre": np.zeros(3)}, {"scale": np.zeros((2, 2))}, {"colour_centre": [np.nan] * 6}]
 )
-def test_tensors_that_do_not_fit_are_refused(familiarity: Familiarity, change: dict[str, object]) -> None:
-    tensors = familiarity.as_tensors() | {name: np.asarray(value) for name, value in change.items()}
+def test_tensors_that_do_not_fit_are_refused(detector: OodDetector, change: dict[str, object]) -> None:
+    tensors = detector.as_tensors() | {name: np.asarray(value) for name, value in change.items()}
     with pytest.raises(ValueError, match="familiarity"):
-        Familiarity.from_tensors(tensors)
+        OodDetector.from_tensors(tensors)
     with pytest.raises(ValueError, match="exactly"):
-        Familiarity.from_tensors({"centre": np.zeros(3)})
+        OodDetector.from_tensors({"centre": np.zeros(3)})
 
 
 def test_one_picture_is_too_few_to_learn_from() -> None:
     with pytest.raises(ValueError, match="two pictures"):
-        Familiarity.fit(
+        OodDetector.fit(
             features=features(1, seed=1),
             colours=colours(1, seed=1),
             calibration_features=features(9, seed=2),

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from recognition.inference.bundle import read_bundle
-from recognition.inference.runtime import Outcome, load_classifier
+from recognition.inference.runtime import Classification, load_classifier
 
 ROOT = Path(__file__).resolve().parents[3]
 PHOTOS = ROOT.parent / "shared" / "data" / "photos-450px"
@@ -43,7 +43,7 @@ def at(picture: Image.Image, long_side: int, resample: Image.Resampling) -> Imag
 
 
 @pytest.fixture(scope="module")
-def answers() -> dict[str, list[Outcome]]:
+def answers() -> dict[str, list[Classification]]:
     if not PHOTOS.is_dir():
         pytest.skip("needs the pictures of ../shared/data/photos-450px")
     with (PHOTOS / "metadata.csv").open() as stream:
@@ -59,7 +59,7 @@ def answers() -> dict[str, list[Outcome]]:
 
 
 @pytest.mark.parametrize("size", ["200 px", "3000 px"])
-def test_the_same_lesion_says_the_same_at_every_size(answers: dict[str, list[Outcome]], size: str) -> None:
+def test_the_same_lesion_says_the_same_at_every_size(answers: dict[str, list[Classification]], size: str) -> None:
     pairs = list(zip(answers["450 px"], answers[size], strict=True))
     moved = np.array([np.abs(one.probabilities - other.probabilities).max() for one, other in pairs])
     assert np.mean([one.diagnosis == other.diagnosis for one, other in pairs]) >= SAME_MIN
@@ -68,7 +68,7 @@ def test_the_same_lesion_says_the_same_at_every_size(answers: dict[str, list[Out
 
 
 @pytest.mark.parametrize("size", ["200 px", "3000 px"])
-def test_no_size_is_refused_as_a_bad_photo(answers: dict[str, list[Outcome]], size: str) -> None:
+def test_no_size_is_refused_as_a_bad_photo(answers: dict[str, list[Classification]], size: str) -> None:
     gates = {name: [outcome.assessment.gates[0] for outcome in answers[name]] for name in ("450 px", size)}
     refused = [gate for gate in gates[size] if not gate.passed]
     assert len(refused) <= REFUSED_MAX, refused

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recognition.sandbox.derivatives import is_clean_jpeg
-from recognition.sandbox.process import CageReport, inspect_photo
+from recognition.sandbox.process import SandboxReport, inspect_photo
 
 CPU_SECONDS = 10
 MEMORY = 512 * 1024 * 1024
@@ -22,7 +22,7 @@ THREADS = 2
 class Case:
     file: str
     expected: str
-    report: CageReport
+    report: SandboxReport
 
     @property
     def verdict(self) -> str:

@@ -178,11 +178,11 @@ def test_the_cage_holds_no_secret_and_has_its_limits(jpeg: bytes, monkeypatch: p
         monkeypatch,
         """
 import json, os, resource
-from recognition.sandbox import caged
+from recognition.sandbox import child
 from recognition.sandbox.policy import IntakeLimits
 order = json.loads(sys.argv[3])
-caged._leave_with_parent(order["parent"])
-caged._limit_self(IntakeLimits(**order["limits"]))
+child._leave_with_parent(order["parent"])
+child._limit_self(IntakeLimits(**order["limits"]))
 limit = lambda kind: resource.getrlimit(kind)[0]
 assert set(os.environ) <= {"LC_ALL", "MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "LD_LIBRARY_PATH", "LC_CTYPE"}
 assert limit(resource.RLIMIT_AS) == order["limits"]["memory_bytes"]
@@ -238,7 +238,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     return False
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to look for orphans")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to statistics for orphans")
 def test_a_killed_parent_leaves_no_orphan(scan_bomb: bytes, tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.jpg"
     bomb.write_bytes(scan_bomb)
