@@ -1,4 +1,4 @@
-"""The library needs no Django: a fresh interpreter without the frameworks classifies a picture with the default bundle."""
+"""The library needs no Django: an interpreter without the frameworks classifies a picture with the default bundle."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from recognition.taxonomy import CODES
 from tests.factories import made_photo
 
 ROOT = Path(__file__).resolve().parents[2]
-LESION = ROOT.parent / "shared" / "data" / "photos-450px" / "ISIC_0024310.jpg"
+LESION = ROOT.parent / "shared" / "data" / "photos-450px" / "ISIC_0000000.jpg"
 
 WITHOUT_FRAMEWORKS = """
 import sys
@@ -53,7 +53,7 @@ print(json.dumps(result.outcome.probabilities.tolist()))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with `photos/lesion.jpg` (a real photo where there is one) and `bundles/`."""
+    """A folder with `photos/lesion.jpg` (a real photo if ../shared is there) and `bundles/`."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "lesion.jpg").write_bytes(LESION.read_bytes() if LESION.is_file() else made_photo())
     (tmp_path / "bundles").symlink_to(ROOT / "bundles")

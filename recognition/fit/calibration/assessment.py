@@ -29,7 +29,7 @@ ENOUGH: Final = 200
 
 LEARNED_PER_DIAGNOSIS: Final = 200
 """Training pictures per diagnosis for the OOD detector and the quality limits. With all training pictures, two thirds
-of them nevi, the OOD gate refused more than half of the red vascular lesions; with equal numbers it refused one in eight.
+of them nevi, the OOD gate refused more than half of the red vascular lesions; with equal numbers, one in eight.
 """
 
 SET_SIZE_MAX: Final = 3

@@ -1,4 +1,4 @@
-"""Reasons: every code has its sentence, every sentence can be filled, translated and passed on."""
+"""Reasons: every code has a sentence, which can be filled, translated and pickled."""
 
 from __future__ import annotations
 
