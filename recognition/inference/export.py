@@ -216,7 +216,7 @@ def _rescaling(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
 def _normalization(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
     import keras
 
-    # Six numbers: written into the graph itself, already in (1, C, 1, 1).
+    # Six numbers, written into the graph itself with the shape (1, C, 1, 1).
     mean = np.asarray(keras.ops.convert_to_numpy(layer.mean), np.float32).reshape(1, -1, 1, 1)
     variance = np.asarray(keras.ops.convert_to_numpy(layer.variance), np.float32).reshape(1, -1, 1, 1)
     deviation = np.maximum(np.sqrt(variance), np.float32(keras.backend.epsilon()))
@@ -264,7 +264,7 @@ def _dense(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
 
 
 def _dropout(_: _Exporter, layer: Any, inputs: list[str]) -> str:
-    return inputs[0]  # nothing is dropped outside training
+    return inputs[0]  # dropout does nothing outside training
 
 
 _HANDLERS: Final[Mapping[str, Callable[[_Exporter, Any, list[str]], str]]] = {

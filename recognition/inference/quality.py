@@ -116,7 +116,7 @@ def measure_quality(picture: Image.Image, *, reference: Image.Image | None = Non
         bright=float(bright),
         contrast=float((bright - dark) / bright),
         clipped=float(np.mean(middle >= CLIPPED)),
-        sharpness=float(_laplacian(relative).var()) if min(middle.shape) > 2 else 0.0,  # its own size
+        sharpness=float(_laplacian(relative).var()) if min(middle.shape) > 2 else 0.0,  # no pixel has four neighbours
     )
 
 

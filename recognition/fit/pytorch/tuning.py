@@ -200,7 +200,7 @@ class _TrainingState:
         self._optimizer.zero_grad(set_to_none=True)
         self._done += 1
         if self._done % AVERAGED_EVERY == 0:
-            # An average that begins at the start would hold on to it for long: it forgets faster at first.
+            # At first the average forgets faster: otherwise it would stay near the initial weights for long.
             momentum = min(self._phase.ema_momentum**AVERAGED_EVERY, (1 + self._done) / (40 + self._done))
             with torch.no_grad():
                 torch._foreach_lerp_(self._averaged, self._learned, 1.0 - momentum)
