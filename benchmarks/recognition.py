@@ -1,4 +1,4 @@
-"""How far apart are the hashes of the same picture, and of different ones?
+"""Distances of the perceptual hashes of the same picture, and of different ones.
 
 Measures `recognition.sandbox.perceptual_hash` on ../shared/data: the 160 pictures of photos-450px against the
 8,923 of isic2019-subset (the same pictures at 200 px are among them), every picture of the subset

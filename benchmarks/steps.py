@@ -1,4 +1,4 @@
-"""Own how a benchmark times the steps of a fine-tuning: made pictures, random weights, stopped after a few steps."""
+"""Timing of fine-tuning steps for the benchmarks: generated pictures, random weights, a few steps."""
 
 import tempfile
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 SKIPPED: Final = 2
-"""Tracing, compiling, and the first touch of the memory."""
+"""First steps that are not timed: they trace, compile and allocate memory."""
 
 
 def print_step_seconds(tune: Callable[..., Any], *, steps: int, **changes: str) -> None:

@@ -1,4 +1,4 @@
-"""What the engine pytorch brings a fine-tuning step on this CPU: EfficientNetB4 by FINE_TUNE, random weights.
+"""How fast a fine-tuning step is with the engine pytorch on this CPU: EfficientNetB4 by FINE_TUNE, random weights.
 
 Children with either engine take turns, so that a machine that drifts drifts for both; the figure to read is the ratio
 of the medians. Needs PyTorch (`make pytorch`) and a quiet machine.
@@ -13,7 +13,7 @@ import sys
 from typing import Final
 
 BATCH: Final = 32
-"""Pictures a step, FINE_TUNE's."""
+"""Pictures per step, as in FINE_TUNE."""
 
 STEPS: Final = 6
 

@@ -1,4 +1,4 @@
-"""What oneDNN brings a fine-tuning step on this CPU: EfficientNetB4, 128 px, 32 pictures a step, random weights.
+"""How fast a fine-tuning step is with oneDNN on this CPU: EfficientNetB4, 128 px, 32 pictures a step, random weights.
 
 Children with TF_ENABLE_ONEDNN_OPTS at 0 and at 1 take turns, so that a machine that drifts drifts for both; the figure
 to read is the ratio of the medians. With other work on the machine even that is only a hint.

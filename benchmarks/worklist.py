@@ -7,7 +7,7 @@ all alike.
 Prints and writes a table: queries, median and 95th percentile in milliseconds, and the size of the answer.
 
     python benchmarks/worklist.py                      # 100,000 photos, 15 rounds, docs/benchmarks/worklist.md
-    python benchmarks/worklist.py --explain 'diagnosis' # and how PostgreSQL goes about the slowest query of such a page
+    python benchmarks/worklist.py --explain 'diagnosis' # and the query plan of the slowest query of such a page
 """
 
 from __future__ import annotations
@@ -59,24 +59,24 @@ CLINICIANS = 12
 PHOTOS_A_PATIENT = 20
 LONG_HISTORY = 2000
 UNUSABLE = "!"
-"""What Django stores where no password fits."""
+"""A password hash that no password matches."""
 
 SPOTS = 40
 """Lesions of the patient with the long history."""
 
-# Shares of a practice that keeps up: most is read, a queue stands, a few wait for other readers.
+# Shares of photos in a practice: most are read, some wait for a first reader, a few for another one.
 READ, SECOND, ADJUDICATION = 0.70, 0.03, 0.005
 TARGET_MS = 200
 FAR_BACK = 150
-"""A page that nobody turns to by hand, and that must cost what the first costs."""
+"""A page far back in the list; it must be as fast as the first."""
 
 REPEATED = 3
-"""One statement so often in one answer is asked for every row of something."""
+"""A statement that is sent more often for one page is reported: probably one query per row."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """One page: what it is called, who asks, and for what."""
+    """One page: its name, its user and its address."""
 
     name: str
     client: Client
@@ -159,7 +159,7 @@ SELECT id, owner_id, CASE WHEN owner_id = %s THEN -row_number() OVER (PARTITION 
 
 
 def fill(photos: int) -> dict[str, Any]:
-    """A practice with so many photos; the people that the cases ask as and about."""
+    """Make a practice with so many photos. Returns the users of the cases."""
     live = Classifier.objects.create(
         version="benchmark",
         sha256="b" * 64,
@@ -213,7 +213,7 @@ def fill(photos: int) -> dict[str, Any]:
 
 
 def assessment(decision: Decision) -> dict[str, Any]:
-    """What a classifier sealed today says besides its probabilities."""
+    """An assessment, as a classifier that is sealed today gives it."""
     refused = {Gate.QUALITY: "blurred"} if decision == Decision.NOT_ASSESSED else {}
     results = tuple(GateResult(gate, gate not in refused, refused.get(gate, "")) for gate in Gate)
     days = 90 if decision == Decision.MONITOR else None
@@ -298,7 +298,7 @@ def cases(world: dict[str, Any]) -> Iterator[Case]:
 
 
 def far_back(user: User, query: str) -> str:
-    """The cursor of a page far back in the worklist, as the page before it would hand it on."""
+    """The cursor of a page far back in the worklist, as the page before it gives it."""
     form = ReviewFilterForm(QueryDict(query), by=user)
     photos = form.narrow(Photo.objects.visible_to(user))
     return page_of(photos, order=form.order, size=(FAR_BACK - 1) * PAGE_SIZE, apart=form.apart).older
@@ -306,13 +306,13 @@ def far_back(user: User, query: str) -> str:
 
 @dataclass
 class Measured:
-    """What one page cost."""
+    """The cost of one page."""
 
     case: Case
     queries: int
     times: list[float]
     work: list[float]
-    """Processor time of the web process and of its PostgreSQL together, which other programs do not lengthen."""
+    """Processor time of the web process and its PostgreSQL process; other programs do not change it."""
     size: int
 
     @property
@@ -357,13 +357,13 @@ def worked() -> float:
 
 
 def repeated(queries: list[dict[str, str]]) -> list[tuple[str, int]]:
-    """Statements that differ in their values alone and were sent more than `REPEATED` times."""
+    """Statements that were sent more than `REPEATED` times with different values."""
     shapes = Counter(re.sub(r"'[^']*'|\b\d+\b", "?", query["sql"]) for query in queries)
     return [(shape, times) for shape, times in shapes.items() if times > REPEATED]
 
 
 def explain(case: Case) -> None:
-    """Print how PostgreSQL goes about the slowest query of a page."""
+    """Print the query plan of the slowest query of a page."""
     with CaptureQueriesContext(connection) as queries:
         case.client.get(case.address)
     slowest = max(queries.captured_queries, key=lambda query: float(query["time"]))

@@ -1,4 +1,4 @@
-"""Classifies an operator's own files in bulk: what `manage.py classify` does, without web, broker or queue."""
+"""Classification of many picture files in one process, as `manage.py classify` does it."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +16,13 @@ from recognition.datasets.problems import ExamplesError
 from recognition.inference.runtime import Classification, LoadedClassifier
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
-BATCH: Final = 16  # pictures a pass; more gains nothing on a CPU (docs/architecture.md) and only costs memory
-READERS: Final = 2  # threads that decode while the network computes; Pillow lets go of the interpreter lock
+BATCH: Final = 16  # pictures a pass; more pictures need more memory and are not faster on a CPU
+READERS: Final = 2  # threads that decode while the network computes; Pillow releases the interpreter lock
 
 
 @dataclass(frozen=True)
 class PictureSource:
-    """One file to classify. `name` is where it was found; `read` gives its bytes or raises ExamplesError."""
+    """One file to classify. `name` says where it is; `read` gives its bytes or raises ExamplesError."""
 
     name: str
     read: Callable[[], bytes]
@@ -30,7 +30,7 @@ class PictureSource:
 
 @dataclass(frozen=True)
 class Classified:
-    """One file's answer."""
+    """The classification of one file."""
 
     name: str
     outcome: Classification
@@ -38,7 +38,7 @@ class Classified:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """One file that gave no answer, and why."""
+    """A file that could not be classified: `code` is a code of `PhotoRejected` or "unreadable", `detail` a sentence."""
 
     name: str
     code: str
@@ -46,9 +46,10 @@ class Unreadable:
 
 
 def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[PictureSource], int]:
-    """Files to classify, in a stable order, and how many were passed over because they are not named like pictures.
+    """The files to classify, in a stable order, and the number of files left out for not having a picture's suffix.
 
-    A file given by itself is always tried, whatever its name; folders are walked, zips are read without unpacking.
+    `paths` are files, folders (searched with their subfolders) and zip files (read without unpacking). A file that is
+    named itself is always tried, whatever its suffix.
     Raises FileNotFoundError for a path that is not there, ExamplesError for a zip that cannot be opened.
     """
     sources: list[PictureSource] = []
@@ -74,7 +75,10 @@ def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[P
 def classify_sources(
     sources: Sequence[PictureSource], *, loaded: LoadedClassifier, limits: IntakeLimits
 ) -> Iterator[Classified | Unreadable]:
-    """One answer per source, in their order. Whatever is wrong with one file, the others get theirs."""
+    """One result per source, in their order. A file that cannot be read gives an `Unreadable`; the others go on.
+
+    Raises ArithmeticError when the network gives a number that is not finite.
+    """
     waiting = iter(sources)
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
 
@@ -103,8 +107,8 @@ def classify_sources(
 def image_names(names: Sequence[str]) -> list[str]:
     """The `image` column of the ISIC submission format: file names without folder and suffix, made unique.
 
-    Files of the same name in different folders keep as much of their path as tells them apart: the scorer refuses
-    a table that names one image twice.
+    Files of the same name in different folders keep their path, because the ISIC scorer refuses a table that names one
+    image twice.
     """
     stems = [PurePosixPath(name.replace("::", "/")).stem for name in names]
     seen: dict[str, int] = {}
@@ -123,7 +127,7 @@ def image_names(names: Sequence[str]) -> list[str]:
 
 
 def _printable(path: Path) -> str:
-    """The path as text that can be written: bytes that are no UTF-8 become \\x.. (the file system takes any bytes)."""
+    """The path as text: bytes that are not UTF-8 become \\x.. (a file name may hold any bytes)."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

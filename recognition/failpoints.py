@@ -1,11 +1,12 @@
-"""Named places where a drill may break a worker: `kill -9` here, hang there, raise somewhere else.
+"""Failpoints: named places in the code where a test can kill the process, make it hang, or raise an error.
 
-Without `FAULTS_FILE` in the environment (production settings refuse it) a fault point is one dictionary look-up. The
-file is JSON, read anew each time so that a test can heal what it broke:
+The environment variable `FAULTS_FILE` names a JSON file; production settings refuse the variable. Without it a
+failpoint costs one dictionary look-up. The file is read at every failpoint, so a test can change it at any time:
 
     {"before_commit": {"action": "kill", "photo": "<id>", "times": 1}}
 
-`photo` limits a fault to one photo, `times` to so many hits (counted in files beside it, across processes).
+`action` is "kill", "hang" or "raise". `photo` limits it to one photo. `times` limits how often it happens; the count
+is kept in files beside the JSON file, so it holds across processes.
 """
 
 import json
@@ -20,11 +21,14 @@ HANG: Final = 3600.0
 
 
 class FailpointError(Exception):
-    """What the action "raise" raises."""
+    """Raised by a failpoint with the action "raise"."""
 
 
 def failpoint(name: str, *, photo: object = None) -> None:
-    """Break here if a drill asks for it; otherwise do nothing."""
+    """Do what the faults file says for the failpoint `name`; nothing by default.
+
+    Raises FailpointError for the action "raise".
+    """
     if VARIABLE not in os.environ:
         return
     path = Path(os.environ[VARIABLE])
@@ -45,7 +49,7 @@ def failpoint(name: str, *, photo: object = None) -> None:
 
 
 def _take_turn(path: Path, name: str, times: int) -> bool:
-    """Take one of `times` turns; exclusive creation makes it right across processes."""
+    """Count one hit, safely across processes; False when `times` hits were counted before."""
     for turn in range(times):
         try:
             path.with_name(f"{path.name}.{name}.{turn}").open("x").close()

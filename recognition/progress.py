@@ -1,16 +1,16 @@
-"""Own how a pipeline step tells the outside how far it is, and how the outside stops it."""
+"""Progress reports of long steps, and how a caller stops such a step."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
 class Cancelled(Exception):
-    """Raised by a `Report` to stop the run after the current batch; what was checkpointed stays."""
+    """Raised by a `Report` to stop the run after the current batch; checkpoints stay on disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One sign of life.
+    """How far one step of a run is.
 
     - `stage`: "examples", "features", "head", "fine-tune", "evaluate" or "seal";
     - `done`, `total`: units of the stage (pictures, batches, epochs), 0 <= done <= total;
@@ -24,8 +24,8 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
-"""Called often (every batch). It may raise `Cancelled`; it must be quick."""
+"""A function that is called after every batch. It must be quick. It may raise `Cancelled`."""
 
 
 def silent(_: Progress) -> None:
-    """The report of a caller who does not want one."""
+    """A report that does nothing: the default."""

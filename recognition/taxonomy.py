@@ -1,12 +1,11 @@
-"""Own the vocabulary: the eight ISIC 2019 diagnoses in their one order, and the ISIC metadata words.
+"""The vocabulary: the eight ISIC 2019 diagnoses in their one order, and the words of the ISIC metadata.
 
 The order MEL NV BCC AK BKL DF VASC SCC is the column order of the ISIC 2019 ground truth and the
-output order of every network in this application. It is not alphabetical: a network decoded with
-alphabetical labels reads index 5 as NV where it means DF. Whoever needs an index takes
-`Diagnosis.position`, whoever needs the order takes `CODES`; nobody sorts.
+output order of every network in this application. It is not alphabetical: with labels in alphabetical
+order, output 5 (DF) would be read as NV. Take an index from `Diagnosis.position` and the order from `CODES`;
+never sort the codes.
 
-Nothing here imports Django, so workers, training and bare interpreters share it; texts are plain
-English strings which the Django side hands to gettext.
+Texts are plain English strings. The Django applications translate them with gettext.
 
 Source: ISIC 2019 challenge (Tschandl 2018, Codella 2018, Combalia 2019), https://challenge.isic-archive.com/data/
 """
@@ -19,7 +18,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What is known of one diagnosis; see the properties of `Diagnosis`."""
+    """The properties of one diagnosis; see `Diagnosis`."""
 
     full_name: str
     plain_words: str
@@ -125,13 +124,13 @@ MALIGNANT: Final[tuple[Diagnosis, ...]] = tuple(d for d in Diagnosis if d.malign
 """The cancers; their probabilities add up to the malignant score."""
 
 MALIGNANT_POSITIONS: Final[tuple[int, ...]] = tuple(d.position for d in MALIGNANT)
-"""Where the cancers stand among the eight probabilities."""
+"""Positions of the cancers among the eight probabilities."""
 
 PRECURSOR_POSITIONS: Final[tuple[int, ...]] = tuple(d.position for d in Diagnosis if d.precursor)
-"""Where what can become a cancer stands."""
+"""Positions of the precursors (AK) among the eight probabilities."""
 
 UNKNOWN_CODE: Final = "UNK"
-"""Ninth column of the ISIC files: none of the eight. No network here answers it, no training row may carry it."""
+"""Ninth column of the ISIC files: none of the eight. No network here gives it, and no training row may have it."""
 
 SITES: Final[tuple[str, ...]] = (
     "anterior torso",
@@ -153,4 +152,4 @@ AGES_APPROX: Final[tuple[int, ...]] = tuple(range(0, 86, 5))
 
 AGE_MIN: Final = 0
 AGE_MAX: Final = 120
-"""Any whole number of years in this range is accepted with an upload; more is a slip of the finger."""
+"""Years that an upload may give as an age; a higher number is a typing error."""

@@ -40,7 +40,7 @@ STOP_TIMEOUT_S = 20
 
 @dataclass
 class RealProcess:
-    """A process a test started, and what it may do to it."""
+    """A process that a test started."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -90,7 +90,7 @@ class RealProcess:
 
 
 def _test_database_url() -> str:
-    """The address of pytest-django's database: that of DATABASE_URL with the name of the moment."""
+    """The address of pytest-django's database: DATABASE_URL with the name of the test database."""
     parts = urlsplit(os.environ["DATABASE_URL"])
     return urlunsplit(parts._replace(path=f"/{connection.settings_dict['NAME']}"))
 
@@ -128,14 +128,14 @@ def _start(
 
 @pytest.fixture(autouse=True)
 def language_of_the_test() -> Iterator[None]:
-    """A page read in Russian leaves Russian behind in this thread, as in a web server until its next request."""
+    """Deactivate the language after each test: a page in Russian leaves Russian active in this thread."""
     yield
     translation.deactivate()
 
 
 @pytest.fixture
 def redis_server() -> Iterator[PrivateRedis]:
-    """The tests' own Redis, empty; stop, freeze or flush it at will, it is made healthy again afterwards."""
+    """The tests' own Redis, empty. A test may stop, freeze or flush it; afterwards it works again."""
     server = for_tests.private_redis
     assert server is not None, "the settings of this run are not config.settings.test"
     server.make_healthy()
@@ -208,7 +208,7 @@ class LiveWeb(RealProcess):
 @pytest.fixture
 def live_web(transactional_db: None, redis_server: PrivateRedis, tmp_path: Path) -> Iterator[LiveWeb]:
     """gunicorn on a free port, with the settings of the tests and the tests' database."""
-    cache.clear()  # rate limits of the test before
+    cache.clear()  # rate limits of the last test
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         started = _start(
@@ -243,7 +243,7 @@ def _wait_until_it_answers(web: LiveWeb) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A real sealed bundle of the tiny network, trained by the real command on made pictures.
+    """A real sealed bundle of the tiny network, trained by the real command on generated pictures.
 
     In a process of its own: the tests' process never loads TensorFlow. Kept under `var/` for the next session, until
     any of the code that makes it changes.

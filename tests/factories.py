@@ -1,4 +1,4 @@
-"""Pictures and data sets made for the tests: eight kinds that a tiny network can tell apart, in the ISIC layout."""
+"""Generated pictures and data sets for the tests: eight kinds that a tiny network can separate, in the ISIC layout."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ COLOURS = (
 
 
 def made_picture(code: str, seed: int, *, size: tuple[int, int] = (200, 150)) -> Image.Image:
-    """A soft spot on skin: the colour says which diagnosis it stands for, the seed everything else."""
+    """A soft spot on skin. The colour of the spot depends on the diagnosis `code`, everything else on the seed."""
     random = np.random.default_rng([CODES.index(code), seed])
     width, height = size
     skin = np.array([222, 184, 160]) + random.integers(-12, 12, 3)
@@ -41,7 +41,7 @@ def jpeg_bytes(picture: Image.Image, *, quality: int = 90) -> bytes:
 
 
 def made_photo(code: str = "MEL", seed: int = 7, *, size: tuple[int, int] = (450, 338)) -> bytes:
-    """A file such as a patient would upload."""
+    """The bytes of a JPEG file, as a patient would upload it."""
     return jpeg_bytes(made_picture(code, seed, size=size))
 
 

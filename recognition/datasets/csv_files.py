@@ -1,7 +1,7 @@
-"""Reads a CSV file that a person made: every cell as text, every row with the line it stands on.
+"""Reading of CSV files: every cell as text, every row with its line number, every problem with its line.
 
-The standard `csv` module and not pandas, because pandas skips blank lines and fills short rows without a word, and
-then a fault would be reported on the wrong line or not at all.
+This is the standard `csv` module and not pandas: pandas skips blank lines and fills short rows silently, so a problem
+would get the wrong line or none.
 """
 
 import csv
@@ -13,14 +13,16 @@ from typing import Final
 from recognition.datasets.problems import FileProblem
 
 CELL_SHOWN: Final = 60
-"""A cell that a person has to recognise in a message is cut here."""
+"""Most characters of a cell in a message."""
 
 
 @dataclass(slots=True)
 class CsvFile:
-    """`columns`: the header. `rows`: one dictionary column -> text per row, `lines`: the line each starts on.
+    """One CSV file.
 
-    `faults` says what was wrong; rows with another number of cells than the header are left out of `rows`.
+    `columns`: the header. `rows`: one dictionary column -> text per row. `lines`: the line on which each row starts.
+    `problems`: everything wrong with the file. A row whose number of cells differs from the header is a problem and
+    not among `rows`.
     """
 
     name: str
@@ -30,12 +32,12 @@ class CsvFile:
     problems: list[FileProblem] = field(default_factory=list)
 
     def add_problem(self, line: int, reason: str) -> None:
-        """Note one more fault of this file."""
+        """Add a problem of this file; line 0 means the whole file."""
         self.problems.append(FileProblem(self.name, line, reason))
 
 
 def read_csv(path: Path) -> CsvFile:
-    """Read `path` (UTF-8, with or without a byte order mark). Never raises for what is in the file."""
+    """Read `path` (UTF-8, with or without a byte order mark). Never raises: what is wrong goes into `problems`."""
     found = CsvFile(path.name)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -45,7 +47,7 @@ def read_csv(path: Path) -> CsvFile:
             for cells in reader:
                 line, last = last + 1, reader.line_num
                 if not cells:
-                    continue  # a blank line says nothing
+                    continue  # a blank line is skipped
                 if len(cells) != len(found.columns):
                     found.add_problem(line, f"has {len(cells)} cells; the header has {len(found.columns)}.")
                     continue
@@ -63,7 +65,7 @@ def read_csv(path: Path) -> CsvFile:
 
 
 def read_header(path: Path) -> tuple[str, ...]:
-    """The column names of `path`, none where it is not a CSV file that can be read."""
+    """The column names of `path`; empty if it cannot be read as CSV."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return tuple(name.strip() for name in next(csv.reader(file), []))
@@ -72,7 +74,7 @@ def read_header(path: Path) -> tuple[str, ...]:
 
 
 def require_columns(found: CsvFile, expected: Sequence[str]) -> bool:
-    """Note a fault unless the columns are exactly `expected`, order included: a label is read by its place."""
+    """Whether the columns are exactly `expected`, in that order; adds a problem if not."""
     if found.columns == tuple(expected):
         return True
     missing = [name for name in expected if name not in found.columns]
@@ -87,5 +89,5 @@ def require_columns(found: CsvFile, expected: Sequence[str]) -> bool:
 
 
 def shown(cell: str) -> str:
-    """A cell quoted for a message, not longer than a person reads."""
+    """A cell in quotes for a message, at most `CELL_SHOWN` characters of it."""
     return repr(cell if len(cell) <= CELL_SHOWN else f"{cell[:CELL_SHOWN]}…")

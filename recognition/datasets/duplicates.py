@@ -1,8 +1,8 @@
-"""Pictures that are the same, byte for byte or to the eye.
+"""Duplicate pictures: exact copies and near copies.
 
-Exact copies have one sha256. Near ones have perceptual hashes (256 bits) that differ in few bits. All pairs are
-compared: 25,331 pictures are 321 million pairs, so the comparison is numpy's popcount over blocks, and three quarters
-of every hash are looked at only for the pairs whose first quarter is already close.
+Exact copies have the same sha256. Near copies have perceptual hashes (256 bits) that differ in few bits. All pairs are
+compared. 25,331 pictures are 321 million pairs, so NumPy's popcount compares blocks of pairs, and the last three
+quarters of the hashes are compared only for pairs whose first quarter is close.
 """
 
 from collections import defaultdict
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from recognition.datasets.components import connected
 
 NEAR_DISTANCE: Final = 24
-"""Differing bits (of 256) up to which two pictures are reported as nearly the same. See docs/data.md: on
-isic2019-subset every pair of different lesions at 24 bits or less is one photograph twice (recoloured or recompressed);
-two pictures of different lesions are 33 bits apart or more."""
+"""Most differing bits (of 256) of two near copies. See docs/data.md: on isic2019-subset every pair of different lesions
+at 24 bits or less is one photograph twice (recoloured or recompressed); pictures of different lesions are 33 bits apart
+or more."""
 
-# A tile of the comparison (64 x 2048 pairs of 8 bytes) stays in a core's cache; larger ones wait for memory.
+# One block of the comparison (64 x 2048 pairs of 8 bytes) fits into a core's cache.
 _ROWS: Final = 64
 _COLUMNS: Final = 2048
 _WORDS: Final = 4
@@ -28,7 +28,7 @@ _WORDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class NearPair:
-    """Two different files that look alike: positions in the input, first before second, and differing bits."""
+    """Two near copies: their positions in the input (`first` < `second`), and the differing bits."""
 
     first: int
     second: int
@@ -45,7 +45,7 @@ def exact_copies(names: Sequence[str], digests: Sequence[str]) -> list[list[str]
 
 @dataclass(frozen=True, slots=True)
 class NearBlock:
-    """Some of the near pairs, as three arrays of equal length: positions, first before second, and differing bits."""
+    """Some near pairs as three arrays (N,): positions (`first` < `second`) and differing bits."""
 
     first: NDArray[np.intp]
     second: NDArray[np.intp]
@@ -55,7 +55,7 @@ class NearBlock:
 def near_pairs(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> list[NearPair]:
     """Every pair of hashes (32 bytes each) that differs in at most `within` bits, nearest first.
 
-    A list of all of them: for a set that may hold thousands of copies of one picture, walk `near_blocks`.
+    Returns all pairs in one list. Use `near_blocks` for a set that may hold thousands of copies of one picture.
     """
     found = [
         NearPair(int(a), int(b), int(bits))
@@ -66,7 +66,7 @@ def near_pairs(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> list[
 
 
 def near_blocks(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> Iterator[NearBlock]:
-    """The near pairs, every pair once, in blocks of at most 131,072 pairs (3 MB), whatever the pictures."""
+    """The near pairs, every pair once, in blocks of at most 131,072 pairs (3 MB)."""
     if len(hashes) < 2:
         return
     words: NDArray[np.uint64] = np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64).reshape(-1, _WORDS)
@@ -87,10 +87,9 @@ def near_blocks(hashes: Sequence[bytes], *, within: int = NEAR_DISTANCE) -> Iter
 
 
 def clusters(blocks: Iterable[NearBlock], count: int) -> NDArray[np.intp]:
-    """For each of `count` pictures the lowest position among those it is connected to by near pairs (its own if none).
+    """For each of `count` pictures the lowest position of its component of near pairs, (count,).
 
-    Block by block, and of each only the pairs that are not connected yet: thousands of copies of one picture make
-    millions of pairs.
+    Each block adds only pairs that are not connected yet: thousands of copies of one picture make millions of pairs.
     """
     label = np.arange(count)
     for block in blocks:

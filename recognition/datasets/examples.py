@@ -1,4 +1,4 @@
-"""The rows and pictures of a data set that training learns from, with their fingerprints and metadata."""
+"""The checked examples of a data set: one row per picture with diagnosis, metadata and the picture's sha256."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,10 @@ COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "le
 
 
 def metadata_of(table: pd.DataFrame, images: Sequence[str]) -> list[Metadata]:
-    """The metadata of each image, in order, from a table with the columns `examples.COLUMNS`."""
+    """The metadata of each image, in the order of `images`; `table` has the columns `COLUMNS`.
+
+    Raises KeyError for an image that is not in the table.
+    """
     rows = table.set_index("image").loc[list(images), ["age_approx", "sex", "anatom_site_general"]]
     return [
         Metadata(age_approx=None if pd.isna(age) else float(age), sex=sex or None, anatom_site_general=site or None)
@@ -32,8 +35,8 @@ def metadata_of(table: pd.DataFrame, images: Sequence[str]) -> list[Metadata]:
 class Examples:
     """A checked data set.
 
-    `table` has the columns `COLUMNS` and one row per picture, sorted by image name; `fingerprint` is the sha256
-    over its sorted "image,diagnosis,sha256" lines, so it names labels and pixels and nothing else.
+    `table` has the columns `COLUMNS` and one row per picture, sorted by image name; `fingerprint` is that of
+    `examples_fingerprint`.
     """
 
     name: str
@@ -54,8 +57,8 @@ def read_examples(
 ) -> Examples:
     """Read and check the official tables, and hash the pictures when there are any.
 
-    Raises ExamplesError with every fault found: unreadable file, other columns than the official ones, label that is
-    not one-hot, UNK, a row twice, a picture or a metadata row missing, a word outside the ISIC vocabulary.
+    Raises ExamplesError with every problem found: a file that cannot be read, wrong columns, a label that is not
+    one-hot, UNK, a row twice, a missing picture or metadata row, a word outside the ISIC vocabulary.
     """
     tables = read_tables(ground_truth=ground_truth, metadata=metadata)
     table, problems = tables.rows, tables.problems
@@ -72,7 +75,7 @@ def read_examples(
 
 
 def examples_fingerprint(table: pd.DataFrame) -> str:
-    """sha256 (hex) over the sorted "image,diagnosis,sha256" lines: it names labels and pixels and nothing else."""
+    """sha256 (hex) over the sorted "image,diagnosis,sha256" lines: it depends on labels and pixels alone."""
     lines = sorted(
         f"{image},{diagnosis},{digest}\n"
         for image, diagnosis, digest in zip(table["image"], table["diagnosis"], table["sha256"], strict=True)
@@ -83,7 +86,7 @@ def examples_fingerprint(table: pd.DataFrame) -> str:
 def fingerprint_of_test(table: pd.DataFrame, split: Split) -> str:
     """`examples_fingerprint` of the test split alone.
 
-    Two classifiers are compared where it is equal: on the same pictures with the same labels.
+    Two classifiers can be compared if theirs are equal: they were measured on the same pictures with the same labels.
     """
     return examples_fingerprint(table[table["image"].isin(split.images(TEST))])
 

@@ -1,7 +1,6 @@
-"""Fingerprints and small copies of a data set's pictures, to recognise one when somebody uploads it.
+"""Fingerprints and small copies of a data set's pictures, made on all cores.
 
-Plain files in, plain values out: no Django, so that the work can be spread over processes. What is made of a picture is
-a fingerprint, and a small copy of it for those who compare cases.
+A fingerprint recognises a picture that somebody uploads. A small copy is shown beside similar cases.
 """
 
 import hashlib
@@ -24,13 +23,13 @@ from recognition.sandbox import IntakeLimits, PhotoRejected, content_hash, read_
 CHUNK: Final = 64  # images handed to a process at a time
 
 SMALL_SIDE: Final = 256
-"""Pixels of a small picture's longer side: more than the default network looks at, and still a thumbnail (10 kB)."""
+"""Pixels of a small picture's longer side: larger than the default network's input, and still about 10 kB."""
 SMALL_QUALITY: Final = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What an image can be recognised by: SHA-256 (hex) of its file, perceptual hash (32 bytes) of its picture."""
+    """The SHA-256 (hex) of an image file and the perceptual hash (32 bytes) of its picture."""
 
     original_sha256: str
     content_hash: bytes
@@ -50,12 +49,12 @@ Made = TypeVar("Made", Fingerprint, SmallPicture)
 
 
 def fingerprint(data: bytes) -> Fingerprint:
-    """The fingerprint of an image file. Raises PhotoRejected for what is no picture."""
+    """The fingerprint of an image file. Raises PhotoRejected for a file that cannot be decoded."""
     return Fingerprint(hashlib.sha256(data).hexdigest(), content_hash(read_image(data, limits=IntakeLimits())))
 
 
 def small_picture(data: bytes) -> SmallPicture:
-    """The small copy of an image file. Raises PhotoRejected for what is no picture."""
+    """The small copy of an image file. Raises PhotoRejected for a file that cannot be decoded."""
     image = read_image(data, limits=IntakeLimits())
     if max(image.size) > SMALL_SIDE:
         scale = SMALL_SIDE / max(image.size)
@@ -72,8 +71,8 @@ def fingerprint_images(
 ) -> dict[str, Fingerprint]:
     """The fingerprint of every named image in a folder or zip, made on all cores.
 
-    `progress` is called with the number of images finished since the last call. Raises ExamplesError naming
-    every image that is missing, there twice, or no picture.
+    `progress` is called with the number of images finished since the last call. Raises ExamplesError with every
+    image that is missing, there twice, or cannot be decoded.
     """
     return dict(_made(fingerprint, source, names, progress))
 
@@ -81,7 +80,7 @@ def fingerprint_images(
 def small_pictures(
     source: Path, names: list[str], *, progress: Callable[[int], object] = lambda done: None
 ) -> Iterator[SmallPicture]:
-    """Small copies of the named images, one after another, made on all cores. Otherwise as `fingerprint_images`."""
+    """Small copies of the named images, in their order. See `fingerprint_images` for the rest."""
     for _name, small in _made(small_picture, source, names, progress):
         yield small
 
@@ -98,7 +97,7 @@ def _made(
         raise ExamplesError(
             [FileProblem(source.name, 0, f"the image {name} of the ground truth is missing.") for name in missing]
         )
-    context = multiprocessing.get_context("spawn")  # a fork would share the caller's database connection
+    context = multiprocessing.get_context("spawn")  # a forked process would share the caller's database connection
     problems: list[FileProblem] = []
     with ProcessPoolExecutor(max_workers=os.cpu_count() or 1, mp_context=context) as pool:
         outcomes = pool.map(partial(_make, make, source), names, chunksize=CHUNK)
@@ -113,7 +112,7 @@ def _made(
 
 
 def _make(make: Callable[[bytes], Made], source: Path, name: str) -> Made | FileProblem:
-    """In a process of its own: what is made of the image, or what is wrong with its file."""
+    """Runs in a worker process: the result for one image, or its problem."""
     pictures = _opened(source)
     try:
         return make(pictures.content(name))
@@ -125,5 +124,5 @@ def _make(make: Callable[[bytes], Made], source: Path, name: str) -> Made | File
 
 @cache
 def _opened(source: Path) -> PictureStore:
-    """Open for the life of the process: reading the directory of a large zip takes longer than an image."""
+    """The store, opened once per process: reading the directory of a large zip takes longer than one image."""
     return PictureStore(source)

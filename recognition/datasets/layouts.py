@@ -16,7 +16,7 @@ BY_PATH: Final[Mapping[tuple[str, ...], Diagnosis]] = {
     (_MELANOMA, "Melanoma Invasive"): Diagnosis.MEL,
     (_MELANOMA, "Melanoma in situ"): Diagnosis.MEL,
     (_MELANOMA, "Melanoma, NOS"): Diagnosis.MEL,
-    # A metastasis is not a picture of a melanoma that grew there: left out on purpose.
+    # Melanoma metastases are left out: the melanoma did not start at that place.
     ("Benign melanocytic proliferations", "Nevus"): Diagnosis.NV,
     ("Malignant adnexal epithelial proliferations - Follicular", "Basal cell carcinoma"): Diagnosis.BCC,
     ("Indeterminate epidermal proliferations", "Solar or actinic keratosis"): Diagnosis.AK,
@@ -31,7 +31,7 @@ BY_PATH: Final[Mapping[tuple[str, ...], Diagnosis]] = {
     (_MALIGNANT_EPIDERMAL, "Squamous cell carcinoma, Invasive"): Diagnosis.SCC,
     (_MALIGNANT_EPIDERMAL, "Squamous cell carcinoma, NOS"): Diagnosis.SCC,
 }
-"""Levels 2 and 3 of the taxonomy, or level 2 alone where all below it counts. Finer levels change nothing."""
+"""Diagnosis by levels 2 and 3 of the ISIC taxonomy, or by level 2 alone where all of it is one diagnosis."""
 
 BY_LEGACY_WORD: Final[Mapping[str, Diagnosis]] = {
     "melanoma": Diagnosis.MEL,
@@ -72,18 +72,18 @@ def has_diagnosis(columns: tuple[str, ...]) -> bool:
 
 
 def diagnosis_of(row: Mapping[str, str]) -> Diagnosis | None:
-    """Which of the eight a row means, None where it means none of them."""
+    """The diagnosis of a row, None if it is none of the eight."""
     second, third = row.get(DIAGNOSIS_LEVELS[1], ""), row.get(DIAGNOSIS_LEVELS[2], "")
     found = BY_PATH.get((second, third)) or BY_PATH.get((second,))
     return found or BY_LEGACY_WORD.get(row.get(LEGACY_COLUMN, "").lower())
 
 
 def words_of(row: Mapping[str, str]) -> str:
-    """What a row says of its diagnosis, for a message; empty where it says nothing."""
+    """The words of a row about its diagnosis, for a message; empty if there are none."""
     path = [row.get(level, "") for level in DIAGNOSIS_LEVELS]
     return ": ".join(word for word in path if word) or row.get(LEGACY_COLUMN, "")
 
 
 def isic_id(image: str) -> str:
-    """The ISIC image a name means: the name without `_downsampled`."""
+    """The ISIC id of an image name: the name without `_downsampled`."""
     return image.removesuffix(DOWNSAMPLED)

@@ -1,4 +1,4 @@
-"""Own how much a split leaks: validation pictures that show a lesion which training has seen as well."""
+"""Leakage of a split: pictures of other splits that show a lesion of the training split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from recognition.datasets.splits import SPLITS, TRAIN
 
 DRAWS: Final = 20
 VALIDATION_SHARE: Final = 0.2
-"""The split that tutorials make: 80/20, image by image."""
+"""The usual random split of tutorials: 80/20, by image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class RandomSplitLeakage:
 def random_split_leakage(
     groups: "pd.Series[str]", *, draws: int = DRAWS, validation_share: float = VALIDATION_SHARE, seed: int = 0
 ) -> RandomSplitLeakage:
-    """Draw `draws` random image-by-image splits and count. `groups`: the lesion of every picture (`lesion_groups`)."""
+    """Measure the leakage of `draws` random splits by image; `groups` is the lesion of every picture."""
     codes = pd.factorize(groups)[0]
     generator = np.random.default_rng(seed)
     size = max(1, round(len(codes) * validation_share))
@@ -43,7 +43,7 @@ def random_split_leakage(
 
 
 def shared_lesions(groups: "pd.Series[str]", assignment: Mapping[str, str], images: "pd.Series[str]") -> dict[str, int]:
-    """For each split but training: how many of its pictures show a lesion that training has too.
+    """For each split except training: how many of its pictures show a lesion of the training split.
 
     `groups` and `images` are aligned columns of one table, `assignment` maps image to split.
     """

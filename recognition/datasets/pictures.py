@@ -1,4 +1,4 @@
-"""The pictures in a folder or a zip: what counts as a picture file, how one is read, what a broken archive raises."""
+"""The picture files of a folder or a zip: finding them, reading their bytes, decoding them."""
 
 import lzma
 import struct
@@ -24,14 +24,13 @@ PICTURE_TYPES: Final = {
     ".png": "image/png",
     ".webp": "image/webp",
 }
-"""The suffixes of picture files, and the content type each is served as. Whether a file is a picture, intake decides
-by its bytes."""
+"""The suffixes of picture files and their content types. Decoding checks the bytes, whatever the suffix."""
 
 PICTURE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""The largest picture of the ISIC archive has 20 MB; a zip that claims more for one file is not unpacked."""
+"""Most bytes of one picture file, 64 MB. The largest picture of the ISIC archive has 20 MB."""
 
 PICTURE_LIMITS: Final = IntakeLimits(max_bytes=PICTURE_BYTES_MAX, min_side=16)
-"""As for an upload, but wider: an operator's own image may be a large file, or a small crop."""
+"""The limits for an operator's own pictures: larger files and smaller crops than for an upload."""
 
 BROKEN_ARCHIVE: Final = (
     OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, ValueError, EOFError, RuntimeError,
@@ -43,13 +42,13 @@ newer reader, or a compression Python does not know. struct.error is a precautio
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file is named like a picture."""
+    """Whether a file name has the suffix of a picture."""
     return PurePosixPath(name).suffix.lower() in PICTURE_TYPES
 
 
 @contextmanager
 def readable(name: str, sentence: str = "cannot be read") -> Iterator[None]:
-    """Turn whatever a disk or a broken archive raises while `name` is read into ExamplesError."""
+    """A context manager that turns the errors of a disk or a broken archive into ExamplesError about `name`."""
     try:
         yield
     except BROKEN_ARCHIVE as error:
@@ -64,7 +63,7 @@ def read_file(path: Path, *, max_bytes: int) -> bytes:
 
 
 def read_member(archive: zipfile.ZipFile, name: str, *, max_bytes: int) -> bytes:
-    """The bytes of one file of a zip, at most one more than `max_bytes`: a zip bomb is unpacked no further.
+    """The bytes of one file of a zip, at most one more than `max_bytes`, so that a zip bomb is not unpacked.
 
     Raises ExamplesError, and KeyError for a name that is not in the zip.
     """
@@ -75,8 +74,8 @@ def read_member(archive: zipfile.ZipFile, name: str, *, max_bytes: int) -> bytes
 class PictureFiles:
     """The picture files in a folder or a zip, by their names there.
 
-    `names` is sorted; `passed_over` counts the files that are not named like pictures. Hidden files and the shadow
-    files of macOS archives are in neither. Nothing is unpacked, so names inside a zip cannot lead anywhere. Raises
+    `names` is sorted; `passed_over` counts the files without a picture's suffix. Hidden files and the shadow files of
+    macOS archives are in neither. Nothing is unpacked to disk, so a path inside a zip can do no harm. Raises
     ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
     """
 
@@ -116,13 +115,13 @@ class PictureFiles:
 
 
 def _hidden(name: str) -> bool:
-    """Hidden files; macOS archives carry a shadow file "__MACOSX/._name.jpg" for every picture."""
+    """Whether a file is hidden or a shadow file of a macOS archive ("__MACOSX/._name.jpg")."""
     path = PurePosixPath(name)
     return path.name.startswith(".") or "__MACOSX" in path.parts
 
 
 class Pictures(Protocol):
-    """Where the pipeline takes pictures from, by ISIC name."""
+    """A source of pictures by ISIC name."""
 
     def picture(self, image: str) -> Image.Image:
         """The picture as RGB, fully decoded. Raises KeyError for an unknown name, ExamplesError for a broken file."""
@@ -190,7 +189,7 @@ class PictureStore:
         return self._files.read(self.name_of(image), max_bytes=PICTURE_BYTES_MAX)
 
     def _spelling(self, image: str) -> str:
-        """The name under which the picture lies here: as asked for, else the other spelling of its ISIC id."""
+        """The name of the picture in this store: `image` itself, or its ISIC id with or without `_downsampled`."""
         if image in self._names:
             return image
         plain = isic_id(image)
@@ -200,7 +199,7 @@ class PictureStore:
         """The picture as RGB, fully decoded. Raises KeyError for an unknown name, ExamplesError for a broken file."""
         content = self.content(image)
         try:
-            # As an upload is decoded: upright, transparency on white, colours in sRGB.
+            # Decoded like an upload: upright, transparency on white, colours in sRGB.
             return read_image(content, limits=PICTURE_LIMITS)
         except PhotoRejected as error:
             reason = f"is not a picture that can be used ({error.code}): {error.message}"

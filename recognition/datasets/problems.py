@@ -1,15 +1,15 @@
-"""What is wrong with a file of a data set: one problem with its place, and the error that carries all of them."""
+"""Problems of a data set's files: `FileProblem` with its place, and `ExamplesError`, which carries all of them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-PROBLEMS_SHOWN: Final = 20  # enough to see what kind of mistake it is
+PROBLEMS_SHOWN: Final = 20  # enough to see the kind of mistake
 
 
 @dataclass(frozen=True, slots=True)
 class FileProblem:
-    """What is wrong where: file name, line in it (1 is the header; 0 for the file as a whole), sentence."""
+    """One problem: file name, line (1 is the header, 0 the whole file), and a sentence."""
 
     file: str
     line: int

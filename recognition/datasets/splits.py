@@ -1,9 +1,9 @@
-"""Own the split: train, validation, calibration and test, by lesion, stratified, seeded, fingerprinted.
+"""Splits of a data set into train, validation, calibration and test: by lesion, stratified, with seed and fingerprint.
 
-Pictures of one lesion never meet across a border (a random split of the ISIC 2019 tables leaves about 60 % of the
-validation pictures sharing a lesion with training), and exact copies of one file stay together too. A picture
-without a lesion id is its own group. The order in which groups are dealt comes from sha256 of seed and group, not
-from a random generator, so the same table and seed give the same split on any machine and any library version.
+All pictures of one lesion are in one split, and so are exact copies of one file. (In a random split of the ISIC 2019
+tables about 60 % of the validation pictures show a lesion of the training split.) A picture without a lesion id is a
+group by itself. Groups are dealt in the order of sha256(seed, group) and not by a random generator: the same table and
+seed give the same split on every machine and with every library version.
 """
 
 import hashlib
@@ -23,9 +23,9 @@ TEST: Final = "test"
 SPLITS: Final = (TRAIN, VALIDATION, CALIBRATION, TEST)
 
 DEFAULT_SHARES: Final[Mapping[str, float]] = {TRAIN: 0.70, VALIDATION: 0.10, CALIBRATION: 0.06, TEST: 0.14}
-"""Why these: the rarest diagnosis of the subset (DF) has 97 pictures of 62 lesions. 14 % leaves about 14 of them to
-the test, the least at which its sensitivity says anything; 10 % lets balanced accuracy choose an epoch; calibration
-fits one temperature and a few thresholds, for which some 530 pictures do; the rest teaches."""
+"""The rarest diagnosis of isic2019-subset (DF) has 97 pictures of 62 lesions. 14 % gives the test split about 14 of
+them, the fewest for which a sensitivity means anything. 10 % is enough to choose an epoch by balanced accuracy.
+Calibration fits one temperature and a few thresholds; about 530 pictures are enough. The rest is for training."""
 
 DEFAULT_SEED: Final = 2019
 
@@ -49,7 +49,7 @@ class Split:
 
     @property
     def test_fingerprint(self) -> str:
-        """sha256 over the sorted "image,split" lines of the test split alone: classifiers with equal ones compare."""
+        """sha256 (hex) over the sorted "image,split" lines of the test split; equal for comparable classifiers."""
         return split_fingerprint(self.assignment[self.assignment == TEST])
 
 
@@ -58,8 +58,8 @@ def split_examples(
 ) -> Split:
     """Deal the pictures of a checked table (columns image, diagnosis, lesion_id, sha256) into the four splits.
 
-    Groups of one diagnosis are dealt largest first, each to the split that is furthest behind its share of the
-    pictures dealt so far. Raises SplitError when shares do not add up to 1, and when a lesion carries two diagnoses.
+    The groups of one diagnosis are dealt largest first, each to the split that is furthest below its share of the
+    pictures dealt so far. Raises SplitError when the shares do not add up to 1, or a lesion has two diagnoses.
     """
     if set(shares) != set(SPLITS) or any(share <= 0 for share in shares.values()):
         raise SplitError(f"Shares are needed for exactly {', '.join(SPLITS)}, each above 0.")
@@ -80,8 +80,8 @@ def split_examples(
         seen = 0
         for group in order:
             seen += int(sizes[group])
-            # Measured against what has been dealt so far, not against the whole: otherwise every lesion with many
-            # pictures would land in the largest split and the others would hold single pictures only.
+            # Shares of the pictures dealt so far, not of all pictures: otherwise every lesion with many pictures would
+            # go to the largest split, and the others would get single pictures only.
             target = max(SPLITS, key=lambda split: shares[split] * seen - dealt[split])
             dealt[target] += int(sizes[group])
             assignment[group] = target
@@ -93,19 +93,19 @@ def split_examples(
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A split in which look-alikes are on one side: `split`, and where each moved picture had been dealt to."""
+    """A split in which near copies are together: `split`, and `moved` with the former split of each moved picture."""
 
     split: Split
     moved: Mapping[str, str]
 
 
 def gather_look_alikes(split: Split, look_alike: "pd.Series[int]", groups: "pd.Series[str]") -> Gathered:
-    """Move lesions that look alike and were dealt apart to one side: the first of `SPLITS` that holds one of them.
+    """Move lesions with near copies in several splits into one split: the first of `SPLITS` that holds one of them.
 
-    `look_alike` and `groups` are indexed by image: pictures with equal values look alike (`duplicates.clusters`), or
-    show one lesion. Moving instead of dealing anew leaves all other pictures where they are; and since training comes
-    first and the test split last, pictures leave a test split and never come into one, so that a classifier that was
-    trained on `split` has seen none of the new test pictures either.
+    `look_alike` and `groups` are indexed by image: pictures with equal values are near copies (`duplicates.clusters`),
+    or show one lesion. All other pictures stay where they are. Training is first in `SPLITS` and test is last, so
+    pictures can leave the test split and never enter it: a classifier that was trained on `split` has seen none of the
+    new test pictures.
     """
     alike = pd.DataFrame({"lesion": groups, "looks": look_alike})
     together = pd.Series(connected_by_value(alike), index=alike.index)
@@ -124,13 +124,12 @@ def extend_split(
     shares: Mapping[str, float] = DEFAULT_SHARES,
     seed: int = DEFAULT_SEED,
 ) -> Split:
-    """Deal the pictures of `table` that `existing` (image -> split) does not know; what it knows stays where it is.
+    """Deal the pictures of `table` that are not in `existing` (image -> split); all others stay in their split.
 
-    `groups` says which rows of `table` belong together: lesions (`lesion_groups`), or patients where they are known. A
-    new picture of a group that was dealt before joins it. All other new groups go to the three learning splits in the
-    proportion of their shares and never to the test split, which therefore stays the same and keeps classifiers
-    comparable. Raises SplitError where a new picture belongs to a group of the test split: such a picture is the
-    caller's to leave out first.
+    `groups` gives the group of each row of `table`: its lesion (`lesion_groups`), or its patient where known. A new
+    picture of a group in `existing` joins it. New groups go to the three other splits in proportion to their shares,
+    never to the test split: it stays the same, and classifiers stay comparable. Raises SplitError when a new picture
+    belongs to a group of the test split; the caller leaves such pictures out.
     """
     dealt_to = {
         group: existing[image] for image, group in zip(table["image"], groups, strict=True) if image in existing
@@ -158,7 +157,7 @@ def extend_split(
 
 
 def label_conflicts(table: pd.DataFrame, groups: "pd.Series[str]") -> list[list[str]]:
-    """The images of every group that carries more than one diagnosis, in image order; empty where all is well."""
+    """The images of every group with more than one diagnosis, sorted; empty if there is none."""
     members = table.assign(group=groups)
     labels = members.groupby("group")["diagnosis"].nunique()
     wrong = members[members["group"].isin(labels.index[labels > 1])]
@@ -166,15 +165,15 @@ def label_conflicts(table: pd.DataFrame, groups: "pd.Series[str]") -> list[list[
 
 
 def split_fingerprint(assignment: "pd.Series[str]") -> str:
-    """sha256 (hex) over the sorted "image,split" lines: two runs are comparable when theirs are equal."""
+    """sha256 (hex) over the sorted "image,split" lines: equal for runs that can be compared."""
     lines = sorted(f"{image},{split}\n" for image, split in assignment.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def lesion_groups(table: pd.DataFrame) -> "pd.Series[str]":
-    """The group of each row: pictures connected by a lesion id or by equal content share one.
+    """The group of each row: pictures with the same lesion id or the same file content are in one group.
 
-    A group is named by its first image in name order.
+    The name of a group is its first image by name.
     """
     same = table[["lesion_id", "sha256"]]
     return table["image"].groupby(connected_by_value(same[same != ""])).transform("min").astype(object)

@@ -1,12 +1,12 @@
-"""Reads the checked table behind a data set: one row per picture, from either of the two layouts people have.
+"""Reading and checking of a data set's tables: one row per picture, from either of two layouts.
 
 - the official ISIC 2019 challenge files: one-hot ground truth and metadata, https://challenge.isic-archive.com/data/#2019
 - the download of the official `isic-cli` (`recognition.datasets.layouts`).
 
-Every fault is collected by file and line, so that one look mends them all. The layout is told from the header.
+All problems are collected with file and line, so that a person can correct them at once. The header tells the layout.
 
-About 2,000 official names end in `_downsampled` and mean the same ISIC image as the name without it: names are compared
-by their ISIC id, so tables and files of either spelling go together, and one image under both spellings is refused.
+About 2,000 official names end in `_downsampled` and mean the same ISIC image as the name without it. Names are compared
+by their ISIC id: tables and files may use either spelling, and one image under both spellings is a problem.
 """
 
 import re
@@ -30,14 +30,14 @@ ISIC2019: Final = "isic2019"
 ISIC_CLI: Final = "isic-cli"
 
 AGE_LIMITS: Final = (0, 120)
-# Names become file names in our archive and keys in the database: plain characters, and short enough for both.
+# Names become file names in the archive and keys in the database: plain characters, at most 100.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 _LESION_LENGTH: Final = 100
 
 
 @dataclass(slots=True)
 class Tables:
-    """What the tables say.
+    """The checked tables of a data set.
 
     `rows` has the columns `ROW_COLUMNS`, sorted by image; missing metadata is None (age: NaN); `line` is the line of
     the ground truth. With `problems` the rows must not be used. `notes` holds counts by name and lists of words that a
@@ -52,10 +52,10 @@ class Tables:
 
 
 def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_unmapped: bool = False) -> Tables:
-    """Read and check the tables; problems are returned, never raised.
+    """Read and check the tables. Problems are returned, never raised.
 
     `leave_out_unmapped` concerns isic-cli downloads: rows whose diagnosis is none of the eight are left out and counted
-    in the notes; otherwise each is a fault.
+    in the notes; otherwise each is a problem.
     """
     labels = read_csv(ground_truth)
     if isic_cli.is_isic_cli(labels.columns):
@@ -66,7 +66,7 @@ def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_u
 def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
     names = _Names(labels)
     records: list[dict[str, Any]] = []
-    # A file that cannot be read at all says so itself.
+    # A file that cannot be read has a problem already.
     readable = bool(labels.columns) and require_columns(labels, GROUND_TRUTH_COLUMNS)
     if readable and not labels.rows:
         labels.add_problem(0, "has no rows.")
@@ -80,10 +80,10 @@ def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
     notes = names.notes()
     if metadata is not None:
         found = read_csv(metadata)
-        about = _metadata(found)
-        if about and readable:
-            _join(records, about, found, labels.name)
-            notes["metadata_rows_without_label"] = len(set(about) - names.ids)
+        by_image = _metadata(found)
+        if by_image and readable:
+            _join(records, by_image, found, labels.name)
+            notes["metadata_rows_without_label"] = len(set(by_image) - names.ids)
         problems += found.problems
     return Tables(_frame(records), problems, ISIC2019, labels.name, notes)
 
@@ -111,11 +111,11 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
                 labels.add_problem(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
             left_out[words] += 1
             continue
-        about = _checked_metadata(labels, line, row)
+        checked = _checked_metadata(labels, line, row)
         types[row.get("image_type", "") or "not stated"] += 1
         licences[row.get("copyright_license", "") or "not stated"] += 1
         if named:
-            records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **about})
+            records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **checked})
     if labels.rows and not records and not labels.problems:
         labels.add_problem(0, "has no row with one of the eight diagnoses.")
     notes = {**names.notes(), "image_types": dict(types.most_common()), "licences": dict(licences.most_common())}
@@ -137,7 +137,7 @@ class _Names:
         return set(self._line_of)
 
     def take(self, image: str, line: int) -> bool:
-        """Note a fault and return False for a name that cannot be used."""
+        """Whether the name can be used; adds a problem if not."""
         if not image:
             self._file.add_problem(line, "has no image name.")
             return False
@@ -158,7 +158,7 @@ class _Names:
 
 
 def _one_hot(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
-    """The diagnosis of one row of the ground truth, None (and a fault) where it does not say exactly one."""
+    """The diagnosis of one row of the ground truth; None, and a problem, if it is not exactly one."""
     ones = []
     for code in (*CODES, UNKNOWN_CODE):
         try:
@@ -182,23 +182,23 @@ def _one_hot(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
 
 
 def _metadata(found: CsvFile) -> dict[str, dict[str, Any]]:
-    """The checked metadata by ISIC id; problems go into `found`."""
+    """The checked metadata by ISIC id; problems are added to `found`."""
     if not found.columns or not require_columns(found, METADATA_COLUMNS):
         return {}
     if not found.rows:
         found.add_problem(0, "has no rows.")
     names = _Names(found)
-    about = {}
+    by_image = {}
     for line, row in zip(found.lines, found.rows, strict=True):
         named = names.take(row["image"], line)
         checked = _checked_metadata(found, line, row)
         if named:
-            about[isic_id(row["image"])] = checked
-    return about
+            by_image[isic_id(row["image"])] = checked
+    return by_image
 
 
 def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict[str, Any]:
-    """Age, site, lesion and sex of one row in our words; None (age: NaN) for a missing or a wrong one."""
+    """Age, site, lesion and sex of one row; None (age: NaN) for a missing or wrong value."""
     age = float("nan")
     text = row.get("age_approx", "")
     if text:
@@ -225,9 +225,9 @@ def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict
     return {"age_approx": age, "lesion_id": lesion or None, **words}
 
 
-def _join(records: list[dict[str, Any]], about: Mapping[str, dict[str, Any]], found: CsvFile, labels: str) -> None:
+def _join(records: list[dict[str, Any]], by_image: Mapping[str, dict[str, Any]], found: CsvFile, labels: str) -> None:
     for record in records:
-        more = about.get(isic_id(record["image"]))
+        more = by_image.get(isic_id(record["image"]))
         if more is None:
             found.add_problem(0, f"has no row for {record['image']} ({labels}, line {record['line']}).")
         else:

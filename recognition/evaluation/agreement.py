@@ -1,7 +1,6 @@
-"""Own the statistics of agreement between two who name diagnoses: shares, kappa, their intervals, switches.
+"""Statistics of agreement between two readers: shares, Cohen's kappa, their 95 % intervals, changed answers.
 
-Plain functions of counts; nothing here knows Django or a database. A table is a mapping from a pair (what the one said,
-what the other said) to how often that happened.
+Plain functions of counts. `PairCounts` maps a pair (diagnosis of the first, diagnosis of the second) to its number.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +14,7 @@ NORMAL_95: Final = 1.959964
 """97.5 % point of the standard normal distribution."""
 
 MIN_PAIRS: Final = 30
-"""Below this no kappa is given: its variance is a large-sample one, and the eight diagnoses share the pairs."""
+"""Fewest pairs for a kappa: the formula of its variance holds for large samples."""
 
 LabelPair = tuple[str, str]
 PairCounts = Mapping[LabelPair, int]
@@ -23,7 +22,7 @@ PairCounts = Mapping[LabelPair, int]
 
 @dataclass(frozen=True)
 class Share:
-    """`hits` of `of`, with the ends of the 95 % interval; `value`, `low` and `high` lie between 0 and 1."""
+    """The share `hits` / `of` with its 95 % interval; `value`, `low` and `high` are in [0, 1]."""
 
     hits: int
     of: int
@@ -34,9 +33,9 @@ class Share:
 
 @dataclass(frozen=True)
 class Kappa:
-    """Cohen's kappa: 1 for perfect agreement, 0 for what chance alone would give, below 0 for less; with 95 % interval.
+    """Cohen's kappa with its 95 % interval: 1 is perfect agreement, 0 is agreement by chance, all in [-1, 1].
 
-    `expected` is the share of agreement that chance would give. `low` and `high` stay within -1 and 1.
+    `expected` is the share of agreement by chance, in [0, 1].
     """
 
     value: float
@@ -47,7 +46,7 @@ class Kappa:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two agree over the pairs of one table; None where there are too few pairs to say."""
+    """The agreement of two readers; `agreed` and `kappa` are None with too few pairs."""
 
     pairs: int
     agreed: Share | None
@@ -56,10 +55,10 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Change:
-    """One reading: what was said blind, what the classifier then showed, what was said at the end.
+    """One reading: the blind answer, the classifier's diagnosis, the final answer.
 
-    A diagnosis code, or another word where the reader named none. `predicted` is "" where there was no answer, `truth`
-    the histopathology, "" where it is not known.
+    `blind` and `final` are a diagnosis code, or another word if the reader named no diagnosis. `predicted` is "" if the
+    classifier gave none; `truth` is the histopathology, "" if unknown.
     """
 
     blind: str
@@ -70,10 +69,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Switches:
-    """What the reveal changed. `towards` took over the classifier's answer, `away` left it though it was one's own.
+    """How readers changed their answer after they saw the classifier's.
 
-    `to_right` and `to_wrong` count the switches to and from what histopathology says, of `known` readings where it is
-    known.
+    - `readings`, `switched`: readings with a prediction, and the share that changed the answer;
+    - `towards`, `away`, `elsewhere`: changes to the classifier's diagnosis, away from it, and between two others;
+    - `known`: readings with histopathology; `to_right`, `to_wrong`: changes to its diagnosis, and away from it.
     """
 
     readings: int
@@ -87,9 +87,9 @@ class Switches:
 
 
 def wilson(hits: int, of: int) -> Share | None:
-    """A share with its 95 % interval (Wilson 1927), which is honest at 0, at 1 and for few; None of nothing.
+    """A share with its 95 % interval (Wilson 1927), which also holds near 0 and 1 and for few; None if `of` is 0.
 
-    Raises ValueError for counts that cannot be.
+    Raises ValueError unless 0 <= hits <= of.
     """
     if not 0 <= hits <= of:
         raise ValueError(f"{hits} of {of} is no share.")
@@ -105,8 +105,8 @@ def kappa(table: PairCounts) -> Kappa | None:
     """Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales") of a table of pairs.
 
     The interval is kappa plus and minus 1.96 standard errors of the large-sample variance of Fleiss, Cohen and Everitt
-    (1969, "Large sample standard errors of kappa and weighted kappa"). None where there are no pairs, or both always
-    name one and the same: then chance alone agrees fully and kappa is 0 divided by 0.
+    (1969, "Large sample standard errors of kappa and weighted kappa"). None without pairs, and if both always name the
+    same one diagnosis: then kappa is 0 divided by 0.
     """
     total = sum(table.values())
     if total <= 0:
@@ -132,19 +132,19 @@ def kappa(table: PairCounts) -> Kappa | None:
 
 
 def agreement(table: PairCounts) -> Agreement:
-    """Percent agreement with its interval, and kappa from `MIN_PAIRS` pairs on."""
+    """The share of agreement with its interval, and kappa if there are at least `MIN_PAIRS` pairs."""
     pairs = sum(table.values())
     agreed = sum(count for (left, right), count in table.items() if left == right)
     return Agreement(pairs, wilson(agreed, pairs), kappa(table) if pairs >= MIN_PAIRS else None)
 
 
 def confusion(table: PairCounts) -> list[list[int]]:
-    """The table as eight rows of eight counts, both in ISIC order; pairs with anything else are left out."""
+    """The counts as (8, 8) in ISIC order, row is the first reader; pairs with another word are left out."""
     return [[table.get((left, right), 0) for right in CODES] for left in CODES]
 
 
 def switches(changes: Mapping[Change, int]) -> Switches:
-    """What the reveal changed, of readings counted by kind; those without a prediction do not count."""
+    """Count the changed answers. `changes` maps a kind of reading to its number; a prediction is needed to count."""
     readings = switched = towards = away = elsewhere = known = to_right = to_wrong = 0
     for change, count in changes.items():
         if not change.predicted:
@@ -167,7 +167,7 @@ def switches(changes: Mapping[Change, int]) -> Switches:
 
 
 def add_up(pairs: Iterable[tuple[LabelPair, int]]) -> dict[LabelPair, int]:
-    """A table from counted pairs; pairs in which one named no diagnosis are left out."""
+    """Sum counted pairs; pairs in which one reader named no diagnosis are left out."""
     table: dict[LabelPair, int] = {}
     for pair, count in pairs:
         if pair[0] in CODES and pair[1] in CODES:

@@ -1,7 +1,7 @@
-"""Own running a drafted classifier over the pictures of a split: what everything sealed is calibrated and measured on.
+"""The outputs of a network for the pictures of a split: calibration and sealed metrics are computed from them.
 
-Answers can be kept on disk, named by all they depend on (pictures, weights, preprocessing, views): a bundle that is
-sealed again, or compared at another size, then costs only the passes that were never made.
+They can be cached on disk, in a file named by all they depend on (pictures, weights, preprocessing, views). Sealing
+the same weights again then needs no second pass.
 """
 
 import hashlib
@@ -24,13 +24,17 @@ from recognition.progress import Progress, Report, silent
 STAGE: Final = "evaluate"
 
 STATISTICS_VERSION: Final = 2
-"""Raised when a measure of quality or colour changes: kept answers hold them too."""
+"""Increased when a measure of quality or colour changes, because cached answers hold these measures."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """Of N pictures: `images` their names, `labels` (N,), `logits` (N, 8) averaged over views, `features` (N, C)
-    of the upright view, `statistics` N of them."""
+    """The outputs for N pictures.
+
+    - `images`: their names; `labels`: (N,), positions in `CODES`;
+    - `logits`: (N, 8), averaged over views, before the temperature;
+    - `features`: (N, C), pooled, of the upright view; `statistics`: N of them, for the gates.
+    """
 
     images: Sequence[str]
     labels: NDArray[np.int64]
@@ -56,11 +60,15 @@ class Answers:
         pictures: Pictures,
         preprocessing: Preprocessing,
         views: int = 1,
-        keep: "AnswerCache | None" = None,
+        cache: "AnswerCache | None" = None,
         report: Report = silent,
     ) -> Self:
-        """Run the pictures. Raises what `Pictures.picture` raises, OSError when answers cannot be kept."""
-        path = None if keep is None else keep.path(images, preprocessing, views)
+        """Run the network on the pictures, or read its outputs from the cache.
+
+        Raises KeyError or ExamplesError for a picture that is missing or broken, OSError when the cache cannot be
+        written.
+        """
+        path = None if cache is None else cache.path(images, preprocessing, views)
         kept = None if path is None else _read(path, len(images))
         if kept is None:
             kept = _run(backend, images, pictures=pictures, preprocessing=preprocessing, views=views, report=report)
@@ -75,8 +83,10 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCache:
-    """Where answers are kept. `pictures_key` names the pictures (a data set's fingerprint), `weights_key` the weights
-    and everything of the architecture that the preprocessing does not say."""
+    """A folder with cached answers.
+
+    `pictures_key` names the pictures (the data set's fingerprint), `weights_key` the weights and the backbone.
+    """
 
     folder: Path
     pictures_key: str
@@ -91,7 +101,7 @@ class AnswerCache:
         return self.folder / f"answers-{hashlib.sha256(described.encode()).hexdigest()[:32]}.npz"
 
 
-Kept = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]
+CachedArrays = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]
 
 
 def _run(
@@ -102,7 +112,7 @@ def _run(
     preprocessing: Preprocessing,
     views: int,
     report: Report,
-) -> Kept:
+) -> CachedArrays:
     logits, features, seen = [], [], []
     for start in range(0, len(images), backend.batch_size):
         chunk = images[start : start + backend.batch_size]
@@ -115,7 +125,7 @@ def _run(
     return np.concatenate(logits), np.concatenate(features), np.stack(seen)
 
 
-def _read(path: Path, rows: int) -> Kept | None:
+def _read(path: Path, rows: int) -> CachedArrays | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             kept = file["logits"], file["features"], file["seen"]
@@ -124,7 +134,7 @@ def _read(path: Path, rows: int) -> Kept | None:
     return kept if all(len(each) == rows for each in kept) else None
 
 
-def _write(path: Path, kept: Kept) -> None:
+def _write(path: Path, kept: CachedArrays) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as stream:

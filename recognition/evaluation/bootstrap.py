@@ -1,8 +1,8 @@
-"""The bootstrap: metrics on all pictures of a split, each with its 95 % interval, all from the same rounds.
+"""The bootstrap: metrics of a split with their 95 % intervals.
 
-The pictures of each diagnosis are redrawn among themselves, so that no round loses a rare one. A round is a row of
-counts, how often each picture was drawn, and a metric a function of such counts (`metrics`), computed for a block of
-rounds at once. The interval is between the 2.5th and 97.5th percentiles (Efron and Tibshirani 1993,
+The pictures of each diagnosis are redrawn among themselves (stratified), so that every round has the rare ones. A round
+is a row of counts: how often each picture was drawn. A metric (`metrics.Metric`) is a function of such counts and is
+computed for many rounds at once. The interval is from the 2.5th to the 97.5th percentile (Efron and Tibshirani 1993,
 chapter 13).
 """
 
@@ -21,12 +21,12 @@ SEED: Final = 7
 PERCENTILES: Final = (2.5, 97.5)
 
 BLOCK_CELLS: Final = 2_000_000
-"""Counts held at a time (16 MB as float64): 1,000 rounds of 1,248 pictures are one block."""
+"""Most counts in memory at once (16 MB as float64): 1,000 rounds of 1,248 pictures are one block."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A metric on all pictures, and the ends of its interval: NaN where no round gave it a meaning."""
+    """A metric of all pictures, and the ends of its 95 % interval; NaN if the metric is not defined."""
 
     value: float
     low: float
@@ -34,14 +34,17 @@ class Estimate:
 
 
 def on_all(metric: Metric, labels: Labels) -> float:
-    """A metric on all pictures."""
+    """A metric of all pictures, without the bootstrap."""
     return float(metric(np.ones((1, labels.size)))[0])
 
 
 def estimates(
     metrics: Mapping[str, Metric], labels: Labels, *, rounds: int = ROUNDS, seed: int = SEED, one_by_one: bool = False
 ) -> dict[str, Estimate]:
-    """Every metric with its interval; rounds in which one is NaN do not count for it. `one_by_one`: see `redrawn`."""
+    """Every metric with its interval, all from the same rounds.
+
+    Rounds in which a metric is NaN are left out for it. `one_by_one`: see `redrawn`.
+    """
     seen: dict[str, list[NDArray[np.float64]]] = {name: [] for name in metrics}
     for counts in redrawn(labels, rounds=rounds, seed=seed, one_by_one=one_by_one):
         for name, metric in metrics.items():
@@ -52,10 +55,10 @@ def estimates(
 
 
 def redrawn(labels: Labels, *, rounds: int, seed: int, one_by_one: bool = False) -> Iterator[Counts]:
-    """Blocks of rounds; each row sums to N, and over the pictures of each diagnosis to their number.
+    """Blocks of rounds, each (rounds in the block, N). The counts of a diagnosis add up to its number of pictures.
 
-    With `one_by_one`, pictures are drawn one after another instead of their counts at once: the same distribution, and
-    the very draws of every manifest sealed so far, so that sealing again gives the same intervals.
+    With `one_by_one` the pictures are drawn one after another instead of all counts at once. The distribution is the
+    same. Sealed metrics use it, so that sealing a bundle again gives the same intervals.
     """
     generator = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == position) for position in np.unique(labels)]

@@ -1,6 +1,6 @@
-"""The metrics of a split as JSON values: those that are sealed with a classifier, and the ones evaluations begin with.
+"""All metrics of a split as JSON values, for the manifest of a bundle and for evaluations.
 
-Each {"value", "low", "high"} carries a 95 % interval; a metric without a meaning on these rows is null.
+A metric with a 95 % interval is {"value", "low", "high"}; a metric that is not defined for these rows is null.
 """
 
 import math
@@ -24,9 +24,10 @@ CALIBRATION_METRICS: Final = ("log_loss", "expected_calibration_error")
 def sealed_metrics(
     labels: Labels, logits: Table, *, temperature: float, operating_points: Sequence[OperatingPoint]
 ) -> dict[str, Any]:
-    """What a manifest says of the test split; of calibration, and of a diagnosis all but its sensitivity, values alone.
+    """The metrics of the test split as the manifest holds them.
 
-    `logits` (N, 8) are those before the `temperature`.
+    `labels` (N,) are positions in `CODES`, `logits` (N, 8) are not yet divided by the `temperature`. Calibration
+    metrics, and those of a diagnosis except its sensitivity, are values without intervals.
     """
     sealed = split_metrics(
         labels,
@@ -53,9 +54,10 @@ def split_metrics(
     one_by_one: bool = False,
     decimals: int | None = None,
 ) -> dict[str, Any]:
-    """Every metric of a split; `uncalibrated` are the probabilities before temperature scaling.
+    """Every metric of a split.
 
-    `one_by_one`: see `bootstrap.redrawn`.
+    `labels` (N,), `probabilities` (N, 8), and `uncalibrated` (N, 8) before temperature scaling. `one_by_one`: see
+    `bootstrap.redrawn`. `decimals` rounds the values.
     """
     found = with_intervals(
         metrics_of(labels, probabilities, uncalibrated, operating_points),
@@ -94,7 +96,7 @@ def split_metrics(
 def metrics_of(
     labels: Labels, probabilities: Table, uncalibrated: Table, points: Sequence[OperatingPoint]
 ) -> dict[str, Metric]:
-    """Every metric of a split that carries an interval, by the name under which `split_metrics` finds it."""
+    """Every metric of a split that has an interval, by name."""
     called = probabilities.argmax(axis=1)
     found = {
         "balanced_accuracy": metrics.mean_sensitivity(labels, probabilities),
@@ -119,7 +121,10 @@ def metrics_of(
 
 
 def picture_alone(labels: Labels, logits: Table, *, temperature: float) -> dict[str, float | None]:
-    """What a classifier with a metadata head reaches on these rows when age, sex and site are withheld from it."""
+    """The metrics of a classifier with a metadata head when it gets no age, sex and site.
+
+    `labels` (N,), `logits` (N, 8) of the network of the picture, before the `temperature`.
+    """
     calibrated = softmax(logits / temperature)
     error = metrics.expected_calibration_error(labels, calibrated)
     return {
@@ -146,13 +151,13 @@ def with_intervals(
 
 
 def share(hits: int, of: int) -> dict[str, float | None]:
-    """A share with its Wilson interval, as {"value", "low", "high"}; null of nothing."""
+    """A share with its Wilson interval, as {"value", "low", "high"}; all None if `of` is 0."""
     found = agreement.wilson(hits, of)
     return {part: None if found is None else getattr(found, part) for part in ("value", "low", "high")}
 
 
 def number(value: float | np.floating[Any], decimals: int | None = None) -> float | None:
-    """A JSON number, rounded where `decimals` are given, or null for what is not one."""
+    """A JSON number, rounded if `decimals` are given; None for NaN and infinity."""
     plain = float(value)
     if not math.isfinite(plain):
         return None

@@ -1,12 +1,12 @@
-"""The metrics of a classifier: plain functions of a label vector and a probability table, nothing of Keras or Django.
+"""The metrics of a classifier: plain functions of labels and probabilities.
 
 Throughout, `labels` is int (N,) with the position in `taxonomy.CODES`, `probabilities` float (N, 8) in that order,
-each row summing to 1. A metric that has no meaning for the given rows (no positive, no negative) is NaN: a silent
-0 or 1 would be read as a result.
+each row summing to 1. A metric that is not defined for the given rows (no positive, no negative) is NaN and never 0
+or 1.
 
-The first part gives one number and leaves to scikit-learn what it has. The second is for the bootstrap: functions of
-how often each picture counts, of a thousand rounds at once, as matrix products. They take a second for what
-scikit-learn, called once a round, takes most of a minute for; a test holds them to it.
+The functions of the first part give one number, with scikit-learn where it has the metric. Those of the second part are
+for the bootstrap: they give a `Metric`, which computes a thousand rounds at once as matrix products, in a second
+instead of a minute. A test compares them with scikit-learn.
 """
 
 import math
@@ -28,7 +28,7 @@ POSITIONS: Final = range(len(CODES))
 ECE_BINS: Final = 15
 
 SENSITIVITY_FLOOR: Final = 0.8
-"""Of the partial area under the ROC curve that the ISIC challenges report: "AUC above 80 % sensitivity"."""
+"""Least sensitivity of the partial AUC that the ISIC challenges report: "AUC above 80 % sensitivity"."""
 
 
 def is_malignant(labels: Labels) -> NDArray[np.bool_]:
@@ -47,24 +47,24 @@ def confusion(labels: Labels, probabilities: Table) -> NDArray[np.int64]:
 
 
 def sensitivities(labels: Labels, probabilities: Table) -> NDArray[np.float64]:
-    """Share of each diagnosis (8,) that is found; NaN for a diagnosis without a picture."""
+    """Sensitivity of each diagnosis, (8,) in [0, 1]; NaN for a diagnosis without a picture."""
     called = probabilities.argmax(axis=1)
     return np.asarray(recall_score(labels, called, labels=POSITIONS, average=None, zero_division=np.nan))
 
 
 def balanced_accuracy(labels: Labels, probabilities: Table) -> float:
-    """Mean sensitivity over the diagnoses that occur: the ISIC 2019 metric (without its unknown class)."""
+    """Mean sensitivity over the diagnoses that occur, in [0, 1]: the ISIC 2019 metric without its unknown class."""
     return float(np.nanmean(sensitivities(labels, probabilities)))
 
 
 def malignant_auc(labels: Labels, probabilities: Table) -> float:
-    """AUC of the malignant score for cancer against no cancer; NaN without both."""
+    """AUC of the malignant score, cancer against no cancer, in [0, 1]; NaN without both kinds."""
     positive = is_malignant(labels)
     return float(roc_auc_score(positive, malignant_score(probabilities))) if _has_both(positive) else math.nan
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """False- and true-positive rates, from (0, 0) to (1, 1), one point per distinct score; None without both kinds."""
+    """False- and true-positive rates from (0, 0) to (1, 1), one point per distinct score; None without both kinds."""
     if not _has_both(positive):
         return None
     false_rates, true_rates, _thresholds = every_threshold(positive, scores, drop_intermediate=False)
@@ -72,28 +72,28 @@ def roc_curve(positive: NDArray[np.bool_], scores: Table) -> tuple[NDArray[np.fl
 
 
 def surprise(labels: Labels, probabilities: Table) -> NDArray[np.float64]:
-    """Negative logarithm of the probability given to the truth, (N,); finite where that was 0."""
+    """Negative natural logarithm of the probability of the true diagnosis, (N,), >= 0; finite for probability 0."""
     given = probabilities[np.arange(labels.size), labels]
     return np.asarray(-np.log(np.maximum(given, np.finfo(np.float64).tiny)))
 
 
 def log_loss(labels: Labels, probabilities: Table) -> float:
-    """Mean negative logarithm of the probability given to the truth."""
+    """Mean negative natural logarithm of the probability of the true diagnosis, >= 0."""
     return float(np.mean(surprise(labels, probabilities)))
 
 
 def mean_log_loss(labels: Labels, probabilities: Table) -> float:
     """Mean over the diagnoses that occur of their `log_loss`: as if all were equally frequent.
 
-    What training with logit adjustment aims at. The plain log loss of such a classifier, on data of which two thirds
-    are nevi, measures first of all how far it leans to nevi.
+    Training with logit adjustment minimises this. On data with two thirds nevi, the plain log loss of such a classifier
+    says mostly how often it answers "nevus".
     """
     found = [labels == position for position in np.unique(labels)]
     return float(np.mean([log_loss(labels[each], probabilities[each]) for each in found]))
 
 
 def sensitivity_specificity(positive: NDArray[np.bool_], scores: Table, threshold: float) -> tuple[float, float]:
-    """Share of positives at or above the threshold, and of negatives below it; NaN where there are none."""
+    """Share of positives at or above the threshold, and of negatives below it, in [0, 1]; NaN if there are none."""
     flagged = scores >= threshold
     with np.errstate(invalid="ignore"):
         sensitivity = np.float64((flagged & positive).sum()) / np.float64(positive.sum())
@@ -101,17 +101,17 @@ def sensitivity_specificity(positive: NDArray[np.bool_], scores: Table, threshol
     return float(sensitivity), float(specificity)
 
 
-# Second part: metrics of rounds.
+# Second part: metrics of bootstrap rounds.
 
 Counts = NDArray[np.float64]
-"""How often each picture counts in each round, (rounds, N). One row of ones is every picture once."""
+"""How often each picture was drawn in each round, (rounds, N). A row of ones is every picture once."""
 
 Metric = Callable[[Counts], NDArray[np.float64]]
-"""A metric of each round, (rounds,); NaN where it has no meaning."""
+"""A function from counts (rounds, N) to the metric of each round, (rounds,); NaN where it is not defined."""
 
 
 def proportion(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Metric:
-    """How many of the pictures `of` are `inside` (both bool (N,)): sensitivity, specificity, precision, accuracy."""
+    """Share of the pictures `of` that are `inside`, both bool (N,): sensitivity, specificity, precision or accuracy."""
     both, whole = (inside & of).astype(float), of.astype(float)
 
     def metric(counts: Counts) -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ def proportion(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Metric:
 
 
 def mean_sensitivity(labels: Labels, probabilities: Table, positions: Sequence[int] = POSITIONS) -> Metric:
-    """Balanced accuracy over the diagnoses at these positions; in each round over those that have a picture in it."""
+    """Balanced accuracy over the diagnoses at `positions` that have a picture in the round."""
     called = probabilities.argmax(axis=1)
     found = [proportion(called == position, labels == position) for position in positions]
 
@@ -136,18 +136,18 @@ def mean_sensitivity(labels: Labels, probabilities: Table, positions: Sequence[i
 
 
 def at_threshold(labels: Labels, probabilities: Table, threshold: float) -> dict[str, Metric]:
-    """Sensitivity and specificity of the malignant score from this threshold on."""
+    """Sensitivity and specificity of the malignant score at this threshold, 0 to 1."""
     positive, flagged = is_malignant(labels), malignant_score(probabilities) >= threshold
     return {"sensitivity": proportion(flagged, positive), "specificity": proportion(~flagged, ~positive)}
 
 
 def mean(values: NDArray[np.floating]) -> Metric:
-    """Mean of a quantity (N,) that each picture has: the log loss."""
+    """Mean of a value (N,) of each picture, for example the log loss."""
     return lambda counts: np.asarray((counts @ values) / counts.sum(axis=1))
 
 
 def expected_calibration_error(labels: Labels, probabilities: Table, *, bins: int = ECE_BINS) -> Metric:
-    """Mean distance between confidence and accuracy over equally wide bins, weighted by pictures (Guo et al. 2017)."""
+    """Expected calibration error (Guo et al. 2017): mean distance of confidence and accuracy, in [0, 1]."""
     confidence = probabilities.max(axis=1)
     gap = (probabilities.argmax(axis=1) == labels) - confidence
     which = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -157,10 +157,10 @@ def expected_calibration_error(labels: Labels, probabilities: Table, *, bins: in
 
 
 def auc(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Metric:
-    """Area under the ROC curve, ties half; with a `floor`, of the part where the sensitivity is at least so much.
+    """Area under the ROC curve, in [0, 1]; ties count half. With a `floor`: of the part with at least this sensitivity.
 
-    The part is that of isic-challenge-scoring: from its false-positive rate to 1, down to sensitivity 0, not rescaled;
-    so at most 1, and the plain AUC where the floor is reached without a false positive.
+    The partial area is computed as isic-challenge-scoring does: from the false-positive rate at the floor to 1, down to
+    sensitivity 0, not rescaled.
     """
     order = np.argsort(-scores, kind="stable")
     ranked, truth = scores[order], positive[order].astype(float)

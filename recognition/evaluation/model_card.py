@@ -1,4 +1,4 @@
-"""Writes the model card of a bundle as Markdown: everything in it comes out of the manifest, so the two cannot part.
+"""The model card of a bundle as Markdown. All its figures come from the manifest.
 
 The text is the template beside this file, `model_card.md.jinja`.
 """
@@ -19,11 +19,11 @@ LINE_LENGTH: Final = 118
 
 
 def model_card(bundle: Bundle) -> str:
-    """The card of a verified bundle that was sealed by `seal.seal_network`.
+    """The model card of a verified bundle that was sealed by `fit.seal`.
 
-    Raises KeyError or jinja2.UndefinedError for a manifest that does not say what the card needs.
+    Raises KeyError or jinja2.UndefinedError for a manifest that lacks something.
     """
-    # Markdown for a file, not a page: nothing is escaped.
+    # Markdown for a file: nothing is escaped.
     environment = Environment(  # noqa: S701
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     )

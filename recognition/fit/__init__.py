@@ -1,7 +1,14 @@
-"""Own fitting: the dense head on cached features, and fine-tuning the whole network, in Keras 3 on any backend.
+"""Training of a classifier: the dense head on cached features, then fine-tuning of the whole network, in Keras 3.
 
-Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backends run the same code. Both phases
-read top to bottom in one function; every epoch is a progress report, a cancel check and a checkpoint.
+- `run`: a whole training, from examples and a recipe to a sealed bundle; start reading there;
+- `features`: features of the frozen backbone; `head`: fits the dense head on them;
+- `fine_tuning`: trains the whole network, with `batches`, `augment`, `randaugment`, `balance`, `averaging`, `norms` and
+  `distillation`; `pytorch`: the same in PyTorch, for CPUs;
+- `training_state`, `checkpoints`: history of a run and its files on disk; `device`: GPUs, precision, engines;
+- `calibration`: temperature, thresholds, prediction sets; `seal`: measures and seals; `reseal`: seals once more.
+
+Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backends run the same code. After every epoch
+there is a progress report, a chance to cancel, and a checkpoint.
 """
 
 from recognition.fit.fine_tuning import MetadataTraining, fine_tune

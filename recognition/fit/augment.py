@@ -1,7 +1,7 @@
-"""Own what happens to a training picture before the network sees it: symmetries, crops, RandAugment, colour, cutout.
+"""Augmentation of training pictures: symmetries, crops, RandAugment, colour, cutout.
 
-NumPy and PIL only, so that training runs on any Keras backend. The crop is resized by the same filter as serving
-uses, straight from the 200 px reference picture, so that an augmented picture is no blurrier than a served one.
+NumPy and PIL only, so that it runs with every Keras backend. A crop is resized directly from the reference picture of
+200 px, with the filter that serving uses: augmented pictures are as sharp as served ones.
 """
 
 import math
@@ -18,13 +18,13 @@ GREY: tuple[float, float, float] = (0.299, 0.587, 0.114)
 """ITU-R BT.601 luma."""
 
 FILL = 127.5
-"""Grey of a cut-out square: the middle of the range, which the network's normalisation takes to about zero."""
+"""Grey level of a cut-out square: the middle of the range, about 0 after the network's normalisation."""
 
 
 def augmented(
     reference: Image.Image, *, input_size: int, augmentation: Augmentation, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """One varied network input, float32 (S, S, 3) in [0, 255], of an RGB picture at reference scale."""
+    """One augmented network input, float32 (S, S, 3) in [0, 255], from an RGB picture at reference scale."""
     pixels = to_input(reference, input_size=input_size, box=_crop(reference.size, augmentation, generator))
     if augmentation.flips_and_quarter_turns:
         pixels = np.rot90(pixels, int(generator.integers(4)))

@@ -1,4 +1,4 @@
-"""Own the optimiser of fine-tuning: AdamW on a warm-up and cosine, averaging its weights, on one device or several."""
+"""The optimiser of fine-tuning: AdamW with warm-up, cosine decay and averaged weights, on one or more devices."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +10,10 @@ from recognition.recipes import FineTunePhase
 
 
 def averaging_optimizer(phase: FineTunePhase, total_steps: int, *, scales_loss: bool = False) -> tuple[Any, Any]:
-    """The optimiser to compile with, and the AdamW in it, which keeps a running average of the weights.
+    """The optimiser to compile with, and the AdamW inside it, which keeps a running average of the weights.
 
-    `take_average` of the latter puts the average into the model. They are one and the same, unless `scales_loss` puts
-    it behind Keras's dynamic loss scaling: float16 has no room for small gradients without.
+    `take_average` of the second puts the average into the model. Both are the same object, unless `scales_loss` wraps
+    AdamW in Keras's dynamic loss scaling, which float16 needs for small gradients.
     """
     import keras
 
@@ -30,17 +30,17 @@ def averaging_optimizer(phase: FineTunePhase, total_steps: int, *, scales_loss: 
             super().apply(grads if scales_loss else summed_over_devices(grads), trainable_variables)
 
         def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-            """Nothing: they have been summed already, before their length was taken."""
+            """Do nothing: the gradients were summed before they were clipped."""
             return list(grads_and_vars)
 
         def finalize_variable_values(self, var_list: Any) -> None:
-            """Nothing: `fit` calls this after every epoch, and would replace the weights by their average."""
+            """Do nothing: `fit` calls this after every epoch and would replace the weights by their average."""
 
         def take_average(self, variables: Any) -> None:
-            """Replace the weights by their running average, if one is kept."""
+            """Replace the weights by their running average, if the recipe has one."""
             super().finalize_variable_values(variables)
-            # Under JAX an assignment shares the array, and Keras gives the model's arrays away in its next call: the
-            # optimiser would be left with an average that has been deleted.
+            # In JAX an assignment shares the array, and Keras donates the model's arrays in its next call. Without this
+            # copy the optimiser's average would be deleted.
             for variable in variables:
                 variable.assign(np.array(numpy_of(variable)))
 
@@ -57,17 +57,17 @@ def averaging_optimizer(phase: FineTunePhase, total_steps: int, *, scales_loss: 
 
     class LossScaling(keras.optimizers.LossScaleOptimizer):  # type: ignore[misc]  # Keras has no types
         def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-            # Keras asks the first device alone whether they are finite: after the sum it answers for all.
+            # Keras checks on the first device alone whether gradients are finite. After the sum the check covers all.
             super().apply(summed_over_devices(grads), trainable_variables)
 
     return LossScaling(optimizer), optimizer
 
 
 def summed_over_devices(gradients: Sequence[Any]) -> list[Any]:
-    """Gradients summed over the devices of a `tf.distribute` strategy; as they are where there is none.
+    """Gradients summed over the devices of a `tf.distribute` strategy; unchanged without one.
 
-    Keras sums them only in the optimiser's update, after each device has clipped its own share: the steps would be
-    others than those of one device with the same batch.
+    Keras sums them only in the optimiser's update, after each device has clipped its own part. The steps would then
+    differ from those of one device with the same batch.
     """
     import keras
 

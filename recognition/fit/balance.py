@@ -1,4 +1,4 @@
-"""Own how rare and hard diagnoses get their say: what is drawn, what it weighs, what is asked of its logit."""
+"""Class balance: sampling of rare diagnoses, loss weights, logit adjustment and focal loss."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,35 +10,36 @@ from recognition.recipes import ClassBalance
 from recognition.taxonomy import CODES
 
 FOCAL_REST_MIN: Final = 1e-7
-"""What is left to a certain answer: the gradient of x^g at 0 is not finite for g below 1."""
+"""Least value of 1 - p in the focal loss: the gradient of x^g at 0 is not finite for g below 1."""
 
 
 def class_weights(labels: NDArray[np.integer], balance: ClassBalance) -> NDArray[np.float32]:
-    """Loss weight of each row, (N,), mean 1: in proportion to (pictures of its diagnosis)^-weight_power."""
+    """Loss weight of each row, (N,) with mean 1, proportional to (pictures of its diagnosis)^-weight_power."""
     counts = np.maximum(np.bincount(labels, minlength=len(CODES)), 1)
     weights = (counts.astype(np.float64) ** -balance.weight_power)[labels]
     return np.asarray(weights / weights.mean(), dtype=np.float32)
 
 
 def drawn_shares(labels: NDArray[np.integer], balance: ClassBalance) -> NDArray[np.float64]:
-    """Share of each diagnosis among the pictures drawn, (8,): in proportion to n^(1 - sampling_power), 0 for none."""
+    """Share of each diagnosis among the drawn pictures, (8,), proportional to n^(1 - sampling_power)."""
     counts = np.bincount(labels, minlength=len(CODES)).astype(np.float64)
     shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1.0 - balance.sampling_power), 0.0)
     return np.asarray(shares / shares.sum())
 
 
 def logit_offsets(shares: NDArray[np.float64], adjustment: float) -> NDArray[np.float32]:
-    """What the loss adds to the logits, (8,): `adjustment` times the log share (Menon et al. 2021)."""
+    """The addition to the logits in the loss, (8,): `adjustment` times the log share (Menon et al. 2021)."""
     return np.asarray(adjustment * np.log(np.maximum(shares, 1e-6)), dtype=np.float32)
 
 
 def balanced_loss(
     shares: NDArray[np.float64], *, adjustment: float, smoothing: float, focal_gamma: float = 0.0
 ) -> Callable[[Any, Any], Any]:
-    """Cross-entropy of labels (N, 8), which may be mixed, and logits, with `adjustment` * log(share) added to these.
+    """The loss of labels (N, 8), which may be mixed, and logits (N, 8): cross-entropy with logit adjustment.
 
-    With `focal_gamma` g each diagnosis's part of it is multiplied by (1 - p)^g, p being its probability (focal loss,
-    Lin et al. 2017, in the form for labels that need not be one-hot); 0 is the cross-entropy itself.
+    `adjustment` * log(share) is added to the logits. `smoothing` is label smoothing. With `focal_gamma` g the part of
+    each diagnosis is multiplied by (1 - p)^g, where p is its probability (focal loss, Lin et al. 2017, for labels that
+    need not be one-hot).
     """
     import keras
 
@@ -52,7 +53,7 @@ def balanced_loss(
     def focal(truth: Any, logits: Any) -> Any:
         logarithms = keras.ops.log_softmax(keras.ops.add(logits, offsets), axis=-1)
         smoothed = truth * (1.0 - smoothing) + smoothing / len(CODES)
-        # Rounding can leave a probability a hair above 1, and a root of what is below 0 is not a number.
+        # Rounding can give a probability above 1, and a root of a negative number is NaN.
         rest = keras.ops.maximum(1.0 - keras.ops.exp(logarithms), FOCAL_REST_MIN)
         return -keras.ops.sum(smoothed * keras.ops.power(rest, focal_gamma) * logarithms, axis=-1)
 
@@ -60,7 +61,7 @@ def balanced_loss(
 
 
 def one_hot(labels: NDArray[np.integer]) -> NDArray[np.float32]:
-    """float32 (N, 8)."""
+    """The labels as one-hot rows, float32 (N, 8)."""
     return np.asarray(np.eye(len(CODES), dtype=np.float32)[labels])
 
 
@@ -69,8 +70,8 @@ def epoch_order(
 ) -> NDArray[np.int64]:
     """Rows of one epoch, (drawn,), in the order of training.
 
-    Each diagnosis is drawn as often as its share says, from a shuffled cycle that goes on from epoch to epoch, so that
-    no picture comes twice before all of its diagnosis have come once.
+    Each diagnosis is drawn as often as its share says, from a shuffled cycle that continues from epoch to epoch: no
+    picture comes twice before all pictures of its diagnosis came once.
     """
     shares = drawn_shares(labels, balance)
     quota = np.floor(np.cumsum(shares) * drawn + 0.5).astype(np.int64)

@@ -1,6 +1,6 @@
-"""Own the batches of fine-tuning: augmented pictures, mixed where the recipe says so, metadata withheld by chance.
+"""The batches of fine-tuning: augmented pictures, mixup, metadata dropout.
 
-What a batch holds depends on seed, epoch and place alone, so that a resumed run sees what it would have seen.
+A batch depends on seed, epoch and index alone, so a resumed run gets the same batches.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,9 +30,10 @@ def batches(
 ) -> Any:
     """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
 
-    Inputs are pixels float32 (B, S, S, 3), or with `descriptions` (N, D), centred, unknown being 0, a pair of those and
-    (B, D). An incomplete batch at the end of `order` is left out. `teach` makes of pixels and labels, both mixed, the
-    labels that are learned.
+    `references` are N RGB pictures at reference scale, `labels` and `weights` are (N,), `order` gives the rows of the
+    epoch. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a pair of
+    pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to learn
+    from the pixels and labels of a batch, both after mixup.
     """
     import keras
 
@@ -70,10 +71,9 @@ def batches(
 def mixed(
     parts: Sequence[NDArray[np.float32]], *, alpha: float, generator: np.random.Generator
 ) -> list[NDArray[np.float32]]:
-    """Every row blended with another row of the batch, all parts alike (mixup, Zhang et al. 2018).
+    """Mixup (Zhang et al. 2018): every row blended with another row of the batch, in all parts alike.
 
-    The share of the row itself is drawn for each from Beta(alpha, alpha), the partners are a permutation. Labels go on
-    adding up to 1.
+    The share of each row is drawn from Beta(alpha, alpha); the partners are a permutation. Labels still add up to 1.
     """
     count = len(parts[0])
     shares = generator.beta(alpha, alpha, size=count).astype(np.float32)
@@ -89,7 +89,7 @@ def mixed(
 def withheld(
     descriptions: NDArray[np.float32], *, phase: FineTunePhase, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Descriptions (B, D) of which some rows, and some fields of the others, are made unknown."""
+    """Metadata dropout: descriptions (B, D) in which some rows, and some fields of other rows, are set to unknown."""
     count = len(descriptions)
     kept = np.broadcast_to(generator.random((count, 1)) >= phase.metadata_dropout, descriptions.shape).copy()
     for columns in FIELDS.values():

@@ -1,8 +1,8 @@
-"""Own what a run leaves on disk after each epoch, so that a killed one goes on where it stood.
+"""Checkpoints of a run, written after each epoch, so that a killed run continues at its last epoch.
 
-A checkpoint is one safetensors file (weights, optimiser state, best weights so far) and one small JSON beside it with
-the run's state and the file's sha256. The JSON is written last: a checkpoint without it, or whose file was cut
-short, does not count and the one before it is taken. The last two are kept.
+A checkpoint is one safetensors file (weights, optimiser state, best weights so far) and one small JSON file with the
+state of the run and the sha256 of the first file. The JSON file is written last. A checkpoint without it, or with
+another sha256, is ignored, and the one before it is used. The last two are kept.
 """
 
 import json
@@ -22,7 +22,7 @@ Tensors = dict[str, NDArray[Any]]
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, fsync, rename."""
+    """Write a file completely or not at all: temporary name, fsync, rename. Raises OSError."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as stream:
         stream.write(content)
@@ -32,7 +32,7 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 def save_checkpoint(folder: Path, *, epoch: int, tensors: Mapping[str, NDArray[Any]], state: Mapping[str, Any]) -> None:
-    """Keep this epoch and the one before it. Raises OSError when the disk does not take it; older ones stay then."""
+    """Write the checkpoint of an epoch and delete all but the last two. Raises OSError; older checkpoints then stay."""
     from safetensors.numpy import save
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def save_checkpoint(folder: Path, *, epoch: int, tensors: Mapping[str, NDArray[A
 
 
 def load_checkpoint(folder: Path) -> tuple[int, Tensors, dict[str, Any]] | None:
-    """The newest whole checkpoint as (epoch, tensors, state), or None when there is none."""
+    """The newest complete checkpoint as (epoch, tensors, state), or None."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 

@@ -1,6 +1,6 @@
-"""Own what the pipeline asks of the machine under Keras: is there an accelerator, how many, what do they compute in.
+"""Accelerators, their number and their precision, as the Keras backend of this process sees them.
 
-Everything is asked of the Keras backend of this process; TensorFlow and JAX are imported only where they are it.
+TensorFlow or JAX is imported only if it is that backend.
 """
 
 import contextlib
@@ -12,26 +12,26 @@ from recognition.recipes import RecipeError
 
 CAPABILITY_BFLOAT16: Final = (8, 0)
 CAPABILITY_FLOAT16: Final = (7, 0)
-"""NVIDIA's compute capabilities that have tensor cores for the type: Ampere, and Volta before it."""
+"""First NVIDIA compute capabilities with tensor cores for the type: Ampere and Volta."""
 
 
 KERAS_ENGINE: Final = "keras"
 PYTORCH_ENGINE: Final = "pytorch"
 ENGINES: Final = (KERAS_ENGINE, PYTORCH_ENGINE)
-"""What computes a fine-tuning: Keras on its backend, or `fit.pytorch` on one CPU."""
+"""The engine of fine-tuning: Keras on its backend, or `fit.pytorch` on one CPU."""
 
 
 def use_onednn() -> None:
-    """Have TensorFlow use oneDNN on a CPU where it would not by itself (one without AVX-512); call before its import.
+    """Make TensorFlow use oneDNN also on a CPU without AVX-512. Call it before TensorFlow is imported.
 
-    Training steps were 1.3 times as fast with it on such a CPU (`python -m benchmarks.training_onednn`). Whoever sets
-    TF_ENABLE_ONEDNN_OPTS decides.
+    Training steps are 1.3 times as fast on such a CPU (`python -m benchmarks.training_onednn`). A value of
+    TF_ENABLE_ONEDNN_OPTS in the environment is not changed.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def has_accelerator() -> bool:
-    """Whether this process's Keras backend sees a GPU (or TPU)."""
+    """Whether the Keras backend of this process finds a GPU (or TPU)."""
     import keras
 
     backend = keras.backend.backend()
@@ -47,9 +47,9 @@ def has_accelerator() -> bool:
 
 
 def jit_choice(devices: Sequence[str] = ()) -> bool | str:
-    """What to hand to Keras as `jit_compile`.
+    """The value for `jit_compile` of Keras.
 
-    XLA on a CPU is several times slower than TensorFlow's own graph, and cannot compile a step that TensorFlow spreads
+    On a CPU, XLA is several times slower than TensorFlow's graph. It cannot compile a step that TensorFlow distributes
     over several devices.
     """
     import keras
@@ -60,9 +60,9 @@ def jit_choice(devices: Sequence[str] = ()) -> bool | str:
 
 
 def training_devices(choice: str) -> tuple[str, ...]:
-    """The backend's names of the devices a run is spread over, none where its default is meant.
+    """The backend's names of the devices for a run; empty for the backend's default device.
 
-    `choice` is a recipe's: "auto" for all accelerators that are visible, "one" for the first of them.
+    `choice` is the recipe's `devices`: "auto" for all visible accelerators, "one" for the first.
     """
     import keras
 
@@ -77,10 +77,10 @@ def training_devices(choice: str) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def spread_over(devices: Sequence[str]) -> Iterator[None]:
-    """Models built and fitted inside are copied to these devices, and each batch is shared among them.
+    """A context manager: models that are built and fitted inside are copied to these devices and share each batch.
 
-    By the backend's own means: `tf.distribute.MirroredStrategy` or `keras.distribution.DataParallel`. With fewer than
-    two devices nothing is done.
+    It uses `tf.distribute.MirroredStrategy` or `keras.distribution.DataParallel`. With fewer than two devices it does
+    nothing.
     """
     import keras
 
@@ -106,7 +106,7 @@ def require_even_shares(batch_size: int, devices: Sequence[str]) -> None:
 
 
 def precision_for(choice: str) -> str:
-    """The Keras dtype policy of a recipe's `precision`: itself, or for "auto" what this machine computes fastest in."""
+    """The Keras dtype policy of a recipe's `precision`; for "auto" the fastest one of this machine."""
     if choice != "auto":
         return choice
     if not has_accelerator():
@@ -118,7 +118,7 @@ def precision_for(choice: str) -> str:
 
 
 def _compute_capability() -> tuple[int, ...] | None:
-    """Of the first accelerator; None for one that is not NVIDIA's."""
+    """The compute capability of the first accelerator; None if it is not NVIDIA's."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -139,7 +139,7 @@ def _compute_capability() -> tuple[int, ...] | None:
 
 @contextlib.contextmanager
 def computing_in(policy: str) -> Iterator[None]:
-    """Layers made inside compute in this dtype policy; it is set back afterwards, for what is built later."""
+    """A context manager: layers that are made inside have this dtype policy."""
     import keras
 
     before = keras.config.dtype_policy()

@@ -1,9 +1,8 @@
-"""Own knowledge distillation: part of the truth of a picture is what sealed classifiers say of it.
+"""Knowledge distillation: part of the label of a picture is the prediction of sealed classifiers, the teachers.
 
-The teachers look at the very pixels the pupil gets, varied and mixed anew each time (Hinton et al. 2015, "Distilling
-the knowledge in a neural network"; Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and
-consistent"): there is always something left to learn from them, where the labels of a few dozen pictures are soon known
-by heart.
+The teachers get the same augmented and mixed pixels as the student (Hinton et al. 2015, "Distilling the knowledge in a
+neural network"; Beyer et al. 2022, "Knowledge distillation: a good teacher is patient and consistent"). So the student
+does not simply memorise the labels of the few pictures of a rare diagnosis.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,16 +16,16 @@ from recognition.inference.runtime import KerasBackend, softmax
 from recognition.recipes import FineTunePhase, Recipe, RecipeError
 
 Teach = Callable[[NDArray[np.float32]], NDArray[np.float32]]
-"""Pixels float32 (N, S, S, 3) in [0, 255] -> the mean of the teachers' logits, before any temperature, (N, 8)."""
+"""Pixels float32 (N, S, S, 3) in [0, 255] -> the mean of the teachers' logits (N, 8), before any temperature."""
 
 
 def taught(
     truth: NDArray[np.float32], said: NDArray[np.float32], *, offsets: NDArray[np.float32], share: float
 ) -> NDArray[np.float32]:
-    """The truth (N, 8) with `share` of it replaced by what the teachers' logits (N, 8) say.
+    """The labels (N, 8) with `share` of them, in [0, 1], replaced by the teachers' probabilities.
 
-    `offsets` (8,) are what the loss adds to the pupil's logits (logit adjustment). They are added to the teachers' as
-    well, so that the pupil is asked for the teachers' logits and not for less of the rare diagnoses.
+    `said` are the teachers' logits (N, 8). `offsets` (8,) are what the loss adds to the student's logits (logit
+    adjustment). They are added to the teachers' logits as well, so that the student learns the teachers' logits.
     """
     return np.asarray((1.0 - share) * truth + share * softmax(said + offsets), dtype=np.float32)
 
@@ -34,7 +33,7 @@ def taught(
 def keras_teaching(
     teachers: Sequence[Bundle], labels: NDArray[np.integer], phase: FineTunePhase, *, input_size: int
 ) -> Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]] | None:
-    """What makes of pixels and truth the truth that is learned, see `taught`; None without teachers."""
+    """A function from pixels and labels to the labels that are learned, see `taught`; None without teachers."""
     if not teachers:
         return None
     teach = keras_teachers(teachers, input_size=input_size)
@@ -43,10 +42,10 @@ def keras_teaching(
 
 
 def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, split_fingerprint: str) -> None:
-    """Raise RecipeError where recipe and teachers do not go together, or a teacher would spoil what is measured.
+    """Raise RecipeError if the recipe and the teachers do not fit together.
 
-    A teacher of another split may have learned pictures that are held back here and would pass them on; so would one
-    that learned the validation pictures where this recipe holds them back to choose its epoch.
+    A teacher of another split may have learned pictures of this run's validation, calibration or test split. A teacher
+    that learned the validation split is refused if this recipe chooses its epoch on it.
     """
     phase = recipe.fine_tune
     share = 0.0 if phase is None else phase.teacher_share
@@ -73,12 +72,12 @@ def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, split_finger
 
 
 def learned_validation(bundle: Bundle) -> bool:
-    """Whether a classifier was trained on the validation split as well, by its own recipe: a parent's is not asked."""
+    """Whether the recipe of a classifier learned the validation split as well. A parent's recipe does not count."""
     return bool((bundle.manifest.recipe.get("fine_tune") or {}).get("learn_validation"))
 
 
 def keras_teachers(teachers: Sequence[Bundle], *, input_size: int) -> Teach:
-    """The teachers on this process's Keras backend, at the pupil's input size whatever theirs is.
+    """The teachers on the Keras backend of this process, at the student's input size (pixels).
 
     Raises BundleError for weights that do not fit their network.
     """

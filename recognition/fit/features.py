@@ -1,9 +1,8 @@
-"""Own the frozen backbone's features: computed once per picture, kept on disk, reused by every frozen epoch.
+"""Features of the frozen backbone: computed once per picture and cached on disk, for all frozen epochs.
 
-Ten epochs over a frozen backbone cost one pass and seconds this way. The cache's name holds everything the features
-depend on (pictures, weights, architecture, preprocessing), so a stale file cannot be taken for a fresh one; a file
-that was cut short is recognised by its size and computed anew. The pass itself is kept in parts, so that a killed one
-goes on where it stood.
+The file name depends on everything the features depend on (pictures, weights, architecture, preprocessing), so an old
+file is never used by mistake. An incomplete file is found by its size and computed again. The pass is saved in parts,
+so that a killed run continues where it was.
 """
 
 import hashlib
@@ -31,19 +30,19 @@ Embed = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """float32 pixels (N, S, S, 3) in [0, 255] -> float32 features (N, C)."""
 
 BATCH: Final = 32
-"""Pictures a pass; larger gains nothing on a CPU and costs memory."""
+"""Pictures per pass; more are not faster on a CPU and need memory."""
 
 COMPUTED: Final = "normalised"
-"""Part of a cached file's name: those from before had been computed without EfficientNet's own normalisation."""
+"""Part of a cached file's name: files without it were computed without EfficientNet's normalisation."""
 
 PART: Final = 512
-"""Pictures between two writes to the disk: half a minute's work on two cores, 3.7 MB."""
+"""Pictures per part on disk: half a minute's work on two cores, 3.7 MB."""
 
 
 def embedder(network: "keras.Model", *, folder: Path) -> Embed:
-    """How to compute the network's features fastest here: Keras on an accelerator, else the graph exported to `folder`.
+    """The fastest function for the network's features: Keras on an accelerator, else the graph exported to `folder`.
 
-    Both give the same features within float32 noise. The folder must stay while the function is used.
+    Both give the same features within float32 noise. The folder must exist while the function is used.
     """
     backend: Backend
     if has_accelerator():

@@ -1,8 +1,7 @@
-"""Own fine-tuning the whole network: blocks unfrozen, weights averaged, resumable every epoch.
+"""Fine-tuning of the whole network: blocks unfrozen, weights averaged, resumable after every epoch.
 
-A twin of the network is what is trained: in the precision and on the devices that the recipe asks for, with the
-metadata head beside it where there is one. The network itself stays float32 on one device, and receives the best
-weights.
+A copy of the network is trained, in the precision and on the devices of the recipe, together with the metadata head if
+there is one. The network itself stays float32 on one device and gets the best weights at the end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -60,10 +59,10 @@ FLOAT16: Final = "mixed_float16"
 
 @dataclass(frozen=True, slots=True)
 class MetadataTraining:
-    """What a metadata head is trained with.
+    """A metadata head to train, and its training data.
 
-    - `head`: receives the weights of the best epoch, in place;
-    - `descriptions`: by "train" and "validation", (N, D), NaN where unknown, see `inference.metadata.described`.
+    - `head`: gets the weights of the best epoch, in place;
+    - `descriptions`: for "train" and "validation", (N, D), NaN where unknown, see `inference.metadata.described`.
     """
 
     head: MetadataHead
@@ -82,18 +81,19 @@ def fine_tune(
     devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
-    """Train the network itself, from the weights it has, resuming from `run_folder` when a checkpoint is there.
+    """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
-    `metadata` is needed where the architecture has a metadata head, `teachers` where the recipe has a `teacher_share`
-    (see `distillation.require_teachers` for who may be one). `devices` are the backend's names of what to run
-    on, by default what the recipe says. Afterwards the network (and the metadata head) holds the averaged weights of
-    its best epoch by validation balanced accuracy, which is measured with the metadata where there is a head; of its
-    last epoch where the recipe learns the validation split as well.
+    `metadata` is needed if the architecture has a metadata head, `teachers` if the recipe has a `teacher_share` (see
+    `distillation.require_teachers`). `devices` are device names of the backend, by default those of the recipe. At the
+    end the network (and the metadata head) has the averaged weights of its best epoch by balanced accuracy on the
+    validation split, measured with metadata if there is a head; of its last epoch if the recipe learns the validation
+    split as well.
 
-    Raises RecipeError when a batch cannot be shared evenly among the devices; TrainingError when the loss stops being a
-    number, when every validation picture gets one diagnosis at the end, or when the folder holds another run; whatever
-    `report` raises passes through, the checkpoints stay.
+    Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase,
+    or when `metadata` and architecture do not fit; TrainingError "diverged" when the loss is not finite, "collapsed"
+    when (nearly) all validation pictures get one diagnosis at the end, "other_run" when the folder has another run.
+    What `report` raises passes through; the checkpoints stay.
     """
     import keras
 
@@ -108,8 +108,8 @@ def fine_tune(
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
     total = steps * phase.epochs
     with spread_over(devices):
-        twin = _TrainingCopy(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
-        optimizer, averaging = twin.compiled(total, labels=labels["train"], devices=devices)
+        trained = _TrainingCopy(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
+        optimizer, averaging = trained.compiled(total, labels=labels["train"], devices=devices)
         described = (
             {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
         )
@@ -120,14 +120,14 @@ def fine_tune(
         weights = class_weights(labels["train"], phase.balance)
         teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
 
-        history, first, best = History(), 0, twin.tensors()
+        history, first, best = History(), 0, trained.tensors()
         run_key = run_key_of(recipe, labels, teachers)
         if (checkpoint := load_checkpoint(run_folder)) is not None:
             epoch, tensors, state = checkpoint
             history, best = resumed(state, tensors, run_key, run_folder)
-            twin.take(group(tensors, "network/"))
+            trained.take(group(tensors, "network/"))
             assign(optimizer.variables, group(tensors, "optimizer/"))
-            assign(twin.seeds, group(tensors, "seeds/"))
+            assign(trained.seeds, group(tensors, "seeds/"))
             first = epoch + 1
 
         for epoch in range(first, phase.epochs):
@@ -143,19 +143,19 @@ def fine_tune(
                 descriptions=described.get("train"),
                 teach=teach,
             )
-            fitted = twin.model.fit(
+            fitted = trained.model.fit(
                 drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]
             )
-            plain = twin.tensors()
-            averaging.take_average(twin.model.trainable_variables)
-            twin.measure_norms(measuring_batches(drawn_now, phase))
-            averaged = twin.tensors()
+            plain = trained.tensors()
+            averaging.take_average(trained.model.trainable_variables)
+            trained.measure_norms(measuring_batches(drawn_now, phase))
+            averaged = trained.tensors()
             figures = epoch_figures(
-                float(fitted.history["loss"][0]), labels["validation"], twin.probabilities(validation, devices)
+                float(fitted.history["loss"][0]), labels["validation"], trained.probabilities(validation, devices)
             )
             if history.add(figures, keeps_last=phase.learn_validation):
                 best = averaged
-            twin.take(plain)
+            trained.take(plain)
             save_checkpoint(
                 run_folder,
                 epoch=epoch,
@@ -163,14 +163,14 @@ def fine_tune(
                     **{f"network/{key}": value for key, value in plain.items()},
                     **{f"best/{key}": value for key, value in best.items()},
                     **numbered("optimizer", optimizer.variables),
-                    **numbered("seeds", twin.seeds),
+                    **numbered("seeds", trained.seeds),
                 },
                 state=run_state(run_key, history),
             )
             report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
 
-        twin.take(best)
-        refuse_degenerate_output(labels["validation"], twin.probabilities(validation, devices))
+        trained.take(best)
+        refuse_degenerate_output(labels["validation"], trained.probabilities(validation, devices))
     set_network_tensors(network, best)
     if metadata is not None:
         metadata.head.kernel[...] = best[KERNEL]
@@ -178,7 +178,7 @@ def fine_tune(
 
 
 class _TrainingCopy:
-    """The network once more, made for training: logits alone, the first blocks frozen, BatchNorm as the recipe says."""
+    """The copy of the network that is trained: logits only, first blocks frozen, BatchNorm as the recipe says."""
 
     def __init__(
         self,
@@ -216,7 +216,7 @@ class _TrainingCopy:
         self.model = keras.Model(inputs if head is not None else inputs[0], logits)
 
     def compiled(self, total_steps: int, *, labels: NDArray[np.integer], devices: Sequence[str]) -> tuple[Any, Any]:
-        """Ready to fit. Returns the optimiser and the averaging one in it, see `averaging_optimizer`."""
+        """Compile the model. Returns the two optimisers of `averaging_optimizer`."""
         phase = self._phase
         optimizer, averaging = averaging_optimizer(phase, total_steps, scales_loss=self._policy == FLOAT16)
         self.model.compile(
@@ -234,15 +234,15 @@ class _TrainingCopy:
 
     @property
     def seeds(self) -> list[Any]:
-        """The states of the random generators inside the model (dropout, stochastic depth), in its own order."""
+        """The states of the random generators in the model (dropout, stochastic depth), in the model's order."""
         return [variable for variable in self.model.variables if "seed_generator" in variable.path]
 
     def measure_norms(self, batches: Iterable[NDArray[np.float32]]) -> None:
-        """Give BatchNorm, where it is learned, the statistics of the weights there are now."""
+        """Set the statistics of trained BatchNorm layers for the current weights, see `norms`."""
         measure_norms(self._network, batches)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """The weights by name, those of the metadata head among them."""
+        """The weights by name, including the kernel of the metadata head."""
         found = network_tensors(self._network)
         if self._kernel is not None:
             found[KERNEL] = np.asarray(numpy_of(self._kernel), dtype=np.float32)
@@ -255,10 +255,10 @@ class _TrainingCopy:
             self._kernel.assign(tensors[KERNEL])
 
     def probabilities(self, inputs: Sequence[NDArray[np.float32]], devices: Sequence[str]) -> NDArray[np.float64]:
-        """float64 (N, 8) of the inputs, each (N, ...)."""
+        """The probabilities float64 (N, 8) for the inputs, each (N, ...)."""
         count, shares = len(inputs[0]), max(len(devices), 1)
         batch = shares * -(-EVALUATION_BATCH // shares)
-        # Several devices share full batches alone; the rows that fill the last one up are taken off again.
+        # Several devices need full batches. The rows that fill the last batch are removed again.
         filler = -count % batch if shares > 1 else 0
         filled = [np.concatenate([each, each[:1].repeat(filler, axis=0)]) for each in inputs]
         logits = self.model.predict(filled if len(filled) > 1 else filled[0], batch_size=batch, verbose=0)

@@ -1,4 +1,4 @@
-"""Own fitting the dense head on features that were computed once."""
+"""Fitting of the dense head on cached features: the frozen phase of a training."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     import keras
 
 PLATEAU_MIN_DELTA: Final = 1e-4
-"""A validation loss counts as fallen when it is lower by this much: Keras's default of ReduceLROnPlateau."""
+"""Least decrease of the validation loss that counts: the default of Keras's ReduceLROnPlateau."""
 
 FEATURE_DEVIATION_MIN: Final = 1e-3
-"""A feature that hardly varies over the training pictures is not blown up by its standardisation."""
+"""Least standard deviation of a feature: standardisation must not amplify a nearly constant one."""
 
 
 def learning_rate_after(validation_losses: Sequence[float], phase: FrozenPhase) -> float:
-    """The learning rate of the next epoch, once these epochs are over (ReduceLROnPlateau, replayed from the history).
+    """The learning rate of the next epoch, from the validation losses so far (as ReduceLROnPlateau of Keras).
 
-    A function of the history alone, so that a resumed run goes on with the schedule where it stood.
+    It depends on the history alone, so a resumed run has the same schedule.
     """
     rate, best, waited = phase.learning_rate, np.inf, 0
     if not phase.plateau_factor:
@@ -65,13 +65,15 @@ def fit_head(
     continues: bool = False,
     report: Report = silent,
 ) -> History:
-    """Train the network's dense head on its features and put it into the network.
+    """Train the network's dense head on cached features and put it into the network.
 
     `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `continues` starts from the
-    head the network has instead of a fresh one. With a `run_folder` every epoch leaves a checkpoint there and the phase
-    goes on after the newest whole one. The best epoch by the recipe's `best_by` is kept. Raises TrainingError when the
-    loss stops being a number, when the end calls nearly everything one diagnosis, or when the folder holds another run;
-    whatever `report` raises passes through, the checkpoints stay.
+    network's head instead of a new one. With a `run_folder` every epoch writes a checkpoint there, and the phase
+    continues after the newest complete one. The best epoch by the recipe's `best_by` is kept.
+
+    Raises TrainingError "diverged" when the loss is not finite, "collapsed" when (nearly) all validation pictures get
+    one diagnosis at the end, "other_run" when the folder has another run. What `report` raises passes through; the
+    checkpoints stay.
     """
     import keras
 
@@ -102,7 +104,7 @@ def fit_head(
     if run_folder is not None and (checkpoint := load_checkpoint(run_folder)) is not None:
         epoch, tensors, state = checkpoint
         history, best = resumed(state, tensors, run_key, run_folder)
-        # With the seeds of dropout, which are state of the head too: what follows is what would have followed.
+        # Includes the seeds of dropout, so that the resumed run gives the same result.
         assign(head.variables, group(tensors, "head/"))
         assign(optimizer.variables, group(tensors, "optimizer/"))
         first = epoch + 1
@@ -171,7 +173,7 @@ def _unstandardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mea
 
 
 def _standardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mean: Any, deviation: Any) -> Any:
-    """Inverse of `_unstandardised`: the head that says of standardised features what this one says of plain ones."""
+    """Inverse of `_unstandardised`: the same head for standardised features."""
     first = recipe.architecture.head_layers[0]
     kernel, bias = tensors[f"{first}/kernel"], tensors[f"{first}/bias"]
     shift = np.broadcast_to(mean, (kernel.shape[0],)) @ kernel
@@ -180,7 +182,7 @@ def _standardised(tensors: dict[str, NDArray[np.float32]], recipe: Recipe, mean:
 
 
 def _head_batches(report: Report, epoch: int, epochs: int) -> Any:
-    """As `reporting`, for the head: its unit is the epoch, a batch is only an opportunity to stop."""
+    """As `reporting`, for the head: progress counts epochs; after each batch the run can be stopped."""
 
     def batch(progress: Progress) -> None:
         report(Progress("head", epoch, epochs))

@@ -1,9 +1,9 @@
-"""Own what BatchNorm needs when it is learned: pictures on which the statistics of averaged weights are measured.
+"""Statistics of trained BatchNorm layers for averaged weights.
 
-In training a batch is normalised by its own mean and variance. The weights that are kept are a running average, which
-no batch has ever gone through: what its layers give is measured once an epoch (Izmailov et al. 2018, "Averaging weights
-leads to wider optima", section 3.2), on pictures drawn, varied and mixed as they were learned. On plain ones in their
-natural frequency, two thirds nevi, a nevus becomes the mean and stops being told from the rest (docs/training-log.md).
+In training a batch is normalised by its own mean and variance. The averaged weights are never used on a batch in
+training, so mean and variance of their layers are measured once per epoch (Izmailov et al. 2018, "Averaging weights
+leads to wider optima", section 3.2), on batches that are drawn, augmented and mixed as in training. On unchanged
+pictures in their natural frequency, two thirds nevi, the result is worse (docs/training-log.md).
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ from recognition.recipes import BATCH_NORMS, FineTunePhase
 FROZEN, TRAINED = BATCH_NORMS
 
 PICTURES: Final = 1024
-"""Enough for a mean within 3 % of a channel's deviation, and seconds of an epoch's minutes."""
+"""Pictures to measure on: enough for a mean within 3 % of a channel's standard deviation, in seconds."""
 
 
 def measuring_batches(drawn: Any, phase: FineTunePhase) -> Iterator[NDArray[np.float32]]:
-    """The pixels (B, S, S, 3) of an epoch's first batches (see `batches`); none where the recipe holds BatchNorm."""
+    """The pixels (B, S, S, 3) of the first batches of an epoch (see `batches`); none if BatchNorm is frozen."""
     if phase.batch_norm == FROZEN:
         return
     for place in range(min(len(drawn), max(1, PICTURES // phase.batch_size))):
@@ -30,9 +30,9 @@ def measuring_batches(drawn: Any, phase: FineTunePhase) -> Iterator[NDArray[np.f
 
 
 def measure_norms(network: Any, batches: Iterable[NDArray[np.float32]]) -> None:
-    """Set moving mean and variance of a Keras network's trainable BatchNorm layers to their mean over these batches.
+    """Set moving mean and variance of the trainable BatchNorm layers of a Keras network to their mean over `batches`.
 
-    Dropout and stochastic depth rest meanwhile; each batch is normalised by its own statistics.
+    Dropout and stochastic depth are off meanwhile; each batch is normalised by its own statistics.
     """
     import keras
 

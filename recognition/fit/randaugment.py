@@ -1,9 +1,9 @@
-"""Own RandAugment (Cubuk et al. 2020, "RandAugment: practical automated data augmentation"): a few operations, drawn
-from a fixed list, all at one magnitude.
+"""RandAugment (Cubuk et al. 2020, "RandAugment: practical automated data augmentation").
 
-NumPy and PIL only. Of the paper's list we keep what leaves a diagnosis what it is: turning, shearing, shifting,
-sharpening, stretching and equalising tones. Solarise, posterise and invert are left out, because colour is part of the
-diagnosis; brightness, contrast and saturation have settings of their own in `Augmentation`.
+A few operations are drawn from a fixed list, all at one magnitude. NumPy and PIL only. The list has the operations of
+the paper that do not change a diagnosis: turning, shearing, shifting, sharpening, stretching and equalising tones.
+Solarise, posterise and invert are left out, because colour is part of the diagnosis. Brightness, contrast and
+saturation have separate settings in `Augmentation`.
 """
 
 import math
@@ -17,11 +17,11 @@ from PIL import Image, ImageEnhance, ImageOps
 from recognition.recipes.phases import MAGNITUDE_MAX
 
 TURN_MAX: Final = math.pi / 4
-"""Radians either way; with quarter turns, which are a setting of their own, every angle can come about."""
+"""Largest turn, radians in both directions. Together with quarter turns every angle is possible."""
 
 SHEAR_MAX: Final = 0.3
 SHIFT_MAX: Final = 0.2
-"""Of the side: the paper's strongest shift (0.45) would push a lesion out of a picture it fills."""
+"""Largest shift, as a share of the side. The paper's largest (0.45) would move a large lesion out of the picture."""
 
 SHARPNESS_MAX: Final = 0.9
 """PIL's factor runs from 0.1 (soft) to 1.9 (sharp)."""
@@ -33,10 +33,10 @@ _Map = tuple[float, float, float, float]
 def rand_augmented(
     pixels: NDArray[np.float32], *, operations: int, magnitude: float, generator: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The picture after `operations` drawn operations, float32 (S, S, 3) in [0, 255], from one of the same shape.
+    """The picture after `operations` random operations, float32 (S, S, 3) in [0, 255], of the same shape.
 
-    `magnitude` lies in 0 (nothing happens but a rounding to whole grey levels) to 10. What comes in from outside the
-    picture is its own reflection: a black corner would be something to learn.
+    `magnitude` is in [0, 10]; 0 only rounds to whole grey levels. Areas from outside the picture are filled with its
+    reflection, because the network could learn black corners.
     """
     picture = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
     names = list(OPERATIONS)
@@ -72,7 +72,7 @@ def _sharpened(picture: Image.Image, strength: float) -> Image.Image:
 
 
 def _stretched_tones(picture: Image.Image, strength: float) -> Image.Image:
-    # One stretch for all channels: one for each would change the hue.
+    # The same stretch for all channels: different ones would change the hue.
     return Image.blend(picture, ImageOps.autocontrast(picture, preserve_tone=True), abs(strength))
 
 
@@ -92,11 +92,11 @@ OPERATIONS: Final[Mapping[str, Callable[[Image.Image, float], Image.Image]]] = {
     "stretch tones": _stretched_tones,
     "equalise tones": _equalised_tones,
 }
-"""Each takes an RGB picture and a strength in [-1, 1] (the tones: its size alone) and gives one of the same size."""
+"""Each takes an RGB picture and a strength in [-1, 1] (for the tones its sign does not count); the size stays."""
 
 
 def _moved(picture: Image.Image, along: _Map, *, across: float = 0.0, down: float = 0.0) -> Image.Image:
-    """The picture mapped about its centre, bilinear, its own reflection around it."""
+    """The picture after an affine map about its centre, bilinear, filled with its reflection."""
     width, height = picture.size
     border = max(width, height) // 2
     pixels = np.pad(np.asarray(picture), ((border, border), (border, border), (0, 0)), mode="symmetric")

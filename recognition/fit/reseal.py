@@ -1,8 +1,8 @@
-"""Own sealing a classifier's weights once more: measured again, at another input size, with more views of a picture.
+"""Sealing the weights of a classifier again: measured again, at another input size, or with more views of a picture.
 
-A network takes pictures of any size; which one serves best need not be the one it was trained at, because training
-crops make lesions look larger than they are when served (Touvron et al. 2019, "FixRes"). What is best is chosen without
-the test split (`compare`); calibration and test splits then give the sealed figures as after a training.
+A network takes pictures of any size. The best size for serving can differ from the one of training, because training
+crops make lesions larger than they are when served (Touvron et al. 2019, "FixRes"). The best is chosen without the test
+split (`compare`). The calibration and test splits then give the sealed figures, as after a training.
 """
 
 import math
@@ -30,17 +30,17 @@ from recognition.progress import Report, silent
 from recognition.taxonomy import CODES
 
 TOLERANCE: Final = 1e-3
-"""Figures that differ by less were reproduced: another machine rounds otherwise, and one picture at a threshold moves a
-share by one in some hundreds, which is more."""
+"""Figures that differ by less count as reproduced: machines round differently. One picture more or less at a threshold
+changes a share by more than this."""
 
 
 class ResealError(Exception):
-    """The classifier cannot be sealed again from these data; the message says why."""
+    """The classifier cannot be sealed again with these data; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServingOption:
-    """How one way of serving does on the split of `choosing_split`."""
+    """One input size and number of views, with its metrics on the split of `choosing_split`."""
 
     input_size: int
     views: int
@@ -51,7 +51,7 @@ class ServingOption:
 
 
 def split_of(bundle: Bundle, examples: Examples) -> Split:
-    """The split the bundle was sealed with, made again from its data. Raises ResealError for other data."""
+    """The split of a sealed bundle, made again from its data. Raises ResealError for other data."""
     sealed = bundle.manifest.split
     split = split_examples(examples.table, shares=sealed["shares"], seed=sealed["seed"])
     if split.fingerprint != sealed["fingerprint"] or examples.fingerprint != bundle.manifest.dataset["fingerprint"]:
@@ -63,9 +63,10 @@ def split_of(bundle: Bundle, examples: Examples) -> Split:
 
 
 def choosing_split(bundle: Bundle) -> str:
-    """The split on which a way of serving is chosen: validation, or calibration where validation has been learned.
+    """The split on which input size and views are chosen: validation, or calibration if validation was learned.
 
-    Calibration gives temperature and thresholds as well, so that figures of it flatter all choices a little, and alike.
+    Temperature and thresholds are fitted on the calibration split too, so its figures are a little optimistic, equally
+    for all options.
     """
     return CALIBRATION if learned_validation(bundle) else VALIDATION
 
@@ -82,9 +83,11 @@ def reseal(
     keep_answers: Path | None = None,
     report: Report = silent,
 ) -> Bundle:
-    """Seal the bundle's weights in `directory` anew; `input_size` and `views` are its own unless given.
+    """Seal the bundle's weights again, into `directory`.
 
-    Raises ResealError for other data, ValueError for sizes or views that cannot be, and what `seal_measured` raises.
+    `input_size` (pixels) and `views` are by default those of the bundle. `keep_answers` is a folder that caches the
+    network's outputs. Raises ResealError for other data, ValueError for an impossible size or number of views, and what
+    `seal_measured` raises.
     """
     split = split_of(bundle, examples)
     manifest = bundle.manifest
@@ -117,10 +120,10 @@ def compare(
     keep_answers: Path | None = None,
     report: Report = silent,
 ) -> Iterator[ServingOption]:
-    """How each input size and number of views does on `choosing_split`, each at its own best temperature.
+    """Metrics of each input size and number of views on `choosing_split`, each at its best temperature.
 
-    The temperature is fitted on the same pictures: it has no say in balanced accuracy, and in the log loss the same
-    small one for every choice. Raises as `reseal`.
+    The temperature is fitted on the same pictures. It does not change balanced accuracy, and it changes the log loss a
+    little, equally for all options. Raises as `reseal`.
     """
     split = split_of(bundle, examples)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
@@ -134,9 +137,9 @@ def compare(
             write_graph(network, weights=folder / WEIGHTS_NAME, graph=folder / GRAPH_NAME)
             backend = OnnxBackend(folder / GRAPH_NAME)
             for count in views:
-                keep = None
+                cache = None
                 if keep_answers is not None:
-                    keep = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{bundle.sha256}")
+                    cache = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{bundle.sha256}")
                 answers = Answers.of(
                     backend,
                     images,
@@ -144,7 +147,7 @@ def compare(
                     pictures=pictures,
                     preprocessing=replace(bundle.manifest.preprocessing, input_size=size),
                     views=count,
-                    keep=keep,
+                    cache=cache,
                     report=report,
                 )
                 logits = answers.logits
@@ -164,7 +167,7 @@ def compare(
 
 
 def differences(sealed: Any, again: Any, path: str = "") -> list[str]:
-    """Where two JSON values differ by more than `TOLERANCE`, as readable lines; empty when they agree."""
+    """The differences of two JSON values above `TOLERANCE`, one line each; empty if they agree."""
     if isinstance(sealed, Mapping) and isinstance(again, Mapping):
         lines = [f"{path}{key}: only once there" for key in sorted(sealed.keys() ^ again.keys())]
         for key in sorted(sealed.keys() & again.keys()):

@@ -1,4 +1,4 @@
-"""Own a whole training: from checked examples and a recipe to a sealed bundle. Reads top to bottom."""
+"""A whole training: from checked examples and a recipe to a sealed bundle."""
 
 import hashlib
 import json
@@ -56,16 +56,18 @@ def train_classifier(
 ) -> Bundle:
     """Train by the recipe and seal the result in `directory`.
 
-    `work` keeps feature caches, `run_folder` the checkpoints (by default a folder in `work` named by recipe and data):
-    called again with the same arguments after a crash, the run goes on where it stood. `imagenet_weights` is the .npz
-    of the backbone; only recipes on the tiny network do without. `parent` gives its weights instead: the backbone, and
-    the head too where it has the same shape; a recipe that continues needs one with the same head.
-    `teachers` are classifiers the fine-tuning learns from besides, where the recipe has a `teacher_share`.
-    `engine` is what computes the fine-tuning, one of `ENGINES`.
-    `test_probabilities` receives what the sealed classifier says of each test picture (8 calibrated probabilities).
-    Raises ValueError when the .npz or the parent is needed and absent, RecipeError for teachers that do not go with
-    recipe or split (see `require_teachers`) and for what the engine does not offer, WeightsError, ExamplesError,
-    TrainingError, SealingError, ExportError or OSError, and whatever `report` raises.
+    - `work`: folder for feature caches; `run_folder`: folder for checkpoints, by default one in `work` named by recipe
+      and data. After a crash, a call with the same arguments continues the run;
+    - `imagenet_weights`: the .npz file of the backbone; recipes with the tiny network need none;
+    - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
+      a classifier needs a parent with the same head;
+    - `teachers`: classifiers for knowledge distillation, if the recipe has a `teacher_share`;
+    - `engine`: computes the fine-tuning, one of `ENGINES`;
+    - `test_probabilities`: gets the calibrated probabilities (8,) of each test picture, by image.
+
+    Raises ValueError when the .npz or the parent is needed and missing, RecipeError for teachers that do not fit (see
+    `require_teachers`) and for what the engine does not support, WeightsError, ExamplesError, TrainingError,
+    SealingError, ExportError or OSError, and whatever `report` raises.
     """
     tune = tuner(engine)
     require_teachers(recipe, teachers, split_fingerprint=split.fingerprint)
@@ -84,7 +86,7 @@ def train_classifier(
     if parent is not None:
         before = backbone_key(network)
         head_continues = take_over(network, parent, recipe=recipe)
-        # A parent whose backbone was never unfrozen has the same one, bit for bit, and shares its features.
+        # A parent whose backbone was never trained has the ImageNet backbone, bit for bit: cached features serve.
         after = backbone_key(network)
         weights_key = weights_key if before == after else f"backbone:{after}"
     elif recipe.continues:
@@ -169,9 +171,9 @@ def train_classifier(
 
 
 def tuner(engine: str) -> Callable[..., History]:
-    """What fine-tunes: `fit.fine_tune`, or with the engine "pytorch" the function that does the same there.
+    """The function that fine-tunes with this engine: `fit.fine_tune`, or the one of `fit.pytorch`.
 
-    Raises RecipeError where PyTorch or what it needs is not installed, ValueError for another engine.
+    Raises RecipeError if PyTorch or its compiler is not installed, ValueError for another engine.
     """
     if engine not in ENGINES:
         raise ValueError(f"The engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}.")
@@ -189,9 +191,9 @@ def tuner(engine: str) -> Callable[..., History]:
 
 
 def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
-    """Give the network a classifier's weights; returns whether the head came along.
+    """Load the weights of the parent into the network. Returns whether they include the head.
 
-    Raises WeightsError when the backbones are not of one kind, or when a recipe that continues has another head.
+    Raises WeightsError if the backbones differ, or if the recipe continues and has another head.
     """
     theirs, ours = parent.manifest.architecture, recipe.architecture
     if theirs.backbone != ours.backbone:
@@ -217,7 +219,7 @@ def backbone_key(network: Any) -> str:
 
 
 def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> MetadataTraining | None:
-    """What a metadata head is trained with; it goes on from the parent's, centred on the pictures of this run."""
+    """The metadata head to train and its data; it starts from the parent's kernel and this run's means."""
     if not recipe.architecture.metadata:
         return None
     descriptions = {name: described(metadata_of(examples.table, split.images(name))) for name in LEARNING_SPLITS}
@@ -228,7 +230,7 @@ def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle |
 
 
 def _with_validation(by_split: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The rows of the validation split among those of the training split as well."""
+    """The same arrays with the rows of the validation split appended to those of the training split."""
     return {**by_split, TRAIN: np.concatenate([by_split[name] for name in LEARNING_SPLITS])}
 
 
@@ -250,7 +252,7 @@ def _features(
     work: Path,
     report: Report,
 ) -> Mapping[str, NDArray[np.float32]]:
-    # Of every picture, not of the learning splits alone: another seed or another share then costs no second pass.
+    # Features of all pictures, not of the learning splits alone: another seed or share then needs no second pass.
     images = examples.table["image"].tolist()
     if weights_key == "random":
         weights_key = _tensors_key(network)

@@ -1,7 +1,7 @@
-"""Own the last step of a run: measure the drafted classifier on the calibration and test splits, and seal it.
+"""The last step of a run: calibrate and measure the drafted classifier, and seal it.
 
-The calibration split gives the temperature, the thresholds, and with some training pictures the gates; the test split
-is read once, here, for the figures that go into the manifest. All are run through the exported graph, which is what
+The calibration split gives the temperature and the thresholds, and together with some training pictures the gates. The
+test split is used once, here, for the metrics of the manifest. All outputs come from the exported graph, the same that
 will answer patients.
 """
 
@@ -89,12 +89,12 @@ def seal_measured(
 ) -> Bundle:
     """Export, calibrate, measure and seal a trained network.
 
-    `views` of each picture are averaged, in every figure as in serving. `keep_answers` is a folder for the network's
-    answers, for the next sealing of the same weights. `test_probabilities` receives the calibrated probabilities of
-    each test picture, which an evaluation need not compute a second time. With a `metadata_head` everything is
-    calibrated and measured with the metadata of the rows; the figures say what the picture alone would reach.
+    `views` of each picture are averaged, in every figure and in serving. `keep_answers` is a folder that caches the
+    network's outputs for the next sealing of the same weights. `test_probabilities` gets the calibrated probabilities
+    (8,) of each test picture, so that an evaluation need not compute them again. With a `metadata_head` everything is
+    calibrated and measured with the metadata of the rows; the metrics also have the values without metadata.
 
-    Raises SealingError, ExportError or OSError; `directory` then holds what it held before.
+    Raises SealingError, ExportError or OSError; `directory` is then unchanged.
     """
     draft = draft_bundle(
         network,
@@ -105,10 +105,10 @@ def seal_measured(
     )
     try:
         labels = _labels(examples)
-        keep = None
+        cache = None
         if keep_answers is not None:
             weights = file_sha256(draft.folder / WEIGHTS_NAME)
-            keep = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
+            cache = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
 
         def answers(images: Sequence[str], views: int) -> Answers:
             return Answers.of(
@@ -118,13 +118,13 @@ def seal_measured(
                 pictures=pictures,
                 preprocessing=preprocessing,
                 views=views,
-                keep=keep,
+                cache=cache,
                 report=report,
             )
 
-        # Of the training pictures only features and looks are used, which are those of the upright view.
+        # Of the training pictures only features and statistics are used, which are those of the upright view.
         enough = len(split.images(CALIBRATION)) >= ENOUGH
-        # By chance, the same ones every time, whatever their names say.
+        # A random choice that is the same every time.
         shuffled = sorted(split.images(TRAIN), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
         learned = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
         seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
@@ -163,9 +163,9 @@ def seal_measured(
         dataset={"name": examples.name, "fingerprint": examples.fingerprint, "pictures": len(examples)},
         split={
             "fingerprint": split.fingerprint,
-            # Of the test pictures alone: a later version of the data set keeps them, and classifiers stay comparable.
+            # Of the test pictures alone: later versions of the data set keep them, so classifiers stay comparable.
             "test_fingerprint": split.test_fingerprint,
-            # Of their labels and pixels as well: what comparisons go by.
+            # Of their labels and pixels as well; comparisons use this one.
             "test_content_fingerprint": fingerprint_of_test(examples.table, split),
             "seed": split.seed,
             "shares": dict(split.shares),

@@ -1,4 +1,4 @@
-"""Own the training of a run, in both phases: history, figures, reports, and the state a checkpoint keeps."""
+"""The training state of a run, in both phases: history, metrics of an epoch, reports, the state in a checkpoint."""
 
 import hashlib
 import json
@@ -18,13 +18,13 @@ from recognition.recipes import Recipe
 from recognition.taxonomy import CODES
 
 DEGENERATE_SHARE: Final = 0.98
-"""More validation pictures than this under one name, where the truth is more varied: nothing was learned."""
+"""Largest share of validation pictures that one diagnosis may get; above it the output is degenerate."""
 
 DIVERGED: Final = "The loss is no longer a number: the training diverged. Lower the learning rate and start again."
 
 
 class TrainingError(Exception):
-    """The run cannot go on; `code` is "diverged", "collapsed" or "other_run", the message says why."""
+    """The run cannot continue. `code`: "diverged", "collapsed" (degenerate output) or "other_run"."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -33,14 +33,14 @@ class TrainingError(Exception):
 
 @dataclass(slots=True)
 class History:
-    """One mapping of figures per epoch, in order; `best_epoch` counts from 0, -1 before the first."""
+    """The metrics of each epoch, in order. `best_epoch` counts from 0; it is -1 before the first epoch."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = -1
     best_score: float = -np.inf
 
     def add(self, figures: dict[str, float], *, keeps_last: bool) -> bool:
-        """Add an epoch. Returns whether its weights are the ones to keep: the best so far, or simply the last."""
+        """Add an epoch. Returns whether to keep its weights: if it is the best so far, or always with `keeps_last`."""
         self.epochs.append(figures)
         if not keeps_last and figures["balanced_accuracy"] <= self.best_score:
             return False
@@ -49,6 +49,7 @@ class History:
 
 
 def epoch_figures(loss: float, labels: NDArray[np.integer], table: NDArray[np.float64]) -> dict[str, float]:
+    """The metrics of an epoch; `table` are validation probabilities (N, 8). Raises TrainingError (diverged)."""
     if not np.isfinite(loss):
         raise TrainingError("diverged", DIVERGED)
     return {
@@ -59,7 +60,10 @@ def epoch_figures(loss: float, labels: NDArray[np.integer], table: NDArray[np.fl
 
 
 def refuse_degenerate_output(labels: NDArray[np.integer], table: NDArray[np.float64]) -> None:
-    """Raise TrainingError when (nearly) every picture gets one diagnosis although the truth is more varied."""
+    """Raise TrainingError when (nearly) all pictures get one diagnosis and the labels (N,) are more varied.
+
+    `table` are probabilities (N, 8).
+    """
     called, true = (np.bincount(each, minlength=len(CODES)) / len(each) for each in (table.argmax(axis=1), labels))
     top = int(called.argmax())
     if called[top] > DEGENERATE_SHARE and true[top] <= DEGENERATE_SHARE:
@@ -71,7 +75,7 @@ def refuse_degenerate_output(labels: NDArray[np.integer], table: NDArray[np.floa
 
 
 def reporting(report: Report, done: int, total: int) -> Any:
-    """A Keras callback that reports every batch; what the report raises ends the training after that batch."""
+    """A Keras callback that reports every batch. What the report raises ends the training after that batch."""
     import keras
 
     class Reporting(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -85,7 +89,7 @@ def reporting(report: Report, done: int, total: int) -> Any:
 
 
 def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], teachers: Sequence[Bundle] = ()) -> str:
-    """Names what a checkpoint belongs to: the recipe without its words, the labels in order, and the teachers."""
+    """sha256 (hex) of what a checkpoint belongs to: recipe (without its texts), labels in order, teachers."""
     described = json.dumps(recipe.identity(), sort_keys=True)
     digest = hashlib.sha256(described.encode())
     for split in sorted(labels):
@@ -96,6 +100,7 @@ def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], teache
 
 
 def run_state(run_key: str, history: History) -> dict[str, Any]:
+    """The state of a run for a checkpoint's JSON file; see `resumed`."""
     return {
         "run": run_key,
         "epochs": history.epochs,
@@ -107,7 +112,7 @@ def run_state(run_key: str, history: History) -> dict[str, Any]:
 def resumed(
     state: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], run_key: str, run_folder: Path
 ) -> tuple[History, dict[str, NDArray[Any]]]:
-    """History and best weights of a checkpoint; raises TrainingError when it belongs to another run."""
+    """History and best weights of a checkpoint. Raises TrainingError (other_run) if it belongs to another run."""
     if state["run"] != run_key:
         raise TrainingError("other_run", f"The folder {run_folder.name} holds a run of another recipe or data set.")
     history = History(list(state["epochs"]), int(state["best_epoch"]), float(state["best_score"]))
@@ -115,20 +120,22 @@ def resumed(
 
 
 def numbered(prefix: str, variables: Sequence[Any]) -> dict[str, NDArray[Any]]:
+    """The values of Keras variables by "prefix/number"."""
     return {f"{prefix}/{number}": numpy_of(variable) for number, variable in enumerate(variables)}
 
 
 def assign(variables: Sequence[Any], tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Inverse of `numbered`. Nothing happens without tensors: checkpoints from before seeds were kept have none."""
+    """Inverse of `numbered`. Does nothing without tensors: old checkpoints have no seeds."""
     if tensors:
         for number, variable in enumerate(variables):
             variable.assign(np.reshape(tensors[f"{number}"], tuple(variable.shape)))
 
 
 def group(tensors: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """The tensors whose name begins with `prefix`, without it."""
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def frozen_prefixes(blocks: int) -> tuple[str, ...]:
-    """What the names of the layers begin with that a recipe's `frozen_blocks` holds."""
+    """The name prefixes of the layers that `frozen_blocks` freezes."""
     return ("stem_", *(f"block{number}" for number in range(1, blocks))) if blocks else ()

@@ -1,7 +1,7 @@
-"""Own what is said of one photo beyond its eight probabilities: three gates, advice, a score, and a prediction set.
+"""The assessment of one photo: three gates, advice, a score and a prediction set, beside its eight probabilities.
 
-Plain values that travel: out of the classifier into the database, the pages and the API, and back. They are made by
-`assessor`, which knows the sealed limits. Imports nothing but the standard library and the vocabulary.
+Plain values for the database, the pages and the API. `assessor` makes them with the limits of a bundle. The names
+"familiarity" and "certainty" are stored and sealed, so they stay: they are the gates OOD and PREDICTION_SET.
 """
 
 import math
@@ -17,7 +17,7 @@ SCORE_MAX: Final = 10
 
 
 class Decision(StrEnum):
-    """What a person should do next; none of them says that all is well."""
+    """What a person should do next. No value says that all is well."""
 
     URGENT = "urgent"
     """See a clinician urgently: within days."""
@@ -26,11 +26,11 @@ class Decision(StrEnum):
     MONITOR = "monitor"
     """Photograph the spot again by a date."""
     NOT_ASSESSED = "not_assessed"
-    """A gate refused the picture: quality or familiarity."""
+    """A gate refused the picture: quality or OOD."""
 
 
 class Gate(StrEnum):
-    """What a picture passes before its answer counts, in this order."""
+    """The gates that a picture passes, in this order: quality, out-of-distribution detection, prediction set."""
 
     QUALITY = "quality"
     OOD = "familiarity"
@@ -42,18 +42,18 @@ CODES_OF: Final[Mapping[Gate, tuple[str, ...]]] = {
     Gate.OOD: ("unfamiliar",),
     Gate.PREDICTION_SET: ("uncertain",),
 }
-"""Why a gate may refuse. Of several reasons the first in this order is given: a black picture is blurred as well."""
+"""Why a gate may refuse a picture. With several reasons the first in this order is given."""
 
 REFUSING: Final = (Gate.QUALITY, Gate.OOD)
-"""Gates that make a photo "not assessed"; an uncertain answer keeps its advice."""
+"""Gates that make a photo "not assessed". An uncertain answer keeps its advice."""
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """How one picture met one gate.
+    """The result of one gate for one picture.
 
-    `code` is empty when it passed, else one of `CODES_OF[gate]`; `measured` and `limit` are the figure that decided
-    and its sealed limit, None where the bundle has none. Raises ValueError for anything else.
+    `code` is empty if the picture passed, else one of `CODES_OF[gate]`. `measured` and `limit` are the measured value
+    and its sealed limit, None if the bundle has no limit. Raises ValueError for anything else.
     """
 
     gate: Gate
@@ -71,15 +71,15 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What is said of one photo.
+    """The assessment of one photo.
 
-    - `decision`: the advice, NOT_ASSESSED exactly when a refusing gate did not pass;
-    - `score`: 1 to 10 on the malignant score by the sealed bins, None when not assessed or the bundle has no bins;
-    - `gates`: all three, in the order of `Gate`;
-    - `prediction_set`: codes that cannot be told apart at the sealed coverage, most probable first; empty without one;
-    - `monitor_days`: for MONITOR alone, after how many days to photograph the spot again.
+    - `decision`: the advice; NOT_ASSESSED exactly if a gate of `REFUSING` did not pass;
+    - `score`: 1 to 10, from the malignant score and the sealed edges; None if not assessed or without edges;
+    - `gates`: the results of all three, in the order of `Gate`;
+    - `prediction_set`: diagnosis codes, most probable first; empty if the bundle has no thresholds;
+    - `monitor_days`: days until the next photograph, for MONITOR alone.
 
-    Raises ValueError for a combination that cannot be.
+    Raises ValueError for an impossible combination.
     """
 
     decision: Decision
@@ -104,12 +104,12 @@ class Assessment:
             raise ValueError(f"Monitor days {self.monitor_days} with the decision {self.decision} cannot be.")
 
     def gate(self, gate: Gate) -> GateResult:
-        """How the picture met one gate."""
+        """The result of one gate."""
         return self.gates[tuple(Gate).index(gate)]
 
     @property
     def refusal(self) -> GateResult | None:
-        """The first gate that made the photo "not assessed", or None."""
+        """The result of the first gate that made the photo "not assessed", or None."""
         return next((result for result in self.gates if result.gate in REFUSING and not result.passed), None)
 
     def as_json(self) -> dict[str, Any]:

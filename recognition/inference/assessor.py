@@ -1,17 +1,17 @@
-"""Own the way from a picture, its features and its probabilities to an `Assessment`, by the limits of one bundle.
+"""The assessor: computes an `Assessment` from picture, features and probabilities, with the limits of one bundle.
 
-The manifest's "assessment" block says, each part being optional:
+The manifest's block "assessment" has these parts, each optional:
 
     quality        the fields of `QualityLimits`
-    familiarity    "limit" (and what was measured); its tensors lie in familiarity.safetensors
+    familiarity    OOD detection: "limit" (and what was measured); its tensors are in familiarity.safetensors
     conformal      "thresholds" by code, "size_max", "coverage" (and what was measured)
     decision       "soon" and "urgent", each with "threshold" and what it achieved on the calibration split
     score          ten entries, "score", "from", "to" on the malignant score (and the share of cancers at each)
     monitor_days   after how many days to photograph again
-    live           see `collapse`
+    live           reference for the alarm, see `degenerate_output`
 
-Without a part its gate passes and its answer is left out; without thresholds the old operating point "balanced" asks
-for a clinician, and where there is none, everything does.
+Without a part its gate passes and its result is left out. Without "decision" the threshold of the operating point
+"balanced" gives "soon"; without that too, every picture gets at least "soon".
 """
 
 import math
@@ -36,7 +36,7 @@ NEVER_URGENT: Final = math.inf
 
 @dataclass(frozen=True, slots=True)
 class AssessmentSettings:
-    """The sealed limits, read and checked. Thresholds and edges lie on the malignant score, 0 to 1."""
+    """The sealed limits of one bundle, checked. Thresholds and edges are values of the malignant score, 0 to 1."""
 
     quality: QualityLimits = DEFAULT_LIMITS
     ood_limit: float | None = None
@@ -49,9 +49,9 @@ class AssessmentSettings:
 
     @classmethod
     def from_json(cls, block: Mapping[str, Any], *, fallback: float | None = None) -> Self:
-        """Out of the manifest's block; `fallback` is the threshold for "soon" where the block has none.
+        """Read the manifest's block; `fallback` is the threshold for "soon" if the block has none.
 
-        Raises ValueError, KeyError, TypeError or AttributeError for a block that says something else.
+        Raises ValueError, KeyError, TypeError or AttributeError for a malformed block.
         """
         conformal, decision, scores = block.get("conformal"), block.get("decision"), block.get("score")
         ood = block.get("familiarity")
@@ -81,14 +81,14 @@ def malignant_score(probabilities: NDArray[np.floating]) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PictureStatistics:
-    """What the gates need of the picture itself: its quality, and `colours` (6,) (see `familiarity`)."""
+    """What the gates measure on the picture itself: its quality, and `colours` (6,), see `ood.colour_statistics`."""
 
     quality: QualityMeasures
     colours: NDArray[np.float64]
 
     @classmethod
     def of(cls, picture: Image.Image, reference: Image.Image, *, reference_long_side: int) -> Self:
-        """From the upright RGB picture and the same at its reference scale."""
+        """Measure the upright RGB picture; `reference` is the same picture at reference scale."""
         return cls(
             measure_quality(picture, reference=reference),
             colour_statistics(reference, reference_long_side=reference_long_side),
@@ -97,7 +97,7 @@ class PictureStatistics:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assessor:
-    """The limits of one bundle, ready to use."""
+    """The limits and the OOD detector of one bundle, ready to assess pictures."""
 
     settings: AssessmentSettings
     ood_detector: OodDetector | None = None
@@ -109,9 +109,9 @@ class Assessor:
         features: NDArray[np.floating],
         probabilities: NDArray[np.floating],
     ) -> Assessment:
-        """What is said of one picture with the pooled `features` (C,) and calibrated `probabilities` (8,).
+        """The assessment of one picture with the pooled `features` (C,) and calibrated `probabilities` (8,).
 
-        Without a look at the picture (pixels alone were given) the first two gates have measured nothing and pass.
+        Without `statistics` (only pixels were given) the first two gates pass unmeasured.
         """
         settings = self.settings
         codes = () if settings.set_thresholds is None else prediction_set(probabilities, settings.set_thresholds)

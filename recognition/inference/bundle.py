@@ -1,17 +1,17 @@
-"""Own the sealed bundle on disk: what its files are, its manifest, and refusing anything that is not whole.
+"""The sealed bundle of a classifier: its files, its manifest, and their verification.
 
-    manifest.json            what the classifier is, how it was made and measured, and the sha256 of the others
+    manifest.json            what the classifier is, how it was made and measured, and the sha256 of the other files
     weights.safetensors      every weight by name, once; large kernels as float16, everything else float32
     graph.onnx               the exported graph; its initialisers are external data *inside* weights.safetensors
-    familiarity.safetensors  what the second gate keeps of the training pictures; a bundle may do without
+    familiarity.safetensors  the OOD detector (optional)
 
-Version 2 of the format added the assessment (gates, decision, score) and views; version 1 is read as one without.
-Version 3 says that EfficientNetB4 computes with the normalisation among its weights. Those of versions 1 and 2 were
-trained and measured with a network that held it and never used it; `Bundle.network_tensors` gives them what they had.
+Version 1 of the format has no assessment (gates, decision, score) and no views. Version 2 added both. Since version 3
+EfficientNetB4 computes with the normalisation among its weights. The networks of versions 1 and 2 were trained and
+measured without it: `Bundle.network_tensors` gives them a normalisation that changes nothing.
 
-The identity of a bundle is the sha256 of its manifest's bytes. Nothing in a bundle is code: no pickle, no Keras
-file; the architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither
-TensorFlow nor Keras nor ONNX.
+The identity of a bundle is the sha256 of its manifest's bytes. A bundle holds no code: no pickle, no Keras file. The
+architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither TensorFlow nor
+Keras nor ONNX.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ WEIGHTS_NAME: Final = "weights.safetensors"
 GRAPH_NAME: Final = "graph.onnx"
 OOD_NAME: Final = "familiarity.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
-"""In every bundle; `OOD_NAME` is there as well where the manifest's assessment has a familiarity."""
+"""In every bundle; `OOD_NAME` is there as well if the manifest's assessment has the part "familiarity"."""
 
 FORMAT: Final = "teri-classifier"
 FORMAT_VERSION: Final = 3
@@ -47,19 +47,19 @@ READABLE_VERSIONS: Final = (1, 2, 3)
 NORMALISED_FROM: Final = 3
 
 VIEWS: Final = (1, 2, 8)
-"""Of one picture: upright; and mirrored; and both in all four quarter turns. Their logits are averaged."""
+"""Number of views of one picture whose logits are averaged: 1 (upright), 2 (also mirrored), 8 (both, four turns)."""
 
 ADVICE_POINT: Final = "balanced"
-"""The operating point that asked for a clinician before there were decisions."""
+"""The operating point whose threshold gives "soon" in bundles without a decision."""
 
 MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
-"""A manifest is some kilobytes; a larger file is not one, and is not parsed."""
+"""A larger manifest is not parsed. Real ones have some kilobytes."""
 
 SAFETENSORS_DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 
 
 class BundleError(Exception):
-    """The bundle must not be used. `code` is for machines, the message for people.
+    """The bundle cannot be used. `code` is for machines, the message for people.
 
     Codes: missing, unreadable, altered, unknown_format, unknown_architecture, wrong_taxonomy.
     """
@@ -92,7 +92,7 @@ class SealedFile:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything the bundle says about itself; field by field what `manifest.json` holds.
+    """The manifest of a bundle: the fields of `manifest.json`.
 
     - `version`: name for people; `created`: ISO 8601 with time zone;
     - `diagnoses`: codes in the order of the outputs, always `taxonomy.CODES`;
@@ -101,7 +101,7 @@ class Manifest:
     - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
     - `parity`: differences between Keras and the exported graph, measured at sealing;
     - `assessment`: limits of gates, decision, score and alarm, see `assessor`; empty in version 1 of the format;
-    - `views`: how many views of a picture are averaged, one of `VIEWS`.
+    - `views`: number of views of a picture that are averaged, one of `VIEWS`.
     """
 
     version: str
@@ -126,7 +126,7 @@ class Manifest:
 
     @property
     def settings(self) -> AssessmentSettings:
-        """The assessment's limits, read."""
+        """The limits of the assessment."""
         return _settings(self.assessment, self.operating_points)
 
     def as_bytes(self) -> bytes:
@@ -135,7 +135,10 @@ class Manifest:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Read the parsed manifest. Raises BundleError for another format, architecture or order of diagnoses."""
+        """Make a manifest from parsed JSON.
+
+        Raises BundleError: unknown_format, wrong_taxonomy, unknown_architecture, unreadable.
+        """
         format_version = values.get("format_version")
         if values.get("format") != FORMAT or format_version not in READABLE_VERSIONS:
             raise BundleError(
@@ -211,11 +214,11 @@ class Bundle:
 
     @property
     def graph_path(self) -> Path:
-        """The verified ONNX graph; it must stay beside the weights it refers to."""
+        """The verified ONNX graph. It refers to the weights file in the same folder."""
         return self.directory / GRAPH_NAME
 
     def network_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """All tensors of the weights file, as the network computes with them. Raises BundleError as `read_tensors`."""
+        """All tensors of the weights file by name, as the network uses them. Raises BundleError as `read_tensors`."""
         tensors = read_tensors(self.weights_path)
         if self.manifest.format_version < NORMALISED_FROM and NORMALIZATION_MEAN in tensors:
             for key, value in ((NORMALIZATION_MEAN, 0.0), (NORMALIZATION_VARIANCE, 1.0)):
@@ -223,7 +226,7 @@ class Bundle:
         return tensors
 
     def assessor(self) -> Assessor:
-        """The gates and the decision aid of this bundle. Raises BundleError when their tensors do not fit."""
+        """The assessor with this bundle's limits. Raises BundleError when the OOD detector's tensors do not fit."""
         detector = None
         if OOD_NAME in self.manifest.files:
             try:
@@ -239,7 +242,7 @@ def _settings(assessment: Mapping[str, Any], points: tuple[OperatingPoint, ...])
 
 
 def read_bundle(directory: Path) -> Bundle:
-    """The bundle in a directory, every byte of it verified. Raises BundleError, see there for the codes."""
+    """Read and verify the bundle in a directory, every byte of it. Raises BundleError with any of its codes."""
     content = _read(directory / MANIFEST_NAME)
     try:
         values = json.loads(content)
@@ -279,7 +282,7 @@ def file_sha256(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """Where one tensor lies in a safetensors file: offset from the file's start and length, in bytes."""
+    """Place of one tensor in a safetensors file: offset from the start of the file and length, in bytes."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -288,10 +291,10 @@ class StoredTensor:
 
 
 def locate_tensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a safetensors file by name, in the order in which they lie there.
+    """The tensors of a safetensors file by name, in file order.
 
-    The library tells names, types and shapes, but no places, which ONNX asks for. They follow from the format: data
-    without gaps to the end of the file, which the library has checked. Raises BundleError (unreadable).
+    The safetensors library gives names, types and shapes but no offsets, which ONNX needs. The offsets follow from the
+    format: the data have no gaps and end at the end of the file. Raises BundleError (unreadable).
     """
     with _opened(path) as file:
         tensors = {name: file.get_slice(name) for name in file.offset_keys()}

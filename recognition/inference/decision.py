@@ -1,7 +1,7 @@
-"""Own the decision aid: from probabilities to what a person should do next, and the score from 1 to 10.
+"""The decision aid: from the malignant score to advice, and to a score from 1 to 10.
 
-Both rest on the malignant score (calibrated MEL + BCC + SCC). The most probable diagnosis decides alone in one case:
-an actinic keratosis is no cancer and may not count as one, but it can become one and wants a clinician.
+The malignant score is the calibrated MEL + BCC + SCC. In one case the most probable diagnosis decides: an actinic
+keratosis is no cancer, so it is not part of the score, but it can become one, so the advice is at least "soon".
 """
 
 from bisect import bisect_right
@@ -16,7 +16,7 @@ MONITOR_DAYS: Final = 90
 
 
 def decide(malignant_score: float, diagnosis: Diagnosis, *, soon: float, urgent: float) -> Decision:
-    """The advice for an assessed picture, by the sealed thresholds (0 to 1, `soon` at most `urgent`)."""
+    """The advice for a picture that passed the gates; the thresholds are in [0, 1] with `soon` <= `urgent`."""
     if malignant_score >= urgent:
         return Decision.URGENT
     if malignant_score >= soon or diagnosis.precursor:
@@ -25,9 +25,9 @@ def decide(malignant_score: float, diagnosis: Diagnosis, *, soon: float, urgent:
 
 
 def score_of(malignant_score: float, edges: Sequence[float]) -> int:
-    """1 to 10: one more than the number of the nine rising edges that the malignant score reaches.
+    """The score from 1 to 10: 1 plus the number of edges that are at or below the malignant score.
 
-    Raises ValueError for another number of edges.
+    `edges` are nine rising values in [0, 1]. Raises ValueError for another number of edges.
     """
     if len(edges) != SCORE_MAX - 1:
         raise ValueError(f"A score from 1 to {SCORE_MAX} has {SCORE_MAX - 1} edges.")

@@ -1,7 +1,7 @@
-"""Own the alarm of a live classifier that has stopped looking at the picture.
+"""The alarm for degenerate output: a live classifier whose answers no longer depend on the picture.
 
-A pure function of recent predictions and of the figures that were sealed with the classifier ("live" in the manifest's
-assessment): what its answers looked like on the calibration pictures.
+Its predictions of recent pictures are compared with its predictions of the calibration pictures, which are sealed as
+"live" in the manifest's assessment.
 """
 
 import math
@@ -14,26 +14,27 @@ import numpy as np
 from recognition.taxonomy import CODES
 
 PREDICTIONS_MIN: Final = 30
-"""Fewer say nothing: thirty moles in a row are an ordinary week."""
+"""Fewest predictions for an alarm: with fewer, one diagnosis for all is normal."""
 
 SPREAD_SHARE: Final = 0.1
-"""Alarm when the most varying probability varies less than a tenth of what it did on the calibration pictures."""
+"""Alarm when the largest standard deviation of a probability is below a tenth of that of the calibration pictures."""
 
 SPREAD_MIN: Final = 1e-3
-"""The spread below which no bundle is sealed either; for bundles that carry no figures of their own."""
+"""Least standard deviation, also for bundles without sealed figures; `sealing` uses the same limit."""
 
 TAKEN_SHARE: Final = 0.95
-"""Alarm when one diagnosis takes this share, as at sealing."""
+"""Alarm when one diagnosis has this share of the predictions ..."""
 
 CHANCE_MAX: Final = 1e-4
-"""...and so many of it would come about less often than this if photos were like the calibration pictures."""
+"""... and the chance of so many, given its share of the calibration pictures, is below this."""
 
 
 @dataclass(frozen=True, slots=True)
 class DegenerateOutput:
-    """What is wrong. `code`: "constant" or "one_diagnosis".
+    """What is wrong with the predictions. `code`: "constant" or "one_diagnosis".
 
-    `measured` and `limit` are the spread, or the share that `diagnosis` takes; `predictions` how many were looked at.
+    `measured` and `limit` are the largest standard deviation, or the share of `diagnosis`; `predictions` is their
+    number.
     """
 
     code: str
@@ -44,7 +45,7 @@ class DegenerateOutput:
 
 
 def live_reference(predictions: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The figures to seal: of calibrated probabilities (N, 8) over the calibration pictures."""
+    """The reference to seal, from the calibrated probabilities (N, 8) of the calibration pictures."""
     table = np.asarray(predictions, dtype=np.float64).reshape(-1, len(CODES))
     counts = np.bincount(table.argmax(axis=1), minlength=len(CODES)) if len(table) else np.zeros(len(CODES))
     return {
@@ -58,11 +59,10 @@ def live_reference(predictions: Sequence[Sequence[float]]) -> dict[str, Any]:
 def find_degenerate_output(
     predictions: Sequence[Sequence[float]], reference: Mapping[str, Any]
 ) -> DegenerateOutput | None:
-    """What is wrong with recent predictions of different pictures, or None.
+    """Degenerate output in recent predictions of different pictures, or None.
 
-    `predictions` are calibrated probabilities, eight each in ISIC order; `reference` is the manifest's "live" block and
-    may be empty. None for fewer than `PREDICTIONS_MIN`: there is nothing to say yet. Raises ValueError for rows of
-    another length.
+    `predictions` are calibrated probabilities (N, 8) in ISIC order. `reference` is the manifest's "live" block and may
+    be empty. Returns None for fewer than `PREDICTIONS_MIN`. Raises ValueError for rows of another length.
     """
     table = np.asarray(predictions, dtype=np.float64)
     if not len(table):
@@ -85,7 +85,7 @@ def find_degenerate_output(
 
 
 def _at_least(hits: int, tries: int, share: float) -> float:
-    """The chance of at least so many hits, each with probability `share` (binomial)."""
+    """Probability of at least `hits` of `tries`, each with probability `share` (binomial)."""
     return math.fsum(
         math.comb(tries, number) * share**number * (1.0 - share) ** (tries - number)
         for number in range(hits, tries + 1)

@@ -1,14 +1,14 @@
-"""Own the export: a Keras network's weights to safetensors, its graph to ONNX over those same bytes.
+"""Export of a Keras network: its weights to safetensors, its graph to ONNX with the same file as external data.
 
 Keras's own ONNX export and tf2onnx's `from_function` give a broken EfficientNet, and both need the TensorFlow
-backend. This walk over the layers needs Keras alone, on any backend, and knows exactly the layer kinds that
-`network` uses: an unknown one is refused rather than guessed.
+backend. This export needs Keras alone, on any backend. It knows exactly the layer kinds that `network` uses and
+refuses all others.
 
     in:   pixels   float32 (N, S, S, 3) in [0, 255]
     out:  logits   float32 (N, 8),  features float32 (N, C),  maps float32 (N, h, w, C)
 
-Inside the graph pictures are (N, C, H, W). Stored float16 kernels are cast and transposed by nodes that ONNX
-Runtime folds away when it loads the graph, so the weights lie on disk once.
+Inside the graph pictures are (N, C, H, W). Nodes cast and transpose the stored float16 kernels; ONNX Runtime
+removes these nodes when it loads the graph. So the weights are on disk only once.
 """
 
 import math
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import keras
 
 HALF_FROM_SIZE: Final = 2**15
-"""Kernels of at least so many weights are stored as float16; below that float32 costs next to nothing."""
+"""Kernels with at least so many weights are stored as float16, smaller ones as float32."""
 
 OPSET: Final = 17
 IR_VERSION: Final = 9
-"""Old enough for every ONNX Runtime of the last years; newer operators bring nothing here."""
+"""Old versions, which every ONNX Runtime of the last years reads."""
 
 PIXELS: Final = "pixels"
 BATCH: Final = "N"
@@ -43,7 +43,7 @@ class ExportError(Exception):
 def store_weights(network: "keras.Model", path: Path, further: Mapping[str, NDArray[np.float32]] | None = None) -> None:
     """Write every weight of the network to a safetensors file, large kernels rounded to float16.
 
-    `further` are tensors that belong to no layer of it and are kept beside (a metadata head's).
+    `further` are tensors of no layer, stored in the same file: those of a metadata head.
 
     Raises ExportError when a weight is not finite, or too large for float16.
     """
@@ -52,7 +52,7 @@ def store_weights(network: "keras.Model", path: Path, further: Mapping[str, NDAr
     stored: dict[str, NDArray[Any]] = {}
     for key, value in (network_tensors(network) | dict(further or {})).items():
         half = value.ndim >= 2 and value.size >= HALF_FROM_SIZE
-        # An overflow shows as an infinity, which the next line refuses by name.
+        # An overflow gives an infinity, which the check below refuses.
         with np.errstate(over="ignore"):
             rounded = value.astype(np.float16 if half else np.float32)
         if not np.all(np.isfinite(rounded)):
@@ -62,15 +62,15 @@ def store_weights(network: "keras.Model", path: Path, further: Mapping[str, NDAr
 
 
 def write_graph(network: "keras.Model", *, weights: Path, graph: Path) -> None:
-    """Write the ONNX graph of the network, its initialisers being the tensors inside `weights` (same folder).
+    """Write the ONNX graph of the network. Its initialisers are the tensors in the file `weights`, in the same folder.
 
-    Raises ExportError for a layer kind or setting that `network` does not use.
+    Raises ExportError for a layer kind or setting that is not known here.
     """
     _Exporter(network, weights.name, locate_tensors(weights)).write(graph)
 
 
 class _Exporter:
-    """One walk over one network; collects nodes and initialisers."""
+    """Collects the nodes and initialisers of one network."""
 
     def __init__(self, network: "keras.Model", weights_name: str, stored: Mapping[str, StoredTensor]) -> None:
         self.network = network
@@ -116,7 +116,7 @@ class _Exporter:
         graph.write_bytes(model.SerializeToString(deterministic=True))
         onnx.checker.check_model(str(graph))
 
-    # --- pieces the handlers share
+    # --- used by the handlers below
 
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Any) -> str:
         from onnx import helper
@@ -216,7 +216,7 @@ def _rescaling(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
 def _normalization(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
     import keras
 
-    # Six numbers: written into the graph itself, already in (1, C, 1, 1).
+    # Six numbers, written into the graph itself with the shape (1, C, 1, 1).
     mean = np.asarray(keras.ops.convert_to_numpy(layer.mean), np.float32).reshape(1, -1, 1, 1)
     variance = np.asarray(keras.ops.convert_to_numpy(layer.variance), np.float32).reshape(1, -1, 1, 1)
     deviation = np.maximum(np.sqrt(variance), np.float32(keras.backend.epsilon()))
@@ -264,7 +264,7 @@ def _dense(exporter: _Exporter, layer: Any, inputs: list[str]) -> str:
 
 
 def _dropout(_: _Exporter, layer: Any, inputs: list[str]) -> str:
-    return inputs[0]  # nothing is dropped outside training
+    return inputs[0]  # dropout does nothing outside training
 
 
 _HANDLERS: Final[Mapping[str, Callable[[_Exporter, Any, list[str]], str]]] = {

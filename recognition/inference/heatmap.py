@@ -1,8 +1,8 @@
-"""Own the heatmap: Grad-CAM from the feature maps of the same pass, and its drawing over the photo.
+"""The heatmap: Grad-CAM (Selvaraju et al. 2017) from the feature maps of the same pass, and its overlay for the photo.
 
-After global average pooling the gradient of a logit with respect to the feature maps is the gradient with respect
-to the pooled features, spread evenly over the positions. So Grad-CAM (Selvaraju et al. 2017) needs the maps, the
-features and the small dense head, in NumPy: no second pass, no gradient tape, no TensorFlow.
+With global average pooling, the gradient of a logit by the feature maps is its gradient by the pooled features, divided
+evenly over the positions. So Grad-CAM needs only the maps, the features and the small dense head, in NumPy: no second
+pass and no TensorFlow.
 """
 
 import io
@@ -18,14 +18,14 @@ from recognition.inference.network import Architecture
 from recognition.inference.preprocessing import STRETCH, Preprocessing
 
 OVERLAY_LONG_SIDE: Final = 256
-"""Pixels; the maps are 7 x 7, so a larger drawing would only be a larger file."""
+"""Pixels of the overlay's longer side. The maps are 7 x 7, so more pixels show no more."""
 
 OPACITY: Final = 0.72
-"""Of the strongest evidence: strong enough to see, weak enough to see the skin through it."""
+"""Opacity of the strongest evidence, 0 to 1: the skin can still be seen through it."""
 
 COLOUR_PATH: Final = ((0.34, 0.03, -0.17), (0.62, 0.19, 0.02), (0.93, -0.02, 0.17))
-"""The colour scale in OKLab (L, a, b): blue, rose, yellow, hardly colours of skin. Equal steps along the path look
-equal, and lightness rises all the way, so that it reads the same in grey and with every colour blindness."""
+"""The colour scale in OKLab (L, a, b): blue, rose, yellow. Equal steps look equal, and lightness always rises: the
+scale can be read in grey and with every colour blindness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class DenseHead:
 
     @classmethod
     def from_tensors(cls, architecture: Architecture, tensors: Mapping[str, NDArray[np.float32]]) -> "DenseHead":
-        """The head of an architecture out of its weights by name. Raises KeyError when one is missing."""
+        """The dense head of an architecture from its weights by name. Raises KeyError when one is missing."""
         return cls(tuple((tensors[f"{name}/kernel"], tensors[f"{name}/bias"]) for name in architecture.head_layers))
 
     def feature_gradient(self, features: NDArray[np.floating], position: int) -> NDArray[np.float64]:
-        """d logit[position] / d features, (C,), at these features (C,)."""
+        """The gradient of logit `position` by the features, (C,), at these features (C,)."""
         hidden = np.asarray(features, dtype=np.float64)
         open_units = []
         for kernel, bias in self.layers[:-1]:
@@ -56,9 +56,10 @@ class DenseHead:
 def grad_cam(
     head: DenseHead, *, features: NDArray[np.floating], maps: NDArray[np.floating], position: int
 ) -> NDArray[np.float32] | None:
-    """Evidence for one diagnosis by place: float32 (h, w) in [0, 1], the strongest place being 1.
+    """The Grad-CAM heatmap for one diagnosis: float32 (h, w) in [0, 1] with the maximum 1.
 
-    `features` is (C,), `maps` (h, w, C), both of one picture. None when no place speaks for the diagnosis.
+    `features` is (C,), `maps` (h, w, C), both of one picture; `position` is that of the diagnosis in `CODES`. None when
+    no position has positive evidence.
     """
     height, width, _ = maps.shape
     weights = head.feature_gradient(features, position) / (height * width)
@@ -72,10 +73,10 @@ def grad_cam(
 def render_overlay(
     heatmap: NDArray[np.floating], *, photo_size: tuple[int, int], preprocessing: Preprocessing
 ) -> bytes:
-    """The heatmap as an RGBA PNG in the photo's aspect ratio, long side 256 px, to be laid over the photo.
+    """The heatmap as an RGBA PNG in the photo's aspect ratio, long side 256 px, as an overlay for the photo.
 
     `heatmap` is (h, w) in [0, 1], `photo_size` (width, height) in pixels of the upright photo. Evidence 0 is fully
-    transparent. Raises ValueError for a photo without extent or a fit whose geometry is not known here.
+    transparent. Raises ValueError for a photo of 0 pixels, or a fit other than "stretch".
     """
     width, height = photo_size
     if width < 1 or height < 1:
@@ -84,7 +85,7 @@ def render_overlay(
         raise ValueError(f"The fit {preprocessing.fit!r} has no inverse here.")
     scale = OVERLAY_LONG_SIDE / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # The whole photo was stretched to the square, so stretching the map to the photo's shape undoes it.
+    # Preprocessing stretched the photo to a square. Stretching the map to the photo's shape reverses it.
     smooth = Image.fromarray(np.asarray(heatmap, dtype=np.float32)).resize(size, Image.Resampling.BICUBIC)
     evidence = np.clip(np.asarray(smooth), 0.0, 1.0)
     pixels = np.empty((size[1], size[0], 4), dtype=np.uint8)
@@ -96,7 +97,7 @@ def render_overlay(
 
 
 def _colour_scale(steps: int) -> NDArray[np.uint8]:
-    """sRGB colours (steps, 3) evenly along COLOUR_PATH. Conversion: Ottosson 2020, "A perceptual color space"."""
+    """sRGB colours uint8 (steps, 3), evenly along COLOUR_PATH. Source: Ottosson 2020, "A perceptual color space"."""
     corners = np.asarray(COLOUR_PATH)
     reached = np.r_[0.0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))]
     at = np.linspace(0.0, reached[-1], steps)

@@ -1,16 +1,16 @@
-"""Own what age, sex and site add to the answer, in NumPy, after the network of the picture has spoken.
+"""The metadata head: age, sex and site added to the logits of the picture's network, in NumPy.
 
     logits = network(picture) + (description - mean) @ kernel,   an unknown field counting as its mean
 
-- **What is unknown adds nothing**, exactly: there is no bias, and no flag says that a field is known. A picture without
+- **An unknown field adds exactly nothing**: there is no bias, and no flag says that a field is known. A picture without
   metadata gets the answer of the picture alone, from the same graph.
-- **That a field is known adds nothing on average**: `mean` is that of the training pictures in which the field is
-  known, so over those the additions of each field cancel out. In ISIC 2019 7.8 % of the images without a site are
-  malignant, and 33.4 % of all: a head that could see *whether* a site is known would learn which hospital a picture
-  came from, and would frighten or calm a patient for filling in a form. This one can only learn *which* site, sex, age.
+- **A known field adds nothing on average**: `mean` is the mean over the training pictures in which the field is known.
+  In ISIC 2019 7.8 % of the images without a site are malignant, and 33.4 % of all. A head that sees *whether* a site is
+  known would learn the hospital of a picture, and a patient's answer would depend on filling in the form. This head can
+  only learn *which* site, sex and age.
 
-Linear on purpose: three small tables, which a person can read. The age has corners at 30, 50 and 70 years, because the
-odds of most diagnoses do not change evenly through life.
+The head is linear: a person can read its three small tables. The effect of age is piecewise linear with corners at 30,
+50 and 70 years, because the odds of most diagnoses do not change evenly with age.
 """
 
 import math
@@ -27,18 +27,18 @@ from recognition.taxonomy import AGES_APPROX, CODES, SEXES, SITES
 
 AGE_CORNERS: Final = (30, 50, 70)
 AGE_UNIT: Final = 25.0
-"""Years that count as much as one word."""
+"""Years that count as much as a known sex or site."""
 
 GAIN: Final = 8.0
-"""What a word, or an `AGE_UNIT`, counts as instead of 1. An adaptive optimiser moves every weight by about its learning
-rate a step; the rate that suits a trained backbone would leave this young head at a fraction of a logit at the end."""
+"""Factor of every description. An adaptive optimiser moves each weight by about the learning rate per step. At the
+small rate of a trained backbone the weights of this new head stay small; larger inputs make up for that."""
 
 FIELDS: Final[Mapping[str, slice]] = {
     "age_approx": slice(0, 1 + len(AGE_CORNERS)),
     "sex": slice(1 + len(AGE_CORNERS), 1 + len(AGE_CORNERS) + len(SEXES)),
     "anatom_site_general": slice(1 + len(AGE_CORNERS) + len(SEXES), 1 + len(AGE_CORNERS) + len(SEXES) + len(SITES)),
 }
-"""Columns of a description by field."""
+"""The columns of a description, by field."""
 
 WIDTH: Final = 1 + len(AGE_CORNERS) + len(SEXES) + len(SITES)
 
@@ -48,10 +48,10 @@ MEAN: Final = f"{METADATA_PREFIX}mean"
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is known beside the picture, in the words of ISIC 2019; None, "" and NaN are unknown.
+    """Age (years), sex and site of a picture, in the words of ISIC 2019; None, "" and NaN mean unknown.
 
-    Unknown as well is an age below 0, and a word that is not of `SEXES` or `SITES`: metadata is extra, and a photo is
-    not refused for it.
+    An age below 0 and a word that is not in `SEXES` or `SITES` also count as unknown: no photo is refused for its
+    metadata.
     """
 
     age_approx: float | None = None
@@ -60,14 +60,14 @@ class Metadata:
 
 
 def described(records: Sequence[Metadata | None]) -> NDArray[np.float32]:
-    """Descriptions, float32 (N, WIDTH), NaN where a field is unknown."""
+    """The metadata as numbers, float32 (N, WIDTH), NaN for an unknown field."""
     table = np.full((len(records), WIDTH), np.nan, dtype=np.float32)
     for row, record in zip(table, records, strict=True):
         if record is None:
             continue
         age = record.age_approx
         if age is not None and math.isfinite(age) and age >= 0:
-            # The data say nothing about people older than this; the line is not drawn out beyond it.
+            # The data have no older people, so a higher age counts as this one.
             years = min(float(age), AGES_APPROX[-1])
             row[FIELDS["age_approx"]] = [years / AGE_UNIT, *(max(years - each, 0) / AGE_UNIT for each in AGE_CORNERS)]
         for name, words in (("sex", SEXES), ("anatom_site_general", SITES)):
@@ -78,7 +78,10 @@ def described(records: Sequence[Metadata | None]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MetadataHead:
-    """`kernel` float32 (WIDTH, 8) and `mean` float32 (WIDTH,), see the module."""
+    """A metadata head: `kernel` float32 (WIDTH, 8) and `mean` float32 (WIDTH,).
+
+    Raises ValueError for other shapes or weights that are not finite.
+    """
 
     kernel: NDArray[np.float32]
     mean: NDArray[np.float32]
@@ -91,14 +94,14 @@ class MetadataHead:
 
     @classmethod
     def untrained(cls, training: NDArray[np.float32]) -> Self:
-        """A head that adds nothing yet, centred on the descriptions (N, WIDTH) of the training pictures."""
+        """A head with zero weights, centred on the descriptions (N, WIDTH) of the training pictures."""
         known = ~np.isnan(training)
         mean = np.where(known, training, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         return cls(np.zeros((WIDTH, len(CODES)), np.float32), mean.astype(np.float32))
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """The head among the tensors of a weights file. Raises KeyError without one, ValueError for other shapes."""
+        """The head from the tensors of a weights file. Raises KeyError without one, ValueError for other shapes."""
         return cls(np.asarray(tensors[KERNEL], np.float32), np.asarray(tensors[MEAN], np.float32))
 
     def as_tensors(self) -> dict[str, NDArray[np.float32]]:
@@ -106,16 +109,16 @@ class MetadataHead:
         return {KERNEL: self.kernel, MEAN: self.mean}
 
     def centred(self, descriptions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (N, WIDTH): descriptions less the mean, 0 where unknown."""
+        """The descriptions minus the mean, float32 (N, WIDTH), 0 where unknown."""
         return np.where(np.isnan(descriptions), np.float32(0.0), descriptions - self.mean).astype(np.float32)
 
     def contribution(self, records: Sequence[Metadata | None]) -> NDArray[np.float32]:
-        """What is added to the logits, float32 (N, 8); exactly 0 for a record that is None or all unknown."""
+        """The addition to the logits, float32 (N, 8); exactly 0 for a record that is None or all unknown."""
         return np.asarray(self.centred(described(records)) @ self.kernel, dtype=np.float32)
 
 
 def metadata_head_of(bundle: Bundle) -> MetadataHead | None:
-    """The metadata head of a bundle, None where its architecture has none. Raises BundleError (altered) without it."""
+    """The metadata head of a bundle, None if its architecture has none. Raises BundleError (altered) if missing."""
     if not bundle.manifest.architecture.metadata:
         return None
     try:

@@ -1,12 +1,12 @@
-"""Own the architectures in code: backbone, pooling, dense head, and their weights by name.
+"""The network architectures: backbone, global average pooling, dense head, and their weights by name.
 
-A network takes float32 (N, S, S, 3) in [0, 255] and gives three outputs of one pass:
+A network takes float32 (N, S, S, 3) in [0, 255] and gives three outputs in one pass:
 
     logits (N, 8) in the order of `taxonomy.CODES`, features (N, C) after global average pooling,
     maps (N, h, w, C) before it; C = 1792 and h = w = 7 for EfficientNetB4 at 224 px.
 
-The architecture always comes from here and only the weights from a file, so that no file can bring code with it.
-Keras is imported inside the functions: the ONNX path may read `Architecture` without it.
+The architecture comes from this code and only the weights from a file, so a file can bring no code with it. Keras is
+imported inside the functions, because the ONNX path needs `Architecture` without it.
 """
 
 import hashlib
@@ -31,20 +31,20 @@ MAPS: Final = "maps"
 OUTPUTS: Final = (LOGITS, FEATURES, MAPS)
 HEAD_PREFIX: Final = "head_"
 METADATA_PREFIX: Final = "metadata/"
-"""The tensors of a metadata head lie beside the network's in a weights file, and belong to no layer of it."""
+"""Prefix of the tensors of a metadata head. They are in the weights file and belong to no layer of the network."""
 
 BLOCK7B_GAMMA: Final = "block7b_project_bn/gamma"
-"""Zero in the ImageNet file handed down with two missing kernels: the block passes its skip through until trained."""
+"""Zero in the ImageNet file, in which two kernels of this block are missing: the block is an identity until trained."""
 
 NORMALIZATION_MEAN: Final = "normalization/mean"
 NORMALIZATION_VARIANCE: Final = "normalization/variance"
-"""Of the channels of pixels in [0, 1]; weights of EfficientNetB4, constants of the tiny network."""
+"""Mean and variance per channel of pixels in [0, 1]: weights of EfficientNetB4, constants of the tiny network."""
 
 TINY_CHANNELS: Final = 16
 
 
 class WeightsError(Exception):
-    """The weights do not belong to this architecture; the message names the first that does not fit."""
+    """The weights do not fit the architecture; the message names the first that does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Architecture:
     - `input_size`: side of the square input, pixels;
     - `head_units`: widths of the hidden dense layers (ReLU) between features and logits, empty for a linear head;
     - `head_dropouts`: dropout rate before the first dense layer and after each hidden one (one more than `head_units`);
-    - `metadata`: whether age, sex and site, where they are known, are added to the logits (`inference.metadata`); the
-      network of the picture is the same with and without.
+    - `metadata`: whether a metadata head adds age, sex and site to the logits (`inference.metadata`); the network of
+      the picture is the same with and without it.
 
     Raises ValueError for anything else.
     """
@@ -89,7 +89,7 @@ class Architecture:
             input_size=int(values["input_size"]),
             head_units=tuple(int(units) for units in values["head_units"]),
             head_dropouts=tuple(float(rate) for rate in values["head_dropouts"]),
-            metadata=bool(values.get("metadata", False)),  # bundles from before there was one do not say
+            metadata=bool(values.get("metadata", False)),  # older bundles do not have the field
         )
 
     @property
@@ -133,14 +133,14 @@ def _head(features: Any, architecture: Architecture) -> Any:
 def _efficientnetb4(inputs: Any) -> Any:
     import keras
 
-    # weights=None on purpose: a graph built with weights="imagenet" has a further Rescaling layer, takes a
-    # weights=None checkpoint without an error and answers up to 0.147 off.
+    # weights=None on purpose: a graph built with weights="imagenet" has one more Rescaling layer. It loads a
+    # weights=None checkpoint without an error, and its probabilities are wrong by up to 0.147.
     backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=inputs)
     return backbone.output
 
 
 def _tiny(inputs: Any) -> Any:
-    """A real network of every layer kind EfficientNet uses: stem, one depthwise block with squeeze and skip, top."""
+    """A small network with every layer kind of EfficientNet: stem, one depthwise block with squeeze and skip, top."""
     import keras
 
     layers = keras.layers
@@ -167,7 +167,7 @@ def _tiny(inputs: Any) -> Any:
 def network_tensors(network: "keras.Model") -> dict[str, NDArray[np.float32]]:
     """Every weight as float32, keyed "<layer>/<weight>" in the network's own order.
 
-    Automatic layer names carry a counter of the process ("normalization_3"); the key leaves it out.
+    Automatic layer names have a counter ("normalization_3"); the key leaves it out.
     """
     return {key: np.asarray(numpy_of(value), dtype=np.float32) for key, value in _variables(network).items()}
 
@@ -180,9 +180,9 @@ def numpy_of(variable: Any) -> NDArray[Any]:
 
 
 def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Give the network these weights; those of a metadata head among them are passed over.
+    """Load the weights into the network; the tensors of a metadata head are ignored.
 
-    Raises WeightsError unless names and shapes of the others are exactly the network's own.
+    Raises WeightsError unless all other names and shapes are exactly those of the network.
     """
     variables = _variables(network)
     tensors = {key: value for key, value in tensors.items() if not key.startswith(METADATA_PREFIX)}
@@ -199,11 +199,11 @@ def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[An
 
 
 def settle_normalization(network: "keras.Model") -> None:
-    """Have the normalisation layers compute with the mean and variance they now hold.
+    """Make the normalisation layers use their current mean and variance.
 
-    Keras copies the two into constants when a layer is built, adapted or loaded from one of its own files, and goes on
-    computing with the copy when the variables are assigned: without this the network takes its pixels in [0, 1], says
-    nothing, and answers badly. Call it before the network first runs: a compiled function keeps its constants.
+    Keras copies both into constants when it builds, adapts or loads a layer. Assigning the variables does not change
+    the copies, so the network would compute without its normalisation and answer badly, without an error. Call this
+    before the network first runs: a compiled function keeps its constants.
     """
     import keras
 
@@ -213,11 +213,10 @@ def settle_normalization(network: "keras.Model") -> None:
 
 
 def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma: float = 0.0) -> str:
-    """Give an EfficientNetB4 network the ImageNet backbone of an .npz file; the head keeps its weights.
+    """Load the ImageNet backbone of an .npz file into an EfficientNetB4 network; the head keeps its weights.
 
-    The file has one array per weight, "<layer name>/<index in layer.get_weights()>". With the default
-    `block7b_gamma` of 0 a file whose block7b is a placeholder stays an exact identity there; a small positive value
-    (0.1) lets the block learn in fine-tuning, and applies only where the file's gamma is all zero.
+    The file has one array per weight, "<layer name>/<index in layer.get_weights()>". If the file's gamma of block7b is
+    all zero, it is set to `block7b_gamma`: 0 keeps the block an identity, a small positive value (0.1) lets it learn.
 
     Returns the file's sha256 (hex). Raises WeightsError when the file is missing, unreadable or does not fit.
     """

@@ -1,18 +1,18 @@
-"""Own the second gate: whether a picture is like those that the classifier learned from.
+"""The second gate, out-of-distribution (OOD) detection: is a picture like the training pictures?
 
-Two distances, each on a logarithmic scale, added after standardising both on the calibration pictures:
+The OOD score is the sum of two log distances, each standardised on the calibration pictures:
 
-- deep: what is left of the pooled features, standardised, outside the main directions of training pictures (the
-  residual of Wang et al. 2022, "ViM", without its logit part): a cat excites features together that lesions do not;
-- colour: the Mahalanobis distance (Lee et al. 2018) of six numbers on hue and on how the fine detail of the three
-  channels goes together; noise, drawings and print leave skin's range there, and pooled features alone miss noise.
+- deep: the norm of the standardised pooled features outside the main directions of the training pictures (the residual
+  of Wang et al. 2022, "ViM", without its logit part);
+- colour: the Mahalanobis distance (Lee et al. 2018) of six numbers on hue and on the correlation of fine detail between
+  the colour channels. It finds noise, drawings and print; pooled features alone do not find noise.
 
-Compared on the first fine-tuned network, calibrated to refuse 2.5 % of calibration lesions, together with the quality
-gate, on 39 pictures of other things and 44 cut-outs of them: energy of the logits found 23 and 18 %, the fifth nearest
-training picture 51 and 68 %, Mahalanobis on 128 directions 69 and 80 %, the residual 79 and 86 %, this sum 100 and
-95 %. Statistics of texture found everything, and refused every second photo of a lesion saved at another resolution:
-they know the data set's files and not skin, so there are none here. The same pictures chose the method, so these
-shares flatter it. Neither distance sees lightness: pictures at half their light pass as before.
+Methods were compared on the first fine-tuned network, each calibrated to refuse 2.5 % of calibration lesions, together
+with the quality gate, on 39 pictures of other things and 44 crops of them. Found: energy of the logits 23 and 18 %,
+distance to the fifth nearest training picture 51 and 68 %, Mahalanobis on 128 directions 69 and 80 %, the residual 79
+and 86 %, this sum 100 and 95 %. Texture statistics found everything, but also refused every second photo of a lesion
+saved at another resolution, so they are not used. The method was chosen on these pictures, so the shares are
+optimistic. Neither distance depends on lightness: pictures at half their light pass as before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,25 +29,25 @@ from recognition.inference.preprocessing import to_reference
 METHOD: Final = "feature residual + colour distance"
 
 DIRECTIONS_MAX: Final = 128
-"""Main directions left out of the residual; 64 to 256 differ little, and 128 float16 vectors are half a megabyte."""
+"""Most main directions outside which the residual is taken. 64 to 256 give nearly the same."""
 
 PICTURES_PER_DIRECTION: Final = 8
-"""Fewer pictures than this per direction describe the pictures themselves."""
+"""Training pictures that are needed for each main direction."""
 
 DEVIATION_MIN: Final = 1e-3
-"""Least standard deviation of a feature: one that never varied must not decide alone."""
+"""Least standard deviation of a feature, so that a constant feature does not decide alone."""
 
 COLOUR_SIZE: Final = 6
 BLACK_LEVEL: Final = 30.0
-"""Added to the sum of the channels before hue is a share of it: black pixels have no hue."""
+"""Added to the sum of the channels before dividing by it: black pixels have no hue."""
 HUE_FLOOR: Final = 0.002
 CORRELATION_LIMIT: Final = 0.999
 DITHER: Final = 1e-3
-"""Noise on the fine detail, far below one grey level: a flat picture has no correlation otherwise."""
+"""Noise added to the fine detail, far below one grey level: a flat picture would have no correlation."""
 REGULARISATION: Final = 1e-6
 
 DISTANCE_MIN: Final = 1e-12
-"""Below it a logarithm is not taken."""
+"""Least distance of which the logarithm is taken."""
 
 
 def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDArray[np.float64]:
@@ -57,7 +57,7 @@ def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDAr
     share of all light, and the logarithms of their spreads.
     """
     pixels = np.asarray(to_reference(picture, long_side=reference_long_side), dtype=np.float64)
-    if min(pixels.shape[:2]) < 3:  # nothing inside a border to see
+    if min(pixels.shape[:2]) < 3:  # too small for the fine detail inside the border
         pixels = np.pad(pixels, ((2, 2), (2, 2), (0, 0)), mode="edge")
     detail = (
         4.0 * pixels[1:-1, 1:-1] - pixels[:-2, 1:-1] - pixels[2:, 1:-1] - pixels[1:-1, :-2] - pixels[1:-1, 2:]
@@ -81,7 +81,7 @@ def colour_statistics(picture: Image.Image, *, reference_long_side: int) -> NDAr
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OodDetector:
-    """What the bundle keeps of the training pictures, for `unfamiliarity`.
+    """The OOD detector of a bundle, fitted on training pictures.
 
     - `centre`, `deviation`: (C,) of the pooled features; `directions`: (K, C), orthonormal within float16;
     - `colour_centre`: (6,), `colour_precision`: (6, 6);
@@ -104,12 +104,13 @@ class OodDetector:
         calibration_features: NDArray[np.floating],
         calibration_colours: NDArray[np.floating],
     ) -> Self:
-        """From training pictures (N, C), (N, 6), and the pictures that fix the scales (M, C), (M, 6).
+        """Fit on features (N, C) and colours (N, 6) of training pictures.
 
-        Raises ValueError for fewer than two pictures on a side.
+        `calibration_features` (M, C) and `calibration_colours` (M, 6) give the scales of both distances. Raises
+        ValueError if N or M is below 2.
         """
         if min(len(features), len(calibration_features)) < 2:  # a deviation needs two
-            raise ValueError("The OOD detector needs at least two pictures to learn from and two to be scaled on.")
+            raise ValueError("An OOD detector needs at least two pictures to learn from and two to be scaled on.")
         centre = features.mean(axis=0)
         deviation = np.maximum(features.std(axis=0), DEVIATION_MIN)
         standardised = (np.asarray(features, dtype=np.float64) - centre) / deviation
@@ -119,7 +120,7 @@ class OodDetector:
         unscaled = cls(
             centre=np.asarray(centre, dtype=np.float32),
             deviation=np.asarray(deviation, dtype=np.float32),
-            # Rounded as they will be stored, so that every figure is one of the stored values.
+            # Rounded as they will be stored, so that all later values are computed from the stored ones.
             directions=directions.astype(np.float16).astype(np.float32),
             colour_centre=np.asarray(colours.mean(axis=0), dtype=np.float32),
             colour_precision=np.asarray(np.linalg.inv(spread), dtype=np.float32),
@@ -134,7 +135,7 @@ class OodDetector:
         """Inverse of `as_tensors`. Raises ValueError when one is missing or of another shape."""
         names = cls.__dataclass_fields__
         if set(tensors) != set(names):
-            raise ValueError(f"The OOD detector consists of exactly {', '.join(names)}.")
+            raise ValueError(f"An OOD detector (familiarity) consists of exactly {', '.join(names)}.")
         made = cls(**{name: np.asarray(tensors[name], dtype=np.float32) for name in names})
         (width,) = made.centre.shape or (0,)
         expected = {
@@ -148,13 +149,15 @@ class OodDetector:
         for name, shape in expected.items():
             value = getattr(made, name)
             if value.shape != shape or not np.all(np.isfinite(value)):
-                raise ValueError(f"The familiarity's {name} has the shape {value.shape}; {shape} is expected.")
+                raise ValueError(
+                    f"{name} of the OOD detector (familiarity) has the shape {value.shape}; {shape} is expected."
+                )
         if np.any(made.deviation <= 0) or np.any(made.scale[:, 1] <= 0):
-            raise ValueError("The familiarity's deviations are above 0.")
+            raise ValueError("The deviations of an OOD detector (familiarity) are above 0.")
         return made
 
     def as_tensors(self) -> dict[str, NDArray[Any]]:
-        """For the bundle: the directions as float16, everything else float32."""
+        """The tensors for the bundle: the directions as float16, everything else float32."""
         tensors: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return tensors | {"directions": self.directions.astype(np.float16)}
 
@@ -168,13 +171,13 @@ class OodDetector:
         return np.asarray(np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN)), dtype=np.float64)
 
     def score(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
-        """How far from the training pictures (N,): the sum of both standardised log distances, about 0 on average."""
+        """The OOD score (N,): the sum of both standardised log distances, 0 on average over calibration pictures."""
         mean, deviation = self.scale.T
         return np.asarray(((self.distances(features, colours) - mean) / deviation).sum(axis=1), dtype=np.float64)
 
 
 def check_ood(score: float, limit: float) -> GateResult:
-    """The second gate; refused above the limit."""
+    """The result of the second gate: a score above the limit is refused."""
     if score > limit:
         return GateResult(Gate.OOD, False, "unfamiliar", score, limit)
     return GateResult(Gate.OOD, True, "", score, limit)

@@ -1,11 +1,10 @@
-"""Own the one preprocessing that training and serving share: picture in, network input out.
+"""Preprocessing, the same for training and serving: from a picture to the network input.
 
     RGB picture, any size  ->  long side 200 px (area)  ->  input size (bilinear)  ->  float32 (S, S, 3) in [0, 255]
 
-The first step is the important one. All training pictures have a long side of 200 px; a phone photo that went
-straight to the input size would reach the network far sharper than anything it was trained on, and sharpness
-would stand in for the diagnosis. The network normalises inside (Keras EfficientNet takes [0, 255]): nobody
-divides by 255.
+The first step matters most. All training pictures have a long side of 200 px. A phone photo that is resized
+directly to the input size is far sharper than every training picture, and the answer would depend on that.
+The network normalises inside (Keras EfficientNet takes [0, 255]): do not divide by 255.
 """
 
 from collections.abc import Mapping
@@ -17,12 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 REFERENCE_LONG_SIDE: Final = 200
-"""Pixels; the scale of every picture in the ISIC 2019 subset that the default classifier learns from."""
+"""Pixels; the long side of every picture in isic2019-subset, on which the default classifier was trained."""
 
 AREA: Final = "area"
 BILINEAR: Final = "bilinear"
 STRETCH: Final = "stretch"
-"""Fit: the whole picture fills the square input, its aspect ratio given up (as in the published recipe)."""
+"""Fit: the whole picture fills the square input without keeping its aspect ratio (as in the published recipe)."""
 
 CHANNELS: Final = 3
 
@@ -32,9 +31,9 @@ class Preprocessing:
     """How a picture becomes network input; sealed in the bundle's manifest.
 
     - `input_size`: side of the square input, pixels;
-    - `reference_long_side`: the long side every larger picture is brought to first, pixels;
+    - `reference_long_side`: the long side to which larger pictures are reduced first, pixels;
     - `reference_resample`, `resample`: filters of the two steps; only "area" and "bilinear" exist;
-    - `fit`: how the picture meets the square; only "stretch" exists.
+    - `fit`: how the picture fills the square; only "stretch" exists.
 
     Raises ValueError for sizes below 1 or a word this code does not know.
     """
@@ -69,8 +68,8 @@ class Preprocessing:
 def to_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
     """An RGB PIL picture from one, or from a uint8 array (H, W, 3).
 
-    Raises ValueError for any other mode, shape or dtype: flattening alpha, palettes and 16-bit
-    greys is a decision that belongs to intake, not something to guess here.
+    Raises ValueError for any other mode, shape or dtype: `recognition.sandbox` converts alpha, palettes
+    and 16-bit greys when it decodes a file.
     """
     if isinstance(picture, Image.Image):
         if picture.mode != "RGB":
@@ -83,10 +82,9 @@ def to_picture(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
 
 
 def to_reference(picture: Image.Image, *, long_side: int) -> Image.Image:
-    """The picture with its long side brought down to `long_side` pixels by area averaging.
+    """The picture with its long side reduced to `long_side` pixels by area averaging.
 
-    A picture that is already smaller is returned as it is: there is no detail to add, and the
-    step to the input size enlarges it once instead of twice.
+    A smaller picture is returned as it is, so that `to_input` enlarges it once instead of twice.
     """
     width, height = picture.size
     longest = max(width, height)

@@ -1,11 +1,11 @@
-"""Own the first gate: whether a picture is sharp, lit and large enough to be judged.
+"""The first gate, picture quality: is a picture sharp, light and large enough?
 
-Everything is measured on the reference scale of the preprocessing (long side 200 px) and on the middle three quarters
-of the picture: blur, glare and dark that are gone at that scale cannot change the answer, and the dark corners of a
-dermatoscope are no fault. Luminance is Rec. 601, 0 to 255.
+All is measured at the reference scale of the preprocessing (long side 200 px), because details that are lost there
+cannot change the answer, and in the middle three quarters of the picture, because the dark corners of a dermatoscope
+are normal. Luminance is Rec. 601, 0 to 255.
 
-Not measured: whether the lesion is cut off by the border. An Otsu mask that touches the border was tried; many good
-pictures show lesions that fill the frame, and at 0.5 % refused of them it caught none of the deliberately cut ones.
+Not measured: whether the border cuts off the lesion. An Otsu mask that touches the border was tried. Many good pictures
+show lesions that fill the frame; with a limit that refuses 0.5 % of these, none of the cut lesions was found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,41 +20,42 @@ from recognition.inference.assessment import Gate, GateResult
 from recognition.inference.preprocessing import REFERENCE_LONG_SIDE, to_reference
 
 MARGIN: Final = 8
-"""One part in so many is left out at every border."""
+"""One eighth of the width or height is left out at every border."""
 
 CLIPPED: Final = 250
-"""Luminance from which a pixel holds no detail any more (JPEG rings a little below 255)."""
+"""Luminance from which a pixel counts as overexposed (JPEG noise keeps it a little below 255)."""
 
 REFUSED_SHARE: Final = 0.002
 """Share of the good pictures that each sealed limit may refuse: five limits together at most one picture in 100."""
 
 DARK_SKIN_MARGIN: Final = 0.3
-"""The limit for "too dark" is three tenths of what the data's darkest pictures have. They show mostly fair skin, and a
-limit at their own border would call well-lit dark skin a bad photo."""
+"""The limit for "too dark" is this share of the brightness of the darkest training pictures. They show mostly fair
+skin: without the margin, a well-lit photo of dark skin would be refused."""
 
 PERCENT: Final = 100.0
 
 CLIPPED_SHARE_MIN: Final = 0.2
-"""Glare on a fifth of the picture is a fault; less is common with a flash, and the data hold next to none."""
+"""Least limit for the overexposed share: less than a fifth is common with a flash."""
 
 SIZE_SHARE: Final = 0.6
-"""A long side of 60 % of the reference scale: 120 px. Below it a lesion was never seen so coarsely."""
+"""Least long side as a share of the reference scale: 120 px. No training picture is coarser."""
 
 
 @dataclass(frozen=True, slots=True)
 class QualityMeasures:
-    """What is measured of one picture.
+    """The quality measures of one picture.
 
     - `long_side`: of the uploaded picture, pixels;
     - `bright`: 95th percentile of the luminance, 0 to 255;
-    - `contrast`: its distance to the 5th, as a share of it, 0 to 1;
-    - `clipped`: share of pixels without detail, 0 to 1;
+    - `contrast`: (95th - 5th percentile) / 95th percentile, 0 to 1;
+    - `clipped`: share of overexposed pixels, 0 to 1;
     - `sharpness`: variance of the Laplacian (Pech-Pacheco et al. 2000) in per cent of `bright`. Crété's blur effect and
       the ratio of two Laplacians were compared on pictures blurred by 1 to 4 px: at 1 % refused of the good ones the
       variance found 66 % of the slightly and 99 % of the clearly blurred, the others 31 to 93 % and 40 to 97 %.
 
-    Contrast and sharpness are relative to the light. In grey levels they found as much blur, and refused a quarter of
-    the good pictures at half their light, which is how dark skin looks beside fair; relative ones refuse none of them.
+    Contrast and sharpness are relative to the brightness. Absolute ones found as much blur but refused a quarter of the
+    good pictures at half their light, which is about how dark skin differs from fair skin. Relative ones refuse none of
+    these.
     """
 
     long_side: float
@@ -66,7 +67,10 @@ class QualityMeasures:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """Sealed limits: all are least values but `clipped_max`. Raises ValueError for what cannot be a limit."""
+    """The sealed limits of the quality gate, in the units of `QualityMeasures`: least values, except `clipped_max`.
+
+    Raises ValueError for a limit that is negative or not finite.
+    """
 
     long_side_min: float
     bright_min: float
@@ -95,29 +99,29 @@ DEFAULT_LIMITS: Final = QualityLimits(
     contrast_min=0.133,
     sharpness_min=2.65,
 )
-"""For bundles sealed before there were gates: what `limits_from` gave on 900 pictures of the ISIC 2019 subset."""
+"""For bundles without limits: the result of `limits_from` for 900 pictures of isic2019-subset."""
 
 
 def measure_quality(picture: Image.Image, *, reference: Image.Image | None = None) -> QualityMeasures:
-    """The measures of one upright RGB picture; `reference` is the same at its reference scale, where it is at hand."""
+    """Measure one upright RGB picture; `reference` is the same picture at reference scale, if it is already there."""
     if reference is None:
         reference = to_reference(picture, long_side=REFERENCE_LONG_SIDE)
     grey = np.asarray(reference.convert("L"), dtype=np.float32)
     height, width = grey.shape
     middle = grey[height // MARGIN : height - height // MARGIN, width // MARGIN : width - width // MARGIN]
-    dark, bright = np.maximum(np.percentile(middle, [5, 95]), 1.0)  # black has no contrast
+    dark, bright = np.maximum(np.percentile(middle, [5, 95]), 1.0)  # avoids a division by 0 for a black picture
     relative = PERCENT * middle / np.float32(bright)
     return QualityMeasures(
         long_side=float(max(picture.size)),
         bright=float(bright),
         contrast=float((bright - dark) / bright),
         clipped=float(np.mean(middle >= CLIPPED)),
-        sharpness=float(_laplacian(relative).var()) if min(middle.shape) > 2 else 0.0,  # its own size
+        sharpness=float(_laplacian(relative).var()) if min(middle.shape) > 2 else 0.0,  # no pixel has four neighbours
     )
 
 
 def check_quality(measures: QualityMeasures, limits: QualityLimits) -> GateResult:
-    """The first gate: the first limit that is not met, in the order in which a person would mend it."""
+    """The result of the first gate; of several limits that are not met, the first in this order is given."""
     for code, measured, limit, met in (
         ("too_small", measures.long_side, limits.long_side_min, measures.long_side >= limits.long_side_min),
         ("too_dark", measures.bright, limits.bright_min, measures.bright >= limits.bright_min),
@@ -131,9 +135,9 @@ def check_quality(measures: QualityMeasures, limits: QualityLimits) -> GateResul
 
 
 def limits_from(measures: Sequence[QualityMeasures], *, reference_long_side: int) -> QualityLimits:
-    """Limits out of good pictures: their own extremes, and where those would be unfair or say nothing, the constants.
+    """The limits from good pictures: their extreme quantiles, adjusted by the constants of this module.
 
-    Raises ValueError without a picture.
+    Raises ValueError without pictures.
     """
     if not measures:
         raise ValueError("Limits need pictures to come from.")

@@ -1,8 +1,8 @@
-"""Own running a sealed classifier: picture in, calibrated outcome out, on ONNX Runtime or on Keras.
+"""Running a sealed classifier on ONNX Runtime or on Keras: from pictures to calibrated classifications.
 
-The ONNX path imports neither TensorFlow nor Keras: half a second to start, a third of the memory, several times as
-fast on a CPU. The Keras path is for a GPU. Both sit behind the same `Backend` and give the same answers (their
-difference is measured and sealed with every bundle).
+The ONNX backend imports neither TensorFlow nor Keras: it starts in half a second, needs a third of the memory and is
+several times as fast on a CPU. The Keras backend is for a GPU. Both give the same answers; their difference is measured
+and sealed with every bundle.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,16 +30,16 @@ RUNTIMES: Final = (AUTO, ONNX, KERAS)
 
 CPU_BATCH: Final = 4
 GPU_BATCH: Final = 64
-"""Pictures a pass. On a CPU batches gain nothing and cost memory; a GPU wants to be filled."""
+"""Pictures per pass. Larger batches are not faster on a CPU; a GPU needs them."""
 
 NVIDIA_DEVICES: Final = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
-"""Where an NVIDIA driver shows itself (the last under WSL). Without one, TensorFlow need not be asked."""
+"""Device files of an NVIDIA driver (the last one under WSL). Without any, TensorFlow is not imported."""
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 class Backend(Protocol):
-    """Something that runs the network."""
+    """Runs the network."""
 
     name: str
     batch_size: int
@@ -50,7 +50,7 @@ class Backend(Protocol):
 
 
 class OnnxBackend:
-    """The exported graph on ONNX Runtime's CPU provider. Raises BundleError (unreadable) for a graph it refuses."""
+    """The exported graph on ONNX Runtime, on the CPU. Raises BundleError (unreadable) if it does not load."""
 
     name = ONNX
     batch_size = CPU_BATCH
@@ -63,7 +63,7 @@ class OnnxBackend:
         if threads is not None:
             options.intra_op_num_threads = threads
             options.inter_op_num_threads = 1
-        # Spinning threads would take the other core from the web process between two photos.
+        # Spinning threads would use a core of the web process between two photos.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
@@ -77,7 +77,7 @@ class OnnxBackend:
 
 
 class KerasBackend:
-    """The network in code with given weights, on whichever Keras backend this process has."""
+    """A Keras network with its weights, on the Keras backend of this process."""
 
     name = KERAS
     batch_size = GPU_BATCH
@@ -86,7 +86,7 @@ class KerasBackend:
         import keras
 
         if keras.backend.backend() == "tensorflow":
-            # Keras would compile with XLA, anew for every number of pictures, and on a CPU several times slower.
+            # XLA would compile again for every number of pictures, and is several times slower on a CPU.
             network.jit_compile = False
         self._network = network
 
@@ -94,9 +94,9 @@ class KerasBackend:
     def from_bundle(
         cls, bundle: Bundle, *, threads: int | None = None, input_size: int | None = None
     ) -> "KerasBackend":
-        """Build the architecture and give it the sealed weights. Raises BundleError when they do not fit.
+        """Build the network of a bundle with its sealed weights. Raises BundleError (altered) when they do not fit.
 
-        `input_size` is the side of the pixels it will be given, pixels; by default the sealed one.
+        `input_size` is the side of the input in pixels, by default the sealed one.
         """
         if threads is not None:
             _limit_tensorflow_threads(threads)
@@ -126,14 +126,14 @@ def _limit_tensorflow_threads(threads: int) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
-    """What the classifier says of one picture.
+    """The classification of one picture.
 
     - `probabilities`: float64 (8,), calibrated, in the order of `CODES`, summing to 1;
-    - `diagnosis`, `confidence`: the most probable one and its probability;
+    - `diagnosis`, `confidence`: the most probable diagnosis and its probability;
     - `malignant_score`: MEL + BCC + SCC, in [0, 1];
-    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None when no place
-      of the picture speaks for it;
-    - `assessment`: gates, decision, score and prediction set. A refused picture keeps all of the above.
+    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None without positive
+      evidence, see `heatmap.grad_cam`;
+    - `assessment`: gates, decision, score and prediction set. A picture that a gate refuses has all of the above too.
     """
 
     probabilities: NDArray[np.float64]
@@ -146,7 +146,7 @@ class Classification:
 
 
 class LoadedClassifier:
-    """A verified bundle, warm in memory. Make one with `load_classifier`, once per process."""
+    """The classifier of a verified bundle, loaded in memory. Made by `load_classifier`, once per process."""
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
         self.bundle = bundle
@@ -165,10 +165,11 @@ class LoadedClassifier:
     def classify(
         self, images: Sequence[Image.Image], metadata: Sequence[Metadata | None] | None = None
     ) -> list[Classification]:
-        """One outcome per RGB picture of any size, in order. Raises ValueError for another mode than RGB.
+        """One classification per RGB picture of any size, in order.
 
-        `metadata`, one for each picture, is heeded where the classifier has learned to; without it, and for None, the
-        answer is that of the picture alone.
+        `metadata`, one for each picture, is used if the classifier has a metadata head. Without it, and for None, the
+        answer is that of the picture alone. Raises ValueError for another mode than RGB, and ArithmeticError when an
+        output of the network is not finite.
         """
         outcomes: list[Classification] = []
         for start in range(0, len(images), self.backend.batch_size):
@@ -189,11 +190,11 @@ class LoadedClassifier:
         statistics: Sequence[PictureStatistics] | None = None,
         metadata: Sequence[Metadata | None] | None = None,
     ) -> list[Classification]:
-        """One outcome per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
+        """One classification per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
 
-        `looks` are what the gates need of each picture; without them the pictures pass unlooked at. `metadata` is as in
-        `classify`. Raises ValueError for another shape or number of records, and ArithmeticError when the network
-        answers with something not finite.
+        `statistics` are those of each picture, for the gates; without them the first two gates pass. `metadata` is as
+        in `classify`. Raises ValueError for another shape or number of records, and ArithmeticError when an output of
+        the network is not finite.
         """
         size = self.bundle.manifest.preprocessing.input_size
         if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
@@ -225,7 +226,7 @@ class LoadedClassifier:
             diagnosis=Diagnosis(CODES[position]),
             confidence=float(probabilities[position]),
             malignant_score=malignant_score(probabilities),
-            features=features.copy(),  # a copy, so that one kept outcome does not keep the whole batch
+            features=features.copy(),  # a copy: a view would keep the whole batch in memory
             heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
             assessment=self._assessor.assess(statistics, features=features, probabilities=probabilities),
         )
@@ -234,7 +235,10 @@ class LoadedClassifier:
 def measure_and_prepare(
     picture: Image.Image, preprocessing: Preprocessing
 ) -> tuple[NDArray[np.float32], PictureStatistics]:
-    """The network input of one RGB picture, as `preprocess` gives it, and the look at it that the gates need."""
+    """The network input of one RGB picture, float32 (S, S, 3) in [0, 255], and its statistics for the gates.
+
+    Raises ValueError for another mode than RGB.
+    """
     long_side = preprocessing.reference_long_side
     whole = to_picture(picture)
     reference = to_reference(whole, long_side=long_side)
@@ -243,10 +247,10 @@ def measure_and_prepare(
 
 
 def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outputs:
-    """The network's answer to preprocessed pixels with the logits averaged over `views` of each (see `bundle.VIEWS`).
+    """Run the network on preprocessed pixels (N, S, S, 3); logits are averaged over the views (see `bundle.VIEWS`).
 
-    Features and maps are those of the upright view: heatmap and gates speak of the picture as it was uploaded. Raises
-    ValueError for another number of views.
+    Features and maps are those of the upright view, because heatmap and gates are about the uploaded picture. Raises
+    ValueError for a number that is not in `VIEWS`.
     """
     if views not in VIEWS:
         raise ValueError(f"{views} views are not known; choose one of {VIEWS}.")
@@ -260,7 +264,7 @@ def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outp
 
 
 def dihedral(pixels: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    """The eight views of square pixels (N, S, S, 3): upright, mirrored, then both after each quarter turn."""
+    """The eight symmetries of square pixels (N, S, S, 3): upright, mirrored, then both after each quarter turn."""
     for turns in range(4):
         turned = np.rot90(pixels, turns, axes=(1, 2))
         yield turned
@@ -277,9 +281,9 @@ def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 def load_classifier(bundle: Bundle, runtime: str = AUTO, threads: int | None = None) -> LoadedClassifier:
     """The classifier of a verified bundle, ready to answer.
 
-    `runtime` is "onnx", "keras", or "auto": Keras where TensorFlow sees a GPU, ONNX otherwise. `threads` limits the
-    CPU threads of one pass; None takes all cores. Raises ValueError for another runtime, BundleError for a bundle
-    that does not load.
+    `runtime` is "onnx", "keras" or "auto": Keras if TensorFlow finds a GPU, ONNX otherwise. `threads` limits the CPU
+    threads of one pass; None uses all cores. Raises ValueError for another runtime, BundleError for a bundle that does
+    not load.
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"The runtime {runtime!r} is unknown; choose one of {', '.join(RUNTIMES)}.")
@@ -291,7 +295,7 @@ def load_classifier(bundle: Bundle, runtime: str = AUTO, threads: int | None = N
 
 
 def gpu_available() -> bool:
-    """Whether TensorFlow sees a GPU; where there is no NVIDIA device it is not even imported."""
+    """Whether TensorFlow finds a GPU. Without an NVIDIA device it is not imported."""
     if not any(Path(device).exists() for device in NVIDIA_DEVICES):
         return False
     try:

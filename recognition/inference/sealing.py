@@ -1,8 +1,8 @@
-"""Own sealing: from a trained Keras network to a bundle on disk, and refusing to seal one that must not be used.
+"""Sealing: from a trained Keras network to a bundle on disk, with checks that refuse a broken one.
 
-Two steps, because figures are measured on what will really run: `draft_bundle` writes weights and graph (and rounds
-the network's own weights to what was stored), the caller measures the draft, `seal_bundle` checks it against Keras
-on a probe of real pictures, writes the manifest and puts the directory in its place in one rename.
+There are two steps, because figures are measured on the exported graph. `draft_bundle` writes weights and graph and
+rounds the network's weights to the stored ones. The caller measures the draft. `seal_bundle` compares it with Keras on
+a probe of real pictures, writes the manifest, and renames the folder to its place.
 """
 
 import os
@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     import keras
 
 PARITY_TOLERANCE: Final = 1e-4
-"""Largest difference of one probability between Keras and the graph; float32 noise is some 1e-6, a wrong graph 1e-1."""
+"""Largest difference of a probability between Keras and the graph. Float32 noise is about 1e-6, a wrong graph 1e-1."""
 
 FEATURE_TOLERANCE: Final = 1e-3
-"""Largest difference of pooled features and maps, as a share of the largest value."""
+"""Largest difference of pooled features and of maps, as a share of the largest value."""
 
 SPREAD_MIN: Final = 1e-3
-"""Least standard deviation over the probe of the most varying probability: below, the network ignores the picture."""
+"""Least value of the largest standard deviation of a probability over the probe: below, the output is degenerate."""
 
 SHARE_MAX: Final = 0.95
 """Largest share of the probe, balanced over the diagnoses, that one diagnosis may take."""
@@ -61,7 +61,7 @@ LICENCE: Final = (
 
 
 class SealingError(Exception):
-    """The network must not become a bundle. `code`: parity, not_finite or collapsed; the message says what was seen."""
+    """The network cannot become a bundle. `code`: "parity", "not_finite" or "collapsed" (degenerate output)."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -70,7 +70,7 @@ class SealingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Weights and graph on disk in `folder`, not yet a bundle. `backend` runs the graph; `network` has its weights."""
+    """Weights and graph in `folder`, not yet a bundle. `backend` runs the graph; `network` has the same weights."""
 
     folder: Path
     network: "keras.Model"
@@ -80,7 +80,7 @@ class Draft:
     metadata_head: MetadataHead | None = None
 
     def discard(self) -> None:
-        """Take the draft off the disk."""
+        """Delete the draft from the disk."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -92,10 +92,10 @@ def draft_bundle(
     beside: Path,
     metadata_head: MetadataHead | None = None,
 ) -> Draft:
-    """Export the network into a new temporary folder beside the place where the bundle will be.
+    """Export the network into a new temporary folder in the parent folder of `beside`, the bundle's future place.
 
-    The network's weights become the stored ones, rounding included. Raises ExportError or OSError, and ValueError when
-    the architecture has a metadata head and none is given, or the other way round.
+    The network's weights become the stored ones, rounding included. Raises ExportError or OSError, and ValueError
+    unless `metadata_head` is given exactly if the architecture has one.
     """
     if (metadata_head is not None) is not architecture.metadata:
         raise ValueError("A metadata head is sealed with an architecture that has one, and with no other.")
@@ -134,9 +134,9 @@ def seal_bundle(
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
 
     `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `assessment` is
-    what `assessor` reads; `familiarity` goes with its part of that name, both or neither. Raises
-    SealingError, with the draft discarded and `directory` as it was, when the graph and Keras differ, an output is not
-    finite, or the outputs hardly depend on the picture.
+    the block that `assessor` reads; `ood_detector` is given exactly if the block has the part "familiarity". Raises
+    SealingError when graph and Keras differ, an output is not finite, or the output is degenerate; the draft is then
+    deleted and `directory` unchanged.
     """
     try:
         names: tuple[str, ...] = SEALED_FILES
@@ -172,7 +172,7 @@ def seal_bundle(
         (draft.folder / MANIFEST_NAME).write_bytes(manifest.as_bytes())
         for name in (*names, MANIFEST_NAME):
             _sync(draft.folder / name)
-        # mkdtemp's 0700 and safetensors' 0600 would keep a worker under another user out.
+        # mkdtemp creates 0700 and safetensors 0600: a worker of another user could not read them.
         draft.folder.chmod(0o755)
         for name in (*names, MANIFEST_NAME):
             (draft.folder / name).chmod(0o644)
@@ -185,7 +185,7 @@ def seal_bundle(
 
 
 def check_outputs(*, keras_outputs: Outputs, graph_outputs: Outputs) -> dict[str, float]:
-    """The parity figures of two runs over the same balanced probe; raises SealingError when they do not pass."""
+    """The differences of Keras and graph on the same balanced probe. Raises SealingError when a check fails."""
     for outputs in (keras_outputs, graph_outputs):
         if not all(np.all(np.isfinite(output)) for output in outputs):
             raise SealingError("not_finite", "The network answers the probe with something that is not a number.")
@@ -232,7 +232,7 @@ def _sync(path: Path) -> None:
 
 
 def _put_in_place(folder: Path, directory: Path) -> None:
-    """Rename the finished folder to its place; an older bundle there steps aside first and is removed after."""
+    """Rename the finished folder to its place; an older bundle there is renamed first and deleted afterwards."""
     _sync(folder)
     aside = folder.with_name(f"{folder.name}-replaced")
     if directory.exists():

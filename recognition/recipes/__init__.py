@@ -1,8 +1,8 @@
-"""Own the recipes: how a classifier is trained, as plain frozen data, with the result each is expected to give.
+"""Training recipes: all settings of a training as plain frozen data, with the expected result.
 
-Everything that changes a training's outcome is a field here; `Recipe.as_json` is the snapshot a run and a bundle
-keep. A recipe has a frozen phase (the head on cached backbone features) and may have a fine-tuning phase (blocks
-unfrozen, BatchNorm frozen). Nothing here imports Keras or Django.
+Everything that changes the result of a training is a field of `Recipe` (`recipe`) or of its phases (`phases`). A recipe
+has a frozen phase (the head on cached features) and may have a fine-tuning phase. `catalogue` has the recipes,
+`changing` replaces fields by name. Runs and bundles store `Recipe.as_json`. Nothing here imports Keras.
 """
 
 from collections.abc import Mapping
@@ -45,4 +45,4 @@ __all__ = [
 RECIPES: Final[Mapping[str, Recipe]] = {
     recipe.name: recipe for recipe in (LINEAR_PROBE, FINE_TUNE, SEED_TRANSFER, SEED_FINE_TUNE, SMOKE)
 }
-"""By name, in the order in which a form offers them."""
+"""All recipes by name, in the order of the form."""

@@ -1,4 +1,4 @@
-"""The recipes by name: how a classifier is trained, as plain data."""
+"""The recipes of this application, with their measured results."""
 
 from typing import Final
 
@@ -55,7 +55,7 @@ LINEAR_PROBE: Final = Recipe(
         balance=ClassBalance(logit_adjustment=1.0),
     ),
 )
-"""Balanced accuracy 0.55 on the test split of isic2019-subset, measured; see the module."""
+"""Balanced accuracy 0.55 on the test split of isic2019-subset, measured."""
 
 SEED_HEAD: Final = Architecture(
     backbone="efficientnetb4", input_size=224, head_units=(1024, 512, 256), head_dropouts=(0.0, 0.5, 0.3, 0.0)
@@ -124,4 +124,4 @@ SMOKE: Final = Recipe(
         augmentation=Augmentation(crop_area_min=0.9),
     ),
 )
-"""Tells eight kinds of made pictures apart within seconds; see the module."""
+"""Separates eight kinds of generated pictures in seconds: for tests."""

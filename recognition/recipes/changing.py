@@ -1,4 +1,4 @@
-"""Own changing a recipe by the names of its fields, from text as a shell or a form gives it."""
+"""Changing fields of a recipe by name, from text of a command line or a form."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from recognition.recipes.recipe import Recipe
 def changed(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
     """The recipe with fields replaced, addressed by dotted names: {"fine_tune.epochs": "3"}.
 
-    Values are text and read as the type of the field they replace; all are put in at once, so that fields which
-    belong together (head_units and head_dropouts) can change together. Raises RecipeError for an unknown field, a
-    value of another type, or one the recipe refuses.
+    Values are text and are read as the type of the field. All are set at once, so that fields that depend on each other
+    (head_units and head_dropouts) can change together. Raises RecipeError for an unknown field, a value of another
+    type, or one that the recipe refuses.
     """
     tree: dict[str, Any] = {}
     for dotted, text in changes.items():
@@ -49,7 +49,7 @@ def _changed(part: Any, tree: Mapping[str, Any], prefix: str) -> Any:
     try:
         return dataclasses.replace(part, **values)
     except RecipeError as error:
-        # The outer levels only pass on what an inner one has already said.
+        # An inner level has already added the name of the field.
         raise error if error.args and ": " in str(error) else RecipeError(f"{_place(prefix, tree)}: {error}") from error
     except ValueError as error:
         raise RecipeError(f"{_place(prefix, tree)}: {error}") from error

@@ -1,27 +1,27 @@
-"""What a recipe says of each phase: epochs, learning rate, class balance, augmentation; and `RecipeError`."""
+"""The settings of a recipe's phases: epochs, learning rate, class balance, augmentation; and `RecipeError`."""
 
 import math
 from dataclasses import dataclass, field
 from typing import Final
 
 MAGNITUDE_MAX: Final = 10.0
-"""The scale of the paper: 0 does nothing, 10 is the strongest that still leaves a lesion recognisable."""
+"""Largest magnitude of RandAugment, the scale of the paper: 0 does nothing."""
 
 OPERATIONS_MAX: Final = 8
-"""More operations on one picture than this leave nothing of it; the paper uses 1 to 3."""
+"""Most operations of RandAugment on one picture; the paper uses 1 to 3."""
 
 BATCH_NORMS: Final = ("frozen", "trained")
 
 BATCH_NORM_BATCH_MIN: Final = 8
-"""Mean and variance of fewer pictures are mostly chance."""
+"""Least batch size if BatchNorm is trained: mean and variance of fewer pictures are too noisy."""
 
 EPOCHS_MAX: Final = 1000
-"""More epochs than any recipe here could use: a slip of the keyboard, not a plan."""
+"""Most epochs; a higher number is a typing error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """What may happen to a training picture; each picture of a batch draws anew.
+    """Augmentation of training pictures; drawn anew for each picture of a batch.
 
     - `flips_and_quarter_turns`: one of the eight symmetries of the square, all equally likely;
     - `crop_area_min`: smallest share of the picture a crop keeps, (0, 1];
@@ -29,8 +29,8 @@ class Augmentation:
     - `brightness`, `contrast`, `saturation`, `hue_shift`: half-widths of the factors drawn around 1 (hue: of the three
       channel gains), [0, 1);
     - `cutout_share`: side of one blanked square as a share of the picture, [0, 1), 0 for none;
-    - `randaugment_operations`: so many operations drawn from a fixed list (turn by any angle, shear, shift, sharpen or
-      soften, stretch or equalise the tones) are put on each picture (RandAugment, Cubuk et al. 2020), 0 for none;
+    - `randaugment_operations`: number of random operations on each picture (turn by any angle, shear, shift, sharpen or
+      soften, stretch or equalise the tones; RandAugment, Cubuk et al. 2020), 0 for none;
     - `randaugment_magnitude`: how strong each of them is, 0 to 10.
     """
 
@@ -61,14 +61,14 @@ class Augmentation:
 
 @dataclass(frozen=True, slots=True)
 class ClassBalance:
-    """How rare and hard diagnoses get their say. All may be combined; all zero leaves data and loss as they are.
+    """Class balance: settings against rare and hard diagnoses being ignored. They may be combined; 0 switches one off.
 
     - `sampling_power`: with p, a diagnosis with n pictures is drawn in proportion to n^(1-p), [0, 1];
     - `weight_power`: with p, the loss of a diagnosis with n pictures is weighted in proportion to n^-p, [0, 1];
     - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn) is added to its logit in training
       only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at balanced accuracy;
-    - `focal_gamma`: with g, the loss of a picture is multiplied by (1 - p)^g, p being the probability its diagnosis
-      already gets, so that what is learned counts less (Lin et al. 2017, "Focal loss", who use 2), >= 0.
+    - `focal_gamma`: with g, the loss of a picture is multiplied by (1 - p)^g, where p is the probability of its
+      diagnosis, so that pictures already learned count less (Lin et al. 2017, "Focal loss", with 2), >= 0.
     """
 
     sampling_power: float = 0.0
@@ -84,34 +84,34 @@ class ClassBalance:
 
 
 class RecipeError(ValueError):
-    """A recipe, or a change to one, makes no sense; the message says which field and why."""
+    """A recipe, or a change to one, is impossible; the message names the field and says why."""
 
 
 def require(condition: bool, message: str) -> None:
-    """Raise RecipeError with the message unless the condition holds; the message begins with the field's name."""
+    """Raise RecipeError with the message unless `condition` is true; the message begins with the name of the field."""
     if not condition:
         raise RecipeError(message)
 
 
 @dataclass(frozen=True, slots=True)
 class FrozenPhase:
-    """The head on features computed once.
+    """The frozen phase: the head is trained on cached features.
 
-    - `epochs`: passes over the training pictures; 0 leaves the phase out, where a parent's head is fine-tuned further;
+    - `epochs`: passes over the training pictures; 0 leaves the phase out, to fine-tune a parent with its head;
     - `batch_size`: pictures a step;
     - `learning_rate`: of the optimiser, (0, 1];
     - `weight_decay`: decoupled weight decay ("adamw" alone), [0, 1);
-    - `patience`: this many epochs without a better validation score end the phase;
-    - `standardise`: give every feature mean 0 and deviation 1 over the training pictures, and fold both into the first
-      dense layer afterwards;
+    - `patience`: the phase ends after so many epochs without a better validation score;
+    - `standardise`: standardise every feature over the training pictures; afterwards mean and deviation become part of
+      the first dense layer;
     - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
     - `best_by`: the epoch kept is the best by "balanced_accuracy" or by "loss", both on the validation split;
     - `optimizer`: "adamw", or "adam" as published in 2014, without weight decay;
     - `beta_1`, `beta_2`: decay of the optimiser's two moments, [0, 1);
     - `epsilon`: the small number in the optimiser's denominator, above 0;
-    - `plateau_factor`: what the learning rate is multiplied by when the validation loss has not fallen for
-      `plateau_patience` epochs, (0, 1); 0 leaves it alone;
-    - `plateau_patience`: epochs to wait for that;
+    - `plateau_factor`: the learning rate is multiplied by it when the validation loss has not fallen for
+      `plateau_patience` epochs, (0, 1); 0 for never;
+    - `plateau_patience`: see there, at least 1;
     - `learning_rate_min`: the rate never falls below it.
     """
 
@@ -152,32 +152,31 @@ class FrozenPhase:
 
 @dataclass(frozen=True, slots=True)
 class FineTunePhase:
-    """Blocks unfrozen, with or without their BatchNorm.
+    """The fine-tuning phase: the whole network is trained.
 
-    - `epochs`: how many times `pictures_per_epoch` are drawn, with a checkpoint after each;
+    - `epochs`: number of epochs of `pictures_per_epoch` pictures, with a checkpoint after each;
     - `batch_size`: pictures a step;
     - `weight_decay`: decoupled, of kernels alone, [0, 1);
     - `label_smoothing`: share of the truth spread evenly over all diagnoses, [0, 1);
-    - `clip_norm`: the gradient of a step is shortened to this length, above 0;
-    - `pictures_per_epoch`: pictures drawn between two checkpoints; 0 takes as many as the training split has;
-    - `frozen_blocks`: leading blocks that stay as they are: 0 trains all, 1 freezes the stem, 2 stem and block 1, 7 at
+    - `clip_norm`: largest global norm of the gradient, above 0;
+    - `pictures_per_epoch`: pictures drawn per epoch; 0 for as many as the training split has;
+    - `frozen_blocks`: first blocks that are not trained: 0 trains all, 1 freezes the stem, 2 stem and block 1, 7 at
       most;
-    - `batch_norm`: "frozen" holds all of BatchNorm; "trained" normalises the batches of unfrozen blocks by their own
-      statistics and learns scale and offset, which wants batches of 16 and more;
+    - `batch_norm`: "frozen" freezes all of BatchNorm; "trained" normalises each batch in unfrozen blocks by its own
+      statistics and trains scale and offset (needs batches of about 16 or more);
     - `learning_rate`: the highest, reached after the warm-up; it falls to 0 along a cosine;
     - `warmup_share`: share of all steps in which the learning rate rises, [0, 1);
     - `ema_momentum`: the weights evaluated and kept are a running average with this momentum, [0, 1), 0 for none;
-    - `block7b_gamma`: start of block7b's last scale where the ImageNet file has it at 0;
+    - `block7b_gamma`: first value of the last scale of block7b if the ImageNet file has 0;
     - `mixup_alpha`: each picture is blended with another of its batch, labels alike, by a share drawn from
       Beta(a, a) (Zhang et al. 2018, "mixup", who use 0.1 to 0.4), >= 0, 0 for none;
-    - `learn_validation`: the pictures of the validation split are learned as well, and the last epoch is kept instead
-      of the best: for a recipe whose settings and length have been chosen before, without them. Figures of the
-      validation split then say nothing;
-    - `teacher_share`: share of the truth that is replaced by what other classifiers, the teachers of a run, say of the
-      very picture (Hinton et al. 2015, knowledge distillation), [0, 1], 0 for a run without teachers;
-    - `metadata_dropout`: share of the training pictures whose age, sex and site are all withheld, [0, 1); concerns a
-      network with a metadata head alone;
-    - `metadata_field_dropout`: share of the remaining pictures from which each of the three is withheld by itself,
+    - `learn_validation`: the validation split is learned as well, and the last epoch is kept instead of the best: for a
+      recipe whose settings and length are already chosen. Metrics of the validation split then mean nothing;
+    - `teacher_share`: share of the label that is replaced by the prediction of the teachers of a run for the same
+      picture (knowledge distillation, Hinton et al. 2015), [0, 1], 0 for a run without teachers;
+    - `metadata_dropout`: share of the training pictures whose age, sex and site are all set to unknown, [0, 1); only
+      for a network with a metadata head;
+    - `metadata_field_dropout`: for the remaining pictures, the share in which each of the three is set to unknown,
       [0, 1).
     """
 

@@ -1,4 +1,4 @@
-"""Own a whole recipe: its fields, its snapshot as JSON, and what a checkpoint is bound to."""
+"""A training recipe: its fields, its JSON form, and its identity for checkpoints."""
 
 import dataclasses
 import types
@@ -20,14 +20,15 @@ DEVICES: Final = ("auto", "one")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A whole training. `expected` says in words what it gave when it was last run, and on what.
+    """All settings of a training. `expected` says in words its last measured result, and on which data.
 
-    - `seed`: of the first weights, the order of pictures, dropout and augmentation; 0 or more;
-    - `continues`: starts from the weights of a classifier, head included, and refuses to start without one;
-    - `precision`: what the fine-tuning computes in: "float32", "mixed_bfloat16", "mixed_float16", or "auto", which is
-      half the width on a GPU made for it and float32 elsewhere (on a CPU bfloat16 gains nothing). Weights are kept, and
-      the classifier is sealed, in float32 whatever it says;
-    - `devices`: "auto" shares each batch of the fine-tuning among all GPUs that are visible, "one" uses the first.
+    - `seed`: for initial weights, order of pictures, dropout and augmentation, 0 to 2^32 - 1;
+    - `continues`: starts from the weights of a classifier, including its head, and needs one;
+    - `precision`: of the computations in fine-tuning: "float32", "mixed_bfloat16", "mixed_float16", or "auto": 16 bits
+      on a GPU with tensor cores for it, float32 elsewhere. Weights are always float32;
+    - `devices`: "auto" shares each batch of fine-tuning among all visible GPUs, "one" uses the first.
+
+    Raises RecipeError for impossible values.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Recipe:
 
     @property
     def needs_imagenet_weights(self) -> bool:
-        """Whether the backbone starts from ImageNet; the tiny one starts from random weights."""
+        """Whether the backbone starts from ImageNet weights; the tiny one starts from random weights."""
         return self.architecture.backbone != "tiny"
 
     def as_json(self) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `as_json`; fields that came later than the snapshot have their defaults.
+        """Inverse of `as_json`; fields that are missing in an older snapshot get their defaults.
 
         Raises RecipeError for a field this version does not know, and for values it refuses.
         """
@@ -81,11 +82,11 @@ class Recipe:
             raise RecipeError(f"This is no recipe of this version: {error}") from error
 
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint is bound to: every field but the words.
+        """The identity of a recipe for checkpoints: every field except the text.
 
-        Fields added after checkpoints were first written count only where they differ from their default, so that
-        a newer version goes on with an older one's checkpoint. EfficientNetB4's are the exception: before it computed
-        with its normalisation it was another network, whose checkpoints are of no use to this one.
+        Fields that were added later are left out if they have their default, so that this version continues with older
+        checkpoints. Checkpoints of EfficientNetB4 without normalisation are of another network: the key "normalised"
+        keeps them out.
         """
         values = self.as_json() | {"expected": ""}
         if self.needs_imagenet_weights:

@@ -1,10 +1,15 @@
-"""What comes in from strangers: the policy, the cage, the clean picture, and nothing of Django.
+"""Decoding of untrusted files in a sandbox: the intake policy, the sandbox child, the clean picture.
 
-`accept_photo(upload.read())` gives the clean picture of a stranger's file, or raises PhotoRejected
-with a sentence for the person; `read_image` decodes the operator's own files in this process.
+`accept_photo(data)` decodes the bytes of an upload in a child process with hard limits and returns the
+clean picture, or raises PhotoRejected with a sentence for the person. `read_image` decodes an operator's
+own file in this process.
 
-The names below are imported when they are first used: the caged process imports this package too,
-once for every photo, and must set its limits before it loads a decoder.
+Modules: `policy` (limits and reasons), `header` (checks before decoding), `process` (starts the child),
+`child` (runs in it), `reply` and `decode` (called by the child), `derivatives` (clean JPEG and thumbnail),
+`perceptual_hash` and `perceptual_hash_batch` (recognising the same picture), `file_names` (names to show).
+
+The names below are imported when they are first used. The child imports this package for every photo, and
+it must set its limits before it loads a decoder.
 """
 
 from importlib import import_module

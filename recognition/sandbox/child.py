@@ -1,8 +1,7 @@
-"""The inside of the cage: the process that decodes one stranger's file and ends.
+"""The sandbox child: a process that limits itself, decodes one untrusted file, writes a reply and ends.
 
-Owns the limits this process puts on itself before it looks at the first byte, and the reply it
-writes. Runs as `python -I -S -B` with nothing but Pillow and this package; started by
-`recognition.sandbox.process`, which takes from here only how a reply is laid out.
+It runs as `python -I -S -B` with nothing but Pillow and this package. It sets its limits before it reads
+the first byte. `recognition.sandbox.process` starts it and reads the reply; the layout of a reply is here.
 """
 
 from __future__ import annotations
@@ -29,12 +28,15 @@ _READ_SIZE = 1024 * 1024
 
 
 def main(argument: str) -> None:
-    """Read the file from stdin, write the reply to stdout, end. `argument` is JSON: parent, limits."""
+    """Read the file from stdin, write the reply to stdout, end the process.
+
+    `argument` is JSON with "parent" (process id) and "limits" (the fields of `IntakeLimits`).
+    """
     order = json.loads(argument)
     limits = IntakeLimits(**order["limits"])
     _leave_with_parent(int(order["parent"]))
     _limit_self(limits)
-    # After the limits, so that nothing of the decoder has run outside them.
+    # Imported after the limits are set: the decoder must not run without them.
     from recognition.sandbox.reply import build_reply
 
     data = _read_all()
@@ -49,7 +51,7 @@ def main(argument: str) -> None:
     _write_all(REPLY_MAGIC + len(head).to_bytes(LENGTH_BYTES, "big") + head)
     for body in bodies:
         _write_all(body)
-    # No tidying up: freeing hundreds of megabytes one by one takes longer than ending.
+    # Without cleaning up: freeing hundreds of megabytes takes longer than ending the process.
     os._exit(0)
 
 
@@ -61,16 +63,16 @@ def _leave_with_parent(parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
-        # It died before we could ask.
+        # The parent died before prctl was called.
         os._exit(1)
 
 
 def _limit_self(limits: IntakeLimits) -> None:
-    """CPU, address space, file size, open files, core dumps, wall clock: all fatal, none catchable by content."""
+    """Limit CPU, address space, file size, open files, core dumps and wall clock: a limit ends the process."""
     for name in (signal.SIGALRM, signal.SIGXCPU):
         signal.signal(name, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    # Ends this process even if the parent is stopped and cannot.
+    # Ends this process even when the parent is stopped.
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
     with contextlib.suppress(OSError):
         # If the machine runs out of memory, this process goes first, not the web server.
@@ -84,7 +86,7 @@ def _limit_self(limits: IntakeLimits) -> None:
     ):
         _, hard = resource.getrlimit(kind)
         ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        # SIGXCPU comes at the soft limit and SIGKILL at the hard one: a second apart, to tell them apart.
+        # SIGXCPU comes at the soft limit, SIGKILL at the hard one. One second between them tells the two apart.
         grace = 1 if kind == resource.RLIMIT_CPU and ceiling == value and hard != value else 0
         resource.setrlimit(kind, (ceiling, ceiling + grace))
 
@@ -105,7 +107,7 @@ def _write_all(data: bytes) -> None:
 def _peak_memory() -> int:
     """Most resident memory of this process in bytes (0 if unknown).
 
-    Not ru_maxrss: across fork and exec that begins at the size of the parent.
+    ru_maxrss is of no use: after fork and exec it begins at the size of the parent.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")

@@ -1,12 +1,11 @@
-"""From bytes to pixels: one upright 8-bit RGB picture, or a reason why not.
+"""Decoding: from the bytes of a file to one upright 8-bit RGB picture, or PhotoRejected.
 
-Owns the full decode under the intake policy. Used inside the cage for what strangers send, and
-directly by commands for the operator's own files.
+The sandbox child calls it for untrusted files, commands call it directly for an operator's own files.
 
-Every odd mode is flattened on purpose rather than by accident: 16-bit greys are scaled (not
-clipped), alpha and transparent colours are laid on white, palettes and CMYK are converted, an
-embedded ICC profile is applied and dropped. The order of the steps keeps the peak near two copies
-of the raster, so that 50 megapixels fit into the memory the cage allows.
+Every mode is converted in a defined way: 16-bit greys are scaled (not clipped), alpha and transparent
+colours are laid on white, palettes and CMYK are converted, an embedded ICC profile is applied and dropped.
+The order of the steps keeps the peak near two copies of the raster, so that 50 megapixels fit into the
+memory of the sandbox.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from PIL import Image, ImageFile
 from recognition.sandbox.header import check_size, read_header
 from recognition.sandbox.policy import REFERENCE_LIMITS, IntakeLimits, PhotoRejected
 
-#: Longest side, in pixels, of an accepted picture. More shows nothing the classifier or a clinician's
-#: screen can use, and costs storage and time at every later step.
+#: Longest side, in pixels, of an accepted picture. Neither the classifier nor a clinician's screen can use
+#: more, and every later step would need more storage and time.
 MAX_SIDE = 4096
 
 #: A JPEG with a side of at least twice this is decoded at half its size (or a quarter, an eighth). Without
@@ -46,7 +45,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-#: What Pillow raises for content it cannot read. MemoryError is not among them: it has its own verdict.
+#: What Pillow raises for content it cannot read. MemoryError is not among them: it has its own code.
 _DECODE_ERRORS = (
     OSError,
     ValueError,
@@ -81,14 +80,14 @@ class DecodedPhoto:
 def read_image(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Image.Image:
     """Decode `data` in this process and return upright 8-bit RGB (mode "RGB"), sides at most MAX_SIDE.
 
-    For files of the operator only: a stranger's file goes through `accept_photo`, which does the same
-    in a cage. The CPU, wall and memory limits are not enforced here. Raises PhotoRejected.
+    For an operator's own files only: `accept_photo` does the same for untrusted files, in the sandbox. The
+    CPU, wall clock and memory limits of `limits` are not enforced here. Raises PhotoRejected.
     """
     return decode_photo(data, limits=limits).image
 
 
 def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> DecodedPhoto:
-    """Like `read_image`, with the format and raster size (before orientation) of the file."""
+    """Like `read_image`, with the format and raster size (before orientation) of the file. Raises PhotoRejected."""
     header = read_header(data, limits=limits)
     try:
         image, found, orientation = _open_and_load(data, header.format, limits=limits)
@@ -111,7 +110,7 @@ def decode_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Dec
 
 
 def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[Image.Image, str, int]:
-    """Open with the sniffed format only, apply the rules the plugin can answer, decode every pixel.
+    """Open with the sniffed format only, apply the rules that need the decoder, decode every pixel.
 
     Returns the picture as stored, its format and its EXIF orientation.
     """
@@ -123,7 +122,7 @@ def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[
         # Pillow reads EXIF with its TIFF parser. Broken metadata are dropped like all others; the pixels still count.
         warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
         image: ImageFile.ImageFile = Image.open(io.BytesIO(data), formats=(sniffed,))
-        # "MPO" where a JPEG holds several pictures: the first frame is an ordinary JPEG, and all we read.
+        # "MPO" is a JPEG file with several pictures. The first is an ordinary JPEG; only that one is read.
         found = image.format or sniffed
         check_size(*image.size, limits=limits)
         frames = int(getattr(image, "n_frames", 1))
@@ -186,7 +185,7 @@ def _shrink(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
     """Apply an embedded profile that fits the pixels; without one, or with a broken one, assume sRGB."""
     if icc_profile:
-        # Only pictures with a profile pay for loading the colour engine.
+        # The colour engine is loaded only for pictures with a profile.
         from PIL import ImageCms
 
         spaces = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}
@@ -201,6 +200,6 @@ def _to_srgb(image: Image.Image, icc_profile: bytes | None) -> Image.Image:
                 if converted is not None:
                     return converted
         except (ImageCms.PyCMSError, *_DECODE_ERRORS):
-            # A profile nobody can read says nothing about the colours; the pixels are still good.
+            # A broken profile says nothing about the colours. The pixels are still good.
             pass
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -1,7 +1,7 @@
-"""What is kept of an accepted photo: a clean picture and a thumbnail.
+"""The two JPEG files made of an accepted photo: a clean picture and a thumbnail, without metadata.
 
-Owns the re-encode and the proof that its output carries pixels only. The web process never decodes
-either of them; it checks the markers of what the cage handed back (`is_clean_jpeg`).
+`is_clean_jpeg` checks that a file holds pixels only. The web process calls it on the sandbox's reply,
+because it never decodes pictures itself.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import io
 
 from PIL import Image
 
-#: 4:4:4 at 95: the redness at the border of a lesion is a finding, and chroma subsampling blurs just that.
+#: Quality 95 without chroma subsampling (4:4:4): subsampling would blur the redness at the border of a lesion.
 IMAGE_QUALITY = 95
 THUMBNAIL_SIDE = 320
 THUMBNAIL_QUALITY = 85
 
 _FULL_CHROMA = 0
 _HALVED_CHROMA = 2
-#: SOF0, DHT, DQT, SOS and the JFIF header: everything a baseline picture needs, and no place for a word.
+#: SOF0, DHT, DQT, SOS and the JFIF header: all that a baseline JPEG needs. None of them can hold text.
 _ALLOWED_MARKERS = frozenset({0xC0, 0xC4, 0xDB, 0xDA, 0xE0})
 _JFIF_LENGTH = 16
 
@@ -48,7 +48,7 @@ def is_clean_jpeg(data: bytes) -> bool:
             return False
         position += 2 + length
         if marker == 0xDA:
-            # Baseline: one scan, in which FF is always stuffed, so the first FFD9 is the end.
+            # Baseline JPEG has one scan, in which every FF is followed by 00. So the first FFD9 is the end.
             return data.find(b"\xff\xd9", position) == len(data) - 2
     return False
 

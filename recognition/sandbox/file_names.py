@@ -1,7 +1,7 @@
-"""What of an upload's file name may be shown.
+"""A safe version of an upload's file name, for display only.
 
-Owns `shown_name`. Display only: stored names are made by the server and never contain any of this,
-and templates, headers and CSV still escape what they print.
+Stored names are made by the server and contain nothing of it. Templates, headers and CSV files still
+escape the name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ MAX_SHOWN = 100
 UNNAMED = "photo"
 
 _ELLIPSIS = "…"
-#: Read as structure by some file system, shell, header or spreadsheet that the name may be copied into.
+#: Characters with a meaning in file systems, shells, headers or spreadsheets.
 _STRUCTURE = frozenset("/\\:*?\"<>|;`$%{}&'")
 #: A spreadsheet reads a cell that begins with one of these as a formula; a shell, a dash as an option.
 _NOT_FIRST = "=+-@~. \t"
@@ -25,8 +25,8 @@ _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 def shown_name(filename: str | None) -> str:
     """A readable version of `filename`: one line, no path, no control or bidi characters, 1..MAX_SHOWN long.
 
-    The last path component survives, composed (NFC); letters of every script do too. A long name keeps
-    its beginning and its extension.
+    The last path component is kept, in Unicode form NFC, with letters of every script. A name that is too long
+    keeps its beginning and its extension. An empty name becomes "photo".
     """
     last = (filename or "").replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
     kept = "".join(

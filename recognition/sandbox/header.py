@@ -1,9 +1,8 @@
-"""What a file says about itself before anything decodes it.
+"""Checks on a file's header before decoding: format, size in pixels, JPEG scans, number of parts.
 
-Owns telling the format from the bytes and reading size, scans and parts from the headers, in plain
-Python and in time linear in the file: nothing here can be made to allocate or to loop by what the
-header claims. The decoder looks again later; this is what makes the cheap refusals cheap and what
-stops a scan bomb before libjpeg sees it.
+Plain Python, in time linear in the file: a header cannot make this code allocate memory or loop. Most bad
+files are refused here without a child process, and a scan bomb is refused before libjpeg reads it. The
+decoder checks again later.
 
 Sources: ITU-T T.81 annex B (JPEG markers), PNG third edition section 5 (chunks), RFC 9649 (WebP).
 """
@@ -23,7 +22,7 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_SIGNATURE = b"\xff\xd8\xff"
 _PHOTO_SIGNATURES = (_JPEG_SIGNATURE, _PNG_SIGNATURE)
 
-#: First bytes of photos, and of what people upload by mistake, so that the answer can name it.
+#: First bytes of photos, and of other files that people upload by mistake: the message names the format.
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (_JPEG_SIGNATURE, JPEG),
     (_PNG_SIGNATURE, PNG),
@@ -79,7 +78,7 @@ def sniff(data: bytes) -> str | None:
 
 
 def read_header(data: bytes, *, limits: IntakeLimits) -> PhotoHeader:
-    """Apply every rule that needs no decoding and say what the file claims to be.
+    """The header of a file, after every check that needs no decoding.
 
     Raises PhotoRejected: empty, too_large_bytes, not_an_image, unsupported_format, too_many_pixels,
     too_small, too_elongated, too_many_scans, too_many_parts, broken.
@@ -135,7 +134,7 @@ def _jpeg(data: bytes, *, limits: IntakeLimits) -> PhotoHeader:
             raise PhotoRejected("too_many_parts")
         length = int.from_bytes(data[position : position + 2], "big")
         if length < 2:
-            # libjpeg stops here as well; whatever was read so far decides.
+            # libjpeg stops here as well. The markers read so far decide.
             break
         if marker in _FRAMES and size is None and len(data) >= position + 7:
             height, width = struct.unpack_from(">HH", data, position + 3)
@@ -143,7 +142,7 @@ def _jpeg(data: bytes, *, limits: IntakeLimits) -> PhotoHeader:
         elif marker == _SOS:
             scans += 1
             if scans > limits.max_jpeg_scans:
-                # Counting on would only cost time: the verdict stands, unless the size rules first.
+                # No need to count on: the file is refused, for its scans or for its size.
                 break
         position += length
     if size is None:

@@ -1,7 +1,4 @@
-"""Recognising the same picture at another size or compression.
-
-Owns the perceptual hash (`content_hash`) and how many bits may differ in the same picture.
-"""
+"""The perceptual hash of a picture (`content_hash`): near for the same picture at another size or compression."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ HASH_BYTES = 32
 #: - the same picture at 450 px is found in 97.5 %; a copy at quality 75 or better always (at most 8 bits), at
 #:   quality 50 in 96 %, at twice the size in 100 %, at 0.6 of it and quality 60 in 80 %.
 #:
-#: A false match would show a patient somebody else's diagnosis, a missed one costs a line of text: hence the margin.
+#: A false match would show a patient the diagnosis of another person; a missed match only leaves out a line of text.
 SAME_PICTURE_DISTANCE = 14
 
 #: Side of the grey miniature and of the square of lowest frequencies that is kept of its transform.
@@ -30,19 +27,19 @@ _KEPT = 16
 #: an even picture gives exact zeros instead of rounding noise.
 _LEVELS = 64
 _COSINES = [[round(4096 * cos(pi * (2 * x + 1) * u / (2 * _SIDE))) for x in range(_SIDE)] for u in range(_KEPT)]
-#: Larger pictures are averaged down to about this first, which costs a tenth of converting them whole.
+#: Larger pictures are averaged down to about this side first: ten times faster than converting them whole.
 _COARSE_SIDE = 256
 
 
 def content_hash(image: Image.Image) -> bytes:
     """256 bits: the signs of the 16 x 16 lowest frequencies of a 32 x 32 grey miniature (the mean gives 0).
 
-    `image`: upright 8-bit RGB of any size, as `read_image` returns it. Returns HASH_BYTES bytes. Signs of
-    frequencies are chosen over differences of neighbours because most lesions are one dark blob on even
-    skin, and neighbouring differences of such pictures agree by chance.
+    `image`: upright 8-bit RGB of any size, as `read_image` returns it. Returns HASH_BYTES bytes. It is a DCT
+    hash like pHash, in exact integers. A hash of neighbouring differences (dHash) does not work here: most lesions
+    are one dark spot on even skin, and such hashes agree by chance.
     """
     coarse = image.reduce(max(1, max(image.size) // _COARSE_SIDE)) if max(image.size) > _COARSE_SIDE else image
-    # 32-bit floats: rounding the miniature to whole grey levels would flip the faint frequencies.
+    # 32-bit floats: rounding to whole grey levels would change the sign of weak frequencies.
     small = coarse.convert("L").convert("F").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     levels = [round(_LEVELS * value) for value in struct.unpack(f"{_SIDE * _SIDE}f", small.tobytes())]
     mean = round(sum(levels) / len(levels))
@@ -58,5 +55,5 @@ def content_hash(image: Image.Image) -> bytes:
 
 
 def hash_distance(one: bytes, other: bytes) -> int:
-    """Number of differing bits, 0 to 256."""
+    """Number of differing bits of two hashes of 32 bytes, 0 to 256."""
     return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()

@@ -1,7 +1,7 @@
-"""The content hash of many pictures at once, with numpy: the same bits as `content_hash`, forty times sooner.
+"""The perceptual hash of many pictures at once, with NumPy: the same bits as `content_hash`, forty times faster.
 
-For data sets of thousands of pictures. Uploads keep to `content_hash`, which needs nothing but Pillow and so loads
-quickly into the cage. A test holds the two together bit for bit.
+For data sets of thousands of pictures. The sandbox child uses `content_hash`, which needs Pillow alone and loads
+quickly. A test compares the two bit for bit.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _WAVES: NDArray[np.float64] = np.array(_COSINES, dtype=np.float64)
 
 
 def miniature(image: Image.Image) -> NDArray[np.float32]:
-    """The grey miniature (_SIDE x _SIDE, levels 0 to 255) that the hash is made of; small enough to keep many."""
+    """The grey miniature of an RGB picture, float32 (32, 32) in [0, 255], from which the hash is computed."""
     coarse = image.reduce(max(1, max(image.size) // _COARSE_SIDE)) if max(image.size) > _COARSE_SIDE else image
     small = coarse.convert("L").convert("F").resize((_SIDE, _SIDE), Image.Resampling.BOX)
     return np.frombuffer(small.tobytes(), dtype=np.float32).reshape(_SIDE, _SIDE)
 
 
 def content_hashes(miniatures: NDArray[np.float32]) -> list[bytes]:
-    """The content hashes of `miniatures` (n, _SIDE, _SIDE): 32 bytes each."""
+    """The hashes of `miniatures` (N, 32, 32): 32 bytes each."""
     levels = np.rint(_LEVELS * miniatures.astype(np.float64))
     levels -= np.rint(levels.mean(axis=(1, 2), keepdims=True))
     frequencies = _WAVES @ levels @ _WAVES.T

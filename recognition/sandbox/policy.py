@@ -1,8 +1,4 @@
-"""What may come in, and the words for what may not.
-
-Owns the numbers of the intake policy (`IntakeLimits`), the one error a stranger's file can cause
-(`PhotoRejected`) and the sentence a person reads for each of its codes. Nothing here touches pixels.
-"""
+"""The intake policy: the limits for an upload, the error PhotoRejected, and a sentence for each of its codes."""
 
 from __future__ import annotations
 
@@ -14,26 +10,26 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class IntakeLimits:
-    """The limits one upload is decoded under.
+    """The limits for decoding one upload: bytes, pixels, seconds of CPU and of wall clock.
 
-    The defaults are the reference policy: large enough for every phone camera in use, small enough
-    that one hostile file cannot hold a worker. Bytes, pixels, seconds of CPU and of wall clock.
+    The defaults are large enough for every phone camera in use, and small enough that one hostile file
+    cannot block a worker.
     """
 
     max_bytes: int = 20 * MIB
     max_pixels: int = 50_000_000
     min_side: int = 64
     max_aspect_ratio: int = 10
-    #: A progressive JPEG of 161 kB can hold 1,506 scans and cost 27 CPU seconds; real cameras write
-    #: about ten.
+    #: A progressive JPEG of 161 kB can hold 1,506 scans and take 27 CPU seconds. Real cameras write
+    #: about ten scans.
     max_jpeg_scans: int = 100
-    #: Segments or chunks a header may be made of. Only a file built to waste time has more: 20 MB of
-    #: the usual 8 kB PNG chunks are 2,560.
+    #: Most segments or chunks of a file. Only a file made to waste time has more: 20 MB of the usual
+    #: 8 kB PNG chunks are 2,560.
     max_parts: int = 30_000
-    #: One second under the ten that the policy promises, because the kernel looks at the clock late.
+    #: One second under the ten that the policy promises, because the kernel checks the clock late.
     cpu_seconds: int = 9
-    #: Longer than the CPU limit so that a busy machine does not refuse good photographs, shorter than
-    #: the 30 s after which gunicorn kills a worker that does not answer.
+    #: Longer than the CPU limit, so that a busy machine does not refuse good photos. Shorter than the 30 s
+    #: after which gunicorn kills a worker that does not answer.
     wall_seconds: float = 20.0
     #: Address space of the decoding process, interpreter and libraries included.
     memory_bytes: int = 512 * MIB
@@ -43,12 +39,12 @@ REFERENCE_LIMITS = IntakeLimits()
 
 
 def gettext_noop(message: str) -> str:
-    """Mark `message` for Django's `makemessages`, which looks for this name; intake imports no Django."""
+    """Mark `message` for Django's `makemessages`, which searches for this name; the library imports no Django."""
     return message
 
 
-#: One sentence of cause and one of advice for every code. `%(name)s` places are filled from
-#: `PhotoRejected.params`, after translation.
+#: For every code one sentence of cause and one of advice. `%(name)s` is filled from `PhotoRejected.params`,
+#: after translation. The code "cage_failed" means that the sandbox failed.
 REASONS: dict[str, str] = {
     "empty": gettext_noop("This file is empty. Please choose the photo again."),
     "too_large_bytes": gettext_noop(
@@ -112,7 +108,7 @@ class PhotoRejected(Exception):
 
     @property
     def is_our_fault(self) -> bool:
-        """True if the machine could not look at the file; the person should simply try again."""
+        """True if the sandbox failed, whatever the file: the person should try again."""
         return self.code == "cage_failed"
 
 

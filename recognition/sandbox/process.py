@@ -1,11 +1,10 @@
-"""The outside of the cage: a stranger's file goes in, a clean picture or a reason comes out.
+"""The sandbox: decodes an untrusted file in a child process and returns the clean picture or a reason.
 
-Owns `accept_photo` and the life of the child process behind it. Decoders are C code that has been
-wrong before; whatever a file makes them do happens in a fresh process of its own, with its own
-limits, no secrets in its environment and nothing to lose, and ends with it. The web process reads
-headers, never pixels, and believes nothing of the reply that it has not checked.
+Decoders are C code that has had security holes. So every file is decoded in a new process with its own
+limits and no secrets in its environment. The calling process reads headers, never pixels, and checks every
+part of the child's reply.
 
-Safe from any thread: limits are set by the child itself, so no code runs between fork and exec.
+Safe from any thread: the child sets its own limits, so no code runs between fork and exec.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from recognition.sandbox.policy import MIB, REASONS, REFERENCE_LIMITS, IntakeLim
 
 #: Appended to sys.path, so that nothing in the checkout can shadow the standard library.
 _START = f"import sys; sys.path += sys.argv[1:3]; from {sandbox_child.__name__} import main; main(sys.argv[3])"
-#: One malloc arena, or every thread reserves 64 MB of the address space that is limited; large blocks
-#: returned at once, or two rasters never fit where one was freed.
+#: One malloc arena: otherwise every thread reserves 64 MB of the limited address space. Large blocks are
+#: returned at once: otherwise two rasters do not fit where one was freed.
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
-#: A shared libpython outside the usual places is found through this and nothing else.
+#: Needed to find a shared libpython outside the usual places.
 _INHERITED = "LD_LIBRARY_PATH"
-#: More than any clean picture of 4096 x 4096 takes, so that a captured child cannot fill our memory.
+#: Larger than any clean picture of 4096 x 4096. A captured child cannot fill the memory of this process.
 _MAX_REPLY = 64 * MIB
 _CHUNK = 256 * 1024
-#: The child ends itself at the wall limit; we wait a little longer, to read its signal from it.
+#: The child ends itself at the wall clock limit. Waiting a little longer gives its signal.
 _WALL_GRACE = 1.0
 _REAP_INTERVAL = 0.002
 
@@ -69,10 +68,10 @@ class AcceptedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class SandboxReport:
-    """How one stay in the cage ended and what it cost.
+    """The result of one file in the sandbox, and what it cost.
 
-    Exactly one of `accepted` and `rejected` is set. `cpu_seconds` and `peak_memory_bytes` are the
-    child's own; 0 where no child was needed, and the peak also where the child was killed.
+    Exactly one of `accepted` and `rejected` is set. `cpu_seconds` and `peak_memory_bytes` are those of the
+    child: 0 when no child was started; the peak is also 0 when the child was killed.
     """
 
     accepted: AcceptedPhoto | None
@@ -82,9 +81,9 @@ class SandboxReport:
 
 
 def accept_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> AcceptedPhoto:
-    """Decode a stranger's file in a cage and return the clean picture.
+    """Decode an untrusted file in the sandbox and return the clean picture.
 
-    Blocks for at most `limits.wall_seconds` and a second. Raises PhotoRejected and nothing else,
+    Blocks for at most `limits.wall_seconds` plus one second. Raises PhotoRejected and nothing else,
     whatever `data` holds.
     """
     report = inspect_photo(data, limits=limits)
@@ -96,7 +95,7 @@ def accept_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Acc
 def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> SandboxReport:
     """Like `accept_photo`, returning the rejection and the cost instead of raising."""
     try:
-        # Plain Python over the headers: most of what is not a photo never costs a process.
+        # Plain Python over the header: most files that are not photos need no child process.
         read_header(data, limits=limits)
     except PhotoRejected as rejection:
         return SandboxReport(None, rejection)
@@ -118,7 +117,7 @@ def inspect_photo(data: bytes, *, limits: IntakeLimits = REFERENCE_LIMITS) -> Sa
 
 
 class _BadReplyError(Exception):
-    """The child said nothing, or something we do not believe."""
+    """The child wrote no reply, or one that fails a check."""
 
 
 @cache
@@ -174,7 +173,7 @@ def _converse(child: subprocess.Popen[bytes], data: bytes, *, deadline: float) -
 
 
 def _send(descriptor: int, data: memoryview) -> memoryview:
-    """Write what fits and return the rest; nothing is left if the reader is gone: its reply says why."""
+    """Write what fits and return the rest. Empty if the child has closed its input: its reply says why."""
     try:
         return data[os.write(descriptor, data[:_CHUNK]) :]
     except BlockingIOError:
@@ -184,10 +183,10 @@ def _send(descriptor: int, data: memoryview) -> memoryview:
 
 
 def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None, float, bool]:
-    """End the child for certain.
+    """Wait for the child, and kill it if it does not end.
 
-    Returns its exit code (None if unknown), the CPU seconds it used, and whether it ran out of time, in
-    which case the exit code says only how it took the end.
+    Returns its exit code (None if unknown), the CPU seconds it used, and whether it ran out of time. In that
+    case the exit code says only how the child was killed.
     """
     for stream in (child.stdin, child.stdout):
         if stream is not None:
@@ -198,23 +197,23 @@ def _reap(child: subprocess.Popen[bytes], *, overdue: bool) -> tuple[int | None,
         try:
             pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         except ChildProcessError:
-            # Somebody ignores SIGCHLD in this process and the kernel tidied up.
+            # This process ignores SIGCHLD, so the kernel has already removed the child.
             child.returncode = 0
             return None, 0.0, overdue or killed
         if pid:
-            # Popen must not wait for a process that is gone: the number may belong to another by then.
+            # Popen must not wait for a process that is gone: another process may have its number.
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode, usage.ru_utime + usage.ru_stime, overdue or killed
         if not killed and time.monotonic() >= give_up:
             with contextlib.suppress(ProcessLookupError):
-                # Its own session, so its own group: this reaches whatever a captured decoder has started.
+                # The child has its own process group: this also kills what a captured decoder has started.
                 os.killpg(child.pid, signal.SIGKILL)
             killed = True
         time.sleep(_REAP_INTERVAL)
 
 
 def _split(reply: bytes) -> tuple[dict[str, object], bytes]:
-    """Facts and the bytes behind them, or _BadReplyError."""
+    """The facts of a reply, and the bytes after them. Raises _BadReplyError."""
     start = len(REPLY_MAGIC) + LENGTH_BYTES
     if len(reply) < start or not reply.startswith(REPLY_MAGIC):
         raise _BadReplyError
@@ -247,7 +246,7 @@ def _rejection(facts: dict[str, object]) -> PhotoRejected:
 
 
 def _accepted(data: bytes, facts: dict[str, object], bodies: bytes) -> AcceptedPhoto:
-    """Check what can be checked without decoding: lengths, markers, digests (made here), types."""
+    """The accepted photo, after all checks that need no decoding: lengths, markers, types."""
     boundary = _count(facts, "image_bytes")
     image, thumbnail = bodies[:boundary], bodies[boundary:]
     content_hash, found = facts.get("content_hash"), facts.get("original_format")
@@ -274,13 +273,13 @@ def _accepted(data: bytes, facts: dict[str, object], bodies: bytes) -> AcceptedP
 
 
 def _rejection_of_exit(exit_code: int | None, *, late: bool) -> PhotoRejected:
-    """What a child that ended without a usable reply died of."""
+    """Why a child ended without a usable reply."""
     if late or exit_code in (-signal.SIGXCPU, -signal.SIGALRM):
         return PhotoRejected("decode_timeout")
     if exit_code == -signal.SIGKILL:
-        # Only the kernel is left to have killed it, and with these limits that is for memory.
+        # Only the kernel can have killed it, and with these limits for its memory.
         return PhotoRejected("decode_memory")
     if exit_code is not None and exit_code < 0:
-        # SIGSEGV, SIGABRT, SIGBUS: the file broke the decoder, which is why there is a cage.
+        # SIGSEGV, SIGABRT or SIGBUS: the file broke the decoder.
         return PhotoRejected("broken")
     return PhotoRejected("cage_failed")

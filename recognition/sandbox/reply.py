@@ -1,7 +1,4 @@
-"""What the cage makes of one file: the clean picture, the thumbnail, and the facts about both.
-
-Owns the names of the facts that cross from the cage to the web process.
-"""
+"""The reply of the sandbox child about one file: the clean picture, the thumbnail, and facts about both."""
 
 from __future__ import annotations
 
@@ -14,8 +11,8 @@ from recognition.sandbox.policy import IntakeLimits
 
 
 def build_reply(data: bytes, *, limits: IntakeLimits) -> tuple[dict[str, object], list[bytes]]:
-    """Decode `data` and return JSON-ready facts and the two encoded pictures. Raises PhotoRejected."""
-    # Pillow's own guard, lowered to ours: a second opinion should a plugin change size behind our back.
+    """Decode `data`; return the facts as JSON values, and the two JPEG files. Raises PhotoRejected."""
+    # Pillow checks the size once more, in case a plugin changes it while decoding.
     Image.MAX_IMAGE_PIXELS = limits.max_pixels
     photo = decode_photo(data, limits=limits)
     picture = encode_clean(photo.image)

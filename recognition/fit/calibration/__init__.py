@@ -1,4 +1,7 @@
-"""Own what the calibration split decides: temperature, thresholds on the malignant score, prediction sets."""
+"""Calibration on the calibration split: temperature, thresholds on the malignant score, prediction sets.
+
+`assessment` fits the manifest's assessment block with them, and measures it on the test split.
+"""
 
 from recognition.fit.calibration.points import advised, choose_decision, choose_edges, choose_operating_points
 from recognition.fit.calibration.sets import COVERAGE, set_thresholds

@@ -1,6 +1,6 @@
-"""Own the assessment block of a bundle: fitted on training and calibration pictures, then measured on the test split.
+"""The assessment block of a bundle: fitted on training and calibration pictures, then measured on the test split.
 
-What decides (limits, thresholds, edges) never sees the test split; the shares that the result page shows are of it.
+Limits, thresholds and edges never depend on the test split. The shares that the result page shows are measured on it.
 """
 
 from typing import Any, Final
@@ -22,27 +22,29 @@ from recognition.inference.quality import limits_from
 from recognition.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
 
 OOD_SHARE: Final = 0.025
-"""Of the calibration lesions, refused as unfamiliar: half of the 5 % that may be refused of others."""
+"""Share of the calibration pictures that the OOD gate refuses: half of the 5 % that may be refused on other data."""
 
 ENOUGH: Final = 200
-"""Calibration pictures from which gates and decision are sealed: 2.5 % of fewer are not even five pictures."""
+"""Fewest calibration pictures for sealing gates and decision: 2.5 % of them are five pictures."""
 
 LEARNED_PER_DIAGNOSIS: Final = 200
-"""Training pictures that familiarity and the quality limits are taken from. As they come, two thirds are nevi, and of
-the red vascular lesions more than half were refused as unfamiliar; with as many of each, one in eight."""
+"""Training pictures per diagnosis for the OOD detector and the quality limits. With all training pictures, two thirds
+of them nevi, the OOD gate refused more than half of the red vascular lesions; with equal numbers, one in eight.
+"""
 
 SET_SIZE_MAX: Final = 3
-"""Four or more of eight diagnoses left open tell nobody anything: the answer is called uncertain. A set that mixes
-cancers with harmless diagnoses is not, or two photos of three would be: weighing those is what the decision does."""
+"""A prediction set with more diagnoses makes the answer "uncertain". A set of cancers and harmless diagnoses does
+not: two photos of three have such a set."""
 
 
 def fit_assessment(
     *, learned: Answers | None, calibration: Answers, probabilities: Table, reference_long_side: int
 ) -> tuple[dict[str, Any], OodDetector | None]:
-    """The block that `inference.assessor` reads, and the tensors of its second gate.
+    """The block that `inference.assessor` reads, and its OOD detector.
 
-    `learned` are training pictures, None where there are fewer than `ENOUGH` calibration pictures; `probabilities`
-    (N, 8) are the calibrated answers to those. Parts for which there are too few pictures are left out.
+    `learned` are the outputs for training pictures, None with fewer than `ENOUGH` calibration pictures;
+    `probabilities` (N, 8) are calibrated and of the calibration pictures; `reference_long_side` is in pixels. Parts
+    with too few pictures are left out.
     """
     block: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
     if learned is None or len(calibration) < ENOUGH:
@@ -84,9 +86,10 @@ def fit_assessment(
 def measure_assessment(
     block: dict[str, Any], ood_detector: OodDetector | None, *, test: Answers, probabilities: Table
 ) -> dict[str, Any]:
-    """What the block does on the test pictures, for the manifest's figures; the shares it shows itself are added to it.
+    """Measure the block on the test pictures, for the manifest's metrics. Adds the measured shares to `block`.
 
-    All figures but those of the gates are of all pictures, refused ones included.
+    `probabilities` (N, 8) are the calibrated ones of `test`. All figures except those of the gates include the pictures
+    that a gate refuses.
     """
     assessor = Assessor(AssessmentSettings.from_json(block), ood_detector)
     assessments = [

@@ -1,4 +1,4 @@
-"""Own the thresholds on the malignant score: operating points, the two of the decision aid, and the score's steps."""
+"""Thresholds on the malignant score: operating points, "soon" and "urgent", and the edges of the score from 1 to 10."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,25 +12,25 @@ from recognition.inference.bundle import OperatingPoint
 from recognition.taxonomy import PRECURSOR_POSITIONS, Diagnosis
 
 SENSITIVITY_TARGETS: Final = (("balanced", None), ("sensitive", 0.95))
-"""Operating points: the best sum of sensitivity and specificity (Youden), and the one that misses 5 % of cancers."""
+"""Operating points: the best sum of sensitivity and specificity (Youden 1950), and a sensitivity of 95 %."""
 
 SOON_SENSITIVITY: Final = 0.90
-"""Of all cancers, and of melanoma alone, on the calibration split: some 63 melanomas there leave a standard error of
-0.04, so that 0.80 holds on other pictures."""
+"""Least sensitivity of "soon" on the calibration split, for all cancers and for melanoma alone. With about 63 melanomas
+the standard error is 0.04, so a sensitivity of 0.80 is safe on other pictures."""
 
 URGENT_SPECIFICITY: Final = 0.90
-"""One in ten of the benign lesions is called urgent, no more: an urgent that is mostly false is soon not heeded."""
+"""Least specificity of "urgent": at most one in ten benign lesions, because people ignore frequent false alarms."""
 
 STEPS_BELOW_SOON: Final = 4
 STEPS_BELOW_URGENT: Final = 3
 STEPS_URGENT: Final = SCORE_MAX - STEPS_BELOW_SOON - STEPS_BELOW_URGENT
-"""Scores 1 to 4 ask for nothing sooner, 5 to 7 for a clinician soon, 8 to 10 urgently: score and advice agree."""
+"""Scores 1 to 4 are below "soon", 5 to 7 are "soon", 8 to 10 are "urgent": score and advice agree."""
 
 
 def choose_operating_points(labels: Labels, probabilities: Table) -> tuple[OperatingPoint, ...]:
-    """Thresholds on the malignant score, with the sensitivity and specificity they have on the calibration split.
+    """The operating points, with their sensitivity and specificity on the calibration split.
 
-    Empty when the split lacks either cancers or benign pictures: there is nothing to choose from.
+    `labels` (N,) and calibrated `probabilities` (N, 8). Empty if there are no cancers or no benign pictures.
     """
     positive, scores = is_malignant(labels), malignant_score(probabilities)
     if positive.all() or not positive.any():
@@ -47,10 +47,10 @@ def choose_operating_points(labels: Labels, probabilities: Table) -> tuple[Opera
 
 
 def choose_decision(labels: Labels, probabilities: Table) -> dict[str, dict[str, float]] | None:
-    """The thresholds of "soon" and "urgent", each with what the advice achieves on these pictures.
+    """The thresholds of "soon" and "urgent", each with the sensitivity and specificity of its advice on these pictures.
 
-    "soon" is the highest threshold at which `SOON_SENSITIVITY` of all cancers and of the melanomas reach it, "urgent"
-    the lowest with `URGENT_SPECIFICITY`, at least that of "soon". None without melanomas, or without benign lesions.
+    "soon" is the highest threshold with `SOON_SENSITIVITY` for all cancers and for melanoma. "urgent" is the lowest
+    with `URGENT_SPECIFICITY`, and not below "soon". None without melanomas, or without benign lesions.
     """
     positive, scores = is_malignant(labels), malignant_score(probabilities)
     melanoma = labels == Diagnosis.MEL.position
@@ -75,9 +75,9 @@ def choose_decision(labels: Labels, probabilities: Table) -> dict[str, dict[str,
 
 
 def advised(probabilities: Table, name: str, threshold: float) -> NDArray[np.bool_]:
-    """Which rows (N,) get the advice `name` ("soon" or "urgent") or a more urgent one, as `inference.decision` does.
+    """Which rows get the advice `name` ("soon" or "urgent") or a more urgent one, bool (N,); as `inference.decision`.
 
-    "soon" goes as well to whatever is most probably a precursor (AK).
+    A row whose most probable diagnosis is a precursor (AK) gets "soon" as well.
     """
     flagged = malignant_score(probabilities) >= threshold
     if name == "soon":
@@ -86,9 +86,9 @@ def advised(probabilities: Table, name: str, threshold: float) -> NDArray[np.boo
 
 
 def choose_edges(scores: Table, *, soon: float, urgent: float) -> list[float] | None:
-    """The nine rising edges of the score from 1 to 10: both thresholds, and between them equal shares of the pictures.
+    """The nine rising edges of the score from 1 to 10: both thresholds, and quantiles between them.
 
-    `scores` are the malignant scores of the calibration pictures. None where they are too few or too alike.
+    `scores` (N,) are the malignant scores of the calibration pictures. None if they are too few or too similar.
     """
     edges = [
         *_inner(scores[scores < soon], STEPS_BELOW_SOON),
@@ -102,7 +102,7 @@ def choose_edges(scores: Table, *, soon: float, urgent: float) -> list[float] | 
 
 
 def _inner(scores: Table, steps: int) -> Sequence[float]:
-    """The edges between `steps` equal shares; too few scores give none."""
+    """The edges between `steps` equal shares of the scores; empty for too few scores."""
     if scores.size < steps:
         return []
     return [float(edge) for edge in np.quantile(scores, np.arange(1, steps) / steps)]

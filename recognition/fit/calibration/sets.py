@@ -1,6 +1,6 @@
-"""Own the thresholds of the prediction sets: split conformal prediction on the calibration split.
+"""The thresholds of the prediction sets: split conformal prediction on the calibration split.
 
-See `recognition.inference.prediction_set` for what they are used for and why they are class-conditional.
+See `recognition.inference.prediction_set` for the method.
 """
 
 import math
@@ -14,14 +14,15 @@ from recognition.taxonomy import CODES
 COVERAGE: Final = 0.90
 
 OWN_FROM: Final = 20
-"""Pictures from which a diagnosis has a threshold of its own; with nine or fewer, 90 % could not even be promised."""
+"""Fewest pictures for a diagnosis to have a threshold for itself. With nine or fewer, 90 % cannot be guaranteed."""
 
 
 def set_thresholds(labels: Labels, probabilities: Table, *, coverage: float = COVERAGE) -> dict[str, float]:
-    """The least probability, by code, with which a diagnosis belongs to the set.
+    """The least probability with which each diagnosis is in the set, by code, in [0, 1].
 
-    Diagnoses with fewer than `OWN_FROM` pictures share a threshold. Where even those together are too few for the
-    coverage it is 0: they always belong to the set.
+    `labels` (N,) and calibrated `probabilities` (N, 8) of the calibration pictures; `coverage` in (0, 1). Diagnoses
+    with fewer than `OWN_FROM` pictures share a threshold. It is 0 if even together they are too few for the coverage:
+    then they are always in the set.
     """
     counts = np.bincount(labels, minlength=len(CODES))
     given = probabilities[np.arange(labels.size), labels]
@@ -33,6 +34,6 @@ def set_thresholds(labels: Labels, probabilities: Table, *, coverage: float = CO
 
 
 def _threshold(given: Table, coverage: float) -> float:
-    # The ceil((n + 1) coverage)-th largest probability: one picture more than n has the same chance to be the next.
+    # The ceil((n + 1) * coverage)-th largest probability, as in Angelopoulos & Bates 2021.
     rank = math.ceil((given.size + 1) * coverage)
     return 0.0 if rank > given.size else float(np.sort(given)[::-1][rank - 1])

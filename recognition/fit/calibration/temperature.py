@@ -1,4 +1,4 @@
-"""Own the temperature: how sure the calibrated classifier says it is."""
+"""Temperature scaling (Guo et al. 2017): one number that calibrates the probabilities."""
 
 from typing import Final
 
@@ -11,13 +11,13 @@ from recognition.inference.runtime import softmax
 TEMPERATURE_LIMITS: Final = (0.05, 20.0)
 GOLDEN: Final = (5**0.5 - 1) / 2
 SEARCH_STEPS: Final = 80
-"""Golden-section steps; 0.618^80 of the interval is far below float32."""
+"""Golden-section steps: 0.618^80 of the interval is below the precision of float32."""
 
 
 def fit_temperature(logits: NDArray[np.floating], labels: Labels) -> float:
-    """The temperature that makes the calibration labels most probable (Guo et al. 2017), by golden-section search.
+    """The temperature with the least log loss for logits (N, 8) and labels (N,), by golden-section search.
 
-    The log loss has one minimum in the inverse temperature. Limited to [0.05, 20]: beyond, the logits say nothing.
+    The log loss has one minimum. The result is limited to [0.05, 20].
     """
     low, high = (float(np.log(limit)) for limit in TEMPERATURE_LIMITS)
 

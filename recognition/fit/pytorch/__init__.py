@@ -1,9 +1,8 @@
-"""Own fine-tuning once more, in PyTorch: the same function as `fit.fine_tune`, for CPUs that compute in bfloat16.
+"""The PyTorch engine: the same fine-tuning as `fit.fine_tune`, for CPUs that compute in bfloat16.
 
-Optional: PyTorch is not among the requirements (`make pytorch`, and a C++ compiler), and only
-`manage.py train_default_classifier --engine pytorch` comes here. What is trained, on what, and how it is kept and
-sealed is the pipeline's; only the steps are computed here, see `tuning` for what differs and docs/training.md for how
-fast.
+Optional: PyTorch is not in the requirements (`make pytorch`, and a C++ compiler). Only
+`manage.py train_default_classifier --engine pytorch` uses it. Only the training steps are computed here. See `tuning`
+for the differences and docs/training.md for the speed.
 """
 
 from recognition.fit.pytorch.depthwise import require_compiled

@@ -1,8 +1,8 @@
-"""Own the gradients of a depthwise convolution on a CPU, (N, H, W, C) in memory, float32 or bfloat16.
+"""Gradients of a depthwise convolution on a CPU, (N, H, W, C) in memory, float32 or bfloat16.
 
-PyTorch hands them to oneDNN, whose gradient of the kernel in bfloat16 and whose gradient of the input with a stride
-take most of a training step of EfficientNet; these loops take a tenth of that (docs/training.md). Compiled when first
-used.
+PyTorch uses oneDNN for them. Its kernel gradient in bfloat16 and its input gradient with a stride take most of a
+training step of EfficientNet. The C++ loops here need a tenth of that time (docs/training.md). They are compiled when
+first used.
 """
 
 import subprocess
@@ -124,7 +124,7 @@ at::Tensor of_input(at::Tensor grad, at::Tensor weight, int64_t height, int64_t 
 
 @cache
 def _compiled() -> Any:
-    """The two functions, compiled at the first call on a machine and kept by PyTorch for the next process."""
+    """The two C++ functions, compiled at the first call on a machine; PyTorch caches them for the next process."""
     from torch.utils.cpp_extension import load_inline
 
     return load_inline(
@@ -136,7 +136,7 @@ def _compiled() -> Any:
 
 
 def require_compiled() -> None:
-    """Compile the gradients now. Raises RecipeError, saying what is missing, where that cannot be done."""
+    """Compile the gradients now. Raises RecipeError, which says what is missing, if that fails."""
     try:
         _compiled()
     except (RuntimeError, OSError, ImportError, subprocess.SubprocessError) as error:
@@ -155,7 +155,7 @@ class DepthwiseConvolution(torch.autograd.Function):  # type: ignore[misc]  # Py
 
     @staticmethod
     def forward(context: Any, x: Any, *rest: Any) -> Any:
-        """The convolution itself is oneDNN's."""
+        """The convolution, by oneDNN."""
         weight, bias, stride, pad = rest
         context.save_for_backward(x, weight)
         context.stride, context.pad = stride, pad
@@ -163,7 +163,7 @@ class DepthwiseConvolution(torch.autograd.Function):  # type: ignore[misc]  # Py
 
     @staticmethod
     def backward(context: Any, gradient: Any) -> Any:
-        """Of x, weight and bias."""
+        """The gradients of x, weight and bias."""
         x, weight = context.saved_tensors
         kernel, stride, pad = weight.shape[2], context.stride, context.pad
         gradient = gradient.contiguous(memory_format=torch.channels_last)

@@ -1,10 +1,10 @@
-"""Own EfficientNetB4 in PyTorch, with the weights of the Keras network of `recognition.inference.network` by name.
+"""EfficientNetB4 (Tan and Le 2019) in PyTorch, with the weight names of the Keras network of `inference.network`.
 
-It computes what the Keras network does (a test compares the two). With its statistics held, a convolution and the
-BatchNorm after it are one convolution, its kernel `kernel * scale`, scale = gamma / sqrt(variance + 1e-3), its bias
-`beta - mean * scale`; kernel and beta are what is learned, so that a step means what it means in Keras. Where BatchNorm
-is learned as well (`learn_norms`), training normalises by the statistics of the batch, and those that serving needs are
-measured afterwards (`measure_norms`).
+It computes the same as the Keras network (a test compares the two). With frozen statistics, a convolution and the
+BatchNorm after it are one convolution with the kernel `kernel * scale`, scale = gamma / sqrt(variance + 1e-3), and the
+bias `beta - mean * scale`. The parameters are kernel and beta, so a step is the same as in Keras. If BatchNorm is
+trained as well (`learn_norms`), training normalises by the statistics of the batch, and `measure_norms` measures the
+statistics for serving afterwards.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,15 +23,15 @@ from recognition.taxonomy import CODES
 Tensors = Mapping[str, NDArray[np.float32]]
 
 STAGES: Final = ((1, 2, 1), (2, 4, 2), (3, 4, 2), (4, 6, 2), (5, 6, 1), (6, 8, 2), (7, 2, 1))
-"""Number, blocks and stride of the first of them: EfficientNet-B0's (Tan and Le 2019, table 1), 1.8 times as deep."""
+"""Stage, number of blocks, stride of the first: EfficientNet-B0 (Tan and Le 2019, table 1), 1.8 times as deep."""
 
 EPSILON: Final = 1e-3
 DROP_CONNECT: Final = 0.2
-"""Keras's defaults: of BatchNorm in EfficientNet, and the stochastic depth of the last block (0 at the first)."""
+"""Keras's defaults in EfficientNet: epsilon of BatchNorm, and stochastic depth of the last block (0 for the first)."""
 
 
 class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there for mypy
-    """Pixels (N, 3, S, S) in [0, 255] -> logits float32 (N, 8). `tensors` are the Keras network's, by name."""
+    """Pixels (N, 3, S, S) in [0, 255] -> logits float32 (N, 8). `tensors` are those of the Keras network, by name."""
 
     def __init__(self, tensors: Tensors, *, head_dropout: float) -> None:
         super().__init__()
@@ -61,21 +61,20 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there f
         self.head_dropout = head_dropout
 
     def freeze(self, prefixes: tuple[str, ...]) -> None:
-        """Hold the stem and the blocks whose names begin with one of these."""
+        """Freeze the stem and the blocks whose names begin with one of these prefixes."""
         for part in (self.stem, *self.blocks):
             if prefixes and part.name.startswith(prefixes):
                 part.requires_grad_(False)
 
     def learn_norms(self) -> None:
-        """Let BatchNorm be learned wherever the convolution before it is."""
+        """Train BatchNorm wherever the convolution before it is trained."""
         for part in self._convolutions():
             part.learn_norm()
 
     def measure_norms(self, batches: Iterable[Any]) -> None:
-        """Set the statistics of every BatchNorm that is learned to their mean over these batches (N, 3, S, S).
+        """Set the statistics of every trained BatchNorm to their mean over these batches (N, 3, S, S).
 
-        As the network serves, without dropout or stochastic depth, but each batch normalised by its own statistics, so
-        that a layer sees what it saw in training.
+        Dropout and stochastic depth are off; each batch is normalised by its own statistics, as in training.
         """
         learned = [part for part in self._convolutions() if part.learns_norm]
         self.eval()
@@ -91,7 +90,7 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there f
         return [part for part in self.modules() if isinstance(part, _Convolution)]
 
     def forward(self, pixels: Any) -> Any:
-        """The logits."""
+        """The logits (N, 8)."""
         x = functional.silu(self.stem((pixels / 255.0 - self.mean) / self.deviation))
         for block in self.blocks:
             x = block(x)
@@ -110,7 +109,7 @@ class EfficientNetB4(nn.Module):  # type: ignore[misc]  # PyTorch is not there f
 
 
 class _Convolution(nn.Module):  # type: ignore[misc]
-    """A convolution and the BatchNorm after it. `name` and `norm` are the Keras layers'."""
+    """A convolution and the BatchNorm after it. `name` and `norm` are the names of the Keras layers."""
 
     def __init__(self, tensors: Tensors, name: str, norm: str, *, stride: int = 1, depthwise: bool = False) -> None:
         super().__init__()
@@ -129,7 +128,7 @@ class _Convolution(nn.Module):  # type: ignore[misc]
         self.measuring: float | None = None
 
     def learn_norm(self) -> None:
-        """Learn gamma, and normalise by the batch in training, if the kernel is learned."""
+        """Train gamma, and normalise by the batch in training, if the kernel is trained."""
         self.learns_norm = self.weight.requires_grad
         self.gamma.requires_grad_(self.learns_norm)
 
@@ -151,7 +150,7 @@ class _Convolution(nn.Module):  # type: ignore[misc]
         size = weight.shape[2]
         pad = size // 2
         if self._stride == 2 and x.shape[-1] % 2 == 0:
-            # Keras's EfficientNet pads an even side with one pixel less at its beginning.
+            # Keras's EfficientNet pads an even side with one pixel less at the beginning.
             x, pad = functional.pad(x, (pad - 1, pad, pad - 1, pad)), 0
         if not self._depthwise:
             return functional.conv2d(x, weight, bias, stride=self._stride, padding=pad)
@@ -159,7 +158,7 @@ class _Convolution(nn.Module):  # type: ignore[misc]
             return functional.conv2d(x, weight, bias, stride=self._stride, padding=pad, groups=len(weight))
         if bias is None:
             bias = torch.zeros(len(weight))
-        if torch.is_autocast_enabled("cpu"):  # a function of one's own is not cast by itself
+        if torch.is_autocast_enabled("cpu"):  # autocast does not cast the inputs of a custom function
             x, weight, bias = (each.to(torch.get_autocast_dtype("cpu")) for each in (x, weight, bias))
         return DepthwiseConvolution.apply(x, weight, bias, self._stride, pad)
 
@@ -176,7 +175,7 @@ class _Convolution(nn.Module):  # type: ignore[misc]
 
 
 class _Squeeze(nn.Module):  # type: ignore[misc]
-    """Squeeze and excitation: x times a gate for each channel, computed from their means."""
+    """Squeeze and excitation: each channel of x times a gate that is computed from the means of all channels."""
 
     def __init__(self, tensors: Tensors, prefix: str) -> None:
         super().__init__()
@@ -203,8 +202,8 @@ class _Squeeze(nn.Module):  # type: ignore[misc]
 class _Gated(torch.autograd.Function):  # type: ignore[misc]
     """x (N, C, H, W) times sigmoid(silu(mean(x) @ a.T + b) @ c.T + d), a (R, C), b (R,), c (C, R), d (C,).
 
-    The gradient of x goes through the product and through the mean: written in one pass over x, instead of the two and
-    a sum that autograd makes of it.
+    The gradient of x goes through the product and through the mean. It is computed in one pass over x; autograd would
+    make two passes and a sum.
     """
 
     @staticmethod
@@ -245,7 +244,7 @@ class _Block(nn.Module):  # type: ignore[misc]
         y = self.project(self.squeeze(functional.silu(self.depthwise(y))))
         if not self._skips:
             return y
-        if self.training and self._drop:  # stochastic depth: the whole block left out for some pictures
+        if self.training and self._drop:  # stochastic depth: the block is skipped for some pictures
             kept = (torch.rand(len(y), 1, 1, 1) >= self._drop).to(y.dtype)
             y = y * kept / (1.0 - self._drop)
         return y + x

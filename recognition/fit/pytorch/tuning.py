@@ -1,12 +1,13 @@
-"""Own fine-tuning in PyTorch on one CPU: the steps of `fit.fine_tune`, in bfloat16.
+"""Fine-tuning in PyTorch on one CPU: the steps of `fit.fine_tune`, in bfloat16.
 
-Pictures, batches, balance, loss, schedule, averaging, checkpoints and what is kept are the same. What differs:
+Pictures, batches, balance, loss, schedule, averaging, checkpoints and the kept epoch are the same. Differences:
 
-- where BatchNorm is frozen its beta is learned (its statistics and gamma are held, as there);
+- if BatchNorm is frozen, its beta is trained (its statistics and gamma are frozen, as in Keras);
 - convolutions compute in bfloat16; weights, optimiser, head and loss are float32;
-- stochastic depth, dropout and the running average draw and begin otherwise, so that figures agree in kind alone.
+- stochastic depth and dropout draw other random numbers, and the running average starts differently, so the metrics are
+  similar but not equal.
 
-Several devices, a metadata head and focal loss are not offered.
+Several devices, a metadata head and focal loss are not supported.
 """
 
 import math
@@ -51,10 +52,10 @@ if TYPE_CHECKING:
 
 EVALUATION_BATCH: Final = 16
 AVERAGED_EVERY: Final = 4
-"""Steps between two updates of the running average, whose momentum is that of as many steps."""
+"""Steps between two updates of the running average; its momentum is that of so many steps."""
 
 AHEAD: Final = 2
-"""Batches made while another is computed."""
+"""Batches that are prepared while another is computed."""
 
 
 def fine_tune(
@@ -69,7 +70,7 @@ def fine_tune(
     devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
-    """As `fit.fine_tune`, see there. Raises RecipeError besides for what this engine does not offer."""
+    """Fine-tune as `fit.fine_tune` does, see there. Raises RecipeError for what this engine does not support."""
     phase = recipe.fine_tune
     if phase is None:
         raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
@@ -83,7 +84,7 @@ def fine_tune(
         tensors[BLOCK7B_GAMMA] = np.full_like(tensors[BLOCK7B_GAMMA], phase.block7b_gamma)
 
     history, first, best = History(), 0, tensors
-    run_key = f"{run_key_of(recipe, labels, teachers)}:pytorch"  # the other engine's checkpoints hold another optimiser
+    run_key = f"{run_key_of(recipe, labels, teachers)}:pytorch"  # the Keras engine's checkpoints have another optimiser
     checkpoint = load_checkpoint(run_folder)
     if checkpoint is not None:
         epoch, kept, state = checkpoint
@@ -104,7 +105,7 @@ def fine_tune(
     weights = class_weights(labels["train"], phase.balance)
     validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
     for epoch in range(first, phase.epochs):
-        torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws what it would have drawn
+        torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws the same random numbers
         order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
         drawn = batches(
             references["train"], labels["train"], weights=weights, order=order, recipe=recipe, phase=phase, epoch=epoch
@@ -199,7 +200,7 @@ class _TrainingState:
         self._optimizer.zero_grad(set_to_none=True)
         self._done += 1
         if self._done % AVERAGED_EVERY == 0:
-            # An average that begins at the start would hold on to it for long: it forgets faster at first.
+            # At first the average forgets faster: otherwise it would stay near the initial weights for long.
             momentum = min(self._phase.ema_momentum**AVERAGED_EVERY, (1 + self._done) / (40 + self._done))
             with torch.no_grad():
                 torch._foreach_lerp_(self._averaged, self._learned, 1.0 - momentum)
@@ -210,7 +211,7 @@ class _TrainingState:
         return _probabilities(self.average, pixels)
 
     def moments(self) -> dict[str, NDArray[np.float32]]:
-        """The optimiser's two moments of each learned weight, by place."""
+        """The two moments of the optimiser for each trained weight, by its number."""
         found = {}
         for place, parameter in enumerate(self._learned):
             state = self._optimizer.state[parameter]
@@ -219,7 +220,7 @@ class _TrainingState:
         return found
 
     def resume(self, moments: Mapping[str, NDArray[Any]], average: Mapping[str, NDArray[Any]], *, done: int) -> None:
-        """Go on after `done` steps; inverse of `moments`, and the average's weights by name."""
+        """Continue after `done` steps with the optimiser's `moments` and the weights of the running `average`."""
         self._done = done
         for place, parameter in enumerate(self._learned):
             self._optimizer.state[parameter] = {
@@ -234,7 +235,7 @@ class _TrainingState:
 
 
 def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
-    """Of one of `steps` steps: up along a line, down along a cosine, as Keras's CosineDecay with a warm-up."""
+    """The learning rate of a step: linear warm-up, then cosine decay, as Keras's CosineDecay."""
     warmup = max(1, round(phase.warmup_share * steps))
     if step < warmup:
         return phase.learning_rate * step / warmup
@@ -262,7 +263,7 @@ def _teacher(bundle: Bundle) -> EfficientNetB4:
 
 
 def _made_ahead(drawn: Any) -> Iterator[Any]:
-    """The batches of a data set in order, a few of them made in a thread while another is computed."""
+    """The batches of a data set in order; a thread prepares the next ones while one is computed."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting = [pool.submit(drawn.__getitem__, place) for place in range(min(AHEAD, len(drawn)))]
         for place in range(len(drawn)):
@@ -273,7 +274,7 @@ def _made_ahead(drawn: Any) -> Iterator[Any]:
 
 
 def _channels_first(pixels: NDArray[np.float32]) -> Any:
-    """(N, S, S, 3) -> (N, 3, S, S) over the same memory, which is what oneDNN computes fastest on."""
+    """(N, S, S, 3) -> (N, 3, S, S) with the same memory layout, which is the fastest for oneDNN."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""The split: no lesion on two sides, every diagnosis on each, the same on every machine."""
+"""Splits: no lesion in two of them, every diagnosis in each, the same on every machine."""
 
 from collections.abc import Mapping
 

@@ -32,7 +32,7 @@ def test_kappa_of_two_by_two() -> None:
 
 
 def test_kappa_is_that_of_scikit_learn() -> None:
-    """The web process loads no scikit-learn, so the formula is our own."""
+    """The web process loads no scikit-learn, so the formula is in our code."""
     found = kappa(RATERS)
     one, two = zip(*[pair for pair, count in RATERS.items() for _ in range(count)], strict=True)
     assert found is not None and found.value == pytest.approx(cohen_kappa_score(one, two), abs=1e-12)

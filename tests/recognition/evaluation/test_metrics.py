@@ -1,4 +1,4 @@
-"""The figures, against small tables worked out by hand."""
+"""The metrics, compared with small tables that were computed by hand."""
 
 import math
 

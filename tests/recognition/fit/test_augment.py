@@ -1,4 +1,4 @@
-"""RandAugment, mixup and withheld metadata: each does what it says, within its range, the same for the same seed."""
+"""RandAugment, mixup and metadata dropout: effect, range, and the same result for the same seed."""
 
 import dataclasses
 from typing import Any

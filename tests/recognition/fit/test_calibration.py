@@ -1,4 +1,4 @@
-"""What the calibration split decides: thresholds, score steps, prediction sets. Simulated, so the truth is known."""
+"""Calibration: thresholds, score edges, prediction sets, on simulated predictions."""
 
 import numpy as np
 import pytest

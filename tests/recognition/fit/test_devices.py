@@ -1,4 +1,4 @@
-"""Several devices and narrower numbers: the same training, spread or rounded, and a float32 classifier at its end.
+"""Several devices and mixed precision: the same training, and a float32 classifier at its end.
 
 Without a GPU the devices are two parts of the CPU, which the backends can be told to take for two.
 """

@@ -1,4 +1,4 @@
-"""Distillation: a pupil learns what its teacher says, on the pictures it sees itself, and no unfit teacher is taken."""
+"""Knowledge distillation: a student learns the predictions of its teacher, and unfit teachers are refused."""
 
 import dataclasses
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.factories import made_picture
 NUMBERS = range(4)
 
 
-def pupil(**changes: str) -> Recipe:
+def student(**changes: str) -> Recipe:
     return changed(
         SMOKE, {"fine_tune.teacher_share": "1", **{f"fine_tune.{key}": each for key, each in changes.items()}}
     )
@@ -28,7 +28,7 @@ def pupil(**changes: str) -> Recipe:
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
-    """Pictures whose labels say nothing: each diagnosis has every label once in a while."""
+    """Pictures with random labels."""
     pictures = [
         to_reference(made_picture(code, number, size=(80, 60)), long_side=200) for code in CODES for number in NUMBERS
     ]
@@ -56,7 +56,7 @@ def test_a_share_of_the_truth_is_what_the_teachers_say() -> None:
     assert taught(truth, said, offsets=offsets, share=1.0) == pytest.approx(softmax(said + offsets))
     between = taught(truth, said, offsets=offsets, share=0.25)
     assert between == pytest.approx(0.75 * truth + 0.25 * softmax(said + offsets))
-    # A pupil whose logits are the teachers' cannot do better, whatever is added to both.
+    # A student whose logits are the teachers' cannot do better, whatever is added to both.
     asked = taught(truth, said, offsets=offsets, share=1.0)
 
     def loss(logits: Any) -> float:
@@ -66,7 +66,7 @@ def test_a_share_of_the_truth_is_what_the_teachers_say() -> None:
     assert all(loss(said + 0.1 * other) > loss(said) for other in others)
 
 
-def test_the_teachers_answer_at_the_pupils_size_with_the_mean_of_their_logits(teacher: Bundle) -> None:
+def test_the_teachers_answer_at_the_students_size_with_the_mean_of_their_logits(teacher: Bundle) -> None:
     size = teacher.manifest.preprocessing.input_size
     pixels = np.random.default_rng(0).uniform(0, 255, (3, size, size, 3)).astype(np.float32)
     network = build_network(teacher.manifest.architecture)
@@ -78,18 +78,18 @@ def test_the_teachers_answer_at_the_pupils_size_with_the_mean_of_their_logits(te
     assert smaller(pixels[:, ::2, ::2]).shape == (3, 8)
 
 
-def test_a_pupil_learns_its_teachers_answers_where_the_labels_say_nothing(
+def test_a_student_learns_its_teachers_answers_where_the_labels_say_nothing(
     made: dict[str, Any], teacher: Bundle, tmp_path: Path
 ) -> None:
     import keras
 
-    recipe = pupil(epochs="40", label_smoothing="0", learn_validation="true")
+    recipe = student(epochs="40", label_smoothing="0", learn_validation="true")
     size = recipe.architecture.input_size
     pixels = np.stack([to_input(each, input_size=size) for each in made["references"]["train"]])
     answers = softmax(keras_teachers([teacher], input_size=size)(pixels))
 
     def distance(network: Any) -> float:
-        """Mean total variation between what pupil and teacher say."""
+        """Mean total variation between the predictions of student and teacher."""
         return float(np.abs(softmax(network.predict_on_batch(pixels)[0]) - answers).sum(axis=1).mean() / 2)
 
     keras.utils.set_random_seed(1)
@@ -99,14 +99,14 @@ def test_a_pupil_learns_its_teachers_answers_where_the_labels_say_nothing(
     after = distance(network)
     keras.utils.set_random_seed(1)
     alone = build_network(recipe.architecture)
-    fine_tune(alone, recipe=pupil(epochs="40", teacher_share="0", learn_validation="true"),
+    fine_tune(alone, recipe=student(epochs="40", teacher_share="0", learn_validation="true"),
               run_folder=tmp_path / "alone", **made)  # fmt: skip
     assert after < 0.6 * before
     assert after < distance(alone)
 
 
 def test_a_checkpoint_belongs_to_its_teachers(made: dict[str, Any], teacher: Bundle, tmp_path: Path) -> None:
-    recipe = pupil(epochs="1", learn_validation="true")
+    recipe = student(epochs="1", learn_validation="true")
     fine_tune(build_network(recipe.architecture), recipe=recipe, run_folder=tmp_path, teachers=[teacher], **made)
     other = dataclasses.replace(teacher, sha256="0" * 64)
     with pytest.raises(TrainingError) as refused:
@@ -117,32 +117,32 @@ def test_a_checkpoint_belongs_to_its_teachers(made: dict[str, Any], teacher: Bun
 def test_recipe_and_teachers_come_together(teacher: Bundle) -> None:
     split = teacher.manifest.split["fingerprint"]
     require_teachers(SMOKE, [], split_fingerprint=split)
-    require_teachers(pupil(), [teacher, teacher], split_fingerprint=split)
+    require_teachers(student(), [teacher, teacher], split_fingerprint=split)
     with pytest.raises(RecipeError, match="name at least one"):
-        require_teachers(pupil(), [], split_fingerprint=split)
+        require_teachers(student(), [], split_fingerprint=split)
     with pytest.raises(RecipeError, match="learns from no teacher"):
         require_teachers(SMOKE, [teacher], split_fingerprint=split)
     with pytest.raises(RecipeError, match="teacher_share lies in"):
-        pupil(teacher_share="1.5")
+        student(teacher_share="1.5")
 
 
 def test_a_teacher_that_would_pass_on_what_is_held_back_is_refused(teacher: Bundle) -> None:
     manifest = teacher.manifest
     split = manifest.split["fingerprint"]
     with pytest.raises(RecipeError, match="another split"):
-        require_teachers(pupil(), [teacher], split_fingerprint="0" * 64)
+        require_teachers(student(), [teacher], split_fingerprint="0" * 64)
     learned = {**manifest.recipe, "fine_tune": {**manifest.recipe["fine_tune"], "learn_validation": True}}
     knowing = changed_manifest(teacher, recipe=learned)
     with pytest.raises(RecipeError, match="has learned the validation pictures"):
-        require_teachers(pupil(), [knowing], split_fingerprint=split)
-    require_teachers(pupil(learn_validation="true"), [knowing], split_fingerprint=split)
+        require_teachers(student(), [knowing], split_fingerprint=split)
+    require_teachers(student(learn_validation="true"), [knowing], split_fingerprint=split)
     larger = dataclasses.replace(manifest.preprocessing, reference_long_side=400)
     with pytest.raises(RecipeError, match="another scale"):
-        require_teachers(pupil(), [changed_manifest(teacher, preprocessing=larger)], split_fingerprint=split)
+        require_teachers(student(), [changed_manifest(teacher, preprocessing=larger)], split_fingerprint=split)
 
 
-def test_a_killed_pupil_ends_as_an_undisturbed_one(made: dict[str, Any], teacher: Bundle, tmp_path: Path) -> None:
-    recipe = pupil(epochs="2", learn_validation="true")
+def test_a_killed_student_ends_as_an_undisturbed_one(made: dict[str, Any], teacher: Bundle, tmp_path: Path) -> None:
+    recipe = student(epochs="2", learn_validation="true")
     start = network_tensors(build_network(recipe.architecture))
 
     def tuned(folder: str, report: Any = lambda _: None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Fitting: how rare diagnoses are drawn, what survives a kill, and runs that must end with their reason."""
+"""Training: sampling of rare diagnoses, resuming after a kill, and runs that end with an error code."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -74,7 +74,7 @@ def test_the_last_epoch_is_kept_where_validation_is_learned(made: dict[str, Any]
 def test_the_network_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last(
     made: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The validation labels are what the first epoch's weights say of the pictures: no later epoch does better."""
+    """The validation labels are the predictions of the first epoch's weights: no later epoch does better."""
 
     def stop(progress: Progress) -> None:
         if progress.done > progress.total / 3:
@@ -318,7 +318,7 @@ def test_the_best_epoch_of_the_head_is_kept_with_its_standardisation_folded_in()
 
 
 def test_the_head_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last() -> None:
-    """The validation labels are what the first epoch's head says of the features: no later epoch does better."""
+    """The validation labels are the predictions of the first epoch's head: no later epoch does better."""
     import keras
 
     generator = np.random.default_rng(1)

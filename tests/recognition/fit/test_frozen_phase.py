@@ -1,4 +1,4 @@
-"""The frozen phase: what it shares with an ordinary `fit`, its schedule, and where it goes on after a stop."""
+"""The frozen phase: equal to an ordinary `fit`, its learning rate schedule, and resuming after a stop."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A whole training with the metadata head: it learns what the picture cannot tell, and is silent when not told."""
+"""A whole training with the metadata head: it learns from metadata, and adds nothing without them."""
 
 from collections.abc import Iterator
 from pathlib import Path

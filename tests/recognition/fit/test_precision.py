@@ -1,4 +1,4 @@
-"""Mixed precision: what computes is narrow, what is kept, sealed and answered with is float32."""
+"""Mixed precision: computations in 16 bits; stored weights, sealed bundle and answers in float32."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The engine pytorch: the same network as Keras's, the right gradients, and a run that survives its kill."""
+"""The engine pytorch: the same network as Keras's, the right gradients, and a killed run that continues."""
 
 import contextlib
 from pathlib import Path
@@ -32,7 +32,7 @@ SIZE = 75
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    """EfficientNetB4 with weights that leave no part without a say.
+    """EfficientNetB4 with weights under which every part changes the output.
 
     Always the same: some drawn weights make numbers so large and so opposed that float32 differs by more than 1e-4.
     """
@@ -210,7 +210,7 @@ def test_a_teacher_answers_as_it_does_in_keras(made: dict[str, Any]) -> None:
     assert np.abs(found - expected).max() < 0.05 * np.abs(expected).max()  # bfloat16
 
 
-def test_a_pupil_learns_what_its_teacher_says(
+def test_a_student_learns_what_its_teacher_says(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tuning, "refuse_degenerate_output", lambda *_: None)

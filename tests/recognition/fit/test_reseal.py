@@ -52,7 +52,7 @@ def data(folder: Path) -> Iterator[tuple[Examples, PictureStore]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def enough() -> Iterator[None]:
-    """The made data set's calibration split is small; the whole way is tested all the same."""
+    """Gates and decision are sealed although the calibration split of the generated data set is small."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("recognition.fit.calibration.assessment.ENOUGH", 8)
         patch.setattr("recognition.fit.seal.ENOUGH", 8)
@@ -99,11 +99,11 @@ OF_THE_TEST_SPLIT = {
     "conformal": {"test_coverage", "test_mean_size", "test_wide_share"},
     "score": {"pictures", "malignant", "share", "low", "high"},
 }
-"""What a bundle's assessment says of the test split: figures for the reader, nothing that decides."""
+"""The values of the assessment block that are measured on the test split; they decide nothing."""
 
 
 def chosen(bundle: Bundle) -> dict[str, Any]:
-    """Everything in a bundle that decides what is said of a photo, without the weights."""
+    """Everything in a bundle that decides the assessment of a photo, except the weights."""
     manifest = bundle.manifest
     block = json.loads(json.dumps(manifest.assessment))
     for part, names in OF_THE_TEST_SPLIT.items():

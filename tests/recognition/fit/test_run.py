@@ -1,4 +1,4 @@
-"""A whole training on made pictures: files in, sealed bundle out, and the bundle tells the pictures apart."""
+"""A whole training on generated pictures: from files to a sealed bundle that separates the pictures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_a_classifier_learns_from_another_and_says_so(
             pictures,
             recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}),
             teachers=teachers,
-            version="pupil",
+            version="student",
         )
 
     with pytest.raises(RecipeError, match="name at least one"):

@@ -1,4 +1,4 @@
-"""A whole training on a made data set, as the tests of the pipeline want it: everything in one folder."""
+"""A whole training on a generated data set, for the tests: everything in one folder."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from recognition.recipes import Recipe
 def trained_in(
     folder: Path, examples: Examples, pictures: Pictures, *, recipe: Recipe, version: str, **further: Any
 ) -> Bundle:
-    """What `train_classifier` makes of the examples' own split, without ImageNet weights; `further` are its others."""
+    """The bundle that `train_classifier` makes, without ImageNet weights; `further` are more of its arguments."""
     return train_classifier(
         recipe=recipe,
         examples=examples,

@@ -57,7 +57,7 @@ def colour_network() -> Any:
 
 
 def seal(draft: Draft, directory: Path, **changes: Any) -> Bundle:
-    """Seal a draft with plausible words; any of them can be changed."""
+    """Seal a draft with plausible values; any of them can be changed."""
     words: dict[str, Any] = {
         "version": "colours",
         "probe": probe_pixels()[0],

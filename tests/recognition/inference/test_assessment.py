@@ -1,4 +1,4 @@
-"""The assessment as a value: only what can be is made, and what goes into the database comes out again."""
+"""The assessment as a value: impossible ones are refused, and JSON gives the same one back."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The sealed bundle: whole or refused, identity, one copy of the weights."""
+"""The sealed bundle: complete or refused, its identity, one copy of the weights."""
 
 import hashlib
 import json
@@ -189,7 +189,7 @@ def test_a_weights_file_with_a_giant_header_length_is_refused(tmp_path: Path) ->
 
 @pytest.mark.parametrize(("format_version", "mean"), [(1, 0.0), (2, 0.0), (3, 0.485)])
 def test_a_classifier_keeps_the_normalisation_it_was_trained_with(copy: Path, format_version: int, mean: float) -> None:
-    """Up to version 2 EfficientNetB4 held ImageNet's and computed without it."""
+    """Up to version 2 EfficientNetB4 had ImageNet's normalisation among its weights and computed without it."""
     weights = dict(read_tensors(copy / WEIGHTS_NAME))
     channels = {"normalization/mean": [0.485] * 3, "normalization/variance": [0.05] * 3, "normalization/count": 0}
     save_file(weights | {key: np.array(value, np.float32) for key, value in channels.items()}, copy / WEIGHTS_NAME)

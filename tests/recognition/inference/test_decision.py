@@ -1,4 +1,4 @@
-"""From probabilities to advice: thresholds, score, prediction sets, and what a bundle without them says."""
+"""From probabilities to advice: thresholds, score, prediction sets, and bundles without them."""
 
 from typing import Any
 
@@ -112,6 +112,6 @@ def test_a_block_that_says_something_else_is_refused(change: dict[str, Any]) -> 
         AssessmentSettings.from_json(BLOCK | change)
 
 
-def test_limits_are_numbers_from_nought() -> None:
+def test_limits_are_numbers_from_zero() -> None:
     with pytest.raises(ValueError, match="limit"):
         QualityLimits(120, 38, float("nan"), 24, 9)

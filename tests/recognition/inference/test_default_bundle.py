@@ -1,4 +1,4 @@
-"""The classifier a fresh clone starts with: whole, honest about itself, and awake."""
+"""The default bundle of a fresh clone: complete, and better than chance on real photos."""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The alarm of a live classifier: it rings for a dead network and not for a quiet week."""
+"""The alarm for degenerate output: for a broken network, and not for a week of similar pictures."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from recognition.taxonomy import CODES
 
 
 def predictions(count: int, *, nevi: float, seed: int = 0) -> Any:
-    """Answers of a classifier that is awake: sharp, some of them nevi."""
+    """Predictions of a working classifier: sharp, some of them nevi."""
     generator = np.random.default_rng(seed)
     named = np.where(generator.random(count) < nevi, 1, generator.integers(0, 8, count))
     return (0.7 * np.eye(8)[named] + 0.3 * generator.dirichlet(np.ones(8), count)).tolist()
@@ -29,11 +29,11 @@ def test_the_reference_describes_the_calibration_answers() -> None:
 
 
 @pytest.mark.parametrize("nevi", [0.0, 0.5, 0.8])
-def test_a_classifier_that_is_awake_raises_no_alarm(nevi: float) -> None:
+def test_a_working_classifier_raises_no_alarm(nevi: float) -> None:
     assert find_degenerate_output(predictions(60, nevi=nevi, seed=4), REFERENCE) is None
 
 
-def test_answers_that_do_not_depend_on_the_picture_do() -> None:
+def test_predictions_that_do_not_depend_on_the_picture_raise_one() -> None:
     same = [[0.3, 0.2, 0.1, 0.1, 0.1, 0.1, 0.05, 0.05]] * 50
     finding = find_degenerate_output(same, REFERENCE)
     assert finding is not None

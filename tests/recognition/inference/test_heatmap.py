@@ -1,4 +1,4 @@
-"""The heatmap: equal to the full gradient, honest where there is nothing, drawn in the photo's shape."""
+"""The heatmap: equal to Grad-CAM with the full gradient, None without evidence, drawn in the photo's shape."""
 
 import io
 from typing import Any

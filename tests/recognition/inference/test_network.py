@@ -1,4 +1,4 @@
-"""The networks in code: outputs, weights by name, and refusing weights that do not belong."""
+"""The network architectures: outputs, weights by name, and refusal of weights that do not fit."""
 
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def efficientnet() -> Any:
 
 @pytest.mark.parametrize("way", ["tensors", "file"])
 def test_efficientnet_computes_with_the_normalisation_it_was_given(efficientnet: Any, way: str, tmp_path: Path) -> None:
-    """Keras goes on with the constants from when the layer was built, unless it is told."""
+    """Without it, Keras uses the constants from when the layer was built."""
     mean, variance = np.array([[0.485, 0.456, 0.406], [0.0524, 0.0502, 0.0506]], np.float32)
     if way == "tensors":
         given = {"normalization/mean": mean, "normalization/variance": variance}

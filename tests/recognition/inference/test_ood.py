@@ -1,4 +1,4 @@
-"""OOD detection: what it keeps, what it refuses, and on the default bundle real lesions against other things."""
+"""OOD detection: fitted tensors, refused pictures, and on the default bundle real lesions against other things."""
 
 import csv
 import hashlib

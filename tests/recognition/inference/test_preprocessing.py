@@ -1,4 +1,4 @@
-"""Preprocessing: golden pixels, one scale for every upload, and no silent guesses."""
+"""Preprocessing: known pixels, one scale for every upload, and refusal of other modes."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def test_a_sharp_well_lit_picture_passes_at_any_size() -> None:
         assert code(picture) == ""
 
 
-def test_each_fault_has_its_name_and_its_measure() -> None:
+def test_each_defect_has_its_code_and_its_measure() -> None:
     good = textured()
     assert code(good.filter(ImageFilter.GaussianBlur(9))) == "blurred"
     assert code(good.point(lambda value: value // 8)) == "too_dark"
@@ -48,7 +48,7 @@ def test_each_fault_has_its_name_and_its_measure() -> None:
     assert result.measured < result.limit
 
 
-def test_a_picture_of_one_colour_or_a_few_pixels_is_refused_and_not_a_fault() -> None:
+def test_a_picture_of_one_colour_or_a_few_pixels_is_refused_without_an_error() -> None:
     assert code(Image.new("RGB", (400, 300), (150, 110, 90))) == "low_contrast"
     assert code(Image.new("RGB", (64, 64))) == "too_small"
     assert measure_quality(Image.new("RGB", (400, 2), (150, 110, 90))).sharpness == 0.0

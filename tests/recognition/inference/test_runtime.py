@@ -1,4 +1,4 @@
-"""Running a sealed classifier: both backends, calibrated outcomes, and no TensorFlow on the ONNX path."""
+"""Running a sealed classifier: both backends, calibrated classifications, and no TensorFlow on the ONNX path."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The scale contract: one photo says the same at 450 px, at 200 px and as a large upload.
+"""The scale contract: one photo gets the same answer at 450 px, at 200 px and as a large upload.
 
 Pictures whose colour was rebuilt from a smaller copy are left out: they are not to be measured on.
 """
@@ -21,7 +21,7 @@ SAME_MIN = 0.95
 """Share of the photos whose most probable diagnosis stays, as issue 4 asks."""
 MOVED_MEDIAN = 0.02
 MOVED_MAX_OF_MOST = 0.10
-"""A few points: half of the photos move by less than two, nineteen of twenty by less than ten."""
+"""Changes of the probability: half of the photos change by less than 0.02, nineteen of twenty by less than 0.10."""
 
 PHOTO_COUNT = 95
 """All of the real ones: the twentieth of them that moves most is five photos, and of every second one only two."""
@@ -31,7 +31,7 @@ REFUSED_MAX = 2
 
 
 def saved(picture: Image.Image, quality: int) -> Image.Image:
-    """As it comes out of a JPEG file."""
+    """The picture after saving as a JPEG file."""
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=quality)
     return Image.open(io.BytesIO(stream.getvalue())).convert("RGB")

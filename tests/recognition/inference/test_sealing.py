@@ -1,4 +1,4 @@
-"""Sealing: the graph answers as Keras does, and a network that must not be used does not become a bundle."""
+"""Sealing: the graph answers as Keras does, and a broken network does not become a bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def test_one_diagnosis_for_every_picture_is_not_sealed(tmp_path: Path) -> None:
         assert caught.value.code == "collapsed"
 
 
-def test_probabilities_that_vary_but_always_name_the_same_are_a_collapse() -> None:
+def test_probabilities_that_vary_but_always_name_the_same_are_degenerate() -> None:
     logits = np.zeros((32, 8), np.float32)
     logits[:, 1] = np.linspace(1.0, 5.0, 32)
     outputs = (logits, np.ones((32, 4), np.float32), np.ones((32, 2, 2, 4), np.float32))

@@ -1,4 +1,4 @@
-"""Pictures made on the spot, and the hostile ones from ../shared where they are."""
+"""Generated pictures, and the hostile ones of ../shared if they are there."""
 
 from __future__ import annotations
 

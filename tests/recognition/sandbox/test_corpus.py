@@ -1,4 +1,4 @@
-"""Every hostile file gets its verdict in the real cage, within ten CPU seconds and 512 MB."""
+"""Every hostile file gets the expected result in the real sandbox, within ten CPU seconds and 512 MB."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cases(shared_data: Path) -> list[Case]:
         return list(threads.map(judge, rows))
 
 
-def test_every_verdict_is_that_of_the_manifest(cases: list[Case]) -> None:
+def test_every_result_is_that_of_the_manifest(cases: list[Case]) -> None:
     assert len(cases) > 1000
     wrong = [
         f"{case.file}: {case.expected} expected, {case.report.rejected or 'accepted'}"
@@ -53,7 +53,7 @@ def test_every_verdict_is_that_of_the_manifest(cases: list[Case]) -> None:
     assert wrong == []
 
 
-def test_no_file_is_refused_through_a_fault_of_ours(cases: list[Case]) -> None:
+def test_no_file_is_refused_because_the_sandbox_failed(cases: list[Case]) -> None:
     codes = Counter(case.report.rejected.code for case in cases if case.report.rejected)
     assert codes["cage_failed"] == 0
     assert codes["decode_timeout"] == 0

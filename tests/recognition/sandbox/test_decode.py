@@ -1,4 +1,4 @@
-"""Pixels: every odd mode becomes one upright 8-bit RGB picture on purpose, every rule has its code."""
+"""Decoding: every mode becomes one upright 8-bit RGB picture, every rule has its code."""
 
 from __future__ import annotations
 
@@ -341,7 +341,7 @@ def accepts_or_says_why(data: bytes) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(magic=st.sampled_from(MAGICS), rest=st.binary(max_size=300))
-def test_random_bytes_have_a_verdict(magic: bytes, rest: bytes) -> None:
+def test_random_bytes_are_refused_or_accepted(magic: bytes, rest: bytes) -> None:
     accepts_or_says_why(magic + rest)
 
 
@@ -351,7 +351,9 @@ def test_random_bytes_have_a_verdict(magic: bytes, rest: bytes) -> None:
     keep=st.floats(0, 1),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=12),
 )
-def test_cut_and_changed_files_have_a_verdict(kind: str, keep: float, changes: list[tuple[float, int]]) -> None:
+def test_cut_and_changed_files_are_refused_or_accepted(
+    kind: str, keep: float, changes: list[tuple[float, int]]
+) -> None:
     data = bytearray(SEEDS[kind][: int(len(SEEDS[kind]) * keep)])
     for place, value in changes:
         if data:

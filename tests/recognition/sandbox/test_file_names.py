@@ -1,4 +1,4 @@
-"""File names are shown, never used: what is shown is one harmless line."""
+"""File names for display: one harmless line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Not a byte of what a camera or a person wrote beside the pixels survives."""
+"""Accepted photos keep no metadata of a camera or a person."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def exif_with_everything() -> Image.Exif:
 
 @pytest.fixture
 def talkative(quadrants: Image.Image, encode: Encode) -> dict[str, bytes]:
-    """The same picture in three formats, with everything that a file can carry besides."""
+    """The same picture in three formats, with every kind of metadata a file can have."""
     exif = exif_with_everything()
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     xmp = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta>Secret Patient</x:xmpmeta>"

@@ -49,7 +49,7 @@ def test_size_and_compression_leave_it_and_a_turn_does_not(encode: Encode) -> No
     assert hash_distance(known, turned) > 4 * SAME_PICTURE_DISTANCE
 
 
-def test_the_cage_computes_the_same_hash_as_the_import(encode: Encode) -> None:
+def test_the_sandbox_computes_the_same_hash_as_the_import(encode: Encode) -> None:
     data = encode(texture((600, 450)), "JPEG", quality=90)
     photo = accept_photo(data)
     assert photo.content_hash == content_hash(read_image(data))

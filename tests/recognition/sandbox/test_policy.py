@@ -1,4 +1,4 @@
-"""Reasons: every code has its sentence, every sentence can be filled, translated and passed on."""
+"""Reasons: every code has a sentence, which can be filled, translated and pickled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from recognition.sandbox import REASONS, PhotoRejected
 
-INTAKE = Path(__file__).resolve().parents[3] / "recognition" / "sandbox"
+SANDBOX = Path(__file__).resolve().parents[3] / "recognition" / "sandbox"
 RAISED = re.compile(r'PhotoRejected\(\s*"(\w+)"')
 EXAMPLES: dict[str, str | int] = {
     "megabytes": 20,
@@ -35,7 +35,7 @@ def test_a_reason_is_a_finished_sentence(code: str) -> None:
 
 
 def test_the_code_raises_the_listed_reasons_and_no_other() -> None:
-    raised = {code for path in INTAKE.glob("*.py") for code in RAISED.findall(path.read_text(encoding="utf-8"))}
+    raised = {code for path in SANDBOX.glob("*.py") for code in RAISED.findall(path.read_text(encoding="utf-8"))}
     assert raised == set(REASONS)
 
 
@@ -51,6 +51,6 @@ def test_a_reason_survives_a_queue_and_a_copy() -> None:
         assert (other.code, other.params, other.message) == (rejection.code, rejection.params, rejection.message)
 
 
-def test_only_a_cage_that_failed_is_our_fault() -> None:
+def test_only_a_sandbox_that_failed_is_our_fault() -> None:
     assert PhotoRejected("cage_failed").is_our_fault
     assert not PhotoRejected("broken").is_our_fault

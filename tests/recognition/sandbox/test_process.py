@@ -1,4 +1,4 @@
-"""The cage: limits hold, deaths become reasons, lies are not believed, nobody is left behind."""
+"""The sandbox: limits hold, a dead child gives a reason, a false reply is refused, no process is left behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def code_of(data: bytes, **limits: float) -> str:
 
 
 def child_that_runs(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
-    """Put another program into the cage; it still gets the search path and the limits as arguments."""
+    """Start another program as the sandbox child; it gets the search path and the limits as arguments."""
     monkeypatch.setattr(process, "_START", "import sys; sys.path += sys.argv[1:3]\n" + source)
 
 
@@ -107,7 +107,7 @@ def test_a_decoder_that_wants_too_much_memory_is_told_so(encode: Encode) -> None
         ("while True: sys.stdout.buffer.write(bytes(1 << 20))", "decode_timeout"),
     ],
 )
-def test_every_death_and_every_nonsense_becomes_a_reason(
+def test_every_dead_child_and_every_bad_reply_gives_a_reason(
     source: str, code: str, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     child_that_runs(monkeypatch, source)
@@ -172,7 +172,7 @@ def test_a_captured_decoder_cannot_hand_back_a_picture_with_metadata(
         assert code_of(jpeg) == "cage_failed"
 
 
-def test_the_cage_holds_no_secret_and_has_its_limits(jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_has_no_secrets_and_sets_its_limits(jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "do not tell")
     child_that_runs(
         monkeypatch,
@@ -204,7 +204,7 @@ except MemoryError:
     assert code_of(jpeg) == "animated"
 
 
-def test_a_cage_that_cannot_be_started_is_our_fault(jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_cannot_be_started_is_our_fault(jpeg: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     with pytest.raises(PhotoRejected) as caught:
         accept_photo(jpeg)
@@ -253,7 +253,7 @@ def test_a_killed_parent_leaves_no_orphan(scan_bomb: bytes, tmp_path: Path) -> N
         try:
             assert wait_for(lambda: bool(children_of(parent.pid)))
             (child,) = children_of(parent.pid)
-            # Its name changes when it has become the caged Python; by then or soon after, it has asked the kernel.
+            # Its name changes when it runs the child's Python; by then or soon after, it has asked the kernel.
             assert wait_for(lambda: b"recognition.sandbox.child" in Path(f"/proc/{child}/cmdline").read_bytes())
             assert is_running(child)
         finally:
