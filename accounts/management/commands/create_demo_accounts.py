@@ -1,4 +1,4 @@
-"""`manage.py create_demo_accounts`: one account a role, for trying the application on one's own machine."""
+"""`manage.py create_demo_accounts`: create one account for each role, to try the application locally."""
 
 from typing import Any
 
