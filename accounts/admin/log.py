@@ -86,7 +86,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """An e-mail address finds what the person did and what was done to their account. Else a subject is searched."""
+        """An e-mail address finds what the person did and what was done to their account. Other terms are subjects."""
         term = search_term.strip()
         if not term:
             return queryset, False

@@ -24,7 +24,7 @@ class ConsentTextQuerySet(models.QuerySet["ConsentText"]):
 
 
 class ConsentText(models.Model):
-    """One published version of one text, in all languages. Never changed (database trigger), since people agreed to it."""
+    """One published version of a text, in all languages. It never changes (database trigger): people agreed to it."""
 
     purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
     version = models.PositiveIntegerField(_("version"))

@@ -158,5 +158,7 @@ def photo_request_review(request: SignedInRequest, photo_id: UUID) -> HttpRespon
     if shown.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person whose photo it is can ask for a review."))
     if request_review(photo=shown, by=request.user):
-        messages.success(request, _("Clinicians have been asked to look at this photo. You get a notification when they have."))
+        messages.success(
+            request, _("Clinicians have been asked to look at this photo. You get a notification when they have.")
+        )
     return redirect(reverse("photo", args=[photo_id]) + "#review")
