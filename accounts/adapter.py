@@ -1,4 +1,4 @@
-"""How allauth signs people up and in here."""
+"""The allauth adapter: how people sign up and sign in."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from accounts.services.language import in_language_of
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
-    """Sign-up makes patients, whatever else the form was sent (R24); addresses are kept in lower case."""
+    """Every sign-up makes a patient, whatever other fields were sent (R24). Addresses are stored in lower case."""
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         user.email = form.cleaned_data["email"].lower()
@@ -29,15 +29,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
         return user
 
     def login(self, request: HttpRequest, user: User) -> None:
-        """Sign in, and speak the language of the account from here on: the greeting is part of this answer."""
+        """Sign in and switch to the language of the account at once, so that the greeting is already in it."""
         super().login(request, user)
         if user.language:
             activate(request, user.language)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Write in the language of whoever gets the mail, which need not be that of whoever caused it.
+        """Send the e-mail in the recipient's language, which may differ from the language of the person who caused it.
 
-        To an address that has no account here, in the language of the page.
+        An address without an account gets the language of the page.
         """
         recipient = context.get("user") or User.objects.filter(email__iexact=email).first()
         if not isinstance(recipient, User) or not recipient.language:
@@ -47,13 +47,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
             super().send_mail(template_prefix, email, context)
 
     def set_password(self, user: User, password: str) -> None:
-        """Change or reset: whoever holds a token made with the old password is out, as other sessions are (R12)."""
+        """Change or reset the password. Tokens made with the old password stop working, as other sessions do (R12)."""
         super().set_password(user, password)
         AuthToken.objects.filter(user=user).delete()
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Count wrong passwords by account alone (R11).
 
-        allauth puts the Host header in front, so that every made-up port would have its own five tries.
+        allauth adds the Host header to the key. An attacker could then invent ports and get five tries for each.
         """
         return str(credentials.get("email") or credentials.get("username") or "").strip().lower()

@@ -1,4 +1,4 @@
-"""Who uses the application: users, roles, the audit log."""
+"""The app of users, roles, consents, notifications and the audit log."""
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate

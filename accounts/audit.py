@@ -1,4 +1,4 @@
-"""Writes the audit log: one function, called inside the transaction of what it records."""
+"""Writes the audit log. Call `record` inside the transaction of the change that it records."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from accounts.models import AuditEntry, User
 def record(*, actor: User | None, action: AuditEntry.Action, subject: str, **detail: Any) -> AuditEntry:
     """Append one entry.
 
-    `actor` is None for what the application does by itself. `subject` is "kind:id". `detail` must be JSON and
-    holds no names, e-mail addresses or file names: the log outlives the person.
+    `actor` is None for actions of the application itself. `subject` is "kind:id". `detail` must be JSON without
+    names, e-mail addresses or file names, because the log is kept after the person is erased.
     """
     return AuditEntry.objects.create(
         actor="" if actor is None else str(actor.pk), action=action, subject=subject, detail=detail

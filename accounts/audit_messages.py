@@ -1,6 +1,6 @@
-"""Own the audit log in words: one whole sentence for an entry, for people who look something up in it.
+"""The messages of the audit log: one translated sentence for each entry.
 
-The log itself holds numbers and codes, because it outlives the people; names are looked up when it is read.
+The log itself stores only ids and codes, because it is kept after people are erased. Names are loaded when it is read.
 """
 
 from collections.abc import Iterable
@@ -41,17 +41,17 @@ SENTENCES: Final[dict[str, str | Promise]] = {
 SWITCHED_ON: Final = _("%(actor)s switched an account on.")
 SWITCHED_OFF: Final = _("%(actor)s switched an account off.")
 OTHERWISE: Final = _("%(actor)s: %(action)s.")
-"""For what a later version of the application wrote."""
+"""The message for an action that this version does not know."""
 
 
 def names_of(entries: Iterable[AuditEntry]) -> dict[str, str]:
-    """The names of whoever did these, by what the log calls them; one query. Who is gone is not in it."""
+    """The names of the actors of these entries, by their id in the log. One query. Erased people are missing."""
     keys = {int(entry.actor) for entry in entries if entry.actor.isdecimal()}
     return {str(user.pk): str(user) for user in User.objects.filter(pk__in=keys).only("name", "email")}
 
 
 def sentence(entry: AuditEntry, names: dict[str, str]) -> str:
-    """What happened, in the language of the page; `names` as `names_of` gives them."""
+    """The message of an entry in the active language. `names` is the result of `names_of`."""
     known = entry.detail if isinstance(entry.detail, dict) else {}
     actor = names.get(entry.actor) or gettext("A former user") if entry.actor else gettext("The application")
     words = {
@@ -70,5 +70,5 @@ def sentence(entry: AuditEntry, names: dict[str, str]) -> str:
 
 
 def _role(code: object) -> str:
-    """A role in words; what is none is shown as it is."""
+    """The label of a role. Unknown values are shown unchanged."""
     return str(dict(Role.choices).get(str(code), code if code is not None else "–"))

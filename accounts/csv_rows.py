@@ -1,4 +1,4 @@
-"""Own rows as CSV that a spreadsheet opens without running anything in it, streamed so that no list is too long."""
+"""Streams rows as CSV. Cells that a spreadsheet would run as formulas are escaped."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,16 +8,14 @@ from django.http import StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\0")
-"""A spreadsheet takes a cell that begins with one of these for a formula (RELIABILITY R31)."""
+"""A spreadsheet reads a cell that begins with one of these as a formula (RELIABILITY R31)."""
 
 BYTE_ORDER_MARK: Final = "\ufeff"
-"""By which spreadsheets know UTF-8; without it Cyrillic is garbled."""
+"""Tells spreadsheets that the file is UTF-8. Without it they garble Cyrillic letters."""
 
 
 def safe_cell(value: object) -> str:
-    """The value as a spreadsheet shows it: a text that would start a formula is marked as text, and no zero byte is in
-    it; None is empty.
-    """
+    """The value as safe text: a formula is marked as text, zero bytes are removed, None becomes empty."""
     if value is None:
         return ""
     clean = str(value).replace("\0", "")
@@ -25,7 +23,7 @@ def safe_cell(value: object) -> str:
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file-like object whose `write` returns its argument, for `csv.writer`."""
 
     def write(self, text: str) -> str:
         return text
@@ -34,7 +32,7 @@ class _Echo:
 def csv_lines(
     header: Sequence[str], rows: Iterable[Sequence[object]], *, byte_order_mark: bool = True
 ) -> Iterator[str]:
-    """The file line by line; the byte order mark first, unless programs read the file rather than spreadsheets."""
+    """The file line by line. It begins with the byte order mark, which is left out for files that programs read."""
     writer = csv.writer(_Echo())
     first = writer.writerow([safe_cell(name) for name in header])
     yield BYTE_ORDER_MARK + first if byte_order_mark else first
@@ -45,7 +43,7 @@ def csv_lines(
 def csv_response(
     name: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, byte_order_mark: bool = True
 ) -> StreamingHttpResponse:
-    """A download named `name`, kept by nobody on the way."""
+    """A download named `name` that no proxy or browser caches."""
     lines = csv_lines(header, rows, byte_order_mark=byte_order_mark)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = content_disposition_header(True, name) or "attachment"

@@ -1,4 +1,4 @@
-"""What people fill in about themselves: sign-up, e-mail address, profile, consent."""
+"""Forms of the account pages: sign-up, e-mail address, profile, consent."""
 
 from typing import Any, Final
 
@@ -30,15 +30,15 @@ _SAID: Final = {True: "yes", False: "no", None: ""}
 
 
 class ConsentFields(forms.Form):
-    """Both consents as boxes without a tick, each with the version of the text that was shown.
+    """Both consents as unticked boxes, each with the version of the text that is shown.
 
-    `texts` are those in force by purpose; a purpose without a text is not asked about.
+    `texts` are the current texts by purpose. A purpose without a text has no box.
     """
 
     texts: dict[Purpose, ConsentText]
 
     def add_consent_fields(self) -> None:
-        """Call when the other fields are there: what is agreed to comes last."""
+        """Call this after the other fields exist, so that the consents come last."""
         self.texts = {}
         for purpose in Purpose:
             text = ConsentText.objects.current(purpose)
@@ -54,7 +54,7 @@ class ConsentFields(forms.Form):
             )
 
     def consent_fields(self) -> list[dict[str, Any]]:
-        """What a template needs: box, hidden version, text, whether it must be agreed to."""
+        """The consents for the template: box, hidden version, text, whether it is required."""
         return [
             {
                 "field": self[f"{purpose}_consent"],
@@ -67,17 +67,17 @@ class ConsentFields(forms.Form):
         ]
 
     def check_versions(self) -> None:
-        """In `clean`: whoever read a text that has been replaced meanwhile reads the new one first."""
+        """Called by `clean`: adds an error if a newer text was published after the page was shown."""
         for purpose, text in self.texts.items():
             shown = self.cleaned_data.get(f"{purpose}_version")
             if self.cleaned_data.get(f"{purpose}_consent") and shown is not None and shown != text.version:
                 problem = gettext("This text has changed while you were reading. Please read it again.")
                 self.add_error(f"{purpose}_consent", problem)
-                # The form that comes back belongs to the text that it shows.
+                # The redisplayed form shows the new text, so it must carry the new version.
                 self.data = {**dict(self.data.items()), self.add_prefix(f"{purpose}_version"): str(text.version)}
 
     def give(self, user: User) -> None:
-        """Record what was ticked, all or nothing."""
+        """Record the ticked consents in one transaction."""
         with transaction.atomic():
             for purpose, text in self.texts.items():
                 if self.cleaned_data.get(f"{purpose}_consent"):
@@ -85,9 +85,9 @@ class ConsentFields(forms.Form):
 
 
 class ConsentForm(ConsentFields):
-    """What somebody who has an account is asked before the next upload.
+    """The consents that an existing user is asked for before the next upload.
 
-    The second question comes only where it was never answered with yes.
+    The second consent is asked for only if the user never gave it.
     """
 
     def __init__(self, data: Any = None, *, user: User) -> None:
@@ -103,10 +103,10 @@ class ConsentForm(ConsentFields):
 
 
 class AddEmailForm(allauth_forms.AddEmailForm):  # type: ignore[misc]  # allauth ships no types
-    """A further address of one's own. Another account's login is refused where it could become one's own unverified.
+    """Add an e-mail address. If addresses need no verification, the login of another account is refused.
 
-    Where addresses must be verified it is taken, so that nobody learns who has an account here: without the mailbox
-    nothing follows from it.
+    If addresses must be verified, any address is accepted, so that nobody learns who has an account here. The address
+    has no effect until its mailbox confirms it.
     """
 
     def clean_email(self) -> str:
@@ -131,7 +131,7 @@ class YesNoField(forms.ChoiceField):
 
 
 class ProfileForm(forms.Form):
-    """What a clinician asks once. `answers` is what `save_profile` takes."""
+    """The profile that a clinician needs once. `answers` is the argument of `save_profile`."""
 
     name = forms.CharField(
         label=_("Your name"),
@@ -177,12 +177,12 @@ class ProfileForm(forms.Form):
 
     @property
     def answers(self) -> dict[str, Any]:
-        """What was said, by the names of the profile's columns; only of a valid form."""
+        """The cleaned answers by column name of the profile. Needs a valid form."""
         return {question: self.cleaned_data[question] for question in ANSWERS}
 
 
 class SignupForm(ConsentFields, allauth_forms.SignupForm):  # type: ignore[misc]  # allauth ships no types
-    """E-mail, password twice, and both consents; the account and what it agreed to are stored together."""
+    """Sign-up: e-mail, password twice, both consents. The account and its consents are saved together."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

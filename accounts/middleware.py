@@ -1,4 +1,4 @@
-"""The language of whoever is signed in, on whatever device they read; and 403 for what a service does not allow."""
+"""Middleware: the language of the signed-in user on every device, and a 403 page for the services' `NotAllowed`."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,15 +13,15 @@ from accounts.models import Language, User
 from accounts.permissions import NotAllowed
 from accounts.services import language
 
-# Answered without asking who is there: the database may be what does not answer.
+# These pages load no user, because the database may be down.
 WITHOUT_PEOPLE: Final = ("/health/",)
 
 
 class AccountLanguageMiddleware:
-    """Answers in the language of the account; stands behind LocaleMiddleware and AuthenticationMiddleware.
+    """Switches to the language of the account. Must come after LocaleMiddleware and AuthenticationMiddleware.
 
-    A sign-in with an account that has no language yet gives it the one of the page. The cookie follows the account, so
-    that the page keeps its language after signing out.
+    An account without a language gets the language of the page at sign-in. The cookie follows the account, so that the
+    page keeps its language after signing out.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -44,9 +44,9 @@ class AccountLanguageMiddleware:
 
 
 class NotAllowedMiddleware:
-    """Turns the services' `NotAllowed` into Django's answer to what is forbidden, the 403 page.
+    """Turns the services' `NotAllowed` into Django's 403 page.
 
-    Without the service's message, which is not translated.
+    The service's message is left out, because it is not translated.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -56,7 +56,7 @@ class NotAllowedMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """Only what a view or its template raised; Django takes PermissionDenied from here."""
+        """Called for exceptions of views and templates. Django handles the PermissionDenied raised here."""
         if isinstance(exception, NotAllowed):
             raise PermissionDenied from exception
 
@@ -68,7 +68,7 @@ def activate(request: HttpRequest, code: str) -> None:
 
 
 def remember(response: HttpResponse, code: str) -> None:
-    """Let the browser ask for the language `code` from now on, unless the response has said so already."""
+    """Set the language cookie to `code`, unless the response already sets it."""
     if settings.LANGUAGE_COOKIE_NAME in response.cookies:
         return
     response.set_cookie(
@@ -84,7 +84,7 @@ def remember(response: HttpResponse, code: str) -> None:
 
 
 def _signed_in(request: HttpRequest) -> User | None:
-    """Whose session this is. Nobody's where there is none, such as behind an API token; then nothing is queried."""
+    """The user of the session. None without a session, for example with an API token; then no query is made."""
     if SESSION_KEY not in request.session or not isinstance(request.user, User):
         return None
     return request.user

@@ -1,7 +1,7 @@
-"""Own the words of notifications: what each kind says in the page, and how its e-mail begins.
+"""The texts of notifications: what each kind says on the page, and how its e-mail begins.
 
-Everything is made when it is read, in the language of whoever reads; a row holds only `kind` and `data`. In the page
-the words name the spot. An e-mail passes through other hands, so its words say that there is news, not what it is.
+A row stores only `kind` and `data`. The text is made when it is read, in the reader's language. On the page the text
+names the spot. E-mails pass through other servers, so they say only that there is a notification.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ Kind = Notification.Kind
 
 @dataclass(frozen=True)
 class Words:
-    """What one kind of news says.
+    """The texts of one kind of notification.
 
-    `about_a_spot` has the placeholder %(spot)s, the name the patient gave it; `otherwise` is for spots without one.
+    `about_a_spot` has the placeholder %(spot)s, the patient's name for the spot. `otherwise` is for unnamed spots.
     """
 
     title: Promise
     about_a_spot: Promise
     otherwise: Promise
-    # For e-mails: no word of what the news is.
+    # For e-mails: says nothing about the content.
     email_subject: Promise
 
 
@@ -80,12 +80,12 @@ WORDS: Final[dict[str, Words]] = {
 
 
 def title(notification: Notification) -> str:
-    """A few words, in the language of the page."""
+    """The title, in the active language."""
     return str(WORDS[notification.kind].title)
 
 
 def sentence(notification: Notification) -> str:
-    """One sentence or two that name the spot, in the language of the page. Not for e-mails."""
+    """One or two sentences that name the spot, in the active language. Not for e-mails."""
     words = WORDS[notification.kind]
     spot = str(notification.data.get("spot") or "")
     months = notification.data.get("months")
@@ -95,7 +95,7 @@ def sentence(notification: Notification) -> str:
 
 
 def email_subject(notification: Notification) -> str:
-    """One line for the subject and the first line of an e-mail; nothing medical, no name of a spot."""
+    """The subject and first line of an e-mail. Nothing medical, no name of a spot."""
     return str(WORDS[notification.kind].email_subject)
 
 
@@ -116,12 +116,12 @@ def _reminder(spot: str, months: int) -> str:
 
 
 def email_greeting(name: str) -> str:
-    """How an e-mail begins, with or without a name."""
+    """The greeting of an e-mail, with or without a name."""
     return gettext("Hello %(name)s,") % {"name": name} if name else gettext("Hello,")
 
 
 def unread_words(unread: int) -> str:
-    """For a screen reader: "3 unread messages"; empty without any."""
+    """For screen readers: "3 unread messages". Empty if there are none."""
     if not unread:
         return ""
     return ngettext("%(count)d unread message", "%(count)d unread messages", unread) % {"count": unread}

@@ -1,8 +1,9 @@
-"""Own sending e-mails about notifications: which are due, one attempt for each, and what a failure means.
+"""Sends the e-mails of notifications: selects those that are due, makes one attempt for each, handles failures.
 
-The row is the outbox. A mail server that cannot be reached costs nothing: nothing counts as tried, the next round asks
-again. A mail that the server refuses is tried `ATTEMPTS` times with growing pauses. Each try is claimed in the database
-first, so that two workers never send one mail, and one that died halfway sends it again after a pause: at least once.
+The notification row is the outbox. If the mail server cannot be reached, no attempt is counted and the next round
+tries again. If the server refuses an e-mail, it is tried `ATTEMPTS` times with growing pauses. A worker claims each
+attempt in the database first, so that two workers never send the same e-mail. If a worker dies in between, the e-mail
+is sent again after a pause: delivery is at least once.
 """
 
 import logging
@@ -25,15 +26,15 @@ from accounts.services.language import in_language_of
 
 logger = logging.getLogger(__name__)
 
-# Whoever sits before the page has seen the news by then, and needs no mail about it.
+# Somebody who is using the site has seen the notification by then and needs no e-mail.
 QUIET: Final = timedelta(minutes=2)
-# How long after the first, second ... failed try comes the next; after the last of them none.
+# The pauses after the first, second ... failed attempt. After the last one there is no further attempt.
 PAUSES: Final = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=12))
 ATTEMPTS: Final = len(PAUSES) + 1
-# Mails in one round; the next comes in a minute.
+# E-mails in one round. The next round comes in a minute.
 BATCH: Final = 100
 
-# What a mail server does to one, and what it does to all.
+# Errors that concern one e-mail, and errors that concern all.
 _REFUSED: Final = (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused)
 _UNREACHABLE: Final = (OSError, smtplib.SMTPException)
 
@@ -41,9 +42,9 @@ _sending = threading.Lock()
 
 
 def send_in_background() -> bool:
-    """Send what is due in a thread of its own; False while an earlier one is still at it.
+    """Send due e-mails in a separate thread. Returns False if an earlier thread is still running.
 
-    The worker that is asked for this also predicts photos, which must not wait for a mail server.
+    The same worker predicts photos, and predictions must not wait for a mail server.
     """
     if not _sending.acquire(blocking=False):
         return False
@@ -61,13 +62,13 @@ def _send_and_leave() -> None:
     except Exception:
         logger.exception("E-mails about news could not be sent; they wait for the next round.")
     finally:
-        # Connections belong to threads, and this one ends.
+        # Each thread has its own database connection. This thread ends here.
         connections.close_all()
         _sending.release()
 
 
 def send_due() -> int:
-    """Send the e-mails that are due, oldest first, at most `BATCH`. Returns how many the mail server took."""
+    """Send the e-mails that are due, oldest first, at most `BATCH`. Returns how many the mail server accepted."""
     due = list(_due().order_by("created", "pk").values_list("pk", "email_attempts")[:BATCH])
     if not due:
         return 0
@@ -89,7 +90,7 @@ def send_due() -> int:
                 logger.warning("The mail server refused an e-mail (%s), try %d.", type(error).__name__, attempts + 1)
                 continue
             except _UNREACHABLE as error:
-                # Gone in the middle: nobody knows whether it took this one. The pause decides when it is tried again.
+                # The connection broke: the server may have accepted this one. Try again after the pause.
                 logger.warning("The mail server broke off (%s).", type(error).__name__)
                 break
             Notification.objects.filter(pk=pk).update(emailed=timezone.now())
@@ -100,7 +101,7 @@ def send_due() -> int:
 
 
 def _due() -> Any:
-    """Unread, old enough, and not tried again too early."""
+    """Notifications that are unread, old enough, and whose pause has passed."""
     now = timezone.now()
     rested = Q(email_attempts=0, created__lte=now - QUIET)
     for failed, pause in enumerate(PAUSES, start=1):
@@ -109,7 +110,7 @@ def _due() -> Any:
 
 
 def _claim(pk: int, attempts: int) -> Notification | None:
-    """The notification for whoever may send its e-mail now, the try written down; None for everybody else."""
+    """Claim the next attempt and return the notification. None if another worker has claimed it."""
     mine = Notification.objects.to_send().unread().filter(pk=pk, email_attempts=attempts)
     if not mine.update(email_attempts=attempts + 1, email_tried=timezone.now()):
         return None
@@ -123,7 +124,7 @@ def _claim(pk: int, attempts: int) -> Notification | None:
 
 
 def _message(notification: Notification, connection: Any) -> mail.EmailMessage:
-    """The e-mail in the recipient's language. It says nothing medical: it leads to the page that does."""
+    """The e-mail in the recipient's language. It says nothing medical; it links to the page."""
     user = notification.user
     with in_language_of(user):
         subject = notification_texts.email_subject(notification)
@@ -140,12 +141,12 @@ def _message(notification: Notification, connection: Any) -> mail.EmailMessage:
             subject=f"{settings.ACCOUNT_EMAIL_SUBJECT_PREFIX}{subject}",
             body=body,
             to=[user.email],
-            # Automatic answers ("out of office") stay away (RFC 3834).
+            # Suppresses automatic replies such as "out of office" (RFC 3834).
             headers={"Auto-Submitted": "auto-generated"},
             connection=connection,
         )
 
 
 def absolute(path: str) -> str:
-    """A path of this application as an address that works in an e-mail."""
+    """A path of this application as an absolute URL."""
     return f"{settings.PUBLIC_URL}{path}"

@@ -1,8 +1,8 @@
-"""What a service raises when somebody may not do something."""
+"""The error that services raise when somebody may not do something."""
 
 
 class NotAllowed(Exception):
-    """The person may not do this. The message is for the log; pages and the API answer 403 in words of their own.
+    """The person may not do this. The message is for the log. Pages and the API answer 403 with their own text.
 
-    Not Python's PermissionError: that is what the operating system says of files.
+    Python's PermissionError is not used, because the operating system raises it for files.
     """

@@ -1,13 +1,13 @@
-"""Doors for the worker: nothing comes in, one function is called."""
+"""Celery tasks of this app. Each one calls one function."""
 
 from celery import shared_task
 
 
 @shared_task(name="accounts.send_notifications", soft_time_limit=30, time_limit=40)
 def send_notifications_task() -> None:
-    """Start sending the e-mails that are due; returns at once.
+    """Start sending due e-mails; returns at once.
 
-    The scheduler asks every minute, and nobody else does: news waits two minutes for its reader in any case.
+    Only the scheduler calls this, every minute. E-mails wait two minutes in any case.
     """
     # Only the worker loads this; the web process imports this module too.
     from accounts import outbox

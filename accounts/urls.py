@@ -1,4 +1,4 @@
-"""The addresses of the pages about oneself. Those that need photos, export and erasure, are in `diagnoses.urls`."""
+"""URLs of the account pages. The account pages that need photos (export, erasure) are in `diagnoses.urls`."""
 
 from django.urls import path
 

@@ -1,7 +1,7 @@
-"""The admin of this app, gathered for Django's autodiscovery; each feature holds its own.
+"""The admin of this app, collected for Django's autodiscovery. Each feature folder has its own `admin.py`.
 
-Almost all of it is read-only: what happened happened, and what may be changed is changed by a service. Pictures appear
-only as thumbnails through the private media views, which ask who is asking. A look at a photo is audited here as well.
+Almost all of it is read-only; services make the few changes that are allowed. Pictures are shown only as thumbnails,
+through the private media views that check permission. Opening a photo in the admin is audited too.
 """
 
 from allauth.mfa.models import Authenticator
@@ -17,7 +17,7 @@ from diagnoses.sharing import admin as sharing
 
 __all__ = ["lesions", "monitoring", "photos", "readings", "sharing"]
 
-# A token is a key to an account and an authenticator is its second factor: not for looking at, adding or handing out.
+# Tokens and second factors give access to accounts, so nobody may see or add them here.
 admin.site.unregister([AuthToken, Authenticator])
-# Roles decide here; Django's groups would look as if they did.
+# Permissions come from roles. Django's groups have no effect, so they are not shown.
 admin.site.unregister(Group)

@@ -1,4 +1,4 @@
-"""From a photograph to a prediction and its review. Knows nothing of training."""
+"""The app for patients and clinicians: photos, predictions, readings. It does not import training."""
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
@@ -9,8 +9,8 @@ class DiagnosesConfig(AppConfig):
     verbose_name = _("Diagnoses")
 
     def ready(self) -> None:
-        """What this app looks at for the admin's first page."""
-        # Models can be imported once all apps are loaded.
+        """Register the notices of this app on the admin's first page."""
+        # Models can only be imported after all apps are loaded.
         from diagnoses.monitoring.notices.sources import register_all
 
         register_all()

@@ -1,4 +1,4 @@
-"""Columns shared by several tables."""
+"""Model fields shared by several tables."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from diagnoses.labels import DECISION_NAMES, SITE_NAMES
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import SEXES, SITES, Diagnosis
 
-# gettext finds these names through the `_()` calls in diagnoses/labels.py; here they are only looked up.
+# gettext finds these names in the `_()` calls of diagnoses/labels.py.
 DIAGNOSIS_CHOICES = [(d.value, _(d.full_name)) for d in Diagnosis]
 SITE_CHOICES = [(site, SITE_NAMES[site]) for site in SITES]
 SEX_CHOICES = [(sex, _(sex)) for sex in SEXES]
@@ -32,7 +32,7 @@ class DiagnosisField(models.CharField[str, str]):
 
 
 class DecisionField(models.CharField[str, str]):
-    """One of the decision aid's states (`recognition.inference.assessment.Decision`), or "" where none was made."""
+    """A decision (`recognition.inference.assessment.Decision`), or "" if there is none."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["max_length"] = 12
@@ -50,10 +50,7 @@ CONTENT_HASH_BITS = 256
 
 
 class ContentHashField(models.Field[bytes, bytes]):
-    """A 256-bit perceptual hash as PostgreSQL `bit(256)`, so that the database can count differing bits.
-
-    In Python it is 32 bytes.
-    """
+    """A 256-bit perceptual hash, 32 bytes in Python. Stored as `bit(256)`: PostgreSQL can count differing bits."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return f"bit({CONTENT_HASH_BITS})"
@@ -66,7 +63,7 @@ class ContentHashField(models.Field[bytes, bytes]):
 
 
 def bits_of(content_hash: bytes) -> str:
-    """The hash as PostgreSQL writes bit strings: 256 characters 0 or 1. Raises ValueError on another length."""
+    """The hash as a PostgreSQL bit string: 256 characters 0 or 1. Raises ValueError for another length."""
     if len(content_hash) * 8 != CONTENT_HASH_BITS:
         raise ValueError(f"A content hash has {CONTENT_HASH_BITS // 8} bytes, not {len(content_hash)}.")
     return f"{int.from_bytes(content_hash, 'big'):0{CONTENT_HASH_BITS}b}"

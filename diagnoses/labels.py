@@ -1,7 +1,7 @@
-"""Words for people: what statuses, failures and diagnoses are called on pages and in the API.
+"""Labels: the names of statuses, failures, gates and diagnoses on pages and in the API.
 
-Strings that live in modules without Django (taxonomy, intake) are repeated here inside `_()` where gettext must find
-them; a test holds the two in step.
+The library `recognition` does not use gettext. Its texts are repeated here inside `_()`; a test checks that both are
+equal.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from recognition.taxonomy import Diagnosis
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a photo could not be analysed. `retry` says whether trying again may help."""
+    """Why a photo could not be analysed. `retry` says whether another attempt may help."""
 
     detail: str | Promise
     retry: bool
@@ -48,7 +48,7 @@ DIAGNOSIS_NAMES: Final[dict[str, str | Promise]] = {
     "SCC": _("Squamous cell carcinoma"),
 }
 
-# The states of the decision aid, as short as a list needs them. None of them says that all is well.
+# Short names of the decisions, for lists. No name says that everything is fine.
 DECISION_NAMES: Final[dict[Decision, str | Promise]] = {
     Decision.URGENT: _("See a doctor within days"),
     Decision.SOON: _("See a doctor soon"),
@@ -56,7 +56,7 @@ DECISION_NAMES: Final[dict[Decision, str | Promise]] = {
     Decision.NOT_ASSESSED: _("Could not be assessed"),
 }
 
-# What each of them stands for, in one sentence.
+# The meaning of each decision in one sentence.
 DECISION_MEANINGS: Final[dict[Decision, str | Promise]] = {
     Decision.URGENT: _("The cancers together reach the upper level: within days, and in any case within two weeks."),
     Decision.SOON: _(
@@ -73,7 +73,7 @@ SAFETY_NET: Final = _("If the spot changes, bleeds or worries you, see a doctor,
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a gate did not let a picture pass, and what the person who took it can do."""
+    """Why a gate refused a picture, and what the photographer can do."""
 
     why: str | Promise
     remedy: str | Promise
@@ -140,14 +140,14 @@ SITE_NAMES: Final[dict[str, str | Promise]] = {
     "palms/soles": _("palms/soles"),
     "oral/genital": _("oral/genital"),
 }
-"""The sites of the ISIC metadata as people read them."""
+"""The labels of the ISIC anatomical sites."""
 
 
 def failure(code: str) -> Failure:
-    """The words for a failure code."""
+    """The text for a failure code."""
     return FAILURES.get(code, UNKNOWN_FAILURE)
 
 
 def plain_words(code: str) -> str | Promise:
-    """One sentence for a patient about a diagnosis, translated."""
+    """One translated sentence about a diagnosis, for patients."""
     return _(Diagnosis[code].plain_words)

@@ -1,4 +1,4 @@
-"""Every table of this app, gathered for Django; each feature holds its own."""
+"""All tables of this app, imported for Django. Each feature folder defines its own."""
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import BodyView, Lesion, Reminder

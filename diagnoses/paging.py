@@ -1,14 +1,13 @@
-"""Own keyset paging: pages that start at a place in an order, not after a number of rows.
+"""Keyset pagination: a page starts at a row in a sort order, not after a number of rows.
 
-A numbered page makes the database walk over everything before it, and rows that arrive meanwhile push others onto
-the page already read. A cursor instead names the row a page starts beside: page 1,000 costs what page 1 costs, and
-walking never misses a row nor shows one twice while others come and go.
+With numbered pages the database reads all rows before the page, and new rows shift the following pages. A cursor names
+the row next to which a page starts. Page 1,000 costs the same as page 1, and no row is missed or shown twice while rows
+are added or deleted.
 
-An order is one or more columns with `id` as the tie-breaker, as in the indexes of `Photo`. Rows without a value come
-last. What lies beyond a cursor is asked for in pieces: the rows that share all columns with it but the last, those that
-share all but the last two, and so on, and those without a value apart. Each piece is one range of the index, where one
-condition over all of them would keep the index from being used. All pieces are one query for keys, the rows are a
-second one.
+A sort order has one or more columns, with `id` as the tie-breaker, as in the indexes of `Photo`. Rows without a value
+come last. The rows beyond a cursor are selected in pieces: the rows that equal it in all columns but the last, in all
+but the last two, and so on; rows without a value are a separate piece. Each piece is one range of the index. A single
+condition for all of them could not use the index. One query selects the keys of all pieces, a second one the rows.
 """
 
 import base64
@@ -23,8 +22,8 @@ from uuid import UUID
 
 from django.db.models import F, Model, Q, QuerySet
 
-PAGE_SIZE: Final = 24  # full rows of two, three and four tiles
-MAX_CURSOR: Final = 300  # characters; an honest one has about 150 at most
+PAGE_SIZE: Final = 24  # fills rows of two, three and four tiles
+MAX_CURSOR: Final = 300  # characters; a valid cursor has at most about 150
 MAX_RANK: Final = 1000
 
 Kind = Literal["time", "share", "rank"]
@@ -34,7 +33,7 @@ Row = TypeVar("Row", bound=Model)
 
 @dataclass(frozen=True)
 class Key:
-    """One column of an order: a moment ("time"), a number ("share"), a small whole one ("rank"); empty values last."""
+    """One column of an order: a moment ("time"), a number ("share") or a small integer ("rank"). Empty values last."""
 
     column: str
     kind: Kind
@@ -44,9 +43,9 @@ class Key:
 
 @dataclass(frozen=True)
 class Order:
-    """How a list is sorted: by `column`, then by those of `then`, last by `id`; empty values last.
+    """A sort order: by `column`, then by the columns of `then`, last by `id`. Empty values last.
 
-    `name` marks its cursors, so that one made for another order is not misread.
+    `name` is part of its cursors, so that a cursor of another order is not accepted.
     """
 
     name: str
@@ -59,13 +58,13 @@ class Order:
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        """All columns before the `id`."""
+        """All columns except `id`."""
         return (Key(self.column, self.kind, self.descending, self.nullable), *self.then)
 
 
 @dataclass(frozen=True)
 class Page(Generic[Row]):
-    """One page of rows and the cursors beside it; an empty cursor means that there is nothing on that side."""
+    """One page of rows, with the cursors of the previous and next page. An empty cursor means that there is none."""
 
     rows: list[Row]
     older: str = ""
@@ -81,7 +80,7 @@ class Page(Generic[Row]):
 
 @dataclass(frozen=True)
 class _Place:
-    """Beside which row a page starts, and on which side of it the page lies."""
+    """The row next to which a page starts, and the side of it on which the page is."""
 
     backwards: bool
     values: tuple[Value, ...]
@@ -96,11 +95,11 @@ def page_of(
     size: int = PAGE_SIZE,
     apart: Sequence[Q] = (Q(),),
 ) -> Page[Row]:
-    """The page of `rows` that `cursor` names; without a cursor, or with one that means nothing, the first page.
+    """The page of `rows` at `cursor`. Without a valid cursor, the first page.
 
-    `rows` must have a UUID primary key. `apart` are conditions that exclude each other and together say which rows are
-    meant: each is asked for by itself, so that an index which begins with what they name keeps its order. Two queries,
-    whatever the page, besides those that `rows` prefetches by.
+    `rows` must have a UUID primary key. `apart` are conditions that exclude each other and together select the rows.
+    Each is a separate piece, so that an index that begins with their columns can be used. Always two queries, plus
+    those of `prefetch_related`.
     """
     place = _read(cursor, order)
     backwards = place is not None and place.backwards
@@ -112,7 +111,7 @@ def page_of(
     ]
     found: list[tuple[Any, ...]] = []
     if pieces:
-        # A union of one would lose the order of its piece.
+        # A union of a single query would lose its order.
         found = list(pieces[0] if len(pieces) == 1 else pieces[0].union(*pieces[1:], all=True))
     found.sort(key=lambda each: _sort_key(order, each[1:], each[0]), reverse=backwards)
     more = len(found) > size
@@ -123,7 +122,7 @@ def page_of(
     has_newer = more if backwards else place is not None
     has_older = True if backwards else more
     return Page(
-        # What was deleted between the two queries is left out.
+        # Rows deleted between the two queries are left out.
         rows=[whole[each[0]] for each in found if each[0] in whole],
         older=_write(order, found[-1], backwards=False) if found and has_older else "",
         newer=_write(order, found[0], backwards=True) if found and has_newer else "",
@@ -132,12 +131,12 @@ def page_of(
 
 
 def _bare(rows: QuerySet[Row]) -> QuerySet[Row]:
-    """The same rows without what is only for display."""
+    """The same rows without joins and prefetches for display."""
     return rows.prefetch_related(None).select_related(None)
 
 
 def _pieces(rows: QuerySet[Row], order: Order, place: _Place | None) -> Iterator[QuerySet[Row]]:
-    """The rows beyond `place`, in pieces each of which is one range of an index, and sorted."""
+    """The rows beyond `place`, as sorted pieces. Each piece is one range of an index."""
     backwards = place is not None and place.backwards
     by = [_expression(key, backwards) for key in order.keys]
     id_descending = order.id_descending != backwards
@@ -163,7 +162,7 @@ def _pieces(rows: QuerySet[Row], order: Order, place: _Place | None) -> Iterator
 
 
 def _expression(key: Key, backwards: bool) -> Any:
-    """The column to sort by, in the direction of the walk; empty values at the end of the order."""
+    """The sort expression of a column in the direction of paging. Empty values are at the end of the order."""
     nulls: dict[str, bool] = {}
     if key.nullable:
         nulls = {"nulls_first": True} if backwards else {"nulls_last": True}
@@ -171,11 +170,11 @@ def _expression(key: Key, backwards: bool) -> Any:
 
 
 def _sort_key(order: Order, values: Sequence[Any], pk: UUID) -> tuple[Any, ...]:
-    """What sorts rows in Python as the database does: UUIDs by their bytes, empty values last."""
+    """The key that sorts rows in Python as the database does: UUIDs by their bytes, empty values last."""
     parts: list[Any] = []
     for key, value in zip(order.keys, values, strict=True):
         number = value.timestamp() if isinstance(value, datetime) else value
-        # To the microsecond that PostgreSQL keeps; a float of seconds since 1970 holds that.
+        # PostgreSQL stores microseconds. A float of seconds since 1970 is precise enough.
         parts += [value is None, 0 if number is None else (-number if key.descending else number)]
     return (*parts, -pk.int if order.id_descending else pk.int)
 
@@ -192,7 +191,7 @@ def _write(order: Order, row: Sequence[Any], *, backwards: bool) -> str:
 
 
 def _read(cursor: str, order: Order) -> _Place | None:
-    """What a cursor says, or None where it is empty, damaged, made up, or made for another order."""
+    """The place that a cursor encodes. None if it is empty, invalid or of another order."""
     if not cursor or len(cursor) > MAX_CURSOR:
         return None
     try:
@@ -222,10 +221,10 @@ def _time(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("A moment is written as text.")
     moment = datetime.fromisoformat(value)
-    # PostgreSQL's connector shifts to UTC, which leaves the calendar at its two ends.
+    # The database driver converts to UTC, which overflows at both ends of the calendar.
     if moment.tzinfo is None or not 1900 <= moment.year <= 9000:
         raise ValueError("Not a moment we can have written.")
-    # Python has offsets of nearly a day, PostgreSQL of less than 16 hours: what reaches it is UTC.
+    # Python allows offsets of nearly a day, PostgreSQL less than 16 hours, so convert to UTC.
     return moment.astimezone(UTC)
 
 

@@ -1,4 +1,4 @@
-"""People, the texts they agree to, what they were told and the audit log in the Django admin."""
+"""The Django admin of people, consent texts, notifications and the audit log."""
 
 from accounts.admin.consents import ConsentTextAdmin
 from accounts.admin.log import AuditEntryAdmin

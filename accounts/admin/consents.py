@@ -1,7 +1,7 @@
-"""Own the texts people agree to, in the admin: all versions, who agreed, and publishing the next one.
+"""The consent texts in the admin: all versions, how many people agreed, and publishing the next version.
 
-A version is published in three steps on one address: write, read as people will read it, confirm. Afterwards nothing of
-it changes (a database trigger): people agreed to these very words.
+A version is published in three steps on one address: write, preview, confirm. A published version never changes (a
+database trigger), because people agreed to exactly these words.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from accounts.models import Consent, ConsentText, Purpose, User
 from accounts.services import publish_consent_text
 
 LONGEST = 20_000
-"""Characters, as in the table."""
+"""Characters. The database column has the same limit."""
 
 
 def _area(language: str) -> forms.Textarea:
@@ -35,13 +35,13 @@ class ConsentTextForm(forms.Form):
     text_kk = forms.CharField(label=_("Text in Kazakh"), max_length=LONGEST, widget=_area("kk"))
     text_ru = forms.CharField(label=_("Text in Russian"), max_length=LONGEST, widget=_area("ru"))
     text_en = forms.CharField(label=_("Text in English"), max_length=LONGEST, widget=_area("en"))
-    # The version that the new one was written from.
+    # The version that the author started from.
     based_on = forms.IntegerField(widget=forms.HiddenInput, required=False, min_value=0)
 
     def clean(self) -> dict[str, Any]:
         said: dict[str, Any] = super().clean() or {}
         for name in ("text_kk", "text_ru", "text_en"):
-            if name in said:  # browsers send the line ends of another system
+            if name in said:  # browsers send CRLF line ends
                 said[name] = said[name].replace("\r\n", "\n")
         if "purpose" in said and said.get("based_on") is not None:
             current = ConsentText.objects.current(Purpose(said["purpose"]))
@@ -54,7 +54,7 @@ class ConsentTextForm(forms.Form):
 
 @admin.register(ConsentText)
 class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
-    """Every version that was ever published, and how many stand by it."""
+    """All published versions, and how many people agreed to each."""
 
     list_display = ["__str__", "purpose", "version", "is_current", "published", "publisher", "standing", "withdrawn"]
     list_filter = ["purpose"]
@@ -101,7 +101,7 @@ class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Write, read, confirm."""
+        """The three steps: write, preview, confirm."""
         user = request.user
         if not isinstance(user, User) or not self.has_add_permission(request):
             raise PermissionDenied
@@ -155,7 +155,7 @@ class ConsentTextAdmin(ReadOnlyAdmin[ConsentText]):
 
 
 def _words_in_force(purpose: Purpose) -> dict[str, Any]:
-    """What the next version is written from."""
+    """The text in force, as initial values of the form."""
     current = ConsentText.objects.current(purpose)
     if current is None:
         return {"purpose": purpose, "based_on": 0}

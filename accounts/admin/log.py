@@ -1,4 +1,4 @@
-"""Own the audit log in the admin: who did what when, found by person, action, subject and day, and as CSV."""
+"""The audit log in the admin: search by person, action, subject and day, and download as CSV."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ BATCH = 1000
 
 
 class ActorFilter(admin.SimpleListFilter):
-    """What the application did by itself, and what people did."""
+    """Filter: entries of people, of the application itself, or of the current user."""
 
     title = _("who")
     parameter_name = "who"
@@ -45,7 +45,7 @@ class ActorFilter(admin.SimpleListFilter):
 
 
 class SentenceList(ChangeList):
-    """A page of the log with the names of the people in it: one query for all of them."""
+    """One page of the log. The names of all people on it are loaded with one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -57,7 +57,7 @@ class SentenceList(ChangeList):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
-    """The log, newest first. Reading it is an administrator's work; taking a copy away is written into it."""
+    """The log, newest first. Reading it is not audited. Downloading a copy is."""
 
     list_display = ["created", "said", "subject", "detail_line"]
     list_filter = ["action", ActorFilter, "created"]
@@ -86,7 +86,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """An address finds what its owner did and what was done to their account; else a subject or its id."""
+        """An e-mail address finds what the person did and what was done to their account. Other terms are subjects."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -102,7 +102,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
         return [export, *super().get_urls()]
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The entries that the filters of the address leave, as CSV."""
+        """The filtered entries as CSV."""
         user = request.user
         if not isinstance(user, User) or not user.is_administrator:
             raise PermissionDenied
@@ -113,7 +113,7 @@ class AuditEntryAdmin(ReadOnlyAdmin[AuditEntry]):
 
 
 def _rows(entries: QuerySet[AuditEntry]) -> Iterator[list[object]]:
-    """Cells of all entries; names are looked up a batch at a time."""
+    """The cells of all entries. Names are loaded one batch at a time."""
     batch: list[AuditEntry] = []
     for entry in entries.iterator(chunk_size=BATCH):
         batch.append(entry)

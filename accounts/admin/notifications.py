@@ -1,4 +1,4 @@
-"""Own notifications in the admin: what was told when, and which e-mails wait. Not what the news was about."""
+"""Notifications in the admin: who got which kind when, and which e-mails wait. Their content is not shown."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ ROWS = 100
 
 
 class SendingFilter(admin.SimpleListFilter):
-    """Where the e-mail of a notification is."""
+    """Filter by the state of the e-mail."""
 
     title = _("e-mail")
     parameter_name = "sending"
@@ -33,7 +33,7 @@ class SendingFilter(admin.SimpleListFilter):
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin[Notification]):
-    """Who was told of what, and when the e-mail went out."""
+    """Who was notified of what, and when the e-mail was sent."""
 
     list_display = ["created", "user", "kind", "read", "emailed", "email_attempts"]
     list_filter = [SendingFilter, "kind", "created"]

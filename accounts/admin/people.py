@@ -1,4 +1,4 @@
-"""Own users in the admin: their role, whether they may sign in, and what they agreed to."""
+"""Users in the admin: role, whether they may sign in, and their consents."""
 
 from datetime import datetime
 from typing import Any
@@ -53,9 +53,9 @@ def _day(moment: datetime) -> str:
 
 
 def _free_address(email: str, *, user: User | None) -> str:
-    """The address in lower case. ValidationError where somebody else has proved that it is theirs.
+    """The address in lower case. Raises ValidationError if another account has verified this address.
 
-    That no other account signs in with it is the model's own check.
+    The model checks that no other account signs in with it.
     """
     email = email.lower()
     owned = EmailAddress.objects.filter(email__iexact=email, verified=True)
@@ -65,7 +65,7 @@ def _free_address(email: str, *, user: User | None) -> str:
 
 
 class ConsentFilter(admin.SimpleListFilter):
-    """Who agreed to the text about diagnosis that is in force, and who agreed to training."""
+    """Filter: people who agreed to the current text about diagnosis, or to training."""
 
     title = _("consent")
     parameter_name = "consent"
@@ -89,7 +89,7 @@ class ConsentFilter(admin.SimpleListFilter):
 
 @admin.register(User)
 class UserAdmin(admin.ModelAdmin[User]):
-    """Everybody with an account. Changes of role, address and switch go through their services and are audited."""
+    """All accounts. Services change role, address and the active flag, and audit it."""
 
     form = UserForm
     list_display = [
@@ -117,7 +117,7 @@ class UserAdmin(admin.ModelAdmin[User]):
 
     @admin.display(description=_("consents"))
     def consents(self, user: User) -> str:
-        """All that this person ever agreed to, newest first."""
+        """All consents of this person, newest first."""
         said = [
             gettext("%(text)s: agreed on %(given)s, withdrawn on %(withdrawn)s")
             % {"text": consent.text, "given": _day(consent.given), "withdrawn": _day(consent.withdrawn)}
@@ -135,7 +135,7 @@ class UserAdmin(admin.ModelAdmin[User]):
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         if obj is None:
             return []
-        # Nobody changes their own role or locks themselves out: one administrator always remains.
+        # Nobody can change their own role or lock themselves out. So one administrator always remains.
         own = ["role", "is_active"] if obj.pk == request.user.pk else []
         return [*self.readonly_fields, *own]
 
@@ -145,7 +145,7 @@ class UserAdmin(admin.ModelAdmin[User]):
         return ["email", "name", "role", "is_active", "password", "date_joined", "last_login", "consents"]
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """What is more than a name is changed by its service, which asks who is asking and writes it down."""
+        """Save the name directly. Services save everything else: they check permission and write the audit log."""
         by = request.user
         assert isinstance(by, User)
         new = {name: form.cleaned_data[name] for name in ("email", "role", "is_active") if name in form.changed_data}
@@ -163,5 +163,5 @@ class UserAdmin(admin.ModelAdmin[User]):
             switch_account(user=obj, active=new["is_active"], by=by)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        # Deleting an account takes photos with it; that is erasure, done by its own service.
+        # Deleting an account also deletes its photos. The erasure service does that.
         return False

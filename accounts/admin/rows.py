@@ -1,4 +1,4 @@
-"""Base classes of lists in the admin whose rows are only read."""
+"""Base classes for read-only lists in the admin."""
 
 from typing import Final, TypeVar
 
@@ -12,7 +12,7 @@ ROWS: Final = 50  # a page of thumbnails that still loads quickly
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[M]):
-    """Rows to look at: nothing is added, changed or deleted here."""
+    """A read-only list: nothing can be added, changed or deleted."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -25,7 +25,7 @@ class ReadOnlyAdmin(admin.ModelAdmin[M]):
 
 
 class LongListAdmin(ReadOnlyAdmin[M]):
-    """Rows to look at, of a table too long to count for every page."""
+    """A read-only list of a table that is too long to be counted for every page."""
 
     list_per_page = ROWS
     show_full_result_count = False

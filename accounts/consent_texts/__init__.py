@@ -1,10 +1,10 @@
 """The consent texts that Teri comes with: version 1 of each, in three languages, as text files in this folder.
 
-They are written into a database that has none, after a migration or after it was emptied, like Django's own content
-types. Later versions are published by an administrator and live in the database alone; editing a file here changes
-nothing where version 1 has been published.
+They are written into an empty database after `migrate` or `flush`, like Django's own content types. An administrator
+publishes later versions; these exist only in the database. Editing a file here has no effect after version 1 has been
+published.
 
-A practice should have its own lawyer read them.
+A practice should have its own lawyer check them.
 """
 
 from pathlib import Path
@@ -26,14 +26,14 @@ def first_text(purpose: str, language: str) -> str:
 
 
 def publish_first_texts(*, using: str, apps: Apps = installed, **_kwargs: Any) -> None:
-    """Handler of `post_migrate`: version 1 of every text that has no version at all.
+    """Handler of `post_migrate`: create version 1 of every text that has no version.
 
-    `migrate` says in which state of the models it is; `flush` says nothing, and means the installed ones.
+    `migrate` passes the historical models as `apps`. `flush` passes nothing; then the installed models are used.
     """
     try:
         model = apps.get_model("accounts", "ConsentText")
     except LookupError:
-        return  # migrated back to before there were such texts
+        return  # migrated back to a state without this table
     if not router.allow_migrate_model(using, model):
         return
     texts = model._default_manager.using(using)

@@ -1,4 +1,4 @@
-"""Who people are, what they agreed to, what they are told, and what was done."""
+"""The tables of this app: users, profiles, consents, notifications and the audit log."""
 
 from accounts.models.audit import AuditEntry
 from accounts.models.consent import Consent, ConsentText, Purpose

@@ -1,4 +1,4 @@
-"""Own `AuditEntry`: what somebody did that must stay known. Append-only (database trigger)."""
+"""`AuditEntry`: one audited action. Append-only (database trigger)."""
 
 from django.db import models
 from django.utils import timezone
@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AuditEntry(models.Model):
-    """One thing somebody did that must stay known. The database refuses to change or delete a row (trigger)."""
+    """One audited action. The database refuses to change or delete a row (trigger)."""
 
     class Action(models.TextChoices):
         PHOTO_VIEWED = "photo-viewed", _("Photo viewed")
@@ -32,8 +32,8 @@ class AuditEntry(models.Model):
         SHARE_LINK_REVOKED = "share-link-revoked", _("Share link revoked")
         LIST_EXPORTED = "list-exported", _("Photo list exported")
 
-    # The actor's primary key as text and no foreign key: the entry outlives the account, and erasing a person
-    # leaves a number that leads nowhere.
+    # The actor's primary key as text, not a foreign key: the entry is kept after the account is erased. The number
+    # then refers to nobody.
     actor = models.CharField(_("actor"), max_length=40, blank=True, help_text=_("User id; empty for the system."))
     action = models.CharField(_("action"), max_length=40, choices=Action.choices)
     subject = models.CharField(_("subject"), max_length=100, help_text=_("Kind and id, such as photo:…"))

@@ -1,4 +1,4 @@
-"""Own `ConsentText` and `Consent`: what people agree to, in which version, and who agreed when."""
+"""`ConsentText` and `Consent`: the versions of the consent texts, and who agreed to which version when."""
 
 from typing import ClassVar
 
@@ -19,12 +19,12 @@ class Purpose(models.TextChoices):
 
 class ConsentTextQuerySet(models.QuerySet["ConsentText"]):
     def current(self, purpose: Purpose) -> "ConsentText | None":
-        """The text in force: the one with the highest version; None where none was ever published."""
+        """The current text: the one with the highest version. None if there is none."""
         return self.filter(purpose=purpose).order_by("-version").first()
 
 
 class ConsentText(models.Model):
-    """One published version of one text, in all languages. Never changed (database trigger): people agreed to it."""
+    """One published version of a text, in all languages. It never changes (database trigger): people agreed to it."""
 
     purpose = models.CharField(_("purpose"), max_length=20, choices=Purpose.choices)
     version = models.PositiveIntegerField(_("version"))
@@ -52,7 +52,7 @@ class ConsentText(models.Model):
 
     @property
     def text(self) -> str:
-        """The words in the language of the page: paragraphs, separated by empty lines."""
+        """The text in the active language: paragraphs, separated by empty lines."""
         words = {"kk": self.text_kk, "ru": self.text_ru}
         return words.get((get_language() or "en")[:2], self.text_en)
 
@@ -64,7 +64,7 @@ class ConsentQuerySet(models.QuerySet["Consent"]):
 
 
 class Consent(models.Model):
-    """One person agreed to one version of a text. A withdrawal closes the row; agreeing again makes another."""
+    """One person agreed to one version of a text. A withdrawal closes the row. Agreeing again makes a new row."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="consents")
     text = models.ForeignKey(ConsentText, on_delete=models.PROTECT, related_name="consents")

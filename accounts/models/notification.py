@@ -1,4 +1,4 @@
-"""Own `Notification`: something happened that a person wants to know, shown in the page and sent by e-mail."""
+"""`Notification`: a message to one user, shown on the site and sent by e-mail."""
 
 from typing import ClassVar
 
@@ -14,12 +14,12 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
         return self.filter(read__isnull=True)
 
     def to_send(self) -> "NotificationQuerySet":
-        """Not sent by e-mail yet, though it should be: the row is the outbox."""
+        """Notifications whose e-mail has not been sent yet. The rows are the outbox."""
         return self.filter(email_due=True, emailed__isnull=True)
 
 
 class Notification(models.Model):
-    """One piece of news for one person. The words are made from `kind` and `data` in the reader's language."""
+    """One notification of one user. Its text is made from `kind` and `data` in the reader's language."""
 
     class Kind(models.TextChoices):
         RESULT = "result", _("Result")
@@ -32,11 +32,11 @@ class Notification(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
     kind = models.CharField(_("kind"), max_length=20, choices=Kind.choices)
-    # "photo:<id>" or "lesion:<id>": what it is about, so that deleting that deletes this.
+    # "photo:<id>" or "lesion:<id>". Deleting the photo or lesion deletes its notifications.
     subject = models.CharField(_("subject"), max_length=60)
-    # Where it leads, a path of this application.
+    # The page it links to, a path of this application.
     path = models.CharField(_("path"), max_length=200)
-    # Telling the same news twice (a repeated task) changes nothing: one row for a person and a key.
+    # Unique for each user. A repeated task makes no second notification.
     key = models.CharField(max_length=120, editable=False)
     data = models.JSONField(default=dict, blank=True)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
@@ -44,7 +44,7 @@ class Notification(models.Model):
     email_due = models.BooleanField(default=False)
     emailed = models.DateTimeField(_("sent by e-mail"), null=True, blank=True)
     email_attempts = models.PositiveSmallIntegerField(default=0)
-    # Written before a try: whoever wrote it sends, and nobody else does until a pause has passed.
+    # The claim: written before an attempt. No other worker sends this e-mail until a pause has passed.
     email_tried = models.DateTimeField(null=True, blank=True)
 
     objects: ClassVar[NotificationQuerySet] = NotificationQuerySet.as_manager()  # type: ignore[assignment]  # same methods

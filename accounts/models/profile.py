@@ -1,4 +1,4 @@
-"""Own `Profile`: what a clinician asks a patient once, all of it optional. Names are those of the ISIC metadata."""
+"""`Profile`: the patient's answers to questions a clinician asks once. All optional, in the terms of ISIC metadata."""
 
 from django.conf import settings
 from django.core.validators import MaxLengthValidator, MinValueValidator
@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 YEAR_MIN = 1900
-"""Nobody alive was born earlier."""
+"""The earliest year of birth that is accepted."""
 
 
 class Sex(models.TextChoices):
@@ -18,7 +18,7 @@ class Sex(models.TextChoices):
 
 
 class SkinType(models.IntegerChoices):
-    """How skin answers to the sun (Fitzpatrick 1988, "The validity and practicality of sun-reactive skin types")."""
+    """The skin's reaction to sun (Fitzpatrick 1988, "The validity and practicality of sun-reactive skin types")."""
 
     I = 1, _("I: always burns, never tans")  # noqa: E741
     II = 2, _("II: usually burns, tans a little")
@@ -29,7 +29,7 @@ class SkinType(models.IntegerChoices):
 
 
 class Profile(models.Model):
-    """About one person; every field may stay empty, and None of a yes-or-no question means not answered."""
+    """The profile of one user. Every field may be empty. None in a yes-or-no field means not answered."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="profile")
     year_of_birth = models.PositiveSmallIntegerField(

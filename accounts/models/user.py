@@ -1,4 +1,4 @@
-"""Own `User`: the e-mail is the login, the role says what they may do."""
+"""`User`: signs in by e-mail address; the role decides what they may do."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Language(models.TextChoices):
-    """The languages of the application, each by its own name."""
+    """The languages of the application, each with its name in that language."""
 
     KAZAKH = "kk", "Қазақша"
     RUSSIAN = "ru", "Русский"
@@ -18,7 +18,7 @@ class Language(models.TextChoices):
 
 
 class Role(models.TextChoices):
-    """What a person may see and do. Sign-up makes patients; an administrator gives the other two."""
+    """Decides what a person may see and do. Sign-up makes patients; an administrator gives the other two roles."""
 
     PATIENT = "patient", _("Patient")
     CLINICIAN = "clinician", _("Clinician")
@@ -26,12 +26,12 @@ class Role(models.TextChoices):
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes users and finds them by e-mail whatever its case."""
+    """Creates users and finds them by e-mail address, ignoring case."""
 
     use_in_migrations = True
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Make and save a user; without a password the account cannot be signed in to until it is reset.
+        """Create and save a user. Without a password nobody can sign in until it is reset.
 
         Raises ValueError when the e-mail is empty, IntegrityError when it is taken.
         """
@@ -43,7 +43,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """What `manage.py createsuperuser` calls: an administrator."""
+        """Create an administrator; `manage.py createsuperuser` calls this."""
         return self.create_user(email, password, **{**fields, "role": Role.ADMINISTRATOR})
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -51,7 +51,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser):
-    """A person with an account. What they may do follows from `role` alone; there are no other permissions."""
+    """A person with an account. Only `role` decides what they may do; there are no other permissions."""
 
     email = models.EmailField(_("e-mail address"), max_length=254)
     name = models.CharField(_("name"), max_length=150, blank=True)
@@ -60,10 +60,10 @@ class User(AbstractBaseUser):
         _("active"), default=True, help_text=_("Switch off instead of deleting: the person can no longer sign in.")
     )
     date_joined = models.DateTimeField(_("joined"), default=timezone.now, editable=False)
-    # When the person agreed that confirmed photos of theirs may teach the next classifier; None: not, or no longer.
+    # When the person agreed that their confirmed photos may train a classifier. None: never, or withdrawn.
     training_consent = models.DateTimeField(_("agreed to training"), null=True, blank=True, editable=False)
 
-    # The language they chose last; empty: whatever their browser asks for.
+    # The language they chose last. Empty: the language of the browser.
     language = models.CharField(_("language"), max_length=2, choices=Language.choices, blank=True)
     notify_by_email = models.BooleanField(_("tell me by e-mail as well"), default=True)
 
@@ -103,10 +103,10 @@ class User(AbstractBaseUser):
 
     @property
     def sees_all_patients(self) -> bool:
-        """Clinicians and administrators read every patient's photos; each look is audited."""
+        """Whether they may see the photos of all patients: clinicians and administrators. Each view is audited."""
         return self.is_active and self.role in {Role.CLINICIAN, Role.ADMINISTRATOR}
 
-    # What django.contrib.admin asks of a user.
+    # django.contrib.admin needs these.
 
     @property
     def is_staff(self) -> bool:

@@ -1,4 +1,4 @@
-"""Every write of this app: people, what they agree to."""
+"""The services of this app: every write to its tables goes through here."""
 
 from accounts.services.consent import (
     ConsentRequired,

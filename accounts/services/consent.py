@@ -1,7 +1,7 @@
-"""Writes to consents: publishing a text, agreeing to it, and taking that back.
+"""Writes to consents: publish a text, give consent, withdraw consent.
 
-Two purposes: diagnosis, without which a patient uploads nothing, and training, which is a gift. `User.training_consent`
-is kept in step with the second, because whoever gathers photos for a data set asks that column.
+There are two purposes. Diagnosis: a patient cannot upload without it. Training: voluntary. `User.training_consent`
+is kept equal to the second, because data sets are collected by that column.
 """
 
 from django.core.exceptions import ValidationError
@@ -15,7 +15,7 @@ from accounts.permissions import NotAllowed
 
 
 class NoConsentText(Exception):
-    """There is nothing to agree to: no text of this purpose was ever published."""
+    """No text of this purpose has been published."""
 
 
 class ConsentRequired(Exception):
@@ -25,8 +25,7 @@ class ConsentRequired(Exception):
 def needs_consent(user: User) -> bool:
     """Whether `user` must agree to the current text about diagnosis before uploading a photo.
 
-    Patients only: what clinicians and administrators do is settled with their employer. False where no text was
-    published.
+    Patients only: for clinicians and administrators their contract applies. False if no text was published.
     """
     if not user.is_patient:
         return False
@@ -35,23 +34,23 @@ def needs_consent(user: User) -> bool:
 
 
 def require_consent(user: User) -> None:
-    """Raises `ConsentRequired` where `user` must agree first."""
+    """Raise `ConsentRequired` if `user` must agree first."""
     if needs_consent(user):
         raise ConsentRequired
 
 
 def consent_of(user: User, purpose: Purpose) -> Consent | None:
-    """The newest consent that stands, whatever version of the text it is to; None: not given, or withdrawn."""
+    """The newest consent that was not withdrawn, to any version of the text. None if there is none."""
     standing = Consent.objects.standing().filter(user=user, text__purpose=purpose)
     return standing.select_related("text").order_by("-text__version").first()
 
 
 @transaction.atomic
 def give_consent(*, user: User, purpose: Purpose, by: User, version: int | None = None) -> Consent:
-    """Record that `user` agrees to the current text. Agreed already: the consent that stands.
+    """Record that `user` agrees to the current text. If they agreed before, return that consent.
 
-    `version` is the one the person read; ValidationError where another has been published since. Raises NotAllowed
-    unless the person says so alone, NoConsentText where there is no text.
+    `version` is the one the person read. Raises ValidationError if a newer one has been published, NotAllowed unless
+    `by` is the user, NoConsentText if there is no text.
     """
     _require_self(user, by)
     locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -79,10 +78,10 @@ def give_consent(*, user: User, purpose: Purpose, by: User, version: int | None 
 
 @transaction.atomic
 def withdraw_consent(*, user: User, purpose: Purpose, by: User) -> bool:
-    """Take back what `user` agreed to, in every version. False where nothing stood. Raises NotAllowed.
+    """Withdraw the consents of `user` to all versions. Returns False if there were none. Raises NotAllowed.
 
-    Diagnosis: no new photos; those that are there stay readable until they are deleted. Training: the photos stay out
-    of every later data set; sealed ones are not changed.
+    Diagnosis: no new photos are accepted; existing ones stay readable until they are deleted. Training: later data
+    sets leave the photos out; sealed data sets do not change.
     """
     _require_self(user, by)
     locked = User.objects.select_for_update(no_key=True).get(pk=user.pk)
@@ -104,7 +103,7 @@ def withdraw_consent(*, user: User, purpose: Purpose, by: User) -> bool:
 
 
 def set_training_consent(*, user: User, given: bool, by: User) -> User:
-    """Record that `user` agrees, or no longer agrees, that confirmed photos of theirs may teach a classifier."""
+    """Record whether `user` agrees that their confirmed photos may train a classifier."""
     if given:
         give_consent(user=user, purpose=Purpose.TRAINING, by=by)
     else:
@@ -114,14 +113,14 @@ def set_training_consent(*, user: User, given: bool, by: User) -> User:
 
 @transaction.atomic
 def publish_consent_text(*, purpose: Purpose, text_kk: str, text_ru: str, text_en: str, by: User) -> ConsentText:
-    """Publish the next version of a text. With a new one about diagnosis every patient is asked before the next upload.
+    """Publish the next version of a text. A new text about diagnosis: every patient is asked before the next upload.
 
-    Raises NotAllowed for anybody but administrators, ValidationError for a text that is empty, too long, or the
-    same in all languages as the one in force.
+    Raises NotAllowed unless `by` is an administrator, ValidationError if a text is empty, too long, or unchanged in
+    all languages.
     """
     if not (by.is_active and by.is_administrator):
         raise NotAllowed("Only an administrator publishes what people agree to.")
-    # Of two at the same moment the second waits for the newest text; the constraint refuses what slips through.
+    # The lock makes a second publication wait. The constraint refuses a duplicate version in any case.
     current = ConsentText.objects.select_for_update().current(purpose)
     texts = {"text_kk": text_kk.strip(), "text_ru": text_ru.strip(), "text_en": text_en.strip()}
     if current is not None and all(getattr(current, name) == words for name, words in texts.items()):
@@ -142,7 +141,7 @@ def publish_consent_text(*, purpose: Purpose, text_kk: str, text_ru: str, text_e
 
 
 def _set_training(user: User, locked: User, *, given: bool) -> None:
-    """Keep the column in step, in the database and in the object the caller holds."""
+    """Update `training_consent` in the database and in the caller's object."""
     locked.training_consent = user.training_consent = timezone.now() if given else None
     locked.save(update_fields=["training_consent"])
 

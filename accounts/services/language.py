@@ -1,8 +1,8 @@
-"""The language a person reads: which they are, how the choice is kept, and writing to somebody in theirs.
+"""The language of a person: how the choice is stored, and how to write to somebody in their language.
 
-A visitor is answered in the language of their cookie, else of their browser (Django's LocaleMiddleware); somebody
-signed in, in the language of their account (`accounts.middleware`). What reaches a person outside their own request,
-such as an e-mail or a report, is made inside `in_language_of`.
+A visitor gets the language of the cookie, else of the browser (Django's LocaleMiddleware). A signed-in user gets the
+language of the account (`accounts.middleware`). Texts that are made outside the reader's own request, such as e-mails
+and reports, are made inside `in_language_of`.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from accounts.models import Language, User
 
 
 def language_of(user: User | None) -> str:
-    """The code of the language to write to `user` in; the language of the installation where nothing is known."""
+    """The code of the language to write to `user` in. Falls back to the default language of the installation."""
     return (user.language if user is not None else "") or settings.LANGUAGE_CODE
 
 
 @contextmanager
 def in_language_of(user: User | None) -> Iterator[str]:
-    """Everything translated within is in the language of `user`; yields its code.
+    """Context manager: texts translated inside are in the language of `user`. Yields its code.
 
-    For all that is written to somebody: e-mails, notifications, reports. Lazy texts must be made strings inside.
+    Use it for e-mails, notifications and reports. Convert lazy texts to strings inside it.
     """
     language = language_of(user)
     with translation.override(language):

@@ -1,6 +1,6 @@
-"""Writes to notifications: telling somebody, marking what was read, forgetting what is gone.
+"""Writes to notifications: notify, mark as read, delete.
 
-An e-mail is never sent from here. The row is the outbox; `accounts.outbox` sends what is still unread after a while.
+No e-mail is sent from here. The row is the outbox; `accounts.outbox` sends what is still unread after some minutes.
 """
 
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ def notify(
     data: Mapping[str, Any] | None = None,
     email: bool = True,
 ) -> Notification | None:
-    """Tell `user` something once: None where it was told already under this `key`, or the account is switched off.
+    """Notify `user` once. Returns None if a notification with this `key` exists or the account is switched off.
 
-    `subject` is "photo:<id>" or "lesion:<id>"; `path` a path of this application; `data` holds "spot", the name of the
-    spot or "", and for a reminder "months". An e-mail follows when `email` and the person's own switch say so and the
-    news is still unread some minutes later. Inside the caller's transaction; raises ValueError for an unknown kind and
-    for a path that leads elsewhere.
+    `subject` is "photo:<id>" or "lesion:<id>"; `path` is a path of this application; `data` holds "spot", the name of
+    the spot or "", and for a reminder "months". An e-mail follows if `email` is true, the user's e-mail setting is on
+    and the notification is still unread some minutes later. Runs inside the caller's transaction. Raises ValueError for
+    an unknown kind and for a path outside this application.
     """
     kind = Notification.Kind(kind)
     if not path.startswith("/") or path.startswith("//"):
@@ -49,15 +49,15 @@ def notify(
 
 
 def forget(subject: str) -> int:
-    """Delete what was told about something that is deleted now. Inside the transaction that deletes it."""
+    """Delete the notifications about a subject. Call this inside the transaction that deletes the subject."""
     _all, by_model = Notification.objects.filter(subject=subject).delete()
     return by_model.get("accounts.Notification", 0)
 
 
 def mark_read(*, user: User, subject: str | None = None, pk: int | None = None) -> int:
-    """Mark one's own news as read: one of them, those about one subject, or all. Returns how many were unread.
+    """Mark notifications of `user` as read: one, those about one subject, or all. Returns how many were unread.
 
-    What is read needs no e-mail any more.
+    No e-mail is sent for a notification that has been read.
     """
     unread = Notification.objects.unread().filter(user=user)
     if subject is not None:
@@ -68,7 +68,7 @@ def mark_read(*, user: User, subject: str | None = None, pk: int | None = None) 
 
 
 def set_email_switch(*, user: User, on: bool, by: User) -> User:
-    """Whether news comes by e-mail as well. Switching off stops what has not been sent. Raises NotAllowed."""
+    """Switch e-mails about notifications on or off. Off also cancels unsent e-mails. Raises NotAllowed."""
     if by.pk != user.pk or not by.is_active:
         raise NotAllowed("Only the person alone decides this.")
     if user.notify_by_email != on:

@@ -1,4 +1,4 @@
-"""Writes to users: demo accounts, roles, addresses, switching off."""
+"""Writes to users: demo accounts, roles, addresses, switching accounts off."""
 
 from django.db import transaction
 
@@ -17,9 +17,9 @@ DEMO_ACCOUNTS = {
 
 @transaction.atomic
 def create_demo_accounts() -> list[User]:
-    """Make the three demo accounts where they are missing, with verified addresses; existing ones stay as they are.
+    """Create the missing demo accounts with verified addresses. Existing ones are not changed.
 
-    The patient has agreed to the text about diagnosis, so that a photo can be tried at once.
+    The patient has agreed to the text about diagnosis, so that a photo can be uploaded at once.
     """
     from allauth.account.models import EmailAddress
 
@@ -29,7 +29,7 @@ def create_demo_accounts() -> list[User]:
         if user is None:
             user = User.objects.create_user(email, DEMO_PASSWORD, role=role, name=name)
             EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        # Whoever withdrew it while trying that out stays asked.
+        # A demo patient who withdrew consent is still asked for it.
         if needs_consent(user) and not user.consents.exists():
             give_consent(user=user, purpose=Purpose.DIAGNOSIS, by=user)
         users.append(user)
@@ -38,7 +38,7 @@ def create_demo_accounts() -> list[User]:
 
 @transaction.atomic
 def register_account(*, user: User, by: User) -> User:
-    """Save a new account made by an administrator, with whatever role it starts. Raises NotAllowed."""
+    """Save a new account that an administrator creates, with any role. Raises NotAllowed."""
     _require_administrator(by)
     user.save(force_insert=True)
     audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_CREATED, subject=f"user:{user.pk}", role=str(user.role))
@@ -47,7 +47,7 @@ def register_account(*, user: User, by: User) -> User:
 
 @transaction.atomic
 def change_role(*, user: User, role: Role, by: User) -> User:
-    """Give `user` another role. Only administrators may; nobody changes their own, so one always remains."""
+    """Change the role of `user`. Only administrators may, and not their own, so one administrator always remains."""
     _require_administrator(by, other_than=user)
     locked = User.objects.select_for_update().get(pk=user.pk)
     before = locked.role
@@ -62,7 +62,7 @@ def change_role(*, user: User, role: Role, by: User) -> User:
 
 @transaction.atomic
 def switch_account(*, user: User, active: bool, by: User) -> User:
-    """Switch an account off, or on again. Only administrators may, and nobody their own."""
+    """Switch an account off or on. Only administrators may, and not their own."""
     _require_administrator(by, other_than=user)
     locked = User.objects.select_for_update().get(pk=user.pk)
     if locked.is_active != active:
@@ -74,10 +74,10 @@ def switch_account(*, user: User, active: bool, by: User) -> User:
 
 @transaction.atomic
 def change_email(*, user: User, email: str, by: User) -> User:
-    """Give an account another address. The old one opens nothing any more, neither by password nor by a reset link.
+    """Change the address of an account. The old address no longer works for signing in or for a password reset.
 
-    The new one counts as unverified: at the next sign-in a link goes there. Raises NotAllowed for anybody but
-    administrators, IntegrityError where another account has the address.
+    The new address is unverified; a link is sent to it at the next sign-in. Raises NotAllowed unless `by` is an
+    administrator, IntegrityError if another account has the address.
     """
     from allauth.account.models import EmailAddress
 
@@ -89,16 +89,16 @@ def change_email(*, user: User, email: str, by: User) -> User:
         locked.save(update_fields=["email"])
         EmailAddress.objects.filter(user=locked).delete()
         EmailAddress.objects.create(user=locked, email=email, primary=True, verified=False)
-        # The log outlives the person, so it holds no address.
+        # The log is kept after the person is erased, so it holds no address.
         audit.record(actor=by, action=AuditEntry.Action.EMAIL_CHANGED, subject=f"user:{user.pk}")
     return locked
 
 
 def _require_administrator(by: User, *, other_than: User | None = None) -> None:
-    """Inside a transaction: `by` is an administrator, and stays one until it ends. Raises NotAllowed.
+    """Check that `by` is an administrator, and keep it so until the transaction ends. Raises NotAllowed.
 
-    The rows of all administrators are locked in one order, so that of two who demote each other at the same moment
-    the second waits, and then is none any more.
+    Locks the rows of all administrators in one order. If two administrators demote each other at the same moment, the
+    second waits and is then refused.
     """
     rows = User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk")
     administrators = set(rows.values_list("pk", flat=True))

@@ -1,4 +1,4 @@
-"""Writes to profiles: what somebody says of themselves once, for every photo to come."""
+"""Writes to profiles: a user's answers about themselves, used for all later photos."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,15 +15,15 @@ ANSWERS = (
     "year_of_birth", "sex", "fitzpatrick_skin_type", "personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm",
     "immunosuppressed", "note",
 )  # fmt: skip
-"""What a profile says, by the names of its columns."""
+"""The answers of a profile, by column name."""
 
 
 @transaction.atomic
 def save_profile(*, user: User, by: User, answers: Mapping[str, Any], name: str | None = None) -> Profile:
-    """Keep what `user` says of themselves; answers that are not given stay as they are, and `name` likewise.
+    """Save answers of `user` about themselves. Missing answers and a missing `name` are not changed.
 
-    Raises NotAllowed unless the person says so alone, ValidationError (by field) for an answer that cannot be,
-    KeyError for a question that is not asked.
+    Raises NotAllowed unless `by` is the user, ValidationError (by field) for an invalid answer, KeyError for an unknown
+    question.
     """
     if by.pk != user.pk or not by.is_active:
         raise NotAllowed("Only the person alone says this.")

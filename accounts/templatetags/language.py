@@ -14,13 +14,13 @@ from accounts.models import Language
 
 register = template.Library()
 
-# What stands in the header of a narrow page; the beginning of the name, so that it is heard in it as well.
+# Shown in the header of narrow pages. The beginning of the full name, so that screen readers match it (WCAG 2.5.3).
 SHORT: Final = {Language.KAZAKH: "Қаз", Language.RUSSIAN: "Рус", Language.ENGLISH: "Eng"}
 
 
 @dataclass(frozen=True)
 class LanguageChoice:
-    """One language to read in: its code, its name in itself, the beginning of that, and whether it is read now."""
+    """One language of the switch: code, name in that language, short name, and whether it is active."""
 
     code: str
     name: str
@@ -30,9 +30,9 @@ class LanguageChoice:
 
 @register.inclusion_tag("partials/language.html", takes_context=True)
 def language_switch(context: RequestContext, place: str) -> dict[str, Any]:
-    """The form that changes the language; `place` is "header" or "footer". Nothing where there is no request."""
+    """The form that changes the language. `place` is "header" or "footer". Empty without a request."""
     request: HttpRequest | None = context.get("request")
-    if request is None:  # pages made when nobody can tell who is reading: 500, 503
+    if request is None:  # error pages that are made without a request: 500, 503
         return {}
     now = get_language()
     choices = [LanguageChoice(code, name, SHORT[Language(code)], code == now) for code, name in Language.choices]
@@ -46,9 +46,9 @@ def language_switch(context: RequestContext, place: str) -> dict[str, Any]:
 
 
 def page_of(request: HttpRequest) -> str:
-    """The path and query to come back to: of this page, or of the one whose form was sent where this answers a form.
+    """The path and query to return to: this page, or after a form was sent, the page that contained the form.
 
-    The address a form is sent to need not be one that shows anything.
+    The address that receives a form may not be a page that can be shown.
     """
     if request.method in {"GET", "HEAD"}:
         return request.get_full_path()

@@ -1,4 +1,4 @@
-"""Who is let into a page: only people signed in."""
+"""Access to pages: the `signed_in` decorator and safe redirects."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -19,7 +19,7 @@ P = ParamSpec("P")
 
 
 class SignedInRequest(HttpRequest):
-    """A request by somebody signed in, as the views behind `signed_in` get it."""
+    """A request of a signed-in user. Views behind `signed_in` get this type."""
 
     user: User
     htmx: Any  # django_htmx.middleware.HtmxDetails, which ships no types
@@ -28,10 +28,10 @@ class SignedInRequest(HttpRequest):
 def signed_in(
     view: Callable[Concatenate[SignedInRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Send others to the sign-in page, and keep what the page shows out of every cache.
+    """Redirect visitors to the sign-in page, and forbid caching of the page.
 
-    A fragment asked for by htmx after the session has ended moves the whole page to the sign-in, and from there back
-    to the page it was part of.
+    If the session has ended and htmx requests a fragment, the whole page is redirected to the sign-in and returns to
+    the page of the fragment afterwards.
     """
 
     @wraps(view)
@@ -43,7 +43,7 @@ def signed_in(
             page = htmx.current_url_abs_path or resolve_url(settings.LOGIN_REDIRECT_URL)
             response = HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': page})}")
         else:
-            # After a POST there is nothing at its address to come back to.
+            # The address of a POST may have no page to return to.
             page = request.get_full_path() if request.method in {"GET", "HEAD"} else resolve_url("home")
             response = redirect_to_login(page)
         if "Cache-Control" not in response.headers:
@@ -54,7 +54,7 @@ def signed_in(
 
 
 def own_page(request: HttpRequest, page: str, *, otherwise: str) -> str:
-    """`page` if it is one of this site's, so that nobody is sent elsewhere by a made-up link; else `otherwise`."""
+    """`page` if it belongs to this site, else `otherwise`. Prevents open redirects."""
     host = request.get_host()
     safe = url_has_allowed_host_and_scheme(page, allowed_hosts={host}, require_https=request.is_secure())
     return page if safe else resolve_url(otherwise)

@@ -13,7 +13,7 @@ from accounts.services.language import set_language
 
 @require_POST
 def switch_language(request: HttpRequest) -> HttpResponse:
-    """Read on in another language, on the same page: kept in the account and in a cookie.
+    """Change the language and return to the same page. The choice is stored in the account and in a cookie.
 
     POST `language` (a code of `Language`) and `next` (a path of this site; anything else leads to the start page).
     """

@@ -1,4 +1,4 @@
-"""News for the reader: the list, one of them, and how many are unread."""
+"""Pages of notifications: the list, one notification, and the number of unread ones."""
 
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
@@ -11,7 +11,7 @@ from accounts.services import mark_read, set_email_switch
 from accounts.views.access import SignedInRequest, signed_in
 
 PAGE = 30
-"""News on one page."""
+"""Notifications on one page."""
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,7 +34,7 @@ def account_notifications(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @signed_in
 def notification(request: SignedInRequest, notification_id: int) -> HttpResponse:
-    """Mark one as read and go where it leads; somebody else's does not exist."""
+    """Mark a notification as read and redirect to its page. 404 for notifications of other users."""
     told = get_object_or_404(Notification, pk=notification_id, user=request.user)
     mark_read(user=request.user, pk=told.pk)
     return HttpResponseRedirect(told.path)
@@ -43,6 +43,6 @@ def notification(request: SignedInRequest, notification_id: int) -> HttpResponse
 @require_safe
 @signed_in
 def notification_count(request: SignedInRequest) -> JsonResponse:
-    """How many are unread, as a number and in words, for the badge in the header."""
+    """The number of unread notifications, as a number and as text, for the badge in the header."""
     unread = Notification.objects.unread().filter(user=request.user).count()
     return JsonResponse({"unread": unread, "words": notification_texts.unread_words(unread)})

@@ -1,4 +1,4 @@
-"""The first page about oneself: where everything is."""
+"""The overview page of the account."""
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.http import HttpResponse
@@ -13,7 +13,7 @@ from accounts.views.access import SignedInRequest, signed_in
 @require_safe
 @signed_in
 def account(request: SignedInRequest) -> HttpResponse:
-    """Profile, privacy, news, signing in, export and erasure, each with the state it is in."""
+    """Links to profile, privacy, notifications, sign-in, export and erasure, each with its state."""
     user = request.user
     return render(
         request,

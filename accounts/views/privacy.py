@@ -1,4 +1,4 @@
-"""What somebody agreed to: giving it, reading it again, taking it back."""
+"""Privacy pages: give, read and withdraw consents."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -66,14 +66,14 @@ def _show(request: SignedInRequest, *, problems: list[str] | None = None, status
 
 
 def _state(user: User, purpose: Purpose) -> dict[str, Any]:
-    """Where one consent stands: what was agreed to, the text in force, and whether that is another one."""
+    """The state of one consent: the given consent, the current text, and whether that text is newer."""
     standing, current = consent_of(user, purpose), ConsentText.objects.current(purpose)
     return {
         "purpose": purpose,
         "standing": standing,
         "current": current,
         "is_newer": bool(current and standing and current.version > standing.text.version),
-        # Agreed to before there were versions.
+        # Given before consent texts had versions.
         "since": user.training_consent if purpose == Purpose.TRAINING else None,
     }
 
@@ -81,7 +81,7 @@ def _state(user: User, purpose: Purpose) -> dict[str, Any]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def consent(request: SignedInRequest) -> HttpResponse:
-    """Ask for what an upload needs, then go on to `next`. Whoever has agreed already goes on at once."""
+    """Ask for the consent that an upload needs, then redirect to `next`. Redirects at once if it was given."""
     user = request.user
     page = own_page(request, request.POST.get("next") or request.GET.get("next", ""), otherwise="home")
     if not needs_consent(user):

@@ -1,4 +1,4 @@
-"""The profile: what a clinician asks once."""
+"""The profile page."""
 
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -16,7 +16,7 @@ from accounts.views.access import SignedInRequest, signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def account_profile(request: SignedInRequest) -> HttpResponse:
-    """Everything optional; the form again with the reasons (422) where an answer cannot be."""
+    """Show and save the profile. All fields are optional. An invalid answer shows the form again (422)."""
     user = request.user
     profile = Profile.objects.filter(user=user).first() or Profile(user=user)
     if request.method != "POST":

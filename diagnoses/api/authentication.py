@@ -1,4 +1,4 @@
-"""Own how a client of the API says who it is: `Authorization: Token …`, or the session of a signed-in browser."""
+"""Authentication of API clients by token (`Authorization: Token …`) or by the session of a signed-in browser."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from rest_framework.exceptions import AuthenticationFailed
 
 from accounts.models import User
 
-LONGEST_TOKEN: Final = 200  # ours have 64 characters; nothing longer is worth a query
+LONGEST_TOKEN: Final = 200  # our tokens have 64 characters; anything longer is refused without a query
 
 
 class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]  # knox ships no types
-    """knox, made deaf to tokens that no database could hold: they are wrong, not a server error."""
+    """knox authentication that answers 401, not 500, to tokens that the database cannot store."""
 
     def authenticate_credentials(self, token: bytes) -> tuple[User, object]:
         if len(token) > LONGEST_TOKEN or not token.isalnum():

@@ -17,19 +17,19 @@ from diagnoses.api.problems import NO_SUCH_ADDRESS, Problem
 
 
 class UploadThrottle(UserRateThrottle):
-    """Every upload costs a decode in a cage and a prediction."""
+    """Throttle of uploads: each one costs a decode in the sandbox and a prediction."""
 
     scope = "upload"
 
 
 class SignInThrottle(AnonRateThrottle):
-    """Requests for a token, right or wrong; wrong passwords are counted by allauth as well."""
+    """Throttle of token requests, successful or not. allauth counts wrong passwords too."""
 
     scope = "anon"
 
 
 class OneAnswer(DefaultContentNegotiation):
-    """There is one representation of everything, so `Accept` is not asked and nobody gets a 406."""
+    """Ignores the `Accept` header: there is only one representation, so no request gets a 406."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
@@ -42,29 +42,29 @@ class ApiView(generics.GenericAPIView[Any]):
     """A view of the API. Authentication, permission (signed in) and throttle come from settings: deny by default."""
 
     content_negotiation_class = OneAnswer
-    # No OPTIONS: it would describe views to whoever asks; the schema does that better.
+    # No OPTIONS: it would describe views to anybody. The schema does that better.
     http_method_names = ["get", "head", "post", "delete"]
     metadata_class = None
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
-        """Nothing here belongs into anybody's cache."""
+        """Forbid caching of every response."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer.headers.setdefault("Cache-Control", "private, no-store")
         return answer
 
     @property
     def user(self) -> User:
-        """Who is asking. Only for views that require somebody to be signed in."""
+        """The signed-in user. Only for views that require authentication."""
         return cast(User, self.request.user)
 
 
 @extend_schema(exclude=True)
 class NoSuchAddress(ApiView):
-    """404 as a problem, for whoever asks and however."""
+    """Answers 404 as a problem, for every user and method."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Refuse before anything else: the method does not matter."""
+        """Raise NotFound before the method is checked."""
         raise Problem(404, "not_found", str(NO_SUCH_ADDRESS))

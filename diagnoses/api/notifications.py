@@ -1,4 +1,4 @@
-"""Notifications in the API: one's own, listed and marked as read."""
+"""Notifications in the API: list the user's own, mark them as read."""
 
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from diagnoses.api.base import ApiView
 from diagnoses.api.paging import NewestFirst
 from diagnoses.api.schema import LIST_OK, problems
 
-LARGEST_ID: Final = 2**63 - 1  # what the column holds; a larger one would be an error of the database
+LARGEST_ID: Final = 2**63 - 1  # the largest value of the column; the database refuses larger ones
 
 UNREAD: Any = OpenApiParameter(
     "unread", OpenApiTypes.BOOL, description="`true`: only what has not been read.", required=False
@@ -25,7 +25,7 @@ UNREAD: Any = OpenApiParameter(
 
 
 class NotificationSerializer(serializers.Serializer[Notification]):
-    """One piece of news for oneself, in the language of the request."""
+    """One notification of the user, in the language of the request."""
 
     id = serializers.IntegerField()
     kind = serializers.ChoiceField(choices=Notification.Kind.choices)
@@ -49,25 +49,25 @@ class NotificationSerializer(serializers.Serializer[Notification]):
 
 
 class ReadNotificationsSerializer(serializers.Serializer[Any]):
-    """Which news was read; without an id all of it."""
+    """The notification that was read. Without an id: all of them."""
 
     id = serializers.IntegerField(required=False, allow_null=True, min_value=1, max_value=LARGEST_ID)
 
 
 class ReadCountSerializer(serializers.Serializer[Any]):
-    """How many were unread until now."""
+    """How many notifications were unread before."""
 
     marked = serializers.IntegerField()
 
 
 class NotificationsView(ApiView):
-    """What oneself was told."""
+    """The notifications of the user."""
 
     serializer_class = NotificationSerializer
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Notification]:
-        """One's own alone, whatever the role."""
+        """Only the user's own, for every role."""
         rows = Notification.objects.filter(user_id=self.user.pk)
         return rows.unread() if self.request.query_params.get("unread") == "true" else rows
 
@@ -77,13 +77,13 @@ class NotificationsView(ApiView):
         responses={LIST_OK: NotificationSerializer(many=True), **problems(400, 401, 429)},
     )
     def get(self, request: Request) -> Response:
-        """Your own, read and unread."""
+        """Your own notifications, read and unread."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
 
 class ReadNotificationsView(ApiView):
-    """Marking as read."""
+    """Marks notifications as read."""
 
     serializer_class = ReadCountSerializer
 
@@ -93,7 +93,7 @@ class ReadNotificationsView(ApiView):
         responses={200: ReadCountSerializer, **problems(400, 401, 415, 429)},
     )
     def post(self, request: Request) -> Response:
-        """One of your own by its id, or all of them. An e-mail that has not gone out yet is not sent any more."""
+        """Marks one of your notifications by its id, or all of them. Their unsent e-mails are cancelled."""
         serializer = ReadNotificationsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         marked = mark_read(user=self.user, pk=serializer.validated_data.get("id"))

@@ -1,4 +1,4 @@
-"""Own how lists of the API are paged: newest first, by cursor, the same cost on every page."""
+"""Cursor pagination of lists in the API: newest first, with the same cost for every page."""
 
 from datetime import timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from rest_framework.request import Request
 
 from diagnoses.api.problems import Problem
 
-MAX_OFFSET: Final = timedelta(hours=16)  # PostgreSQL refuses a moment further from UTC than this
+MAX_OFFSET: Final = timedelta(hours=16)  # PostgreSQL refuses larger offsets from UTC
 
 
 class NewestFirst(CursorPagination):
@@ -22,7 +22,7 @@ class NewestFirst(CursorPagination):
     max_page_size = 100
 
     def decode_cursor(self, request: Request) -> Cursor | None:
-        """The cursor of the request. A made-up one is a 400: DRF would hand it to the database."""
+        """The cursor of the request. An invalid one is a 400; DRF would pass it to the database."""
         encoded = request.query_params.get(self.cursor_query_param)
         if not encoded:
             return None

@@ -1,7 +1,7 @@
-"""Own what an error of the API looks like: `application/problem+json` (RFC 9457), whatever went wrong.
+"""The errors of the API: every error is `application/problem+json` (RFC 9457).
 
-Every answer that is not a success is `{type, title, status, detail, code}` and, for invalid input, `errors`. `code` is
-stable and for programs; `detail` is for people and says what to do.
+An error has `{type, title, status, detail, code}` and, for invalid input, `errors`. `code` is stable and meant for
+programs; `detail` is meant for people and says what to do.
 """
 
 import errno
@@ -35,12 +35,12 @@ logger = logging.getLogger(__name__)
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_SOON: Final = 5  # seconds; a restarting database or a busy machine is usually back by then
 RETRY_LATER: Final = 300  # seconds; a full disk needs a person
-# The storage cannot take another byte: nothing is wrong with the request (RELIABILITY R20).
+# The storage is full. The request itself is valid (RELIABILITY R20).
 STORAGE_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Problem(exceptions.APIException):
-    """An error whose status, code and words are decided where it is raised."""
+    """An error with status, code and text given where it is raised."""
 
     def __init__(
         self, status: int, code: str, detail: str, *, retry_after: int | None = None, auth_header: str | None = None
@@ -53,14 +53,14 @@ class Problem(exceptions.APIException):
 
 
 def problem_handler(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Turn any exception of an API view into a problem answer; what nobody expected is logged and becomes a 500."""
+    """Turn any exception of an API view into a problem response. Unexpected ones are logged and become a 500."""
     problem = _as_problem(error, context["request"])
     if problem is None:
         if settings.DEBUG:
             return None
         request = context["request"]
         logger.exception("An API request failed: %s %s", request.method, request.path)
-        # Error reporting and the test client listen for this; Django itself will not see the exception any more.
+        # Django does not see the exception any more, but error reporting and the test client wait for this signal.
         got_request_exception.send(sender=type(context.get("view")), request=request._request)
         problem = Problem(500, "server_error", gettext("Something went wrong on our side. Please try again later."))
     set_rollback()
@@ -73,21 +73,21 @@ def problem_handler(error: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def _as_problem(error: Exception, request: Request) -> exceptions.APIException | None:  # noqa: PLR0911 - a table, read from top to bottom
-    """The API exception for any exception; None for what nobody expected."""
+    """The API exception for any exception. None for an unexpected one."""
     match error:
         case exceptions.APIException():
             return error
         case PhotoRejected():
             return _rejection(error)
         case ConsentRequired():
-            # A patient's own program cannot agree: that takes a person who reads.
+            # A program cannot give consent: a person must read the text.
             address = request.build_absolute_uri(reverse("consent"))
             detail = gettext(
                 "Before photos can be uploaded, please read what happens with them and agree to it: %(address)s"
             )
             return Problem(403, "consent_required", detail % {"address": address})
         case InvalidInput():
-            # Raised by a service, in Django's form: a rule the serializer did not know.
+            # Django's ValidationError from a service: a rule that the serializer does not check.
             return exceptions.ValidationError(get_error_detail(error))
         case Http404():
             return exceptions.NotFound()
@@ -96,7 +96,7 @@ def _as_problem(error: Exception, request: Request) -> exceptions.APIException |
         case RequestDataTooBig():
             return Problem(413, "request_too_large", gettext("This request is larger than we accept."))
         case SuspiciousOperation() | BadRequest() | MultiPartParserError() | UnreadablePostError() | RecursionError():
-            # RecursionError: JSON nested thousands deep; nothing else here recurses.
+            # RecursionError: JSON that is nested thousands of levels deep. Nothing else here recurses.
             return exceptions.ParseError()
         case OSError() if error.errno in STORAGE_FULL:
             logger.error("The storage is full: an upload was refused.")
@@ -119,7 +119,7 @@ def _rejection(error: PhotoRejected) -> Problem:
 
 def _body(problem: exceptions.APIException) -> dict[str, object]:
     body: dict[str, object] = {
-        "type": "about:blank",  # RFC 9457: the status says it all, `code` says the rest
+        "type": "about:blank",  # RFC 9457: the status says the type; `code` says more
         "title": HTTPStatus(problem.status_code).phrase,
         "status": problem.status_code,
     }

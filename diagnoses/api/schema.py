@@ -1,4 +1,4 @@
-"""The OpenAPI description: its pages, words that several views share, the JSON of errors."""
+"""The OpenAPI description: its pages, texts shared by several views, and the schema of errors."""
 
 from http import HTTPStatus
 from typing import Any, Final
@@ -23,7 +23,7 @@ IDEMPOTENCY_KEY: Final = OpenApiParameter(
 
 
 class ProblemErrorSerializer(serializers.Serializer[Any]):
-    """One field of the request that cannot be used."""
+    """One invalid field of the request."""
 
     field = serializers.CharField(help_text=_("Name of the field; empty when the request as a whole is meant."))
     code = serializers.CharField()
@@ -41,7 +41,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = ProblemErrorSerializer(many=True, required=False)  # type: ignore[assignment]  # a field, not the property
 
 
-# As a pair, like the problems beside it: drf-spectacular takes the smallest key for the answer that counts.
+# The key is a pair, like those of the problems: drf-spectacular takes the smallest key as the main response.
 LIST_OK: Final = (200, "application/json")
 
 
@@ -54,7 +54,7 @@ def problems(*statuses: int) -> dict[Any, Any]:
 
 
 def binary(content_type: str, description: str) -> dict[Any, Any]:
-    """A file as answer."""
+    """A response that is a file."""
     return {(200, content_type): OpenApiResponse(OpenApiTypes.BINARY, description=description)}
 
 

@@ -1,4 +1,4 @@
-"""Signing in and out of the API. Passwords are checked through allauth's adapter, so that its limits count."""
+"""Signing in to and out of the API. allauth's adapter checks the passwords, so that its rate limits apply."""
 
 from typing import Any, Final
 
@@ -27,17 +27,17 @@ from diagnoses.api.base import ApiView, SignInThrottle
 from diagnoses.api.problems import Problem
 from diagnoses.api.schema import problems
 
-LONGEST_PASSWORD: Final = 1000  # hashing is linear in length; nobody's password is a book
+LONGEST_PASSWORD: Final = 1000  # hashing takes time proportional to the length
 PASSWORD_STYLE: Final = {"input_type": "password"}
 
 AUTH_HEADER: Final = "Token"
-TOO_MANY: Final = "too_many_login_attempts"  # the code allauth's limits raise
-LIMIT_WINDOW: Final = 300  # seconds: the longer of the two windows in ACCOUNT_RATE_LIMITS
-TOKENS_PER_USER: Final = 20  # the oldest goes when another is made, so that a script that never logs out leaves no heap
+TOO_MANY: Final = "too_many_login_attempts"  # the error code of allauth's rate limits
+LIMIT_WINDOW: Final = 300  # seconds; the longer of the two windows in ACCOUNT_RATE_LIMITS
+TOKENS_PER_USER: Final = 20  # a new token deletes the oldest above this number, for scripts that never log out
 
 
 class CredentialsSerializer(serializers.Serializer[Any]):
-    """Who wants a token."""
+    """The credentials of a token request."""
 
     email = serializers.EmailField(max_length=254)
     password = serializers.CharField(max_length=LONGEST_PASSWORD, trim_whitespace=False, style=PASSWORD_STYLE)
@@ -60,7 +60,7 @@ class TokenView(ApiView):
     """A token for an e-mail address and a password; deleting the token is logging out."""
 
     def get_authenticators(self) -> list[BaseAuthentication]:
-        # Whoever asks for a token has none, or an expired one that must not stand in the way.
+        # No authentication: the client has no token, or an expired one that must not block the request.
         return [] if self._signs_in() else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:
@@ -84,7 +84,7 @@ class TokenView(ApiView):
         auth=[],
     )
     def post(self, request: Request) -> Response:
-        """Unknown address, wrong password and switched-off account get one and the same answer."""
+        """Unknown address, wrong password and switched-off account get the same answer."""
         serializer = CredentialsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         credentials = serializer.validated_data
@@ -98,7 +98,7 @@ class TokenView(ApiView):
 
     @extend_schema(summary="Log out", request=None, responses={204: None, **problems(400, 401)})
     def delete(self, request: Request) -> Response:
-        """The token this request came with is void from now on."""
+        """Deletes the token of this request."""
         if not isinstance(request.auth, AuthToken):
             raise Problem(400, "no_token", gettext("This request came without a token, so there is none to delete."))
         request.auth.delete()
@@ -106,13 +106,13 @@ class TokenView(ApiView):
 
 
 def _authenticate(request: HttpRequest, email: str, password: str) -> User:
-    """The user these belong to; a Problem otherwise."""
+    """The user with these credentials. Raises Problem if there is none."""
     adapter = get_adapter()
     try:
         user = adapter.authenticate(request, email=email, password=password)
     except ValidationError as error:
         raise _too_many() if error.code == TOO_MANY else _wrong() from error
-    # allauth hands a switched-off account over as well, to show it a page of its own; here it does not exist.
+    # allauth also returns switched-off accounts, because it has a page for them. Here they are refused.
     if not isinstance(user, User) or not user.is_active:
         raise _wrong()
     if app_settings.EMAIL_VERIFICATION == EmailVerificationMethod.MANDATORY and not has_verified_email(user):
@@ -122,7 +122,7 @@ def _authenticate(request: HttpRequest, email: str, password: str) -> User:
 
 
 def _check_second_step(user: User, code: str) -> None:
-    """Ask for the second factor where the account has one: a token must not be a way around it."""
+    """Check the second factor if the account has one: a token must not bypass it."""
     if not is_mfa_enabled(user):
         return
     if not code:

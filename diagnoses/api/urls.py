@@ -44,6 +44,6 @@ urlpatterns = [
     path("account/export/", ExportView.as_view(), name="api-account-export"),
     path("schema/", SchemaView.as_view(), name="api-schema"),
     path("docs/", DocsView.as_view(), name="api-docs"),
-    # Last: whatever is left is a 404 in this API's own form, and never a redirect that loses the body of a POST.
+    # Last: every other path is a 404 problem, never a redirect that would lose the body of a POST.
     re_path(r"", NoSuchAddress.as_view(), name="api-nothing"),
 ]

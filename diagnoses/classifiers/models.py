@@ -1,4 +1,4 @@
-"""Own `Classifier`: a sealed bundle and where it stands."""
+"""`Classifier`: a registered bundle and its stage."""
 
 from typing import ClassVar
 
@@ -9,15 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 class ClassifierQuerySet(models.QuerySet["Classifier"]):
     def live(self) -> "Classifier | None":
-        """The one classifier that predicts now, or None."""
+        """The live classifier, or None."""
         return self.filter(stage=Classifier.Stage.LIVE).first()
 
 
 class Classifier(models.Model):
     """A sealed bundle: network and manifest, identified by the SHA-256 of its manifest.
 
-    The files lie on the default storage under `bundles/<sha256>/`. Exactly one classifier can be LIVE: a database
-    constraint, not a habit.
+    The files are on the default storage under `bundles/<sha256>/`. A database constraint allows only one LIVE row.
     """
 
     class Stage(models.TextChoices):
@@ -56,5 +55,5 @@ class Classifier(models.Model):
 
     @property
     def folder(self) -> str:
-        """Where the bundle's files lie on the default storage."""
+        """The folder of the bundle's files on the default storage."""
         return f"bundles/{self.sha256}"

@@ -1,4 +1,4 @@
-"""Writes to classifiers: register a sealed bundle, promote one, note a fault."""
+"""Writes to classifiers: register a sealed bundle, promote one, note a bundle problem."""
 
 import hashlib
 import json
@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 class ClassifierError(Exception):
-    """A classifier cannot be registered or promoted; the message says why and what to do."""
+    """Raised if a classifier cannot be registered or promoted. The message says why and what to do."""
 
 
 def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
     """Verify a sealed bundle, copy its files to the storage and make it a CANDIDATE.
 
-    A bundle that is registered already is returned as it is. Raises BundleError when the bundle is not whole,
-    ClassifierError when its version name is taken by another bundle.
+    A bundle that is already registered is returned unchanged. Raises BundleError if the bundle is incomplete,
+    ClassifierError if another bundle has the same version name.
     """
     bundle = read_bundle(directory)
     existing = Classifier.objects.filter(sha256=bundle.sha256).first()
@@ -41,7 +41,7 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
         name = f"{folder}/{path.name}"
         if _is_stored(path, name):
             continue
-        default_storage.delete(name)  # a damaged copy is replaced: loading the bundle again heals it
+        default_storage.delete(name)  # replaces a damaged copy, so registering the bundle again repairs it
         with path.open("rb") as file:
             default_storage.save(name, File(file))
     if existing is not None:
@@ -60,7 +60,7 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
 
 
 def _is_stored(path: Path, name: str) -> bool:
-    """Whether the storage holds exactly this file under `name`."""
+    """Whether the storage has exactly this file under `name`."""
     if not default_storage.exists(name) or default_storage.size(name) != path.stat().st_size:
         return False
     with default_storage.open(name) as stored:
@@ -71,16 +71,16 @@ def _is_stored(path: Path, name: str) -> bool:
 
 
 def promote_classifier(*, classifier: Classifier, by: User | None = None, reason: str = "") -> Classifier:
-    """Make `classifier` the live one and retire the one before it, in one transaction. Workers notice and swap.
+    """Make `classifier` live and retire the previous one, in one transaction. Workers then load the new one.
 
-    `by` is None for the application's own start-up; a person must be an administrator (NotAllowed). Raises
-    BundleError when the stored files are not whole or not those that were registered.
+    `by` is None when the application starts; a person must be an administrator (NotAllowed). Raises BundleError if
+    the stored files are incomplete or differ from the registered ones.
     """
     if by is not None and not (by.is_active and by.is_administrator):
         raise NotAllowed("Only an administrator promotes a classifier.")
     registered_bundle(classifier)
     with transaction.atomic():
-        # Locking all rows in one order makes two promotions at once wait for each other.
+        # Locks all rows in one order, so that simultaneous promotions wait for each other.
         rows = {row.pk: row for row in Classifier.objects.select_for_update().order_by("pk")}
         chosen = rows[classifier.pk]
         before = next((row for row in rows.values() if row.stage == Classifier.Stage.LIVE), None)
@@ -105,11 +105,11 @@ def promote_classifier(*, classifier: Classifier, by: User | None = None, reason
 
 
 def bundle_directory(classifier: Classifier) -> Path:
-    """Where this machine finds the classifier's files: on the disk storage itself, or a cached copy of remote ones.
+    """The local folder of the classifier's files: on the disk storage itself, or a cached copy of remote files.
 
-    Raises BundleError(code="missing") when they are nowhere. `registered_bundle` verifies them.
+    Raises BundleError(code="missing") if there are none. `registered_bundle` verifies them.
     """
-    # `default_storage` itself is a lazy object, and empty until its first use in this process.
+    # `default_storage` is a lazy object; it is empty until its first use in this process.
     if isinstance(storages["default"], FileSystemStorage):
         return Path(default_storage.path(classifier.folder))
     cached = Path(settings.BUNDLE_CACHE_DIR) / classifier.sha256
@@ -119,7 +119,7 @@ def bundle_directory(classifier: Classifier) -> Path:
 
 
 def registered_bundle(classifier: Classifier) -> Bundle:
-    """The classifier's bundle, whole and the one that was registered. Raises BundleError."""
+    """The verified bundle of the classifier: complete and unchanged since registration. Raises BundleError."""
     bundle = read_bundle(bundle_directory(classifier))
     if bundle.sha256 != classifier.sha256:
         raise BundleError("altered", f"The bundle's manifest is not the one registered as {classifier}.")
@@ -127,7 +127,7 @@ def registered_bundle(classifier: Classifier) -> Bundle:
 
 
 def note_bundle_problem(*, classifier: Classifier, problem: str) -> None:
-    """Note why a worker refused the bundle ("" when it was found whole). The site reads this."""
+    """Store why a worker refused the bundle ("" if the bundle was valid). Notices and health checks read this."""
     Classifier.objects.filter(pk=classifier.pk).exclude(fault=problem).update(fault=problem)
 
 
@@ -148,5 +148,5 @@ def _fetch(classifier: Classifier, target: Path) -> None:
         try:
             whole.rename(target)
         except OSError:
-            if not target.is_dir():  # another worker of this machine was quicker: its copy is as good
+            if not target.is_dir():  # another worker of this machine has made the copy meanwhile
                 raise

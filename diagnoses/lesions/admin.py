@@ -9,7 +9,7 @@ from diagnoses.lesions.models import Lesion, Reminder
 
 @admin.register(Lesion)
 class LesionAdmin(LongListAdmin[Lesion]):
-    """The spots patients follow."""
+    """Lesions, read only."""
 
     list_display = ["name", "owner", "anatom_site_general", "body_view", "created"]
     list_filter = ["anatom_site_general", "body_view", "created"]
@@ -21,7 +21,7 @@ class LesionAdmin(LongListAdmin[Lesion]):
 
 @admin.register(Reminder)
 class ReminderAdmin(LongListAdmin[Reminder]):
-    """When patients asked to be reminded of a spot."""
+    """Reminders, read only."""
 
     list_display = ["lesion_id", "months", "due", "sent", "ended"]
     list_filter = ["months", "due"]

@@ -1,4 +1,4 @@
-"""Lesions in the API: name, place, follow and delete one's own; read those of patients."""
+"""Lesions in the API: create, change, delete and get reminders of one's own; clinicians read those of all patients."""
 
 from typing import Any
 from uuid import UUID
@@ -31,7 +31,7 @@ class PlaceSerializer(serializers.Serializer[Any]):
 
 
 class LesionSerializer(serializers.Serializer[Lesion]):
-    """One spot on one's own skin, followed over time."""
+    """One spot on the skin that its owner follows over time."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -47,7 +47,7 @@ class LesionSerializer(serializers.Serializer[Lesion]):
 
 
 class NewLesionSerializer(serializers.Serializer[Any]):
-    """A spot as it is to be: what is left out is empty."""
+    """The new state of a spot. Missing fields become empty."""
 
     name = serializers.CharField(max_length=100)
     anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, required=False, allow_blank=True)
@@ -55,13 +55,13 @@ class NewLesionSerializer(serializers.Serializer[Any]):
 
 
 class NewReminderSerializer(serializers.Serializer[Any]):
-    """After how many months."""
+    """The number of months until the reminder."""
 
     months = serializers.ChoiceField(choices=[(months, str(months)) for months in MONTHS])
 
 
 class ReminderSerializer(serializers.Serializer[Reminder]):
-    """When the spot should be photographed again."""
+    """The day on which the spot should be photographed again."""
 
     months = serializers.IntegerField()
     due = serializers.DateField()
@@ -69,13 +69,13 @@ class ReminderSerializer(serializers.Serializer[Reminder]):
 
 
 class LesionsView(ApiView):
-    """One's own lesions."""
+    """The lesions of the user."""
 
     serializer_class = LesionSerializer
     pagination_class = NewestFirst
 
     def get_queryset(self) -> QuerySet[Lesion]:
-        """Nobody else's, whatever the role."""
+        """Only the user's own, for every role."""
         return Lesion.objects.filter(owner_id=self.request.user.pk)
 
     @extend_schema(
@@ -83,7 +83,7 @@ class LesionsView(ApiView):
         responses={LIST_OK: LesionSerializer(many=True), **problems(400, 401, 429)},
     )
     def get(self, request: Request) -> Response:
-        """Your own."""
+        """Your own lesions."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -93,20 +93,20 @@ class LesionsView(ApiView):
         responses={201: LesionSerializer, **problems(400, 401, 415, 429)},
     )
     def post(self, request: Request) -> Response:
-        """A spot to follow over time; give its `id` with the photos of it. A place on the body map says the site."""
+        """Creates a spot. Send its `id` with photos of it. A place on the body map also sets the site."""
         lesion = create_lesion(owner=self.user, **_said(request))
         return Response(self.get_serializer(lesion).data, status=201)
 
 
 class LesionView(ApiView):
-    """What the views of one lesion share: one visibility rule, and whose it is."""
+    """Base of the views of one lesion: visibility and ownership."""
 
     def lesion(self, lesion_id: UUID) -> Lesion:
         """The lesion, or 404."""
         return get_object_or_404(Lesion.objects.visible_to(self.user), pk=lesion_id)
 
     def own(self, lesion_id: UUID) -> Lesion:
-        """One's own lesion: 404 for whom it does not exist, 403 for those who may only read it."""
+        """The user's own lesion: 404 if they may not see it, 403 if they may only read it."""
         lesion = self.lesion(lesion_id)
         if lesion.owner_id != self.user.pk:
             raise Problem(403, "not_owner", gettext("Only the person whose spot it is can change it."))
@@ -121,7 +121,7 @@ class LesionDetailView(LesionView):
 
     @extend_schema(summary="Read a lesion", responses={200: LesionSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, lesion_id: UUID) -> Response:
-        """Name, site and place. A clinician's look is written into the audit log."""
+        """Name, site and place. A clinician's access is written into the audit log."""
         lesion = self.lesion(lesion_id)
         view_lesion(lesion=lesion, by=self.user)
         return Response(self.get_serializer(lesion).data)
@@ -132,25 +132,25 @@ class LesionDetailView(LesionView):
         responses={200: LesionSerializer, **problems(400, 401, 403, 404, 415, 429)},
     )
     def put(self, request: Request, lesion_id: UUID) -> Response:
-        """Name, site and place are afterwards what is sent; what is left out is empty. Only its owner may."""
+        """Replaces name, site and place; missing fields become empty. Only the owner may."""
         lesion = change_lesion(lesion=self.own(lesion_id), by=self.user, **_said(request))
         return Response(self.get_serializer(lesion).data)
 
     @extend_schema(summary="Delete a lesion", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, lesion_id: UUID) -> Response:
-        """For good, with all its photos and their results. Only its owner may."""
+        """Deletes the spot permanently, with all its photos and their results. Only the owner may."""
         delete_lesion(lesion=self.own(lesion_id), by=self.user)
         return Response(status=204)
 
 
 class LesionReminderView(LesionView):
-    """When a spot should be photographed again."""
+    """The reminder of a spot."""
 
     serializer_class = ReminderSerializer
 
     @extend_schema(summary="Read the reminder", responses={200: ReminderSerializer, **problems(401, 403, 404, 429)})
     def get(self, request: Request, lesion_id: UUID) -> Response:
-        """The one that stands; 404 where there is none."""
+        """The active reminder; 404 if there is none."""
         reminder = Reminder.objects.standing().filter(lesion=self.own(lesion_id)).first()
         if reminder is None:
             raise Problem(404, "no_reminder", gettext("No reminder is set for this spot."))
@@ -162,7 +162,7 @@ class LesionReminderView(LesionView):
         responses={201: ReminderSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
     )
     def post(self, request: Request, lesion_id: UUID) -> Response:
-        """Replaces the one that stood. 409 where the spot should be seen by a doctor, or has no result to go by."""
+        """Sets or replaces the reminder. 409 if the spot should be seen by a doctor, or has no result yet."""
         lesion = self.own(lesion_id)
         serializer = NewReminderSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -174,13 +174,13 @@ class LesionReminderView(LesionView):
 
     @extend_schema(summary="Call the reminder off", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, lesion_id: UUID) -> Response:
-        """Also where none is set."""
+        """Deletes the reminder. 204 also if there is none."""
         end_reminder(lesion=self.own(lesion_id), by=self.user)
         return Response(status=204)
 
 
 def _said(request: Request) -> dict[str, Any]:
-    """What a lesion is to be, as the services take it."""
+    """The new state of a lesion, as arguments of the services."""
     serializer = NewLesionSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     said = serializer.validated_data

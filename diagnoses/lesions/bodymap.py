@@ -1,11 +1,10 @@
-"""Own the drawing of the body: its outline, its regions, and which site of the ISIC metadata each region stands for.
+"""The body map: outline and regions of the front and back drawing, and the ISIC site of each region.
 
-Drawn by hand for Teri, front and back, of nobody in particular. Points are in units of the drawing, `WIDTH` by
-`HEIGHT` from the upper left; places are stored as shares of both (`Lesion.body_x`, `body_y`), so that another drawing
-of the same shape may follow. The regions are generous: together they hold every point of the silhouette, which is what
-cuts them out on the page.
+Drawn by hand for Teri. Points are in units of the drawing, `WIDTH` by `HEIGHT` from the upper left. Places are stored
+as shares of both (`Lesion.body_x`, `body_y`), so that the drawing can be replaced by one of the same proportions. The
+regions overlap the outline: together they contain every point of the silhouette, and the page clips them to it.
 
-Left and right are the person's own, as on a doctor's drawing: on the front, their right is to the viewer's left.
+Left and right are those of the person, as on a doctor's drawing: on the front, their right is on the viewer's left.
 """
 
 from collections.abc import Sequence
@@ -27,8 +26,8 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Region:
-    """A part of one drawing. `key` names it in addresses and forms; `centre` is where a spot stands that was placed by
-    the region's name alone; `polygon` is in units of the drawing.
+    """A region of one drawing. `key` names it in URLs and forms. `centre` is the position of spots that have only a
+    region. `polygon` is in units of the drawing.
     """
 
     key: str
@@ -40,7 +39,7 @@ class Region:
 
     @property
     def points(self) -> str:
-        """The polygon as SVG writes it."""
+        """The polygon as an SVG attribute."""
         return " ".join(f"{x:g},{y:g}" for x, y in self.polygon)
 
     @property
@@ -49,7 +48,7 @@ class Region:
         return self.centre[0] / WIDTH, self.centre[1] / HEIGHT
 
 
-# The left half of the picture's outline is this one mirrored: distance from the middle, and height.
+# One half of the outline: distance from the middle, and height. The other half is mirrored.
 _HALF: Final[tuple[Point, ...]] = (
     (0, 9), (8, 10.5), (14.5, 15.5), (19, 25), (20.5, 38), (17, 54), (11, 65), (10, 72), (15, 80), (32, 87), (44, 93),
     (51, 106),
@@ -85,7 +84,7 @@ def smooth(points: Sequence[Point]) -> str:
 
 SILHOUETTE: Final = smooth(OUTLINE)
 
-# Halves of the regions, in distances from the middle. What overlaps is decided by order: the first that holds a point.
+# Halves of the regions, as distances from the middle. Where regions overlap, the first one wins.
 _MOUTH: Final = ((-8, 51), (-4, 49.5), (4, 49.5), (8, 51), (8, 55), (4, 56.5), (-4, 56.5), (-8, 55))
 _GENITALS: Final = ((-12.5, 234), (12.5, 234), (5, 256), (-5, 256))
 _HEAD: Final = ((-60, 0), (60, 0), (60, 62), (18, 74), (19, 81.5), (-19, 81.5), (-18, 74), (-60, 62))
@@ -102,7 +101,7 @@ _BACK: Final = ((0, 70), (20, 79), (32, 82), (39, 118), (48, 230), (48, 254), (2
 def _region(
     key: str, site: str, label: str | Promise, centre: Point, half: Sequence[Point], *, left: bool = False
 ) -> Region:
-    """A region from distances to the middle, to the viewer's right or (`left`) left; the key begins with the view."""
+    """A region from distances to the middle, on the viewer's right or (`left`) left. The key begins with the view."""
     side = -1 if left else 1
     return Region(
         key=key,
@@ -142,7 +141,7 @@ REGIONS: Final[tuple[Region, ...]] = (
     _region("back-left-leg", "lower extremity", _("Left leg, from behind"), (23, 320), _BACK_LEG, left=True),
     _region("back-right-leg", "lower extremity", _("Right leg, from behind"), (23, 320), _BACK_LEG),
 )  # fmt: skip
-"""Smaller regions stand before the larger ones that reach under them."""
+"""All regions. Smaller ones come before the larger ones that they overlap."""
 
 BY_KEY: Final = {region.key: region for region in REGIONS}
 
@@ -153,13 +152,13 @@ def regions_of(view: str) -> list[Region]:
 
 
 def region_at(view: str, x: float, y: float) -> Region | None:
-    """The region of a place given in shares of the drawing (0 to 1); None beside the body."""
+    """The region of a place, given as shares of the drawing (0 to 1). None outside the body."""
     point = (x * WIDTH, y * HEIGHT)
     return next((region for region in regions_of(view) if _holds(region.polygon, point)), None)
 
 
 def _holds(polygon: Sequence[Point], point: Point) -> bool:
-    """Whether a point lies within: a ray to the right crosses the border an odd number of times (Shimrat 1962)."""
+    """Whether a point is inside: a ray to the right crosses the border an odd number of times (Shimrat 1962)."""
     x, y = point
     inside = False
     for (ax, ay), (bx, by) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):

@@ -1,4 +1,4 @@
-"""What a patient fills in about a lesion: name and place, photos to move, reminder, history."""
+"""Forms of a lesion: name and place, photos to move, reminder, history."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ QUESTIONS: Final = {
     "bleeding": _("Does it bleed, ooze or have a crust?"),
     "itch": _("Does it itch, hurt or feel different?"),
 }
-"""In the order they are asked; the names are columns of `PhotoHistory`."""
+"""The yes-or-no questions in the order they are asked, by column of `PhotoHistory`."""
 
 REGION: Final = "region:"
 SITE: Final = "site:"
@@ -40,7 +40,7 @@ def _yes_or_no(value: str) -> bool | None:
 
 
 class HistoryForm(forms.Form):
-    """What the patient knows of the spot. Every question may stay unanswered."""
+    """What the patient knows about the spot. No question is required."""
 
     duration = forms.ChoiceField(
         label=_("How long has it been there?"),
@@ -75,17 +75,17 @@ class HistoryForm(forms.Form):
 
     @property
     def is_begun(self) -> bool:
-        """Whether anything was answered, so that the page opens what is folded away."""
+        """Whether anything was answered. Then the page shows the questions unfolded."""
         return any(self.data.get(self.add_prefix(name)) for name in self.fields) if self.is_bound else False
 
     @property
     def answers(self) -> HistoryAnswers:
-        """What was answered; only after `is_valid`."""
+        """The answers. Call `is_valid` first."""
         return HistoryAnswers(**{field.name: self.cleaned_data[field.name] for field in fields(HistoryAnswers)})
 
 
 class LesionForm(forms.Form):
-    """Name and place of a spot. The place is a region of the drawing, exact where it was pointed at, or only a site."""
+    """Name and place of a spot. The place is an exact point on the drawing, a region, or only a site."""
 
     name = forms.CharField(
         label=_("Name of the spot"),
@@ -94,7 +94,7 @@ class LesionForm(forms.Form):
         error_messages={"required": _("Give the spot a name, such as “left shoulder”.")},
     )
     place = forms.ChoiceField(label=_("Where on the body?"), required=False)
-    # Set by the drawing (static/js/bodymap.js): exactly where in the region. Without them it is the region's middle.
+    # The exact point in the region, set by static/js/bodymap.js. Without it, the centre of the region is used.
     body_view = forms.CharField(required=False, max_length=5, widget=forms.HiddenInput)
     body_x = forms.FloatField(required=False, min_value=0, max_value=1, widget=forms.HiddenInput)
     body_y = forms.FloatField(required=False, min_value=0, max_value=1, widget=forms.HiddenInput)
@@ -114,7 +114,7 @@ class LesionForm(forms.Form):
 
     @classmethod
     def of(cls, lesion: Lesion) -> "LesionForm":
-        """The form as a spot fills it."""
+        """The initial values of the form for a spot."""
         region = None
         if lesion.body_x is not None and lesion.body_y is not None:
             region = bodymap.region_at(lesion.body_view, lesion.body_x, lesion.body_y)
@@ -141,7 +141,7 @@ class LesionForm(forms.Form):
         return cleaned
 
     def _pointed_at(self, region: bodymap.Region) -> BodyPlace | None:
-        """The exact place, if it lies in the chosen region: who changed the list after pointing means the list."""
+        """The exact point, if it is in the chosen region. A region chosen afterwards in the list takes precedence."""
         x, y = self.cleaned_data.get("body_x"), self.cleaned_data.get("body_y")
         if x is None or y is None or not (math.isfinite(x) and math.isfinite(y)):
             return None
@@ -151,7 +151,7 @@ class LesionForm(forms.Form):
 
 
 class MovePhotosForm(forms.Form):
-    """Which photos go into which spot."""
+    """Moves photos into a spot."""
 
     NEW: Final = "new"
     NONE: Final = "none"
@@ -184,7 +184,7 @@ class MovePhotosForm(forms.Form):
 
 
 class ReminderForm(forms.Form):
-    """In how many months to be reminded; "off" ends the reminder."""
+    """The number of months until the reminder, or "off" to end it."""
 
     OFF: Final = "off"
 

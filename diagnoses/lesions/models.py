@@ -1,4 +1,4 @@
-"""Lesions of a patient, and reminders to photograph one of them again."""
+"""`Lesion`: one spot on a patient's skin. `Reminder`: to photograph a spot again."""
 
 import uuid
 from datetime import datetime
@@ -16,7 +16,7 @@ from accounts.models import User
 from diagnoses.fields import SITE_CHOICES
 
 MONTHS = (3, 6, 12)
-"""What a person may choose."""
+"""The numbers of months a patient may choose."""
 
 
 class BodyView(models.TextChoices):
@@ -28,7 +28,7 @@ class BodyView(models.TextChoices):
 
 class LesionQuerySet(models.QuerySet["Lesion"]):
     def visible_to(self, user: User | AnonymousUser) -> "LesionQuerySet":
-        """One's own; everybody's for clinicians and administrators. The rule of photos, for what holds them."""
+        """The user's own lesions; all lesions for clinicians and administrators. The same rule as for photos."""
         if not isinstance(user, User) or not user.is_active:
             return self.none()
         return self if user.sees_all_patients else self.filter(owner=user)
@@ -41,7 +41,7 @@ class Lesion(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="lesions")
     name = models.CharField(pgettext_lazy("of a thing", "name"), max_length=100)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
-    # Where on a drawing: shares of its width and height from the upper left, 0 to 1. All three or none.
+    # The place on a drawing: shares of its width and height from the upper left, 0 to 1. All three or none.
     body_view = models.CharField(_("side of the body"), max_length=5, choices=BodyView.choices, blank=True)
     body_x = models.FloatField(_("place across"), null=True, blank=True)
     body_y = models.FloatField(_("place down"), null=True, blank=True)
@@ -57,7 +57,7 @@ class Lesion(models.Model):
             models.CheckConstraint(
                 condition=Q(body_view="", body_x__isnull=True, body_y__isnull=True)
                 | Q(body_view__in=BodyView.values, body_x__gte=0, body_x__lte=1, body_y__gte=0, body_y__lte=1)
-                # A comparison with null is null, and a check that is null passes.
+                # In SQL a comparison with null is null, and a check that is null passes.
                 & Q(body_x__isnull=False, body_y__isnull=False),
                 name="lesion_placed_whole",
             )
@@ -68,33 +68,33 @@ class Lesion(models.Model):
 
     @property
     def is_placed(self) -> bool:
-        """Whether it stands on the body map."""
+        """Whether it has a place on the body map."""
         return bool(self.body_view)
 
 
 class ReminderQuerySet(models.QuerySet["Reminder"]):
     def standing(self) -> "ReminderQuerySet":
-        """Neither kept by a new photo nor called off."""
+        """Active reminders: not ended by a new photo, a newer reminder or the patient."""
         return self.filter(ended__isnull=True)
 
     def due(self) -> "ReminderQuerySet":
-        """Standing, its day has come, and the person has not been told yet."""
+        """Active reminders whose day has come and whose owner has not been notified."""
         return self.standing().filter(due__lte=timezone.localdate(), sent__isnull=True)
 
     def end_by_photo(self, lesion: Lesion, taken: datetime) -> bool:
-        """A photo of the lesion was taken: a reminder set before that is kept, and ends."""
+        """End the reminders of a lesion that were set before a new photo of it."""
         return bool(self.standing().filter(lesion=lesion, created__lt=taken).update(ended=timezone.now()))
 
 
 class Reminder(models.Model):
-    """One spot, one day. A spot has one standing reminder at most."""
+    """The day on which to photograph a spot again. A spot has at most one active reminder."""
 
     lesion = models.ForeignKey("diagnoses.Lesion", on_delete=models.CASCADE, related_name="reminders")
     months = models.PositiveSmallIntegerField(_("after so many months"))
     due = models.DateField(_("due"))
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
     sent = models.DateTimeField(_("sent"), null=True, blank=True)
-    # A new photo of the spot, another reminder, or the person ended it.
+    # Set when a new photo, another reminder or the patient ended it.
     ended = models.DateTimeField(_("ended"), null=True, blank=True)
 
     objects: ClassVar[ReminderQuerySet] = ReminderQuerySet.as_manager()  # type: ignore[assignment]  # same methods

@@ -1,4 +1,4 @@
-"""Writes reminders to photograph a spot again, and sends those whose day has come."""
+"""Sets reminders to photograph a spot again, and sends those that are due."""
 
 import calendar
 import logging
@@ -22,27 +22,27 @@ from recognition.taxonomy import Diagnosis
 logger = logging.getLogger(__name__)
 
 EXAMINE: Final = {Reading.Management.BIOPSY.value, Reading.Management.REFER.value}
-"""What a clinician wants done that no photograph replaces."""
+"""Managements that a new photo cannot replace."""
 
 BATCH = 500
-"""Reminders handled in one sweep; what is over waits for the next."""
+"""Reminders handled in one sweep. The rest waits for the next sweep."""
 
 
 class ReminderRefusal(StrEnum):
-    """Why there is no reminder for a spot."""
+    """Why a spot gets no reminder."""
 
     NO_PHOTO = "no-photo"
-    """There is no photo that one could be compared with."""
+    """There is no photo to compare a new one with."""
     WAITING = "waiting"
     """The newest photo has no result yet."""
     NOT_ASSESSED = "not-assessed"
-    """The newest photo could not be assessed: the next one is wanted now, not in months."""
+    """The newest photo could not be assessed. The next one is needed now, not in months."""
     DOCTOR = "doctor"
-    """The spot should be seen by a doctor: so say the result, the patient's history, a clinician or its known name."""
+    """The spot should be seen by a doctor: because of the result, the history, a clinician or a known diagnosis."""
 
 
 class ReminderRefused(Exception):
-    """A reminder would stand in for a doctor, or there is nothing to compare with; `refusal` says which."""
+    """Raised if a spot may have no reminder. `refusal` says why."""
 
     def __init__(self, refusal: ReminderRefusal) -> None:
         self.refusal = refusal
@@ -50,22 +50,22 @@ class ReminderRefused(Exception):
 
 
 def months_later(day: date, months: int) -> date:
-    """The same day of a later month, or that month's last where it has no such day: 30 November, 3 -> 28 February."""
+    """The same day of a later month, or the last day of a shorter month: 30 November, 3 -> 28 February."""
     year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def offered_days(today: date | None = None) -> list[tuple[int, date]]:
-    """What a person may choose: numbers of months, and the day each falls on."""
+    """The choices: numbers of months, and the day of each."""
     today = today or timezone.localdate()
     return [(months, months_later(today, months)) for months in MONTHS]
 
 
 def reminder_refusal(lesion: Lesion) -> ReminderRefusal | None:
-    """Why a reminder of this spot is not offered, or None where it is. At most four queries.
+    """Why this spot may have no reminder, or None if it may. At most four queries.
 
-    What somebody found out of the spot counts before what its newest photo looks like: a known cancer or a clinician
-    who wants it examined refuses; a clinician who lets it be photographed again allows, whatever the picture said.
+    Findings and readings count more than the prediction. A known cancer or a clinician who wants an examination refuses
+    a reminder. A clinician who chose monitoring allows it, even against the prediction.
     """
     photos = lesion.photos.select_related("recognised_as", "history").prefetch_related("findings")
     newest = photos.order_by("-created", "-pk").first()
@@ -93,24 +93,24 @@ def _refusal_by_picture(photo: Photo) -> ReminderRefusal | None:
 
 
 def _managements(photo: Photo) -> set[str]:
-    """What the clinicians want done: the adjudicator's word where there is one, else everybody's."""
+    """The managements the clinicians chose: the adjudicator's if there is one, else those of all readers."""
     readings = list(photo.readings.recorded())
     last = [reading for reading in readings if reading.role == Reading.Role.ADJUDICATION]
     return {reading.management for reading in last or readings if reading.management}
 
 
 def set_reminder(*, lesion: Lesion, months: int, by: User) -> Reminder:
-    """Remind the owner to photograph a spot again in so many months from today; replaces the one that stood.
+    """Set a reminder to photograph a spot again in `months` from today. Replaces the active one.
 
-    Raises NotAllowed for anybody but the owner, ValueError for another number of months than offered,
-    `ReminderRefused` where the spot should be seen by a doctor or has nothing to be compared with.
+    Raises NotAllowed unless `by` is the owner, ValueError for a number of months that is not offered,
+    `ReminderRefused` if the spot should be seen by a doctor or has no photo to compare with.
     """
     if lesion.owner_id != by.pk or not by.is_active:
         raise NotAllowed("Only the owner sets reminders of a spot.")
     if months not in MONTHS:
         raise ValueError(f"A reminder is set for {', '.join(map(str, MONTHS))} months, not {months}.")
     with transaction.atomic():
-        # Two requests at once: the second ends the first one's reminder instead of meeting the constraint.
+        # The lock makes a simultaneous request wait. It then ends the first reminder instead of failing.
         locked = Lesion.objects.select_for_update().get(pk=lesion.pk)
         refusal = reminder_refusal(locked)
         if refusal is not None:
@@ -120,7 +120,7 @@ def set_reminder(*, lesion: Lesion, months: int, by: User) -> Reminder:
 
 
 def end_reminder(*, lesion: Lesion, by: User) -> bool:
-    """Call the standing reminder off. False where there was none; NotAllowed for anybody but the owner."""
+    """End the active reminder. Returns False if there was none. Raises NotAllowed unless `by` is the owner."""
     if lesion.owner_id != by.pk:
         raise NotAllowed("Only the owner calls reminders off.")
     return _end(lesion)
@@ -131,10 +131,10 @@ def _end(lesion: Lesion) -> bool:
 
 
 def send_due_reminders() -> int:
-    """Tell everybody whose day has come, once; returns how many were told.
+    """Notify the owners of all due reminders, once. Returns how many were notified.
 
-    A spot that should be seen by a doctor by now is not called "time to photograph again": its reminder just ends.
-    Safe to run twice or in two workers at once: a row is taken under lock, and a notification has one key.
+    If a spot should be seen by a doctor by now, its reminder ends without a notification. Safe to run twice or in two
+    workers: rows are locked, and each notification has a unique key.
     """
     due = Reminder.objects.due().filter(lesion__owner__is_active=True).order_by("due", "pk")
     told = 0
@@ -142,7 +142,7 @@ def send_due_reminders() -> int:
         try:
             told += _send(pk)
         except Exception:
-            # One spot must not keep the others' reminders back; this one is tried again at the next sweep.
+            # A failure for one spot must not stop the others. This one is tried again at the next sweep.
             logger.exception("A reminder could not be sent.")
     if told:
         logger.info("Reminders sent: %d.", told)
@@ -159,7 +159,7 @@ def _send(pk: int) -> int:
             .first()
         )
         if reminder is None:
-            return 0  # another worker has it, or it ended meanwhile
+            return 0  # another worker has locked it, or it has ended
         lesion, now = reminder.lesion, timezone.now()
         if reminder_refusal(lesion) in {ReminderRefusal.DOCTOR, ReminderRefusal.NO_PHOTO}:
             Reminder.objects.filter(pk=pk).update(ended=now)

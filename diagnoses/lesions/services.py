@@ -1,4 +1,4 @@
-"""Writes to lesions: name, place, the photos that belong to them, deletion."""
+"""Writes to lesions: create, change, assign photos, delete."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from diagnoses.photos.models import Photo
 from diagnoses.photos.services import PICTURE_LOOK, delete_photo
 
 MAX_LESIONS = 500
-"""Spots of one person: more than the most richly spotted skin followed in studies, few enough for one page."""
+"""The largest number of spots of one person: more than in follow-up studies, few enough for one page."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class BodyPlace:
 
     @classmethod
     def of_region(cls, key: str) -> "BodyPlace":
-        """The middle of a region (`diagnoses.lesions.bodymap`). Raises KeyError for an unknown one."""
+        """The centre of a region (`diagnoses.lesions.bodymap`). Raises KeyError for an unknown region."""
         region = BY_KEY[key]
         return cls(region.view, *region.share)
 
     @property
     def site(self) -> str:
-        """The ISIC site of the place; "" beside the body."""
+        """The ISIC site of the place; "" outside the body."""
         region = region_at(self.view, self.x, self.y)
         return region.site if region is not None else ""
 
@@ -48,16 +48,16 @@ class BodyPlace:
 def create_lesion(
     *, owner: User, name: str, anatom_site_general: str = "", place: BodyPlace | None = None, fresh: bool = False
 ) -> Lesion:
-    """A new spot of `owner` to follow over time, or the one they already gave this name (whatever its case).
+    """Create a spot of `owner`, or return the one that already has this name (ignoring case).
 
-    `place` puts it on the body map and, where no site is given, says the site. With `fresh` it is a new spot in any
-    case: a name that is taken gets the next free number ("back 2"). Raises ValidationError for an empty or over-long
-    name, an unknown site or place, or one spot too many, NotAllowed when the account is switched off.
+    `place` puts it on the body map and, without a `site`, also sets the site. With `fresh` a new spot is always
+    created; if the name is taken, it gets the next free number ("back 2"). Raises ValidationError for an empty or too
+    long name, an unknown site or place, or too many spots, NotAllowed if the account is switched off.
     """
     if not owner.is_active:
         raise NotAllowed("This account is switched off.")
     name = _tidy(name)
-    # The row lock makes two uploads with one new name at the same moment find the same lesion.
+    # The row lock: two simultaneous uploads with the same new name get the same lesion.
     User.objects.select_for_update(no_key=True).get(pk=owner.pk)
     if fresh:
         name = _free_name(owner, name)
@@ -81,10 +81,10 @@ def create_lesion(
 def change_lesion(
     *, lesion: Lesion, by: User, name: str, anatom_site_general: str = "", place: BodyPlace | None = None
 ) -> Lesion:
-    """Give a spot another name, site and place; all three are what they are afterwards.
+    """Replace name, site and place of a spot.
 
-    Raises NotAllowed for anybody but the owner, ValidationError as `create_lesion` does, and for a name that
-    another spot of theirs has.
+    Raises NotAllowed unless `by` is the owner, ValidationError as `create_lesion` does, and for the name of another
+    spot of the owner.
     """
     _owner_only(lesion, by)
     User.objects.select_for_update(no_key=True).get(pk=lesion.owner_id)
@@ -100,10 +100,10 @@ def change_lesion(
 
 
 def move_photos(*, photo_ids: Collection[UUID], lesion: Lesion | None, by: User) -> int:
-    """Put one's own photos into one of one's own spots, or (None) into none. Returns how many changed their spot.
+    """Move photos of `by` to one of their spots, or (None) out of any spot. Returns how many photos changed.
 
-    Photos that are somebody else's are as if they were not there; a lesion that is raises NotAllowed. Reminders
-    of a spot that gets a photo newer than they are end, as with a new photo.
+    Photos of other people are ignored; a lesion of another person raises NotAllowed. A moved photo ends older
+    reminders of the spot, as a new photo does.
     """
     if lesion is not None:
         _owner_only(lesion, by)
@@ -117,9 +117,9 @@ def move_photos(*, photo_ids: Collection[UUID], lesion: Lesion | None, by: User)
 
 
 def delete_lesion(*, lesion: Lesion, by: User) -> int:
-    """Delete a spot with its photos, their results and files, for good. Returns how many photos went with it.
+    """Delete a spot permanently, with its photos, results and files. Returns the number of deleted photos.
 
-    Only its owner may (NotAllowed).
+    Only the owner may (NotAllowed).
     """
     _owner_only(lesion, by)
     with transaction.atomic():
@@ -138,9 +138,9 @@ def delete_lesion(*, lesion: Lesion, by: User) -> int:
 
 
 def view_lesion(*, lesion: Lesion, by: User) -> None:
-    """Record that somebody other than the owner looked at a spot and its photos, once an hour.
+    """Audit that somebody other than the owner viewed a spot and its photos, at most once an hour.
 
-    Raises NotAllowed where they may not.
+    Raises NotAllowed if they may not view it.
     """
     if lesion.owner_id == by.pk:
         return
@@ -167,7 +167,7 @@ def _tidy(name: str) -> str:
 
 
 def _free_name(owner: User, name: str) -> str:
-    """The name, or with the first number from 2 that no spot of theirs has."""
+    """The name, or the name with the first free number from 2."""
     taken = set(
         Lesion.objects.filter(owner=owner, name__istartswith=name)
         .annotate(folded=Lower("name"))

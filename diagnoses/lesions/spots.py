@@ -1,6 +1,6 @@
-"""Own what a patient's record shows: their spots with numbers, spans, advice and reminders, and where the dots stand.
+"""The data of the spots page: spots with number, time span, advice and reminder, and their dots on the body map.
 
-Reads only, in a constant number of queries however many spots and photos there are.
+Only reads, with a constant number of queries for any number of spots and photos.
 """
 
 import math
@@ -23,7 +23,7 @@ from diagnoses.results.advice import Advice
 from diagnoses.results.result import current_advice
 
 MANIFEST: Final = "prediction__classifier__manifest"
-"""Never shown here, and larger than all the rest of a row."""
+"""Not shown here, and larger than the rest of the row, so it is deferred."""
 
 DOT_DISTANCE: Final = 15.0
 """Dots closer than this (units of the drawing) would hide each other's numbers."""
@@ -31,7 +31,7 @@ DOT_DISTANCE: Final = 15.0
 
 @dataclass(frozen=True)
 class Span:
-    """From the first photo of a spot to its newest."""
+    """The time from the first to the newest photo of a spot."""
 
     first: datetime
     last: datetime
@@ -39,14 +39,14 @@ class Span:
 
     @property
     def days(self) -> int:
-        """Days between the two, by the calendar: "Day 0 to Day 93"."""
+        """Calendar days between the two: "Day 0 to Day 93"."""
         return day_of(self.last, self.first)
 
 
 @dataclass(frozen=True)
 class Spot:
-    """One spot of the record. `number` is its place among the person's spots, the oldest 1; `newest` is None without
-    photos, `advice` also while the newest photo has no result.
+    """One spot on the page. `number` counts the person's spots from the oldest, 1. `newest` is None without photos;
+    `advice` is None also while the newest photo has no result.
     """
 
     number: int
@@ -59,7 +59,7 @@ class Spot:
 
 @dataclass(frozen=True)
 class Dot:
-    """Where a spot stands on a drawing, in its units."""
+    """The position of a spot on a drawing, in its units."""
 
     spot: Spot
     x: float
@@ -77,7 +77,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Site:
-    """The spots of one ISIC site; `site` is "" for those without."""
+    """The spots of one ISIC site; `site` is "" for spots without a site."""
 
     site: str
     label: str | Promise
@@ -85,15 +85,15 @@ class Site:
 
 
 def day_of(moment: datetime, first: datetime) -> int:
-    """Which day of a follow-up a moment is: whole calendar days since the first photo, which is Day 0."""
+    """The day of the follow-up: calendar days since the first photo, which is Day 0."""
     return (timezone.localdate(moment) - timezone.localdate(first)).days
 
 
 def spots_of(owner: User) -> list[Spot]:
-    """Every spot of a person, the oldest first; at most seven queries."""
+    """All spots of a person, oldest first. At most seven queries."""
     lesions = list(Lesion.objects.filter(owner=owner).order_by("created", "pk"))
     photos = Photo.objects.filter(lesion__in=lesions, owner=owner)
-    # Keys first: whole rows with all that is joined to them would be sorted otherwise.
+    # Select keys first: otherwise the database would sort whole joined rows.
     last = photos.order_by("lesion_id", "-created", "-pk").distinct("lesion_id").values("pk")
     shown = Photo.objects.filter(pk__in=last).for_display().defer(MANIFEST)
     newest = {photo.lesion_id: photo for photo in shown}
@@ -118,13 +118,13 @@ def spots_of(owner: User) -> list[Spot]:
 
 
 def span_of(lesion: Lesion) -> Span | None:
-    """From the first photo of one spot to its newest; None without photos."""
+    """The time span of one spot; None without photos."""
     row = lesion.photos.aggregate(first=Min("created"), last=Max("created"), photos=Count("pk"))
     return Span(**row) if row["photos"] else None
 
 
 def by_site(spots: Iterable[Spot]) -> list[Site]:
-    """All eight sites of the ISIC metadata in their order, and last, where there are any, the spots without a site."""
+    """All eight ISIC sites in order. Spots without a site come last, if there are any."""
     spots = list(spots)
     choices = [*SITE_CHOICES, ("", _("No place given"))]
     sites = [
@@ -134,7 +134,7 @@ def by_site(spots: Iterable[Spot]) -> list[Site]:
 
 
 def drawings(spots: Sequence[Spot]) -> list[Drawing]:
-    """Front and back with the dots of the spots that have a place."""
+    """The front and back drawing with the dots of all placed spots."""
     return [
         Drawing(view, tuple(bodymap.regions_of(view)), tuple(_dots([s for s in spots if s.lesion.body_view == view])))
         for view in BodyView
@@ -142,7 +142,7 @@ def drawings(spots: Sequence[Spot]) -> list[Drawing]:
 
 
 def _dots(spots: Iterable[Spot]) -> list[Dot]:
-    """Dots of one drawing; one that would lie on another moves to the nearest free place around its own."""
+    """The dots of one drawing. A dot that would cover another one is moved to the nearest free position."""
     dots: list[Dot] = []
     for spot in spots:
         x, y = (spot.lesion.body_x or 0.0) * bodymap.WIDTH, (spot.lesion.body_y or 0.0) * bodymap.HEIGHT
@@ -155,7 +155,7 @@ def _dots(spots: Iterable[Spot]) -> list[Dot]:
 
 
 def _around(x: float, y: float) -> Iterable[tuple[float, float]]:
-    """The place itself, then places on two rings around it."""
+    """Candidate positions: the place itself, then points on two rings around it."""
     yield x, y
     for ring in (1, 2):
         for step in range(6 * ring):

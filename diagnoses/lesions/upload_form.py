@@ -1,4 +1,4 @@
-"""What a patient fills in with a photo."""
+"""The upload form: photos and what the patient says about them."""
 
 from typing import Any, Final
 
@@ -13,16 +13,16 @@ from diagnoses.lesions.models import Lesion
 from recognition.sandbox import REASONS, IntakeLimits, PhotoRejected
 from recognition.taxonomy import AGE_MAX, AGE_MIN
 
-# Types by name and by ending: some phones offer nothing for the one or the other.
+# MIME types and suffixes: some phones understand only one of them.
 ACCEPTED_FILES: Final = "image/jpeg,image/png,image/webp,.jpg,.jpeg,.png,.webp"
 MAX_PHOTOS: Final = 10
-"""Photos in one go."""
+"""The largest number of photos in one request."""
 
 EMPTY_CHOICE: Final = [("", _("Not said"))]
 
 
 def words_for(rejected: PhotoRejected) -> str:
-    """Why intake refused a file, in the reader's language."""
+    """Why the sandbox refused a file, in the reader's language."""
     return gettext(rejected.template) % rejected.params
 
 
@@ -33,12 +33,12 @@ class PhotosInput(forms.FileInput):
 
 
 class PhotosField(forms.FileField):
-    """Several files in one field; what is wrong with one of them is said of that one (`PhotoForm.problem_with`)."""
+    """A field for several files. `PhotoForm.problem_with` checks each file separately."""
 
     widget = PhotosInput
 
     def clean(self, data: Any, initial: Any = None) -> Any:
-        """The list of files, in the order they were chosen. Raises ValidationError without any."""
+        """The list of files in the chosen order. Raises ValidationError if there is none."""
         files = [super(PhotosField, self).clean(file, initial) for file in data or []]
         if not files:
             raise forms.ValidationError(self.error_messages["required"], code="required")
@@ -46,14 +46,14 @@ class PhotosField(forms.FileField):
 
 
 class PhotoForm(forms.Form):
-    """Photos and what the patient says of them. Nothing but a photo is required."""
+    """Photos and what the patient says about them. Only a photo is required."""
 
     SAME: Final = "same"
     EACH: Final = "each"
 
     image = PhotosField(
         label=_("Photos"),
-        allow_empty_file=True,  # intake has the better words for it
+        allow_empty_file=True,  # the sandbox has a better message for it
         error_messages={
             "required": _("Choose a photo first."),
             "invalid": _("The photo did not arrive. Please choose it again."),
@@ -88,9 +88,9 @@ class PhotoForm(forms.Form):
         widget=forms.NumberInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     sex = forms.ChoiceField(label=_("Sex"), required=False, choices=[*EMPTY_CHOICE, *SEX_CHOICES])
-    # How many photos belong together, where a browser sends them one by one.
+    # The number of photos that belong together if a browser sends them one by one.
     of = forms.IntegerField(required=False, min_value=1, max_value=MAX_PHOTOS, widget=forms.HiddenInput)
-    # Made with the page: a second click, or "back" and "send" again, finds the first upload instead of a second one.
+    # The idempotency key, made with the page. Sending the form twice finds the first upload.
     upload_key = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, owner: User, limits: IntakeLimits | None = None, **kwargs: Any) -> None:
@@ -106,22 +106,22 @@ class PhotoForm(forms.Form):
 
     @property
     def max_megabytes(self) -> int:
-        """The largest file, as people count it."""
+        """The largest file size, in megabytes."""
         return self.limits.max_bytes // 2**20
 
     @property
     def max_photos(self) -> int:
-        """How many photos may come in one go."""
+        """The largest number of photos in one request."""
         return MAX_PHOTOS
 
     @property
     def file_problems(self) -> dict[str, str]:
-        """What the browser can say of a file before it is sent, in the words the server would use."""
+        """The messages that the browser shows before sending a file; the same texts as the server's."""
         return {"empty": gettext(REASONS["empty"]), "too_large": too_large(self.limits), "too_many": too_many()}
 
     @property
     def each_its_own(self) -> bool:
-        """Whether every photo is of another, new spot; only after `is_valid`."""
+        """Whether each photo shows a different new spot. Call `is_valid` first."""
         return self._count > 1 and self.cleaned_data.get("several") == self.EACH
 
     @property
@@ -129,7 +129,7 @@ class PhotoForm(forms.Form):
         return max(len(self.cleaned_data.get("image") or []), self.cleaned_data.get("of") or 1)
 
     def problem_with(self, file: "UploadedFile[bytes]") -> str:
-        """Why a file is refused without being looked into; "" where it is worth a look."""
+        """Why a file is refused without being decoded; "" if it should be decoded."""
         if not file.size:
             return gettext(REASONS["empty"])
         return too_large(self.limits) if file.size > self.limits.max_bytes else ""
@@ -152,10 +152,10 @@ class PhotoForm(forms.Form):
 
 
 def too_large(limits: IntakeLimits) -> str:
-    """What to tell somebody whose file is over the limit, whether or not we have read it."""
+    """The message for a file over the size limit."""
     return gettext(REASONS["too_large_bytes"]) % {"megabytes": limits.max_bytes // 2**20}
 
 
 def too_many() -> str:
-    """What to tell somebody who sends more photos at a time than are taken."""
+    """The message for too many photos in one request."""
     return gettext("Please send at most %(count)d photos at a time.") % {"count": MAX_PHOTOS}

@@ -34,7 +34,7 @@ from recognition.inference.bundle import BundleError
 
 @admin.register(Classifier)
 class ClassifierAdmin(LongListAdmin[Classifier]):
-    """Sealed bundles and which one is live. The one thing to do here is to promote another."""
+    """Registered classifiers and which one is live. The only action is to promote another one."""
 
     list_display = ["version", "stage", "short_sha256", "is_whole", "created", "promoted"]
     list_filter = ["stage"]
@@ -44,7 +44,7 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Classifier]:
         rows = super().get_queryset(request)
-        # Large, and shown on the page of one classifier only.
+        # Large, and shown only on the page of one classifier.
         match = request.resolver_match
         return rows.defer("manifest") if match and match.url_name == "diagnoses_classifier_changelist" else rows
 
@@ -53,7 +53,7 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
         return [path("drift/", view, name="diagnoses_classifier_drift"), *super().get_urls()]
 
     def drift_view(self, request: HttpRequest) -> HttpResponse:
-        """Whether the answers of the live classifier have moved; charts with the same figures as tables."""
+        """The drift page: charts of the answers of the live classifier, with the same figures as tables."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         live = Classifier.objects.defer("manifest").live()
@@ -89,7 +89,7 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
 
     @admin.action(description=_("Promote: make it the live classifier"))
     def promote(self, request: HttpRequest, chosen: QuerySet[Classifier]) -> HttpResponse | None:
-        """Ask first; the second time, with a reason, do it."""
+        """Show the confirmation page first. Promote when it comes back with a reason."""
         classifier = chosen.first()
         if classifier is None or chosen.count() != 1:
             self.message_user(request, gettext("Choose exactly one classifier to promote."), messages.WARNING)
@@ -104,7 +104,7 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
                 "action_checkbox_name": ACTION_CHECKBOX_NAME,
             }
             return TemplateResponse(request, "admin/diagnoses/classifier/promote.html", context)
-        assert isinstance(request.user, User)  # the admin lets nobody else in
+        assert isinstance(request.user, User)  # only administrators can open the admin
         try:
             promote_classifier(classifier=classifier, by=request.user, reason=request.POST.get("reason", "")[:500])
         except (BundleError, ClassifierError) as error:
@@ -129,7 +129,7 @@ def _compared(name: str, comparison: Comparison) -> dict[str, Any]:
 
 @admin.register(FeatureIndex)
 class FeatureIndexAdmin(LongListAdmin[FeatureIndex]):
-    """How far the search for similar cases is, for each classifier that may be asked. The worker does the work."""
+    """The state of the index of similar cases for each classifier. The worker updates it."""
 
     list_display = ["classifier", "cases", "waiting", "updated"]
     list_select_related = ["classifier"]
@@ -141,7 +141,7 @@ class FeatureIndexAdmin(LongListAdmin[FeatureIndex]):
 
 @admin.register(ClassifierAlarm)
 class ClassifierAlarmAdmin(LongListAdmin[ClassifierAlarm]):
-    """When a live classifier's answers were not those of one that works, and how long."""
+    """Alarms about degenerate output of the live classifier: when and how long."""
 
     list_display = ["classifier", "code", "raised", "cleared"]
     list_filter = ["code", "raised"]
@@ -162,7 +162,7 @@ class WorkerAdmin(LongListAdmin[Worker]):
 
 @admin.register(BackupRecord)
 class BackupRecordAdmin(LongListAdmin[BackupRecord]):
-    """Backups that `manage.py record_backup` was told of."""
+    """Backups that were recorded by `manage.py record_backup`."""
 
     list_display = ["created", "shown_files", "note"]
     fields = ["created", "shown_files", "note"]

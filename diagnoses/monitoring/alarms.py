@@ -1,4 +1,4 @@
-"""Watches what the live classifier says: an alarm when its answers are not those of a classifier that works."""
+"""Watches the predictions of the live classifier and raises an alarm if its output is degenerate."""
 
 import logging
 from typing import Final
@@ -14,16 +14,16 @@ from recognition.inference.degenerate_output import find_degenerate_output
 logger = logging.getLogger(__name__)
 
 RECENT: Final = 50
-"""Answers that are looked at: a day or two of a small practice, a minute of a busy one."""
+"""The number of newest predictions that are checked: one or two days of a small practice."""
 
 LOOKED_THROUGH: Final = 10 * RECENT
-"""Newest predictions among which so many different pictures are looked for; the rest are repeats."""
+"""The number of newest predictions that are searched for that many different pictures."""
 
 
 def recent_answers(classifier: Classifier) -> list[list[float]]:
-    """The newest probabilities of `classifier`, one of each different picture, at most `RECENT`.
+    """The newest probabilities of `classifier`, one for each different picture, at most `RECENT`.
 
-    All of them, also where a gate refused the picture: a network that has stopped looking makes everything unfamiliar.
+    Refused pictures are included: a broken network makes every picture out of distribution.
     """
     rows = Prediction.objects.filter(classifier=classifier).order_by("-created")
     answers: dict[str, list[float]] = {}
@@ -35,10 +35,10 @@ def recent_answers(classifier: Classifier) -> list[list[float]]:
 
 
 def watch_live_classifier() -> ClassifierAlarm | None:
-    """Look at the recent answers of the live classifier; the alarm that rings now, or None.
+    """Check the recent predictions of the live classifier. Returns the active alarm, or None.
 
-    Raised and logged as an error once per onset; cleared when the answers are sound again. An alarm about a classifier
-    that is no longer live is cleared too: whoever replaced it has answered it.
+    An alarm is raised and logged as an error once per onset, and cleared when the output is normal again. An alarm
+    about a classifier that is no longer live is cleared too.
     """
     live = Classifier.objects.live()
     replaced = ClassifierAlarm.objects.filter(cleared__isnull=True)
@@ -48,7 +48,7 @@ def watch_live_classifier() -> ClassifierAlarm | None:
     assessment = live.manifest.get("assessment") or {}
     finding = find_degenerate_output(recent_answers(live), assessment.get("live") or {})
     with transaction.atomic():
-        # One look at a time: two workers must not both see the onset.
+        # One check at a time: two workers must not both raise the alarm.
         Classifier.objects.select_for_update(no_key=True).get(pk=live.pk)
         ringing = ClassifierAlarm.objects.filter(classifier=live, cleared__isnull=True).first()
         if ringing is not None and (finding is None or finding.code != ringing.code):

@@ -1,4 +1,4 @@
-"""Writes that a backup was made. The backup itself is the business of the database's and the system's own tools."""
+"""Records that a backup was made. The tools of the database and the operating system make the backup itself."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,20 +8,20 @@ from typing import Any, Final
 from diagnoses.monitoring.models import BackupRecord
 
 CUSTOM_FORMAT: Final = b"PGDMP"
-"""What a file of `pg_dump --format=custom` begins with."""
+"""The first bytes of a file of `pg_dump --format=custom`."""
 
 CHUNK: Final = 1024 * 1024
 
 
 class BackupRefused(Exception):
-    """A file that was shown is not there, empty, or not what it is called."""
+    """Raised if a given file is missing, empty or has another type than its name says."""
 
 
 def record_backup(*, files: Sequence[Path] = (), note: str = "") -> BackupRecord:
-    """Note that a backup was made just now, with the size and SHA-256 of the files that are shown.
+    """Record that a backup was made just now, with size and SHA-256 of the given files.
 
-    A file named `….dump` must be one of `pg_dump --format=custom`. Raises BackupRefused, and notes nothing, for a file
-    that is missing, empty or another.
+    A file named `….dump` must come from `pg_dump --format=custom`. Raises BackupRefused and records nothing if a file
+    is missing, empty or of another type.
     """
     return BackupRecord.objects.create(files=[_looked_at(path) for path in files], note=note[:200])
 

@@ -1,11 +1,12 @@
-"""Own `/health/live` and `/health/ready`: is the process alive, and can a photo be accepted and analysed now?
+"""The health checks `/health/live` and `/health/ready`.
 
-`live` touches nothing. `ready` asks the database, the broker, the storage, the live classifier and the workers, each on
-a thread of its own and for a bounded time: a frozen server makes the answer 503, never late. The answer holds no
-addresses, names or error messages: it is for load balancers, and anybody can read it. Details go to the log.
+`live` says that the process runs and checks nothing else. `ready` says whether a photo can be accepted and analysed: it
+checks database, broker, storage, live classifier and workers, each on its own thread with a time limit. A frozen server
+therefore gives a 503 in time, not a late answer. The response contains no addresses, names or error messages, because
+anybody can read it. Details are in the log.
 
-`alarm` says besides whether the live classifier's recent answers are those of one that works. It does not make the site
-unready: taking it away would not mend the classifier, and hide the results that people wait for.
+`alarm` also says whether the output of the live classifier is degenerate. It does not make the site unready: without
+the site, people could not read the results they wait for.
 """
 
 import logging
@@ -31,8 +32,8 @@ from diagnoses.photos.queue import queue_depth
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 1.0  # seconds for all checks together; a healthy machine answers in milliseconds
-STORAGE_TRUST: Final = 10.0  # seconds a storage that could be written counts as writable: three requests a probe on S3
+PATIENCE: Final = 1.0  # seconds for all checks together; a healthy machine needs milliseconds
+STORAGE_TRUST: Final = 10.0  # seconds for which a successful write check is cached: it costs three requests on S3
 PROBE: Final = b"Teri was here."
 
 Check = Callable[[], bool]
@@ -51,23 +52,23 @@ def broker() -> bool:
 
 
 def classifier() -> bool:
-    """One classifier is live and no worker found its bundle broken."""
+    """A classifier is live and no worker reported a bundle problem."""
     live = Classifier.objects.only("fault").live()
     return live is not None and not live.fault
 
 
 def worker() -> bool:
-    """An inference worker proved itself lately."""
+    """An inference worker sent a heartbeat recently."""
     return Worker.objects.heard_from_lately().exists()
 
 
 def quiet() -> bool:
-    """No alarm rings about the live classifier."""
+    """There is no active alarm about the live classifier."""
     return not ClassifierAlarm.objects.ringing().exists()
 
 
 class StorageProbe:
-    """The storage takes a file, gives it back and lets it go."""
+    """A file can be written to the storage, read and deleted."""
 
     def __init__(self) -> None:
         self._trusted_until = 0.0
@@ -99,7 +100,7 @@ ALARM: Final[Check] = quiet
 
 
 class _Probes:
-    """Runs checks on threads. One that hangs is not started a second time: it fails until it comes back."""
+    """Runs checks on threads. A check that hangs is not started again; it counts as failed until it returns."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,11 +108,11 @@ class _Probes:
         self._running: dict[str, Future[bool]] = {}
 
     def run(self, checks: dict[str, Check], *, patience: float) -> dict[str, bool]:
-        """Whether each check succeeded within `patience` seconds, counted from now for all of them."""
+        """Whether each check succeeded within `patience` seconds from now."""
         deadline = time.monotonic() + patience
         with self._lock:
             if self._executor is None:
-                # Made at the first use: gunicorn forks before that, and threads do not survive a fork.
+                # Created at the first use, after gunicorn has forked: threads do not survive a fork.
                 self._executor = ThreadPoolExecutor(max_workers=len(CHECKS) + 1, thread_name_prefix="health")
             for name, check in checks.items():
                 earlier = self._running.get(name)
@@ -128,7 +129,7 @@ def _run(name: str, check: Check) -> bool:
         logger.warning("Health: %s does not answer (%s).", name, type(error).__name__)
         return False
     finally:
-        # This thread's own connections; nobody else would ever close them.
+        # Close the database connections of this thread.
         connections.close_all()
 
 
@@ -146,21 +147,21 @@ _probes = _Probes()
 @never_cache
 @require_safe
 def live(request: HttpRequest) -> JsonResponse:
-    """The process takes requests; nothing else is asked."""
+    """The process takes requests. Nothing else is checked."""
     return JsonResponse({"status": "live"})
 
 
 @never_cache
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """200 when everything a photo needs is there, else 503; each check says for itself."""
+    """200 if everything that a photo needs is available, else 503. The body has the result of each check."""
     outcomes = _probes.run({**CHECKS, "alarm": ALARM}, patience=PATIENCE)
     silent = outcomes.pop("alarm")
     good = all(outcomes.values())
     body = {
         "status": "ready" if good else "not ready",
         "checks": {name: "ok" if outcome else "failed" for name, outcome in outcomes.items()},
-        # Also "raised" where nobody could ask: then the database is among the failed checks.
+        # Also "raised" if the check failed; then the database is among the failed checks.
         "alarm": "none" if silent else "raised",
     }
     return JsonResponse(body, status=200 if good else 503)

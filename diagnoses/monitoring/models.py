@@ -1,4 +1,4 @@
-"""`ClassifierAlarm`: recent answers are not those of a working classifier. `BackupRecord`: a backup was made."""
+"""`ClassifierAlarm`: degenerate output of the live classifier. `BackupRecord`: a backup was made."""
 
 from typing import ClassVar
 
@@ -10,16 +10,16 @@ from django.utils.translation import gettext_lazy as _
 
 class ClassifierAlarmQuerySet(models.QuerySet["ClassifierAlarm"]):
     def ringing(self) -> "ClassifierAlarmQuerySet":
-        """Not cleared, about the classifier that is live."""
+        """Active alarms about the live classifier."""
         return self.filter(cleared__isnull=True, classifier__stage="live")
 
 
 class ClassifierAlarm(models.Model):
-    """One onset of an alarm: raised once, cleared when later answers are sound again or the classifier is replaced."""
+    """One alarm: raised once, cleared when the output is normal again or the classifier is replaced."""
 
     classifier = models.ForeignKey("diagnoses.Classifier", on_delete=models.CASCADE, related_name="alarms")
     code = models.CharField(_("what"), max_length=40)
-    # The figures behind it, as `recognition.inference.degenerate_output` gives them.
+    # The figures from `recognition.inference.degenerate_output`.
     detail = models.JSONField(_("figures"), default=dict)
     raised = models.DateTimeField(_("raised"), default=timezone.now, editable=False)
     cleared = models.DateTimeField(_("cleared"), null=True, blank=True)
@@ -41,13 +41,13 @@ class ClassifierAlarm(models.Model):
 
 
 class BackupRecord(models.Model):
-    """Written by `manage.py record_backup` after the backup itself, which is made with the database's own tools.
+    """A backup that was recorded by `manage.py record_backup`. The database's own tools made it.
 
-    It says that a backup was made, not that it can be restored: that is tried by a drill.
+    The row does not say that the backup can be restored. A restore drill tests that.
     """
 
     created = models.DateTimeField(_("recorded"), default=timezone.now, editable=False)
-    # [{"name", "size" in bytes, "sha256", "kind": "database" or "file"}, ...] of the files it was shown; may be empty.
+    # [{"name", "size" in bytes, "sha256", "kind": "database" or "file"}, ...] of the given files; may be empty.
     files = models.JSONField(_("files"), default=list, blank=True)
     note = models.CharField(_("note"), max_length=200, blank=True)
 

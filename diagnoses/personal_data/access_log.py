@@ -1,4 +1,4 @@
-"""Own who looked at one's photos, read from the audit log: when, what, and as what. No names: it is the practice's."""
+"""The access log of a user, from the audit log: when somebody else viewed which photo, and their role. No names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from diagnoses.lesions.models import Lesion
 from diagnoses.photos.models import Photo
 
 SHARED: Final = "shared"
-"""Role of whoever came through a share link: nobody knows who they are."""
+"""The role of anonymous visitors who used a share link."""
 
 
 @dataclass(frozen=True)
 class AccessEntry:
-    """One look by somebody else. `role` is a `Role`, "shared", or "" where the account is gone."""
+    """One access by somebody else. `role` is a `Role`, "shared", or "" if the account was erased."""
 
     when: datetime
     role: str
@@ -25,8 +25,8 @@ class AccessEntry:
 
 
 def accesses_of(user: User, *, limit: int | None = None) -> Iterator[AccessEntry]:
-    """Looks by others at photos and spots that `user` still has, newest first; four queries, however many there are."""
-    # As a list: with a subquery the database reads the whole log instead of its index by subject.
+    """Accesses by others to the existing photos and spots of `user`, newest first. Always four queries."""
+    # A list, because with a subquery the database would scan the whole log and not use its index by subject.
     subjects = [f"photo:{pk}" for pk in Photo.objects.filter(owner=user).order_by().values_list("pk", flat=True)]
     subjects += [f"lesion:{pk}" for pk in Lesion.objects.filter(owner=user).order_by().values_list("pk", flat=True)]
     entries = AuditEntry.objects.filter(

@@ -1,4 +1,4 @@
-"""The export of one's own data in the API."""
+"""The export of the user's own data in the API."""
 
 from django.core.cache import cache
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -15,13 +15,13 @@ from diagnoses.personal_data.export import export_account
 from diagnoses.photos.media import PRIVATE_HEADERS
 
 EXPORT_PAUSE = 60
-"""Seconds between two exports of one person, whatever door they come through: each reads every file of theirs."""
+"""Seconds between two exports of one person, by page or API, because each export reads all their files."""
 
 
 class ExportView(ApiView):
-    """Everything that is stored about oneself."""
+    """All data that is stored about the user."""
 
-    # The ZIP is streamed and no row of anything.
+    # The response is a streamed ZIP, so there is no serializer.
     queryset = Notification.objects.none()
     pagination_class = None
 
@@ -30,7 +30,7 @@ class ExportView(ApiView):
         responses=binary("application/zip", "JSON and files of everything stored about you.") | problems(401, 429),
     )
     def get(self, request: Request) -> HttpResponseBase:
-        """A ZIP of your account, spots, photos, results and readings. Written into the audit log; once a minute."""
+        """A ZIP of your account, spots, photos, results and readings. At most once a minute; it is audited."""
         if not cache.add(f"export:{self.user.pk}", 1, EXPORT_PAUSE):
             detail = gettext("A download was started just now. Please wait a minute before you start another one.")
             raise Problem(429, "throttled", detail, retry_after=EXPORT_PAUSE)

@@ -1,4 +1,4 @@
-"""Own the erasure of a whole account."""
+"""Erases a whole account."""
 
 from typing import Final
 
@@ -19,33 +19,33 @@ from diagnoses.photos.models import Photo
 from diagnoses.photos.services import delete_photo
 
 NOWHERE: Final = "erased.invalid"
-"""No mail ever arrives there (RFC 2606)."""
+"""A domain that never receives e-mail (RFC 2606)."""
 
 
 class LastAdministrator(Exception):
-    """Nobody would be left who can make another administrator."""
+    """Raised if the last administrator wants to erase their account."""
 
 
 @transaction.atomic
 def erase_account(*, user: User, by: User) -> bool:
-    """Erase `user` and all that is theirs: photos with results and files, spots, reminders, links, news, consents.
+    """Erase `user` and all their data: photos, results, files, spots, reminders, share links, notifications, consents.
 
-    Files go through the outbox of erasures, so that a storage that is down keeps nothing for good; a worker that has a
-    photo in its hands finds it gone. The audit log keeps the number of the account, which leads nowhere any more, and
-    data sets that were sealed with confirmed photos stay as they are (`training.data.versions`).
+    Files are deleted through the outbox of erased files, so that they are deleted later if the storage is down. A
+    worker that is analysing a photo finds it gone. The audit log keeps the account's number, which then refers to
+    nobody. Sealed data sets with confirmed photos do not change (`training.data.versions`).
 
-    Returns False where the account had to stay as a number: somebody who recorded what stands on other people's photos,
-    or who imported and trained, is switched off and loses name and address; the work stays.
+    Returns False if the account had to be kept: somebody who recorded findings on other people's photos, or imported or
+    trained, loses name and address and is switched off, but the work stays.
 
-    Raises NotAllowed for anybody but the person, LastAdministrator.
+    Raises NotAllowed unless `by` is the user, LastAdministrator.
     """
     if by.pk != user.pk or not by.is_active:
         raise NotAllowed("Only the person alone erases their account.")
-    # One order for the rows of administrators, as in accounts.services.people: of the last two the second waits.
+    # Lock the administrators in the same order as accounts.services.people. Of the last two, the second waits.
     administrators = list(
         User.objects.select_for_update().filter(role=Role.ADMINISTRATOR, is_active=True).order_by("pk")
     )
-    # An upload at the same moment needs this row: it waits, and then there is nobody it could belong to.
+    # A simultaneous upload needs this row. It waits and then finds no owner.
     locked = User.objects.select_for_update().get(pk=user.pk)
     if locked.role == Role.ADMINISTRATOR and [each.pk for each in administrators] == [locked.pk]:
         raise LastAdministrator
@@ -73,7 +73,7 @@ def erase_account(*, user: User, by: User) -> bool:
 
 
 def _delete(user: User) -> bool:
-    """Delete the row and what hangs on it; False where work of theirs on other people's photos holds it."""
+    """Delete the row with all dependent rows. Returns False if their work on other people's photos protects it."""
     try:
         with transaction.atomic():
             user.delete()
@@ -83,7 +83,7 @@ def _delete(user: User) -> bool:
 
 
 def _make_nobody(user: User) -> None:
-    """Keep the number, for what it has recorded, and nothing by which a person could be known or could sign in."""
+    """Keep the row for the work that refers to it. Delete everything that identifies the person or allows a sign-in."""
     owned: list[type[Model]] = [Profile, Consent, Notification, AuthToken, EmailAddress, Authenticator, LogEntry]
     for model in owned:
         model._default_manager.filter(user=user).delete()
@@ -99,13 +99,13 @@ def _make_nobody(user: User) -> None:
 
 
 def _forget_in_admin(model: type[Model], keys: list[str]) -> None:
-    """Django's own log of the admin spells out what was changed: addresses, names of spots."""
+    """Delete entries of Django's admin log, which contain addresses and names of spots."""
     kind = ContentType.objects.get_for_model(model)
     LogEntry.objects.filter(content_type=kind, object_id__in=keys).delete()
 
 
 def _end_sessions(user: User) -> None:
-    """A session names its user inside; there are as many as people who signed in within two weeks."""
+    """Delete all sessions of the user. The user is inside the session data, so all current sessions are read."""
     key = str(user.pk)
     mine = [
         session.pk

@@ -1,10 +1,10 @@
-"""Own the export: everything about one person as a ZIP, streamed piece by piece.
+"""The export: all data about one person as a ZIP that is streamed in pieces.
 
-Nothing is held in memory but some rows and one piece of one file, and nothing is written to a disk, so that 500 photos
-need no more than one. Words in the JSON files are the stored ones (ISIC metadata names, codes), independent of any
-language; only README.txt and the texts that were agreed to are in the reader's.
+Memory holds only some rows and one piece of one file, and nothing is written to disk, so 500 photos need no more than
+one. The JSON files contain the stored values (ISIC metadata names, codes), independent of the language. Only README.txt
+and the consent texts are in the reader's language.
 
-Of a picture that the gates refused no diagnosis is shown to patients anywhere, and none stands here.
+Predictions of refused pictures have no diagnosis here, as on all pages for patients.
 """
 
 import io
@@ -33,18 +33,18 @@ from diagnoses.photos.models import Photo, Prediction
 logger = logging.getLogger(__name__)
 
 ROWS: Final = 100
-"""Photos fetched at a time, with all that belongs to them."""
+"""The number of photos that are loaded at a time with their related rows."""
 
 
 def export_account(*, user: User, by: User) -> Iterator[bytes]:
-    """The pieces of a ZIP with all that is stored about `user`; audited when it begins.
+    """The pieces of a ZIP with all data about `user`. Audited when it begins.
 
-    Raises NotAllowed for anybody but the person. A file that the storage has lost is named in MISSING.txt.
+    Raises NotAllowed unless `by` is the user. Files that are missing on the storage are listed in MISSING.txt.
     """
     if by.pk != user.pk or not by.is_active:
         raise NotAllowed("Only the person alone takes their data away.")
     audit.record(actor=by, action=AuditEntry.Action.ACCOUNT_EXPORTED, subject=f"user:{user.pk}")
-    # Made now: when the pieces are asked for, nobody knows the language of the page any more.
+    # Translate now: the language of the request is not active any more when the pieces are streamed.
     texts: dict[str, str] = {
         "README.txt": render_to_string("accounts/export/readme.txt", {"when": timezone.now(), "user": user})
     }
@@ -54,7 +54,7 @@ def export_account(*, user: User, by: User) -> Iterator[bytes]:
 
 
 class _Outgoing(io.RawIOBase):
-    """A file that cannot be sought in and hands on what was written: what `zipfile` needs to stream."""
+    """A write-only file without seek, so that `zipfile` can stream."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -67,7 +67,7 @@ class _Outgoing(io.RawIOBase):
         return len(data)
 
     def take(self) -> bytes:
-        """What was written since the last time."""
+        """The bytes that were written since the last call."""
         taken, self._written = bytes(self._written), bytearray()
         return taken
 
@@ -98,7 +98,7 @@ def _entry(
 ) -> Iterator[bytes]:
     info = ZipInfo(name, date_time=timezone.localtime().timetuple()[:6])
     info.compress_type = compression
-    # Readable by whoever unpacks it, and by nobody else.
+    # The unpacked file is readable only by its owner.
     info.external_attr = 0o600 << 16
     with archive.open(info, "w") as entry:
         for piece in pieces:
@@ -129,7 +129,7 @@ def _json(value: Any) -> bytes:
 
 
 def _array(rows: Iterator[Any]) -> Iterator[bytes]:
-    """A JSON array, row by row."""
+    """A JSON array, streamed row by row."""
     first = True
     for row in rows:
         yield (b"[\n" if first else b",\n") + _json(row)
@@ -166,7 +166,7 @@ def _account(user: User) -> dict[str, Any]:
             .order_by("created", "pk")
             .values("kind", "subject", "data", "created", "read", "emailed")
         ),
-        # Never the secrets themselves: they are stored as hashes, or open the account.
+        # Without the secrets: they are stored as hashes, or give access to the account.
         "api_tokens": list(AuthToken.objects.filter(user=user).values("created", "expiry")),
         "second_steps": list(Authenticator.objects.filter(user=user).values("type", "created_at", "last_used_at")),
     }
@@ -197,7 +197,7 @@ def _spot(lesion: Lesion) -> dict[str, Any]:
 
 
 def _photos(user: User) -> Iterator[Photo]:
-    """Oldest first, with all that belongs to each, `ROWS` at a time."""
+    """The user's photos with related rows, oldest first, `ROWS` at a time."""
     photos = (
         Photo.objects.filter(owner=user)
         .order_by("created", "pk")
@@ -216,7 +216,7 @@ def _heatmap(photo: Photo, prediction: Prediction) -> str:
 
 
 def _files(user: User) -> Iterator[tuple[str, str]]:
-    """Names in the archive and on the storage: pictures, and heatmaps of answers that a patient sees."""
+    """Names in the archive and on the storage: pictures, and heatmaps of predictions that the patient may see."""
     for photo in _photos(user):
         yield f"{_folder(photo)}/photo.jpg", photo.image.name or ""
         for prediction in photo.predictions.all():
@@ -271,7 +271,7 @@ def _prediction(photo: Photo, prediction: Prediction) -> dict[str, Any]:
         "refused": prediction.is_refused,
     }
     if prediction.is_refused:
-        # Why, and nothing of what the network would have said.
+        # The reason of the refusal, without the network's answer.
         gates = (prediction.assessment or {}).get("gates", [])
         return {**answer, "gates": gates}
     return {
@@ -287,7 +287,7 @@ def _prediction(photo: Photo, prediction: Prediction) -> dict[str, Any]:
 
 
 def _review(photo: Photo) -> dict[str, Any]:
-    """What clinicians said once they are done; while they read, each must find it out alone, and patients wait."""
+    """The review, with its readings only if the photo is settled: other readers must stay blind until then."""
     settled = photo.review_state == Photo.ReviewState.READ
     return {
         "state": photo.review_state,

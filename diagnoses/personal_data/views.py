@@ -1,4 +1,4 @@
-"""Pages about oneself that reach one's photos: who looked at them, taking everything away, erasing everything."""
+"""Account pages that need photos: access log, export, erasure."""
 
 from typing import Final
 
@@ -21,16 +21,16 @@ from diagnoses.photos.models import Photo
 from diagnoses.readings.models import Finding, Reading
 
 ENTRIES_SHOWN: Final = 200
-"""Looks that the page shows; the export has all of them."""
+"""The number of entries that the page shows. The export has all of them."""
 
 EXPORT_PAUSE: Final = 60
-"""Seconds between two exports of one person: each reads every file of theirs."""
+"""Seconds between two exports of one person, because each export reads all their files."""
 
 
 @require_safe
 @signed_in
 def account_access_log(request: SignedInRequest) -> HttpResponse:
-    """When somebody else opened a photo or a spot of one's own; newest first, without names."""
+    """The access log: when somebody else opened the user's photos or spots, newest first, without names."""
     entries = list(accesses_of(request.user, limit=ENTRIES_SHOWN))
     return render(request, "accounts/access_log.html", {"entries": entries, "is_cut": len(entries) == ENTRIES_SHOWN})
 
@@ -38,7 +38,7 @@ def account_access_log(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def account_export(request: SignedInRequest) -> HttpResponseBase:
-    """What the file holds; POST streams it. 429 within a minute of the last one."""
+    """Describe the export; a POST streams it. 429 within a minute of the last one."""
     if request.method != "POST":
         count = Photo.objects.filter(owner=request.user).count()
         return render(request, "accounts/export.html", {"count": count})
@@ -54,7 +54,7 @@ def account_export(request: SignedInRequest) -> HttpResponseBase:
         headers={
             **PRIVATE_HEADERS,
             "Content-Disposition": f'attachment; filename="teri-{timezone.localdate():%Y-%m-%d}.zip"',
-            # A proxy that collects the answer first would keep it on its disk.
+            # Otherwise nginx would buffer the response on its disk.
             "X-Accel-Buffering": "no",
         },
     )
@@ -63,7 +63,7 @@ def account_export(request: SignedInRequest) -> HttpResponseBase:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def account_erase(request: SignedInRequest) -> HttpResponseBase:
-    """What goes and what stays; POST with `sure` asks for the password, comes back by itself, and erases."""
+    """Describe the erasure. A POST with `sure` asks for the password, is then repeated, and erases."""
     if request.method != "POST":
         return _ask(request)
     if "sure" not in request.POST:
@@ -102,5 +102,5 @@ def _ask(request: SignedInRequest, *, problem: str = "", status: int = 200) -> H
 
 @require_safe
 def account_erased(request: HttpRequest) -> HttpResponse:
-    """Good-bye; there is nobody signed in any more."""
+    """The page after an erasure. Nobody is signed in any more."""
     return render(request, "accounts/erased.html")

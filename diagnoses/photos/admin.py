@@ -1,4 +1,4 @@
-"""Own photos with their history and predictions, the spots they are of, and data-set images, in the admin."""
+"""Photos with history and predictions, and known images, in the admin."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def _thumbnail(photo: Photo) -> SafeString:
 
 
 class HistoryInline(admin.StackedInline[PhotoHistory, Photo]):
-    """What the patient said of the spot, with the score that follows from it."""
+    """The reported history of a photo, with its checklist score."""
 
     model = PhotoHistory
     extra = 0
@@ -50,7 +50,7 @@ class HistoryInline(admin.StackedInline[PhotoHistory, Photo]):
 
 @admin.register(Photo)
 class PhotoAdmin(LongListAdmin[Photo]):
-    """Photos and the state of their analysis. Opening one is a look at a patient's photo, and audited."""
+    """Photos and the state of their analysis. Opening one is audited."""
 
     list_display = [
         "small", "id", "owner", "created", "status", "decision", "diagnosis", "confidence", "review_state",
@@ -68,7 +68,7 @@ class PhotoAdmin(LongListAdmin[Photo]):
         "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
         "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
     ]  # fmt: skip
-    # Generated columns are no fields of a form.
+    # Generated columns cannot be form fields.
     readonly_fields = ["small", "priority"]
     inlines = [HistoryInline]
 
@@ -91,7 +91,7 @@ class PhotoAdmin(LongListAdmin[Photo]):
 
 @admin.register(Prediction)
 class PredictionAdmin(LongListAdmin[Prediction]):
-    """What classifiers said; immutable, by a database trigger too."""
+    """Predictions, read only. A database trigger also refuses changes."""
 
     list_display = [
         "id", "photo_id", "classifier", "diagnosis", "confidence", "malignant_score", "decision", "score", "runtime",
@@ -116,14 +116,14 @@ class PredictionAdmin(LongListAdmin[Prediction]):
 
     @admin.display(description=_("checks of the picture"))
     def gates(self, prediction: Prediction) -> str:
-        """Each check with what it said; empty for predictions from before there were any."""
+        """The result of each gate. Empty for predictions from before there were gates."""
         results = prediction.assessed.gates if prediction.assessed is not None else ()
         return ", ".join(f"{GATE_NAMES[result.gate]}: {result.code or '✓'}" for result in results) or "–"
 
 
 @admin.register(KnownImage)
 class KnownImageAdmin(LongListAdmin[KnownImage]):
-    """Data-set images that are recognised when somebody uploads them."""
+    """Data-set images that are recognised on upload."""
 
     list_display = ["image", "dataset", "diagnosis"]
     list_filter = ["dataset", "diagnosis"]

@@ -1,4 +1,4 @@
-"""What the API says of a photo: prediction, assessment, ground truth, failure; and the base of its views."""
+"""API serializers of a photo's prediction, assessment, ground truth and failure, and the base class of photo views."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -16,7 +16,7 @@ from diagnoses.photos.models import Photo, PhotoQuerySet, Prediction
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, GateResult
 from recognition.taxonomy import CODES
 
-# One required number per code, in ISIC order, so that the schema names all eight.
+# One required number for each code, in ISIC order, so that the schema lists all eight.
 ProbabilitiesSerializer: Final = type(
     "ProbabilitiesSerializer",
     (serializers.Serializer,),
@@ -26,11 +26,11 @@ ProbabilitiesSerializer: Final = type(
 
 
 class PhotoView(ApiView):
-    """What the views of photos share: one visibility rule."""
+    """Base of the views of photos: the visibility rule."""
 
     def get_queryset(self) -> PhotoQuerySet:
-        """Photos this user may see; a photo that is not among them does not exist for them."""
-        # A manifest and a hash a row are never shown and are larger than all the rest.
+        """The photos this user may see. All others are a 404."""
+        # Manifest and hash are not shown, and larger than the rest of the row.
         return (
             Photo.objects.visible_to(self.request.user)
             .for_display()
@@ -43,12 +43,12 @@ class PhotoView(ApiView):
 
 
 def diagnosis_named(code: str) -> dict[str, str]:
-    """A code with its name in the language of the request."""
+    """A code, with its name in the language of the request."""
     return {"code": code, "name": str(DIAGNOSIS_NAMES[code])}
 
 
 def photo_url(serializer: serializers.BaseSerializer[Any], name: str, photo_id: object) -> str:
-    """The whole address of something of a photo."""
+    """The absolute URL of a resource of a photo."""
     return reverse(name, args=[photo_id], request=serializer.context.get("request"))
 
 
@@ -60,14 +60,14 @@ class DiagnosisSerializer(serializers.Serializer[Any]):
 
 
 class PredictedBySerializer(serializers.Serializer[Any]):
-    """The classifier that said so."""
+    """The classifier of a prediction."""
 
     version = serializers.CharField()
     sha256 = serializers.CharField()
 
 
 class PredictionSerializer(serializers.Serializer[Prediction]):
-    """What one classifier says of one photo."""
+    """The answer of one classifier to one photo."""
 
     diagnosis = serializers.SerializerMethodField()
     confidence = serializers.FloatField(min_value=0, max_value=1)
@@ -95,7 +95,7 @@ class PredictionSerializer(serializers.Serializer[Prediction]):
 
 
 class GateResultSerializer(serializers.Serializer[GateResult]):
-    """How the picture met one check."""
+    """The result of one gate."""
 
     gate = serializers.ChoiceField(choices=list(GATE_NAMES.items()))
     passed = serializers.BooleanField()
@@ -110,7 +110,7 @@ class GateResultSerializer(serializers.Serializer[GateResult]):
 
 
 class AssessmentSerializer(serializers.Serializer[Any]):
-    """What a person should do next, and what it rests on. Never an all-clear."""
+    """What the patient should do next, and the reasons. Never an all-clear."""
 
     decision = serializers.ChoiceField(
         choices=DECISION_CHOICES,
@@ -136,7 +136,7 @@ class AssessmentSerializer(serializers.Serializer[Any]):
 
 
 class GroundTruthSerializer(serializers.Serializer[Any]):
-    """What the lesion is, as far as anybody knows, and how that is known."""
+    """The known diagnosis of the lesion, and its source."""
 
     diagnosis = DiagnosisSerializer()
     source = serializers.ChoiceField(  # type: ignore[assignment]  # a field, not the attribute

@@ -1,4 +1,4 @@
-"""Deletes stored files so that none is forgotten."""
+"""Deletes stored files reliably, through an outbox of names."""
 
 import contextlib
 import functools
@@ -15,23 +15,23 @@ from diagnoses.photos.models import ErasedFile
 logger = logging.getLogger(__name__)
 
 BATCH = 500
-"""Names handled at a time; the next sweep comes in seconds."""
+"""Names handled in one sweep. The next sweep comes within seconds."""
 
 
 def erase_files(names: list[str]) -> None:
-    """Inside a transaction: remember that these files must go, and delete them once it is committed.
+    """Record inside a transaction that these files must be deleted, and delete them after the commit.
 
-    A name with a slash at its end is a folder (on S3 a prefix) with the files directly in it, whatever they are called.
-    It is looked into again until no worker can still be writing there.
+    A name that ends with a slash is a folder (on S3 a prefix) with all files directly in it. The folder is checked
+    again until no worker can still write to it.
     """
     ErasedFile.objects.bulk_create([ErasedFile(name=name) for name in names], ignore_conflicts=True)
     transaction.on_commit(functools.partial(finish_erasure, names))
 
 
 def finish_erasure(names: list[str] | None = None) -> int:
-    """Delete remembered files from the storage: these, or all that are due. Returns how many names were dealt with.
+    """Delete recorded files from the storage: the given ones, or all that are due. Returns the number of handled names.
 
-    A storage error leaves the row for the next sweep.
+    After a storage error the row is kept for the next sweep.
     """
     now = timezone.now()
     rows = ErasedFile.objects.filter(due__lte=now) if names is None else ErasedFile.objects.filter(name__in=names)
@@ -55,19 +55,19 @@ def finish_erasure(names: list[str] | None = None) -> int:
 
 
 def _still_written() -> timedelta:
-    """For so long a worker that held a photo when it was erased may put a heatmap beside it. Twice, for slow clocks."""
+    """How long a worker that had claimed an erased photo may still write a heatmap. Doubled for inaccurate clocks."""
     return 2 * timedelta(seconds=max(settings.PREDICTION_TIME_LIMIT, settings.PREDICTION_LEASE.total_seconds()))
 
 
 def _empty(folder: str) -> None:
-    """Delete every file of a folder, and on a disk the folder. Raises what the storage raises."""
+    """Delete every file of a folder, and on a disk the folder itself. Raises the storage's errors."""
     try:
         _folders, files = default_storage.listdir(folder)
     except FileNotFoundError:
         return
     for name in files:
-        if name:  # S3 lists a folder that somebody made by hand as a file without a name
+        if name:  # S3 lists a folder that was created by hand as a file without a name
             default_storage.delete(f"{folder}{name}")
-    # A disk keeps empty folders, S3 has none; one that a worker has just written into goes the next time.
+    # Only disks have empty folders. A folder that a worker has just written to is deleted the next time.
     with contextlib.suppress(OSError):
         default_storage.delete(folder.rstrip("/"))

@@ -1,4 +1,4 @@
-"""Writes what a patient says of a spot, and what follows from it for the advice."""
+"""Writes the reported history of a photo, and updates the photo's decision."""
 
 from dataclasses import asdict, dataclass
 
@@ -16,7 +16,7 @@ from recognition.inference.assessment import Decision
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryAnswers:
-    """The answers to the short history: columns of `PhotoHistory`; None or "" where a question was not answered."""
+    """The answers of the reported history: columns of `PhotoHistory`. None or "" means not answered."""
 
     duration: str = ""
     change_size: bool | None = None
@@ -36,8 +36,8 @@ class HistoryAnswers:
 
 
 def effective_decision(decision: str, history: PhotoHistory | None) -> str:
-    """What a photo's decision is with what the patient says of the spot: MONITOR becomes SOON where the history needs
-    a doctor; every other decision stays as the classifier made it.
+    """The decision after the reported history: MONITOR becomes SOON if the history needs a doctor. All other decisions
+    stay those of the classifier.
     """
     if decision == Decision.MONITOR and history is not None and history.needs_a_doctor:
         return Decision.SOON.value
@@ -45,18 +45,18 @@ def effective_decision(decision: str, history: PhotoHistory | None) -> str:
 
 
 def record_history(*, photo: Photo, by: User, answers: HistoryAnswers) -> PhotoHistory:
-    """Keep what the patient says of the spot on this photo: once, before or after the prediction.
+    """Save the reported history of a photo: once, before or after the prediction.
 
-    Where the prediction said MONITOR and the answers do not allow to wait, the photo's decision becomes SOON and a
-    reminder that stood for the spot ends. Raises NotAllowed for anybody but the owner, ValidationError where
-    nothing was answered, an answer is none, or the history was told before.
+    If the prediction is MONITOR and the answers need a doctor, the photo's decision becomes SOON and the reminder of
+    the spot ends. Raises NotAllowed unless `by` is the owner, ValidationError if nothing was answered, an answer is
+    invalid, or the history was saved before.
     """
     if photo.owner_id != by.pk or not by.is_active:
         raise NotAllowed("Only the owner says what they know of a spot.")
     if not answers.given:
         raise ValidationError(_("Answer at least one of the questions."))
     with transaction.atomic():
-        # The lock that a worker takes to write its result: whoever comes second sees what the first one wrote.
+        # The same lock that a worker takes to write its result, so that the second one sees what the first one wrote.
         locked = Photo.objects.select_for_update().get(pk=photo.pk)
         if PhotoHistory.objects.filter(photo=locked).exists():
             raise ValidationError(_("These questions have been answered for this photo already."), code="told")

@@ -1,4 +1,4 @@
-"""Writes the images that can be recognised, and recognises photos that were there before them."""
+"""Writes known images, and recognises photos that were uploaded before them."""
 
 from collections.abc import Iterable
 
@@ -11,9 +11,9 @@ BATCH = 1000
 
 
 def register_known_images(images: Iterable[KnownImage]) -> int:
-    """Save images of a data set; one that is there already under the same name is brought up to date.
+    """Save images of a data set. An image with the same name is updated.
 
-    All or nothing. Returns how many were given.
+    All or nothing. Returns the number of given images.
     """
     rows = list(images)
     with transaction.atomic():
@@ -28,7 +28,7 @@ def register_known_images(images: Iterable[KnownImage]) -> int:
 
 
 def recognise_photos() -> int:
-    """Look at every photo not recognised so far once more. Returns how many were recognised now."""
+    """Check all unrecognised photos again. Returns how many were recognised."""
     recognised = 0
     for photo in Photo.objects.filter(recognised_as__isnull=True).iterator(chunk_size=BATCH):
         known = recognise(photo)

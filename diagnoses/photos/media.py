@@ -1,7 +1,7 @@
-"""Own how a private file leaves the server: streamed by a view that has already asked who is asking (RELIABILITY R9).
+"""Streams private files from views that have checked permission (RELIABILITY R9).
 
-Pages, API and admin all answer with `stream`. No URL maps to the media root, nothing is cached on the way, and
-whatever the bytes are, a browser runs none of them.
+Pages, API and admin all use `stream`. No URL maps to the media root, nothing is cached, and the headers prevent a
+browser from running the content.
 """
 
 import logging
@@ -12,7 +12,7 @@ from django.http import FileResponse, Http404
 
 logger = logging.getLogger(__name__)
 
-# Set here, so django-csp (which never overwrites a header) leaves it: a stored file may load and run nothing at all.
+# A stored file may load and run nothing. django-csp does not overwrite an existing header.
 PRIVATE_HEADERS: Final = {
     "Cache-Control": "private, no-store",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -22,13 +22,13 @@ PRIVATE_HEADERS: Final = {
 
 
 def stream(file_name: str | None, content_type: str, download_name: str) -> FileResponse:
-    """Stream one file of the default storage to somebody who may see it; the caller has checked that.
+    """Stream one file of the default storage. The caller must have checked permission.
 
-    `content_type` and `download_name` are chosen by the server, never taken from an upload. Raises Http404 and logs
-    when the storage does not have the file: the row says it should be there.
+    `content_type` and `download_name` are chosen by the server, never taken from an upload. If the storage does not
+    have the file, that is logged and Http404 is raised.
     """
     try:
-        # Django calls the name of an empty file field None; no row here has one.
+        # The name of an empty file field is None. No row here has an empty one.
         file = default_storage.open(file_name or "")
     except (FileNotFoundError, IsADirectoryError):
         logger.error("A stored file is missing: %s", file_name)

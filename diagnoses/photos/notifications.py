@@ -1,7 +1,7 @@
-"""Notifications to the owner of a photo: in the page always, by e-mail when they have not seen it there.
+"""Notifications to the owner of a photo: always on the site, by e-mail if they are not read there.
 
-The e-mail of a notification waits some minutes (`accounts.outbox`) and is dropped once the notification is read, so
-that nobody who watches the result arrive gets a message about it.
+The e-mail waits some minutes (`accounts.outbox`) and is cancelled if the notification is read. So an owner who waits on
+the page gets no e-mail.
 """
 
 from django.urls import reverse
@@ -12,7 +12,7 @@ from diagnoses.photos.models import Photo, Prediction
 
 
 def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
-    """Notify the owner of something new about their photo, once under this `key`. Inside the caller's transaction."""
+    """Notify the owner about their photo, once for this `key`. Inside the caller's transaction."""
     notify(
         user=photo.owner,
         kind=kind,
@@ -24,26 +24,26 @@ def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
 
 
 def result_ready(*, photo: Photo, prediction: Prediction) -> None:
-    """Tell the owner that an answer is there; once for every prediction. Inside the transaction that records it."""
+    """Notify the owner of a result, once for each prediction. Inside the transaction that records it."""
     tell_owner(photo, kind=Notification.Kind.RESULT, key=f"result:{prediction.pk}")
 
 
 def analysis_failed(*, photo: Photo) -> None:
-    """Tell the owner that the photo could not be analysed; again when it fails again after another try."""
+    """Notify the owner that the analysis failed, again after each further failed attempt."""
     tell_owner(photo, kind=Notification.Kind.FAILED, key=f"failed:{photo.pk}:{photo.queued:%Y%m%d%H%M%S%f}")
 
 
 def photo_opened(*, photo: Photo, by: User) -> None:
-    """The owner has the photo's page before them: what was told about it is read."""
+    """Mark the notifications about a photo as read, because the owner has its page open."""
     if photo.owner_id == by.pk:
         mark_read(user=by, subject=subject_of(photo))
 
 
 def forget_photo(photo: Photo) -> None:
-    """Take back everything told about a photo. Inside the transaction that deletes it."""
+    """Delete all notifications about a photo. Inside the transaction that deletes it."""
     forget(subject_of(photo))
 
 
 def subject_of(photo: Photo) -> str:
-    """What notifications about a photo are filed under."""
+    """The `subject` of notifications about a photo."""
     return f"photo:{photo.pk}"

@@ -1,4 +1,4 @@
-"""What a worker writes: claim, result, failure. A lease in the database decides who may (RELIABILITY R3 to R5)."""
+"""Writes of a worker: claim, result, failure. A lease in the database decides who may write (RELIABILITY R3 to R5)."""
 
 import uuid
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from recognition.taxonomy import CODES, Diagnosis
 
 MAX_ATTEMPTS: Final = 3
 PROBABILITY_TOLERANCE: Final = (
-    1e-3  # the eight must add up to 1 within this; float32 softmax is a thousand times closer
+    1e-3  # tolerance of the sum of the eight; the error of a float32 softmax is a thousand times smaller
 )
 
 
@@ -37,7 +37,7 @@ class Claim:
 
 
 def claim_photo(photo_id: UUID) -> Claim | None:
-    """QUEUED -> PREDICTING by a guarded update: of two workers with the same message exactly one gets a claim."""
+    """QUEUED -> PREDICTING by a conditional update. Of two workers with the same message only one gets a claim."""
     lease = uuid.uuid4()
     claimed = Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED, attempts__lt=MAX_ATTEMPTS).update(
         status=Photo.Status.PREDICTING,
@@ -60,11 +60,10 @@ def record_prediction(
     duration_ms: int,
     assessment: Assessment | None = None,
 ) -> Prediction | None:
-    """PREDICTING -> PREDICTED, with the immutable prediction beside it. None when the lease is no longer held.
+    """PREDICTING -> PREDICTED, and save the immutable prediction. Returns None if the lease has been lost.
 
-    `probabilities` are the eight calibrated ones in ISIC order; ValueError when they are not a distribution.
-    `assessment` is what the decision aid makes of them; it is stored as it is. The photo gets the decision that holds
-    with what the patient says of the spot (`effective_decision`).
+    `probabilities` are the eight calibrated ones in ISIC order; ValueError if they are not a distribution.
+    `assessment` is stored unchanged. The photo gets the decision after the reported history (`effective_decision`).
     """
     values = [float(p) for p in probabilities]
     if len(values) != len(CODES) or not all(0.0 <= p <= 1.0 for p in values):
@@ -122,13 +121,13 @@ def record_prediction(
                         "decision",
                     ]
                 )  # fmt: skip
-                # Another classifier that advises the same is no news.
+                # Notify only if the advice has changed.
                 if made and photo.decision != before:
                     result_ready(photo=photo, prediction=prediction)
             if unused:
                 erase_files([unused])
     except BaseException:
-        # A time limit or a broken connection can strike when the commit has been made already.
+        # A time limit or a broken connection can also occur after the commit.
         if heatmap and not _may_be_saved(prediction_id):
             default_storage.delete(heatmap)
         raise
@@ -136,7 +135,7 @@ def record_prediction(
 
 
 def _may_be_saved(prediction_id: UUID) -> bool:
-    """Whether the row names its heatmap, or nobody can tell: a file too many can be found and erased."""
+    """Whether the row refers to the heatmap, or this is unknown. Then keep the file: it can be deleted later."""
     try:
         return Prediction.objects.filter(pk=prediction_id).exists()
     except Exception:
@@ -144,7 +143,7 @@ def _may_be_saved(prediction_id: UUID) -> bool:
 
 
 def fail_photo(*, claim: Claim, code: str) -> bool:
-    """PREDICTING -> FAILED for an expected reason (`diagnoses.labels.FAILURES`). False when the lease is gone."""
+    """PREDICTING -> FAILED for an expected reason (`diagnoses.labels.FAILURES`). False if the lease has been lost."""
     with transaction.atomic():
         failed = _held(claim).update(status=Photo.Status.FAILED, failure_code=code, lease=None, lease_expires=None)
         if failed:
@@ -153,9 +152,10 @@ def fail_photo(*, claim: Claim, code: str) -> bool:
 
 
 def release_photo(*, claim: Claim, code: str, counts: bool = True) -> bool:
-    """Give a photo back after a surprise: QUEUED again, or FAILED with `code` when it was the last attempt.
+    """Release a photo after an unexpected error: QUEUED again, or FAILED with `code` after the last attempt.
 
-    `counts=False` takes the attempt back: the worker, not the photo, was at fault. False when the lease is gone.
+    `counts=False` does not count the attempt, because the worker caused the error. Returns False if the lease has been
+    lost.
     """
     if counts and claim.attempt >= MAX_ATTEMPTS:
         return fail_photo(claim=claim, code=code)
@@ -165,5 +165,5 @@ def release_photo(*, claim: Claim, code: str, counts: bool = True) -> bool:
     )
 
 
-def _held(claim: Claim):  # type: ignore[no-untyped-def]  # the custom queryset's type is Photo's own business
+def _held(claim: Claim):  # type: ignore[no-untyped-def]  # the type of the custom queryset is private to Photo
     return Photo.objects.filter(pk=claim.photo_id, status=Photo.Status.PREDICTING, lease=claim.lease)

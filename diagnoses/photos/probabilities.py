@@ -1,4 +1,4 @@
-"""The eight probabilities of a prediction as they are drawn."""
+"""The eight probabilities of a prediction, prepared for drawing."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from recognition.taxonomy import CODES, Diagnosis
 
 @dataclass(frozen=True)
 class ProbabilityBar:
-    """One of the eight probabilities as it is drawn."""
+    """One of the eight probabilities, prepared for drawing."""
 
     code: str
     name: str | Promise
@@ -21,7 +21,7 @@ class ProbabilityBar:
 
 
 def bars(prediction: Prediction) -> tuple[ProbabilityBar, ...]:
-    """All eight, the likeliest first; equal ones in ISIC order."""
+    """All eight, the most probable first; equal ones in ISIC order."""
     ranked = sorted(zip(CODES, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
     return tuple(
         ProbabilityBar(

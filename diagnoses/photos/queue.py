@@ -1,9 +1,9 @@
-"""Hands work to the broker, and never waits for it.
+"""Publishes messages to the broker without blocking the caller.
 
-The row in PostgreSQL is the outbox; a message only says "look at this row now". So publishing may fail: the sweep
-sends again what was not sent. What it must not do is hang a request, and Celery's own `.delay()` does exactly that
-when Redis is frozen (RELIABILITY R1: more than 45 s). Here it runs on a thread of its own with short socket
-timeouts, the caller waits at most `PATIENCE`, and after a failure nobody tries again for `REST`.
+The row in PostgreSQL is the outbox; a message only says "process this row now". So publishing may fail: the sweep
+sends missing messages again. But it must not block a request, and Celery's `.delay()` blocks for more than 45 s if
+Redis is frozen (RELIABILITY R1). Here a separate thread publishes with short socket timeouts. The caller waits at most
+`PATIENCE`, and after a failure there is no further attempt for `REST`.
 """
 
 import logging
@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 from uuid import UUID
 
-# What Celery imports at its first message is imported now, so that the first upload does not wait for it.
+# Import now what Celery imports at its first message, so that the first upload does not wait.
 import celery.app.amqp
 import celery.backends.base  # noqa: F401
 import kombu.transport.redis  # noqa: F401
@@ -25,13 +25,13 @@ logger = logging.getLogger(__name__)
 PREDICT_TASK: Final = "diagnoses.predict_photo"
 INFERENCE_QUEUE: Final = "inference"
 
-PATIENCE: Final = 1.0  # seconds a caller waits for the broker's answer; a healthy one takes a millisecond or two
-REST: Final = 5.0  # seconds without another try after a failure; the sweep runs as often
+PATIENCE: Final = 1.0  # seconds a caller waits for the broker; normally it takes one or two milliseconds
+REST: Final = 5.0  # seconds without another attempt after a failure; the interval of the sweep
 SOCKET_TIMEOUTS: Final = {"socket_connect_timeout": 0.5, "socket_timeout": 0.5, "retry_on_timeout": False}
 
 
 class _Publisher:
-    """One thread and one connection per process, made at the first use so that a fork never inherits them."""
+    """One thread and one connection per process, created at the first use so that a fork does not inherit them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class _Publisher:
         self._resting_until = 0.0
 
     def publish(self, task: str, keys: list[str], *, queue: str, patience: float) -> bool:
-        """Send one message per key; True when the broker has taken all of them within `patience` seconds."""
+        """Send one message per key. Returns True if the broker accepted all of them within `patience` seconds."""
         with self._lock:
             if time.monotonic() < self._resting_until:
                 return False
@@ -72,7 +72,7 @@ class _Publisher:
             raise
 
     def depth(self, queue: str) -> int:
-        """How many messages wait in `queue`. Raises whatever the broker raises within the socket timeouts."""
+        """The number of messages in `queue`. Raises the broker's errors within the socket timeouts."""
         with current_app.connection_for_read(
             transport_options={**settings.CELERY_BROKER_TRANSPORT_OPTIONS, **SOCKET_TIMEOUTS}
         ) as connection:
@@ -80,31 +80,31 @@ class _Publisher:
             return int(connection.default_channel._size(queue))  # type: ignore[attr-defined]  # kombu's Redis channel has it
 
     def forget(self) -> None:
-        """Drop thread, connection and rest period (after a fork, and between tests)."""
-        self.__init__()  # type: ignore[misc]  # resetting every field is the point
+        """Drop thread, connection and pause (after a fork, and between tests)."""
+        self.__init__()  # type: ignore[misc]  # resets every field
 
 
 _publisher = _Publisher()
 
 
 def publish(task: str, keys: list[str], *, queue: str, patience: float = PATIENCE) -> bool:
-    """Send `task` once per primary key to `queue`. Never raises, never takes longer than `patience` seconds.
+    """Send `task` once per primary key to `queue`. Never raises, and never takes longer than `patience` seconds.
 
-    Returns whether the broker took the messages; where it did not, the sweep of whoever owns the rows sends again.
+    Returns whether the broker accepted the messages. If not, the sweep of the rows' owner sends them again.
     """
     return not keys or _publisher.publish(task, keys, queue=queue, patience=patience)
 
 
 def publish_photos(photo_ids: list[UUID], *, patience: float = PATIENCE) -> bool:
-    """Ask the inference workers to look at these photos now; see `publish`."""
+    """Send these photos to the inference workers; see `publish`."""
     return publish(PREDICT_TASK, [str(photo_id) for photo_id in photo_ids], queue=INFERENCE_QUEUE, patience=patience)
 
 
 def queue_depth(queue: str = INFERENCE_QUEUE) -> int:
-    """Messages waiting in the broker. Raises the broker's error (within about a second) when it does not answer."""
+    """The number of messages in the broker. Raises the broker's error within about a second if it does not answer."""
     return _publisher.depth(queue)
 
 
 def forget_connections() -> None:
-    """Start afresh: called in a worker child after the fork."""
+    """Drop inherited connections. Called in a worker child after the fork."""
     _publisher.forget()

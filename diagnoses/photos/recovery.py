@@ -1,4 +1,4 @@
-"""The periodic sweep: nothing that was accepted stays where it is for ever (RELIABILITY R1 to R5)."""
+"""The periodic sweep: recovers photos whose message or worker was lost (RELIABILITY R1 to R5)."""
 
 import logging
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from diagnoses.photos.queue import publish_photos, queue_depth
 
 logger = logging.getLogger(__name__)
 
-BATCH = 500  # photos handled in one sweep; the next one comes in seconds
-PATIENCE = 10.0  # seconds for the broker to take a batch; nobody waits on the sweep
+BATCH = 500  # photos handled in one sweep; the next one comes within seconds
+PATIENCE = 10.0  # seconds for the broker to accept a batch; no user waits for the sweep
 
 
 @dataclass(frozen=True)
 class SweepReport:
-    """What one sweep did."""
+    """The result of one sweep."""
 
-    requeued: int  # leases that had run out and went back to the queue
-    given_up: int  # leases that had run out for the last time
-    published: int  # messages sent for photos the broker knew nothing of
-    erased: int  # files that are gone from the storage now
+    requeued: int  # photos with an expired lease that were queued again
+    given_up: int  # photos with an expired lease after the last attempt
+    published: int  # messages sent again because the broker had none
+    erased: int  # files deleted from the storage
 
 
 def sweep() -> SweepReport:
-    """Take back expired leases, send what the broker does not have, erase what was to be erased."""
+    """Queue photos with expired leases, send missing messages, delete erased files."""
     requeued, given_up = _take_back_leases()
     published = _publish_forgotten()
     erased = finish_erasure() if ErasedFile.objects.filter(due__lte=timezone.now()).exists() else 0
@@ -58,14 +58,14 @@ def _take_back_leases() -> tuple[int, int]:
 
 
 def _publish_forgotten() -> int:
-    """Send photos that were never handed over, and those the broker has lost since."""
+    """Send messages that were never sent or that the broker has lost."""
     if Classifier.objects.live() is None:
-        return 0  # nothing could be done with them; the promotion of a classifier is followed by a sweep
+        return 0  # no worker could process them; a sweep follows the promotion of a classifier
     now = timezone.now()
     queued = Photo.objects.filter(status=Photo.Status.QUEUED).order_by("queued")
     photo_ids = list(queued.filter(published__isnull=True).values_list("pk", flat=True)[:BATCH])
     stale = queued.filter(published__lt=now - settings.REPUBLISH_AFTER)
-    # A long queue is not a lost one: messages are missing only where the broker holds fewer than rows are waiting.
+    # Messages are missing only if the broker holds fewer of them than there are waiting rows.
     if stale.exists() and _messages_waiting() < queued.filter(published__isnull=False).count():
         photo_ids += stale.values_list("pk", flat=True)[: BATCH - len(photo_ids)]
     if not photo_ids or not publish_photos(photo_ids, patience=PATIENCE):

@@ -1,4 +1,4 @@
-"""Writes to photos by people: submit, look, retry, delete."""
+"""Writes to photos by people: submit, view, retry, delete."""
 
 import functools
 import logging
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 
 
 PICTURE_LOOK = timedelta(hours=1)
-"""A picture asked for again within this time is the same look."""
+"""Requests for a picture within this time count as one view."""
 
 
 class IdempotencyConflict(Exception):
-    """The client used one Idempotency-Key for two different uploads: another file, or other words about it."""
+    """The client used one Idempotency-Key for two uploads with different files or answers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoMetadata:
-    """What the patient told us besides the picture, in ISIC words; validated by whoever asked."""
+    """The patient's answers with a photo, in ISIC terms. The caller has validated them."""
 
     lesion: Lesion | None = None
     age_approx: int | None = None
@@ -56,13 +56,12 @@ def submit_photo(
     idempotency_key: str = "",
     limits: IntakeLimits = IntakeLimits(),  # noqa: B008 - frozen
 ) -> Photo:
-    """Accept an upload: judge it, store it, queue it. When this returns, the photo cannot be lost any more.
+    """Accept an upload: check it, store it, queue it. When this returns, the photo cannot be lost.
 
-    `history` is what the patient says of the spot, kept with the photo before any prediction. A reminder that stood for
-    the lesion is thereby kept, and ends. Raises `PhotoRejected` (nothing stored) when intake refuses the file,
-    `IdempotencyConflict` when the key was used for another upload, `ConsentRequired` before a patient has agreed,
-    NotAllowed when the account is switched off or the lesion is somebody else's, ValidationError for a history that is
-    none.
+    `history` is the reported history; it is saved with the photo, before any prediction. Reminders of the lesion end.
+    Raises `PhotoRejected` (nothing is stored) if the sandbox refuses the file, `IdempotencyConflict` if the key was
+    used for another upload, `ConsentRequired` if a patient has not agreed, NotAllowed if the account is switched off
+    or the lesion belongs to somebody else, ValidationError for an invalid history.
     """
     if not owner.is_active:
         raise NotAllowed("This account is switched off.")
@@ -104,25 +103,25 @@ def submit_photo(
                 Reminder.objects.end_by_photo(photo.lesion, photo.created)
     except IntegrityError:
         _discard(written)
-        # Two requests with one key at the same moment: the other one won.
+        # A simultaneous request with the same key was faster.
         earlier = _earlier(owner, idempotency_key, accepted, metadata) if idempotency_key else None
         if earlier is None:
             raise
         return earlier
     except (OperationalError, InterfaceError):
-        # The connection broke: nobody knows whether the commit arrived. A file too many can be found and erased, a
-        # file too few cannot be brought back.
+        # The connection broke, so it is unknown whether the commit succeeded. Keep the files: they can be deleted
+        # later, but not restored.
         raise
     except BaseException:
         _discard(written)
         raise
-    # Outside the `try`: the row is committed, and whatever telling the broker runs into, its files stay.
+    # Outside the `try`: the row is committed, so an error here must not delete its files.
     transaction.on_commit(functools.partial(_publish, photo.pk))
     return photo
 
 
 def recognise(photo: Photo) -> KnownImage | None:
-    """The data-set image whose picture this is, if any."""
+    """The known image that shows this picture, or None."""
     return KnownImage.objects.recognise(
         original_sha256=photo.original_sha256,
         content_hash=photo.content_hash,
@@ -131,7 +130,7 @@ def recognise(photo: Photo) -> KnownImage | None:
 
 
 def view_photo(*, photo: Photo, by: User) -> None:
-    """Record that somebody other than the owner looked at a photo. Raises NotAllowed where they may not."""
+    """Audit that somebody other than the owner viewed a photo. Raises NotAllowed if they may not."""
     if photo.owner_id == by.pk:
         return
     if not by.sees_all_patients:
@@ -140,9 +139,9 @@ def view_photo(*, photo: Photo, by: User) -> None:
 
 
 def view_picture(*, photo: Photo, by: User) -> None:
-    """The same for the picture or heatmap alone, once an hour: a page shows both, and a browser asks for pieces.
+    """Audit a view of the picture or heatmap, at most once an hour: one page requests them several times.
 
-    A look at the page counts as well.
+    A view of the page counts too.
     """
     if photo.owner_id != by.pk:
         lately = AuditEntry.objects.filter(
@@ -157,9 +156,9 @@ def view_picture(*, photo: Photo, by: User) -> None:
 
 
 def retry_photo(*, photo: Photo, by: User) -> bool:
-    """Queue a failed photo again. False when it is not failed (any more).
+    """Queue a failed photo again. Returns False if it is not failed (any more).
 
-    Raises NotAllowed for anybody but the owner, clinicians and administrators.
+    Raises NotAllowed unless `by` is the owner, a clinician or an administrator.
     """
     if photo.owner_id != by.pk and not by.sees_all_patients:
         raise NotAllowed("This photo belongs to somebody else.")
@@ -173,10 +172,10 @@ def retry_photo(*, photo: Photo, by: User) -> bool:
 
 
 def repredict_photo(*, photo: Photo, by: User) -> bool:
-    """Queue an analysed photo for the live classifier; its earlier predictions stay, the new one comes beside them.
+    """Queue an analysed photo for the live classifier. Earlier predictions are kept.
 
-    False where there is nothing to do: no classifier is live, the photo waits, or the live one has answered already.
-    Raises NotAllowed for anybody but clinicians and administrators.
+    Returns False if there is nothing to do: no classifier is live, the photo waits, or it has a prediction of the live
+    classifier. Raises NotAllowed unless `by` is a clinician or an administrator.
     """
     if not by.sees_all_patients:
         raise NotAllowed("Only clinicians and administrators have a photo analysed again.")
@@ -193,7 +192,7 @@ def repredict_photo(*, photo: Photo, by: User) -> bool:
 
 
 def delete_photo(*, photo: Photo, by: User) -> None:
-    """Delete a photo, its predictions, findings and files for good. Only its owner may (NotAllowed)."""
+    """Delete a photo permanently, with its predictions, findings and files. Only the owner may (NotAllowed)."""
     if photo.owner_id != by.pk:
         raise NotAllowed("Only the owner deletes a photo.")
     with transaction.atomic():
@@ -206,7 +205,7 @@ def delete_photo(*, photo: Photo, by: User) -> None:
         audit.record(actor=by, action=AuditEntry.Action.PHOTO_DELETED, subject=f"photo:{locked.pk}")
         forget_photo(locked)
         locked.delete()
-        # The whole folder: a worker killed between a heatmap and its commit leaves a file that no row names.
+        # Delete the whole folder: a worker that was killed before its commit leaves a heatmap that no row refers to.
         erase_files([folder, *elsewhere])
 
 
@@ -214,7 +213,7 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
     earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
     if earlier is None:
         return None
-    # Nothing of this changes after the upload, so the row says what was sent with the key the first time.
+    # These columns never change after the upload, so they show what was first sent with the key.
     told = PhotoMetadata(
         lesion=earlier.lesion,
         age_approx=earlier.age_approx,
@@ -227,12 +226,12 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
 
 
 def _folder(photo_id: uuid.UUID) -> str:
-    """Where all files of a photo lie."""
+    """The folder of all files of a photo."""
     return f"photos/{photo_id.hex[:2]}/{photo_id.hex}"
 
 
 def _store(photo: Photo, name: str, content: bytes, written: list[str]) -> str:
-    """Write one file of a photo under a name made here; the client's file name plays no part (R22)."""
+    """Write one file of a photo under a server-made name. The client's file name is not used (R22)."""
     stored = default_storage.save(f"{_folder(photo.pk)}/{name}", ContentFile(content))
     written.append(stored)
     return stored
@@ -244,10 +243,10 @@ def _discard(written: list[str]) -> None:
 
 
 def _publish(photo_id: uuid.UUID) -> None:
-    """After the commit: tell the broker, and remember that it was told. Never raises: the photo is safe already."""
+    """After the commit: send the message and record that it was sent. Never raises, because the photo is stored."""
     try:
         if publish_photos([photo_id]):
             Photo.objects.filter(pk=photo_id, status=Photo.Status.QUEUED).update(published=timezone.now())
     except Exception:
-        # The database went away just now. The row says nothing was sent, so the sweep sends it.
+        # The database is gone. The row does not say that the message was sent, so the sweep sends it again.
         logger.exception("A queued photo could not be marked as published.")

@@ -1,4 +1,4 @@
-"""Private files on disk: written whole or not at all, and reachable by no URL."""
+"""Storage of private files on disk: atomic writes, and no public URLs."""
 
 import os
 import tempfile
@@ -10,11 +10,11 @@ from django.core.files.storage import FileSystemStorage
 
 
 class PrivateDiskStorage(FileSystemStorage):
-    """`FileSystemStorage` that survives a crash and has no public address.
+    """`FileSystemStorage` with crash-safe writes and without public URLs.
 
-    A file is written to a temporary name in its folder, flushed to the disk and renamed, so that after a power cut
-    it is there whole or not there (RELIABILITY R1, R20). `url()` raises: every byte goes through a view that asks
-    who is asking (R9).
+    A file is written to a temporary name in its folder, flushed to the disk and renamed. After a power cut it is
+    complete or missing (RELIABILITY R1, R20). `url()` raises, because files are served only by views that check
+    permission (R9).
     """
 
     def __init__(self, **options: Any) -> None:
@@ -30,7 +30,7 @@ class PrivateDiskStorage(FileSystemStorage):
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
-            # Names are made here from random ids; a second file of the same name is a bug, not something to rename.
+            # Names are made from random ids. A second file of the same name is a bug, so it is not renamed.
             os.link(temporary, target)
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -42,7 +42,7 @@ class PrivateDiskStorage(FileSystemStorage):
 
 
 def _flush_directory(path: Path) -> None:
-    """Make a rename in `path` survive a power cut."""
+    """Flush a rename in the folder `path` to the disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Pictures of a photo, for those who may see it."""
+"""Views that stream the pictures of a photo to users who may see it."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ __all__ = ["SignedInRequest", "signed_in", "visible_photo"]
 
 
 def visible_photo(request: SignedInRequest, photo_id: UUID, *, for_display: bool = False) -> Photo:
-    """The photo, if it exists and this person may see it; otherwise Http404, the same for both."""
+    """The photo, if it exists and the user may see it. Raises the same Http404 in both other cases."""
     photos = Photo.objects.visible_to(request.user)
     photo = (photos.for_display() if for_display else photos).filter(pk=photo_id).first()
     if photo is None:
@@ -27,7 +27,7 @@ def visible_photo(request: SignedInRequest, photo_id: UUID, *, for_display: bool
 @require_safe
 @signed_in
 def photo_image(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
-    """The clean upright picture, as analysed. A look by anybody but the owner is audited, once an hour."""
+    """The stored upright picture. Views by anybody but the owner are audited, once an hour."""
     photo = visible_photo(request, photo_id)
     view_picture(photo=photo, by=request.user)
     return stream(photo.image.name, "image/jpeg", f"teri-{photo.pk}.jpg")
@@ -36,7 +36,7 @@ def photo_image(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
 @require_safe
 @signed_in
 def photo_thumbnail(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
-    """A small version for lists."""
+    """The thumbnail for lists."""
     photo = visible_photo(request, photo_id)
     return stream(photo.thumbnail.name, "image/jpeg", f"teri-{photo.pk}-small.jpg")
 
@@ -44,10 +44,9 @@ def photo_thumbnail(request: SignedInRequest, photo_id: UUID) -> HttpResponseBas
 @require_safe
 @signed_in
 def photo_heatmap(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
-    """Where in the picture the classifier found evidence: a transparent overlay of the photo's shape.
+    """The heatmap: a transparent overlay of the photo's aspect ratio that shows where the classifier found evidence.
 
-    404 while there is no prediction, and where the classifier found no positive evidence. Audited like the picture: it
-    shows the shape of what the person has.
+    404 without a prediction or without positive evidence. Audited like the picture: it shows the lesion's shape.
     """
     photo = visible_photo(request, photo_id)
     prediction = photo.prediction
@@ -60,7 +59,7 @@ def photo_heatmap(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
 @require_safe
 @signed_in
 def reference_picture(request: SignedInRequest, picture_id: int) -> HttpResponseBase:
-    """A small picture of a data set, shown among similar cases. For patients this address does not exist."""
+    """A small data-set picture, shown among similar cases. 404 for patients."""
     if not request.user.sees_all_patients:
         raise Http404
     picture = get_object_or_404(ReferencePicture, pk=picture_id)

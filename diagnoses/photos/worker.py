@@ -1,7 +1,7 @@
-"""The inference worker's room: the live classifier kept warm, and one photo after another run through it.
+"""The work of the inference worker: keeps the live classifier loaded and predicts one photo after another.
 
 Only worker processes and `manage.py classify` import this. The network is loaded in the child process that predicts,
-never in the prefork parent, and exchanged when another classifier has gone live.
+never in the prefork parent, and is reloaded after the promotion of another classifier.
 """
 
 import logging
@@ -33,26 +33,26 @@ from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
 logger = logging.getLogger(__name__)
 
-# Stored photos were re-encoded by our own intake: only its pixel limit still matters.
+# Stored photos were re-encoded by the sandbox, so only the pixel limit matters.
 STORED_LIMITS: Final = IntakeLimits()
 
 
 class NoLiveClassifier(Exception):
-    """Nothing can be predicted: no classifier is live, or its bundle is not whole. The message says which."""
+    """No prediction is possible: no classifier is live, or its bundle is invalid. The message says which."""
 
 
 class _Engine:
-    """The live classifier, loaded once per process and exchanged when another one has gone live."""
+    """Holds the live classifier, loaded once per process and reloaded after a promotion."""
 
     def __init__(self) -> None:
         self.classifier: Classifier | None = None
         self.loaded: LoadedClassifier | None = None
 
     def current(self) -> tuple[Classifier, LoadedClassifier]:
-        """The live classifier, warm. Raises NoLiveClassifier."""
+        """The live classifier and its loaded network. Raises NoLiveClassifier."""
         live = _live()
         if self.loaded is None or self.classifier is None or self.classifier.sha256 != live.sha256:
-            self.loaded = None  # one network in memory at a time
+            self.loaded = None  # frees the old network first: only one fits in memory
             started = time.monotonic()
             self.loaded = load(live)
             logger.info("Classifier %s is warm (%s, %.1f s).", live, self.loaded.runtime, time.monotonic() - started)
@@ -61,7 +61,7 @@ class _Engine:
 
 
 def load(classifier: Classifier) -> LoadedClassifier:
-    """Verify a classifier's bundle and load its network. Raises NoLiveClassifier, and notes the fault for the site."""
+    """Verify a classifier's bundle and load its network. Raises NoLiveClassifier and notes the bundle problem."""
     with _noting_faults(classifier):
         bundle = registered_bundle(classifier)
         return load_classifier(bundle, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
@@ -71,7 +71,7 @@ _engine = _Engine()
 
 
 def check_live_bundle() -> Classifier:
-    """Verify the live classifier's files without loading the network. Raises NoLiveClassifier; notes the fault."""
+    """Verify the live classifier's files without loading the network. Raises NoLiveClassifier; notes the problem."""
     live = _live()
     with _noting_faults(live):
         registered_bundle(live)
@@ -87,7 +87,7 @@ def _live() -> Classifier:
 
 @contextmanager
 def _noting_faults(classifier: Classifier) -> Iterator[None]:
-    """Note for the site what is wrong with the bundle, or that nothing is; BundleError becomes NoLiveClassifier."""
+    """Note the bundle problem, or that there is none. Turns BundleError into NoLiveClassifier."""
     try:
         yield
     except BundleError as error:
@@ -97,7 +97,7 @@ def _noting_faults(classifier: Classifier) -> Iterator[None]:
 
 
 def warm_up() -> None:
-    """Load the live classifier and run one made picture through it, so that the first patient does not wait."""
+    """Load the live classifier and predict one synthetic picture, so that the first patient does not wait."""
     _, loaded = _engine.current()
     loaded.classify([Image.new("RGB", (200, 150), (200, 160, 140))])
 
@@ -105,9 +105,9 @@ def warm_up() -> None:
 def predict_photo(photo_id: UUID) -> None:
     """Claim one photo, predict it, record the result.
 
-    A message for a photo that is not waiting changes nothing. Expected failures are recorded and the photo is FAILED;
-    a surprise gives the photo back for another attempt (three in all), and is raised for the log. NoLiveClassifier
-    gives it back without counting the attempt and is raised: the worker must stop.
+    Does nothing if the photo is not waiting. An expected failure is recorded and the photo becomes FAILED. An
+    unexpected error releases the photo for another attempt (three in all) and is raised for the log. NoLiveClassifier
+    releases it without counting the attempt and is raised, because the worker must stop.
     """
     claim = claim_photo(photo_id)
     if claim is None:
@@ -119,7 +119,7 @@ def predict_photo(photo_id: UUID) -> None:
         photo = Photo.objects.get(pk=photo_id)
         image = _stored_image(photo)
         failpoint("in_predict", photo=photo_id)
-        # Heard by a classifier that was trained with a metadata head alone; any other answers from the picture.
+        # Only classifiers with a metadata head use this. Others use only the picture.
         about = Metadata(photo.age_approx, photo.sex, photo.anatom_site_general)
         outcome = loaded.classify([image], [about])[0]
         overlay = None
@@ -174,7 +174,7 @@ def _stored_image(photo: Photo) -> Image.Image:
 
 
 def _keep_vector(photo_id: UUID, classifier: Classifier, outcome: Classification) -> None:
-    """For the search of similar cases. The answer is recorded already, and a vector that is missing is made later."""
+    """Save the photo's vector for similar cases. Never raises: a missing vector is made later."""
     try:
         keep_vector(photo_id=photo_id, classifier=classifier, features=outcome.features)
     except Exception:
@@ -185,11 +185,11 @@ _indexer = Indexer()
 
 
 def index_similar_cases() -> None:
-    """Give pictures their place among similar cases, for a few seconds and while nobody waits for an answer."""
+    """Index pictures for similar cases for a few seconds, while no photo waits."""
     try:
         classifier, loaded = _engine.current()
     except NoLiveClassifier:
-        return  # the next photo meets the same fault and says what follows from it
+        return  # the next photo meets the same problem and handles it
     until = time.monotonic() + settings.INDEXING_SLICE.total_seconds()
     _indexer.work(
         classifier=classifier,
@@ -199,7 +199,7 @@ def index_similar_cases() -> None:
 
 
 def heartbeat_and_sweep() -> None:
-    """What the periodic task does in this process: say that it is alive and what it has loaded, then sweep."""
+    """The periodic task: write the heartbeat with the loaded classifier, then sweep."""
     Worker.objects.update_or_create(
         name=f"{socket.gethostname()}:{os.getppid()}",
         defaults={

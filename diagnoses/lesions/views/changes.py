@@ -1,4 +1,4 @@
-"""What a patient changes in their record: new spots, names and places, photos put elsewhere, reminders, history."""
+"""Changes by the patient: new spots, names and places, moved photos, reminders, history."""
 
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from recognition.taxonomy import SITES
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def lesion_new(request: SignedInRequest) -> HttpResponse:
-    """A new spot before its first photo; the address may say where (`?region=` or `?site=`)."""
+    """Create a spot before its first photo. `?region=` or `?site=` preselects the place."""
     if request.method != "POST":
         return _show(request, LesionForm(initial={"place": _asked_for(request)}))
     form = LesionForm(request.POST)
@@ -55,7 +55,7 @@ def lesion_new(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def lesion_edit(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
-    """Name and place of a spot. Only its owner may."""
+    """Change name and place of a spot. Only the owner may."""
     lesion = own_lesion(request, lesion_id)
     if request.method != "POST":
         return _show(request, LesionForm.of(lesion), lesion)
@@ -94,7 +94,7 @@ def _asked_for(request: SignedInRequest) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def lesion_delete(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
-    """Ask, then delete a spot and its photos for good. Only its owner may."""
+    """Ask, then delete a spot and its photos permanently. Only the owner may."""
     lesion = own_lesion(request, lesion_id)
     if request.method == "POST":
         gone = delete_lesion(lesion=lesion, by=request.user)
@@ -111,7 +111,7 @@ def lesion_delete(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def lesion_reminder(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
-    """Set a reminder, or call it off. What should be seen by a doctor gets the advice instead."""
+    """Set or end a reminder. A spot that should be seen by a doctor gets that advice instead."""
     lesion = own_lesion(request, lesion_id)
     form = ReminderForm(request.POST)
     if not form.is_valid():
@@ -133,7 +133,7 @@ def lesion_reminder(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photos_move(request: SignedInRequest) -> HttpResponse:
-    """Put one's own photos into a spot: from the overview those without one, from a spot's page its own."""
+    """Move photos to a spot: from the overview those without a spot, from a spot's page its own."""
     origin = None
     if request.POST.get("from"):
         form_of_origin = MovePhotosForm(owner=request.user)
@@ -167,7 +167,7 @@ def _target(request: SignedInRequest, form: MovePhotosForm) -> Lesion | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def photo_history(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The short history of the spot, told once for a photo, before or after its result. Only its owner may."""
+    """Save the reported history of a photo, once, before or after its result. Only the owner may."""
     photo = visible_photo(request, photo_id, for_display=True)
     if photo.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person who took the photo can say what they know of the spot."))

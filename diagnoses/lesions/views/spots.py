@@ -1,4 +1,4 @@
-"""The patient's record: all spots at a glance, one spot over time, two of its photos side by side."""
+"""The spots pages: all spots, one spot over time, two of its photos side by side."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -22,8 +22,8 @@ from diagnoses.photos.models import Photo
 from diagnoses.results.result import current_advice
 
 TIMELINE: Final = Order("timeline", "created", "time")
-LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the rest is among all photos
-COMPARABLE: Final = 200  # photos of one spot that a list to choose from still helps with
+LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the page of all photos shows the rest
+COMPARABLE: Final = 200  # the largest number of photos of one spot for which a select list is shown
 
 REFUSALS: Final = {
     ReminderRefusal.NO_PHOTO: gettext_lazy(
@@ -39,11 +39,11 @@ REFUSALS: Final = {
         "This spot should be seen by a doctor. That is why no reminder is offered: another photo is no reason to wait."
     ),
 }
-"""Why no reminder is offered, as the person reads it."""
+"""Why no reminder is offered, as text for the patient."""
 
 
 def visible_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
-    """The spot, if it exists and this person may see it; otherwise Http404, the same for both."""
+    """The spot, if it exists and the user may see it. Raises the same Http404 in both other cases."""
     lesion = Lesion.objects.visible_to(request.user).select_related("owner").filter(pk=lesion_id).first()
     if lesion is None:
         raise Http404
@@ -51,7 +51,7 @@ def visible_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
 
 
 def own_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
-    """The same for what only its owner may do: PermissionDenied for those who may only look."""
+    """The spot for an action of its owner. Raises PermissionDenied for users who may only view it."""
     lesion = visible_lesion(request, lesion_id)
     if lesion.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person whose spot this is can change it."))
@@ -61,12 +61,12 @@ def own_lesion(request: SignedInRequest, lesion_id: UUID) -> Lesion:
 @require_safe
 @signed_in
 def lesion_list(request: SignedInRequest) -> HttpResponse:
-    """One's own spots, on the drawings and by site, and the photos that belong to none."""
+    """The user's spots, on the body map and by site, and their photos without a spot."""
     return render(request, "diagnoses/lesions/lesion_list.html", overview(request))
 
 
 def overview(request: SignedInRequest, move_form: MovePhotosForm | None = None) -> dict[str, Any]:
-    """What the overview shows; `move_form` is one that came back with errors."""
+    """The template context of the overview. `move_form` is a submitted form with errors."""
     spots = spots_of(request.user)
     loose = Photo.objects.filter(owner=request.user, lesion=None).for_display().defer(MANIFEST)
     some = list(loose.order_by("-created", "-pk")[: LOOSE_SHOWN + 1])
@@ -83,14 +83,14 @@ def overview(request: SignedInRequest, move_form: MovePhotosForm | None = None) 
 @require_safe
 @signed_in
 def lesion(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
-    """One spot over time, newest first. A look by anybody but the owner is audited, once an hour."""
+    """One spot over time, newest first. Views by anybody but the owner are audited, once an hour."""
     shown = visible_lesion(request, lesion_id)
     view_lesion(lesion=shown, by=request.user)
     return render(request, "diagnoses/lesions/lesion.html", lesion_page(request, shown))
 
 
 def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosForm | None = None) -> dict[str, Any]:
-    """What the page of a spot shows; `move_form` is one that came back with errors."""
+    """The template context of a spot's page. `move_form` is a submitted form with errors."""
     is_owner = shown.owner_id == request.user.pk
     photos = Photo.objects.visible_to(request.user).filter(lesion=shown).for_display().defer(MANIFEST)
     page = page_of(photos, order=TIMELINE, cursor=request.GET.get("cursor", ""))
@@ -122,7 +122,7 @@ def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosFo
 @require_safe
 @signed_in
 def lesion_compare(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
-    """Two photos of a spot side by side: those the address names, else the first and the newest."""
+    """Two photos of a spot side by side: those in the URL, else the first and the newest."""
     shown = visible_lesion(request, lesion_id)
     view_lesion(lesion=shown, by=request.user)
     photos = list(
@@ -130,7 +130,7 @@ def lesion_compare(request: SignedInRequest, lesion_id: UUID) -> HttpResponse:
     )
     span = span_of(shown)
     if span is not None and span.photos >= COMPARABLE:
-        # The first photo is what everything is compared with, however long the row has become.
+        # The first photo is always offered, because everything is compared with it.
         photos += Photo.objects.visible_to(request.user).filter(lesion=shown).order_by("created", "pk")[:1]
     photos.reverse()
     days = {photo.pk: day_of(photo.created, span.first) for photo in photos} if span is not None else {}

@@ -1,7 +1,7 @@
-"""The upload page: from files and a few words to `submit_photo`.
+"""The upload page: checks the form and calls `submit_photo` for each file.
 
-A plain form may bring several photos at once. With JavaScript (static/js/upload.js) each comes in a request of its own
-that asks for JSON, so that progress, refusal and a lost connection are told of each.
+A plain form sends several photos in one request. With JavaScript (static/js/upload.js) each photo is a separate request
+that accepts JSON, so that the page can show progress and errors of each photo.
 """
 
 import contextlib
@@ -41,15 +41,15 @@ from diagnoses.site.errors import is_storage_full
 from recognition.sandbox import IntakeLimits, PhotoRejected
 from recognition.taxonomy import AGE_MAX
 
-# What a multipart body holds besides the files: boundaries, names and the other fields, generously.
+# A generous limit for the rest of a multipart body: boundaries, names and the other fields.
 BODY_ALLOWANCE: Final = 64 * 1024
 # A plain form with several photos: three of the largest, or ten of the size that phones make.
 MAX_BODY: Final = 3 * IntakeLimits().max_bytes + BODY_ALLOWANCE
-# A browser shows our answer only after its body was taken. Up to this much is read and dropped to be polite; whoever
-# sends more sees the connection close.
+# A browser shows the response only after its body was read. This much of a too large body is read and dropped; for
+# larger bodies the connection is closed.
 POLITE_BYTES: Final = 100 * 2**20
 CHUNK: Final = 2**18
-# After so many seconds no further photo of a plain form is looked into: somebody waits for the page.
+# After this many seconds the remaining photos of a plain form are refused, because the user waits for the page.
 PATIENCE: Final = 40.0
 
 STORAGE_FULL: Final = _(
@@ -69,24 +69,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Taken:
-    """What became of the files of one request, in their order; `status` is that of the answer."""
+    """The result of one request: accepted photos, refused files, and the HTTP status."""
 
     photos: list[Photo] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)  # shown name, why
+    refused: list[tuple[str, str]] = field(default_factory=list)  # file name, reason
     status: int = 200
 
     def refuse(self, name: str, why: str | Promise, status: int = 422) -> None:
-        """Note that a file was not taken."""
+        """Record that a file was refused."""
         self.refused.append((name, str(why)))
         self.status = max(self.status, status)
 
 
-# Django's check of the CSRF token parses the body, so the length is looked at first and the check comes second.
+# Django's CSRF check parses the body, so the length is checked first and CSRF second.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def photo_new(request: HttpRequest) -> HttpResponseBase:
-    """The form, and what becomes of it: the photo's page, the spot's with several, or the form again with the reasons
-    (422; 413 too large).
+    """Show the form. After a POST redirect to the photo or the common spot, or show the form with the errors (422; 413
+    if too large).
     """
     if request.method == "POST" and _body_length(request) > MAX_BODY:
         return _refuse_length(request)
@@ -114,7 +114,7 @@ def _checked(request: SignedInRequest) -> HttpResponse:
 
 
 def _take(request: SignedInRequest, form: PhotoForm, history: HistoryForm) -> Taken:
-    """Submit every file; what is wrong with one keeps the others not back, what is wrong with the site does."""
+    """Submit every file. An error in one file does not stop the others; an error of the site does."""
     taken = Taken()
     started = time.monotonic()
     for file in form.cleaned_data["image"]:
@@ -130,7 +130,7 @@ def _take(request: SignedInRequest, form: PhotoForm, history: HistoryForm) -> Ta
         except PhotoRejected as rejected:
             taken.refuse(name, words_for(rejected), 503 if rejected.is_our_fault else 422)
         except ConsentRequired:
-            # A new version was published while the form was being filled in; sent elsewhere, it would be lost.
+            # A new consent text was published meanwhile. A redirect would lose what the user filled in.
             form.add_error(None, ValidationError(CONSENT_NEEDED))
             taken.status = 422
             break
@@ -147,7 +147,7 @@ def _take(request: SignedInRequest, form: PhotoForm, history: HistoryForm) -> Ta
             break
         except (OperationalError, InterfaceError) as error:
             logger.error("The database broke off during an upload: %s", type(error).__name__)
-            # Perhaps it is back already: then what was filled in is not lost. If not, the site's own answer says so.
+            # If the database is back, the form is shown again with its content. If not, the 503 page is shown.
             connection.close_if_unusable_or_obsolete()
             form.add_error(None, ValidationError(DATABASE_LOST))
             taken.status = 503
@@ -161,7 +161,7 @@ def _refuse_length(request: SignedInRequest) -> HttpResponse:
     with contextlib.suppress(OSError):
         while remaining > 0 and (chunk := request.read(min(CHUNK, remaining))):
             remaining -= len(chunk)
-    # What the form said was not read, its key neither.
+    # The form was not read, and neither was its key.
     form = PhotoForm({"upload_key": _upload_key()}, owner=request.user)
     form.is_valid()
     form.errors.clear()
@@ -170,10 +170,10 @@ def _refuse_length(request: SignedInRequest) -> HttpResponse:
 
 
 def _submit(request: SignedInRequest, form: PhotoForm, history: HistoryForm, file: "UploadedFile[bytes]") -> Photo:
-    """Save the new spot, if there is one, and the photo: both or neither."""
+    """Save the new spot, if there is one, and the photo, in one transaction."""
     given = form.cleaned_data
     data: bytes = file.read()
-    # "Back" and another photo, or other words about it, is a new upload: the key is all of it together.
+    # The key covers the whole content, so that another photo or other answers are a new upload.
     key = f"page:{given['upload_key']}:{_digest(data, form, history)}" if given["upload_key"] else ""
     owned = Photo.objects.filter(owner=request.user, idempotency_key=key)
     if key and (earlier := owned.first()) is not None:
@@ -196,7 +196,7 @@ def _submit(request: SignedInRequest, form: PhotoForm, history: HistoryForm, fil
                     lesion=lesion,
                     age_approx=given["age_approx"],
                     sex=given["sex"],
-                    # A spot stays where it is: what was said of it once holds for its next photo.
+                    # The site of an existing spot is kept for its next photos.
                     anatom_site_general=given["anatom_site_general"] or (lesion.anatom_site_general if lesion else ""),
                 ),
                 history=history.answers,
@@ -204,12 +204,12 @@ def _submit(request: SignedInRequest, form: PhotoForm, history: HistoryForm, fil
                 idempotency_key=key,
             )
     except IdempotencyConflict:
-        # The key holds all that was said, so it is the same upload, and its photo has another spot by now.
+        # The key covers the whole content, so this is the same upload. Its photo was moved to another spot meanwhile.
         return owned.get()
 
 
 def _digest(data: bytes, form: PhotoForm, history: HistoryForm) -> str:
-    """SHA-256 (hex) of the file and of what was said of it."""
+    """SHA-256 (hex) of the file and of the answers in the form."""
     given = form.cleaned_data
     lesion = given["lesion"]
     said = [lesion.pk.hex if lesion else "", given["lesion_name"], given["age_approx"], given["sex"]]
@@ -219,7 +219,7 @@ def _digest(data: bytes, form: PhotoForm, history: HistoryForm) -> str:
 
 
 def _done(request: SignedInRequest, photos: list[Photo]) -> HttpResponse:
-    """Where the person goes now: to the photo, or with several to their spot, if they have one in common."""
+    """Redirect to the photo, or with several photos to their common spot, if they have one."""
     lesions = {photo.lesion_id for photo in photos}
     spot = photos[0].lesion_id if len(lesions) == 1 else None
     place = reverse("lesion", args=[spot]) if spot is not None else reverse("lesion-list")
@@ -245,7 +245,7 @@ def _show(request: SignedInRequest, form: PhotoForm, history: HistoryForm, taken
 
 
 def _problems(form: PhotoForm | HistoryForm) -> list[dict[str, str]]:
-    """What is wrong, for the page's own program: the field, where it stands, what it is called, and why."""
+    """The errors of the form as JSON for upload.js: field, element id, label and messages."""
     found = []
     for name, errors in form.errors.items():
         bound = form[name] if name in form.fields else None
@@ -256,7 +256,7 @@ def _problems(form: PhotoForm | HistoryForm) -> list[dict[str, str]]:
 
 
 def _advice_words() -> dict[str, str]:
-    """What the browser says of a photo before it is sent, by the codes of the quality gate."""
+    """The messages that the browser shows before sending a photo, by code of the quality gate."""
     codes = ("too_small", "too_dark", "too_bright", "low_contrast", "blurred")
     return {code: f"{GATE_REASONS[code].why} {GATE_REASONS[code].remedy}" for code in codes}
 
@@ -266,7 +266,7 @@ def _wants_json(request: HttpRequest) -> bool:
 
 
 def _initial(request: SignedInRequest) -> dict[str, Any]:
-    """What the patient said of themselves, in their profile or last time, and the spot asked for in the address."""
+    """Initial values: age and sex from the profile or the last photo, and the spot in the URL."""
     initial: dict[str, Any] = {"upload_key": _upload_key()}
     if request.user.is_patient:
         initial |= _about(request)
@@ -282,7 +282,7 @@ def _about(request: SignedInRequest) -> dict[str, Any]:
     about: dict[str, Any] = {"age_approx": last.age_approx, "sex": last.sex} if last is not None else {}
     profile = Profile.objects.filter(user=request.user).first()
     if profile is not None and profile.year_of_birth is not None:
-        # To the year: the birthday itself is nobody's business here.
+        # Only the year of birth is known, not the birthday.
         about["age_approx"] = min(max(timezone.localdate().year - profile.year_of_birth, 0), AGE_MAX)
     if profile is not None and profile.sex:
         about["sex"] = profile.sex

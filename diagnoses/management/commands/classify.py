@@ -77,7 +77,7 @@ class Command(BaseCommand):
             for answer in tqdm(answers, total=len(sources), unit="photo", file=sys.stderr, disable=None):
                 (classified if isinstance(answer, Classified) else unreadable).append(answer)  # type: ignore[arg-type]  # the test decides
         except KeyboardInterrupt:
-            interrupted = True  # what is done is written all the same
+            interrupted = True  # the rows that are done are written in any case
 
         names = image_names([answer.name for answer in classified])
         rows = list(zip(names, classified, strict=True))
@@ -114,7 +114,7 @@ class Command(BaseCommand):
                 _write_assessments(file, rows)
 
     def _bundle(self, directory: Path | None) -> Bundle:
-        """The bundle to use: the given one, the live one, or on a machine that has never been set up the default."""
+        """The bundle to use: the given one, the live one, or on a new machine the default one."""
         try:
             return read_bundle(directory) if directory is not None else self._live_bundle()
         except BundleError as error:
@@ -128,13 +128,13 @@ class Command(BaseCommand):
             if Classifier.objects.exists():
                 raise CommandError("No classifier is live. Promote one, or name a bundle with --bundle.")
         except DatabaseError:
-            pass  # never migrated: as good as empty
+            pass  # not migrated: same as empty
         self.stderr.write("No classifier is registered here yet; using the one that comes with the project.")
         return read_bundle(Path(settings.DEFAULT_BUNDLE_DIR))
 
 
 def _require_writable(output: Path) -> None:
-    """Said before the work, not after it."""
+    """Check the output before the work starts."""
     if not output.absolute().parent.is_dir():
         raise CommandError(f"There is no folder {output.absolute().parent} to write {output.name} into.")
     if output.is_dir():
@@ -143,7 +143,7 @@ def _require_writable(output: Path) -> None:
 
 @contextmanager
 def _written(place: Path) -> Iterator[TextIO]:
-    """A file that is there whole or not at all."""
+    """Write a file atomically: complete or not at all."""
     temporary = place.with_name(f".{place.name}.writing")
     with temporary.open("w", newline="", encoding="utf-8") as file:
         yield file
@@ -153,7 +153,7 @@ def _written(place: Path) -> Iterator[TextIO]:
 
 
 def _write_assessments(file: TextIO, rows: Iterable[tuple[str, Classified]]) -> None:
-    """One row per photo; the ISIC format has no place for any of it."""
+    """Write details that the ISIC format has no columns for, one row per photo."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["image", "decision", "score", *(gate.value for gate in Gate), "prediction_set"])
     for name, row in rows:

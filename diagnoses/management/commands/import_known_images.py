@@ -1,7 +1,7 @@
-"""`manage.py import_known_images`: make the images of a labelled data set known, so that uploads are recognised.
+"""`manage.py import_known_images`: import the images of a labelled data set, so that uploads of them are recognised.
 
-All or nothing: one bad row or file and nothing is imported. After that the pictures are kept small, so that clinicians
-can be shown similar ones; a command that is stopped there goes on with the missing ones the next time.
+All or nothing: one bad row or file stops the import. Then small copies of the pictures are saved, so that clinicians
+can be shown similar ones. If the command is stopped there, the next run continues with the missing ones.
 """
 
 from argparse import ArgumentParser
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         try:
             labels = read_labels(ground_truth)
             lesions = read_lesions(metadata) if metadata is not None else {}
-            # Silent where nobody looks at a terminal.
+            # No progress line without a terminal.
             with tqdm(total=len(labels), unit="image", disable=None) as bar:
                 prints = fingerprint_images(images, list(labels), progress=bar.update)
         except ExamplesError as error:
@@ -81,7 +81,7 @@ class Command(BaseCommand):
 
 
 def _only(folder: Path | None, patterns: list[str], option: str) -> Path:
-    """The one file of a kind in the folder; CommandError otherwise."""
+    """The only file of a kind in the folder. Raises CommandError if there are none or several."""
     if folder is None:
         raise CommandError(f"Give a folder in the official layout, or {option}.")
     found = [path for pattern in patterns for path in sorted(folder.glob(pattern))]

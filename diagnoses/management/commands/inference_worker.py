@@ -1,7 +1,7 @@
-"""`manage.py inference_worker`: a Celery worker for the inference and maintenance queues, with a whole live classifier.
+"""`manage.py inference_worker`: start a Celery worker for the inference and maintenance queues.
 
-A worker without one never starts: the command says why and ends (exit status 78, EX_CONFIG). Whoever keeps processes
-running (`make run`, Docker's restart policy) asks again.
+Without a valid live classifier it does not start: it says why and ends (exit status 78, EX_CONFIG). The supervisor
+(`make run`, Docker's restart policy) tries again.
 """
 
 import os
@@ -24,10 +24,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, loglevel: str, **options: Any) -> None:
         self._require_classifier()
-        # What the forked child must not share; Celery opens its own connections.
+        # The forked child must not share connections. Celery opens its own.
         connection.close()
         os.environ["TERI_WORKER"] = "inference"
-        # In this process: it may hold the checkout's own servers, and signals reach the worker without a detour.
+        # Run Celery in this process, so that signals reach the worker directly.
         current_app.start(
             [
                 "--quiet", "worker", "--queues", "inference,maintenance", "--pool", "prefork", "--concurrency", "1",

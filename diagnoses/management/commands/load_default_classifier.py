@@ -1,4 +1,4 @@
-"""`manage.py load_default_classifier`: register the bundle that comes with the project, and make it live if none is."""
+"""`manage.py load_default_classifier`: register the project's bundle, and make it live if no classifier is."""
 
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         try:
             classifier = register_bundle(directory=bundle)
             live = Classifier.objects.live()
-            # A newer default takes the place of an older default; a classifier that an administrator chose stays.
+            # A newer default replaces an older default. A classifier that an administrator promoted stays live.
             if live is None or (live.pk != classifier.pk and classifier.promoted is None and _chosen_by_nobody(live)):
                 promote_classifier(classifier=classifier, reason="default classifier")
         except (BundleError, ClassifierError) as error:
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
 
 def _chosen_by_nobody(live: Classifier) -> bool:
-    """Whether the live classifier went live by this command rather than by an administrator."""
+    """Whether this command, not an administrator, promoted the live classifier."""
     entry = AuditEntry.objects.filter(
         action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{live.pk}"
     ).first()

@@ -1,4 +1,4 @@
-"""`manage.py record_backup`: note that a backup was made, so that the admin's first page knows how old the last is."""
+"""`manage.py record_backup`: record that a backup was made. The admin's first page shows its age."""
 
 from pathlib import Path
 from typing import Any

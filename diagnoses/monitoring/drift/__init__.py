@@ -1,6 +1,6 @@
-"""Own the question whether the answers of the live classifier have moved, and clinicians' agreement with them.
+"""Drift: whether the answers of the live classifier, and the clinicians' agreement with them, have changed.
 
-`statistics` are plain functions of counts, `measured` asks the database, `drawing` makes the geometry of the charts.
+`statistics` has plain functions of counts, `measured` queries the database, `drawing` computes the charts.
 """
 
 from diagnoses.monitoring.drift.drawing import BarChart, bars_of_mix, bars_of_scores

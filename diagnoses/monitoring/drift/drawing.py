@@ -1,5 +1,5 @@
-"""Own the geometry of the two charts of drift: pairs of bars, drawn as SVG by a template. The web process loads no
-chart library.
+"""The geometry of the two drift charts: pairs of bars that a template draws as SVG. The web process loads no chart
+library.
 """
 
 import math
@@ -15,10 +15,10 @@ LEFT: Final = 44
 TOP: Final = 12
 BOTTOM: Final = 28
 GAP: Final = 0.28
-"""Share of a pair's place that stays empty."""
+"""The empty share of the space of a pair."""
 
 FINE, COARSE = 10, 20
-"""Per cents between two ticks: of a low chart, and of one that reaches over half."""
+"""Per cent between two ticks: for low charts, and for charts above one half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class DriftBar:
 
 @dataclass(frozen=True, slots=True)
 class BarPair:
-    """One category: its name, both shares (0 to 1) and both bars, and where its name stands."""
+    """One category: its name, both shares (0 to 1), both bars, and the position of the name."""
 
     name: str
     before: float
@@ -45,7 +45,7 @@ class BarPair:
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """Pairs of bars over one scale; `ticks` are heights with their shares in per cent."""
+    """Pairs of bars on one scale. `ticks` are heights with their shares in per cent."""
 
     pairs: list[BarPair]
     ticks: list[tuple[float, int]]
@@ -56,13 +56,13 @@ class BarChart:
 
 
 def bars_of_scores(comparison: Comparison) -> BarChart:
-    """How the malignant score is spread over its tenths, before and after."""
+    """The distribution of the malignant score over ten bins, before and after."""
     names = [f"{number * 100 // BINS}–{(number + 1) * 100 // BINS}" for number in range(BINS)]
     return _chart(names, comparison.before.scores, comparison.after.scores)
 
 
 def bars_of_mix(comparison: Comparison) -> BarChart:
-    """Which diagnoses were the likeliest, before and after, in ISIC order."""
+    """The shares of the top diagnoses, before and after, in ISIC order."""
     return _chart(list(CODES), comparison.before.mix, comparison.after.mix)
 
 
@@ -71,7 +71,7 @@ def _chart(names: list[str], before: tuple[int, ...], after: tuple[int, ...]) ->
     shares_after = [count / max(sum(after), 1) for count in after]
     highest = 100 * max(*shares_before, *shares_after)
     step = FINE if highest <= 50 else COARSE
-    # The scale ends at a tick.
+    # The scale ends at a tick mark.
     top = step * max(1, math.ceil(highest / step))
     place = (WIDTH - LEFT) / len(names)
     width = place * (1 - GAP) / 2

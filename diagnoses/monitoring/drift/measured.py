@@ -1,10 +1,10 @@
-"""Own what the database says about drift of the live classifier.
+"""Measures drift of the live classifier from the database.
 
-Three comparisons, each of the newest answers on either side so that none costs more in a large practice:
+There are three comparisons. Each uses a limited number of newest answers, so that its cost does not grow:
 
-- since the promotion against the classifier before it: what people are told now and were told then;
-- the live classifier lately against itself earlier: other pictures arrive, or the same ones from another camera;
-- how often clinicians' final answers are the prediction's, now and with the classifier before.
+- the live classifier since its promotion against the previous classifier;
+- the live classifier recently against itself earlier: finds other pictures or another camera;
+- how often the clinicians' final diagnosis equals the prediction, now and with the previous classifier.
 """
 
 from collections import Counter
@@ -23,30 +23,30 @@ from recognition.evaluation.agreement import Share, wilson
 from recognition.taxonomy import CODES
 
 ANSWERS_MAX: Final = 2000
-"""Newest answers of a side that are looked at: shares of so many are known to two per cent."""
+"""The largest number of answers of a side: enough to know shares to two per cent."""
 
 ANSWERS_MIN: Final = 100
-"""Fewer on a side say nothing about ten parts of a score."""
+"""The smallest number of answers of a side for a comparison of ten bins."""
 
 READINGS_MIN: Final = 30
-"""Fewer readings on a side give an interval of a third of all."""
+"""The smallest number of readings of a side. With fewer, the interval is wider than a third."""
 
 LATELY: Final = timedelta(days=30)
-"""What counts as lately: long enough for a small practice, short enough to notice a new camera."""
+"""The length of the recent period: long enough for a small practice, short enough to notice a new camera."""
 
 BINS: Final = 10
-"""Tenths of the malignant score."""
+"""Bins of the malignant score."""
 
 INDEX_LARGE: Final = 0.25
-"""A stability index from which one speaks of a large shift (Siddiqi 2006)."""
+"""The stability index above which a shift counts as large (Siddiqi 2006)."""
 
 VARIATION_LARGE: Final = 0.2
-"""A fifth of all answers would have to be others for the two mixes to be the same."""
+"""The total variation above which a class mix counts as changed: one fifth of all answers."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerCounts:
-    """The answers of one side: how many, in which tenth of the malignant score, with which top diagnosis (ISIC)."""
+    """The answers of one side: their number, counts by bin of the malignant score and by top diagnosis (ISIC order)."""
 
     count: int
     scores: tuple[int, ...]
@@ -55,14 +55,14 @@ class AnswerCounts:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two sides and how far apart they are. The figures mean something only where `is_enough`."""
+    """Two sides and their distance. The figures are meaningful only if `is_enough`."""
 
     before: AnswerCounts
     after: AnswerCounts
 
     @property
     def is_enough(self) -> bool:
-        """Whether both sides have answers enough to compare."""
+        """Whether both sides have enough answers to compare."""
         return min(self.before.count, self.after.count) >= ANSWERS_MIN
 
     @property
@@ -72,12 +72,12 @@ class Comparison:
 
     @property
     def index_by_chance(self) -> float:
-        """What the index exceeds once in a thousand times by chance."""
+        """The limit that the index exceeds by chance once in a thousand times."""
         return statistics.stability_by_chance(self.before.scores, self.after.scores)
 
     @property
     def variation(self) -> float:
-        """The total variation of the class mix, 0 to 1."""
+        """The total variation distance of the class mixes, 0 to 1."""
         return statistics.total_variation(self.before.mix, self.after.mix)
 
     @property
@@ -93,38 +93,38 @@ class Comparison:
 
     @property
     def has_moved(self) -> bool:
-        """Whether either has."""
+        """Whether the scores or the class mix have shifted."""
         return self.have_scores_moved or self.has_mix_moved
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """How often clinicians' final diagnosis was the prediction's top diagnosis, on either side."""
+    """How often the clinicians' final diagnosis was the top diagnosis of the prediction, on each side."""
 
     before: Share | None
     after: Share | None
 
     @property
     def is_enough(self) -> bool:
-        """Whether both sides have readings enough to compare."""
+        """Whether both sides have enough readings to compare."""
         return self.difference is not None
 
     @property
     def difference(self) -> tuple[float, float] | None:
-        """The 95 % interval of after minus before; None where there are too few readings to say."""
+        """The 95 % interval of after minus before. None if there are too few readings."""
         if self.before is None or self.after is None or min(self.before.of, self.after.of) < READINGS_MIN:
             return None
         return statistics.difference(self.before, self.after)
 
     @property
     def has_fallen(self) -> bool:
-        """Whether the whole interval of the difference lies below nought."""
+        """Whether the whole interval of the difference is below zero."""
         return self.difference is not None and self.difference[1] < 0
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """All comparisons of the live classifier; `promotion` and `readings` are None for the first that was ever live."""
+    """All comparisons of the live classifier. `promotion` and `readings` are None without a previous classifier."""
 
     classifier: Classifier
     before: Classifier | None
@@ -146,28 +146,28 @@ class Drift:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether there is not enough of anything to say a word."""
+        """Whether no comparison has enough data."""
         comparisons = (self.promotion, self.lately, self.readings)
         return not any(comparison is not None and comparison.is_enough for comparison in comparisons)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether something could be compared and nothing has moved."""
+        """Whether there was enough data to compare and nothing has shifted."""
         moved = self.has_moved_since_promotion or self.has_moved_lately or self.has_agreement_fallen
         return not moved and not self.is_unknown
 
 
 def measure_drift(classifier: Classifier) -> Drift:
-    """Compare what the live `classifier` says with what was said before it and with what it said itself.
+    """Compare the answers of the live `classifier` with those of its predecessor and with its own earlier ones.
 
-    Four to six queries of at most `ANSWERS_MAX` rows. Raises ValueError for a classifier that is not live.
+    Four to six queries of at most `ANSWERS_MAX` rows. Raises ValueError if the classifier is not live.
     """
     if classifier.promoted is None or classifier.stage != Classifier.Stage.LIVE:
         raise ValueError("Only the live classifier drifts.")
     promoted = classifier.promoted
     earlier = Classifier.objects.filter(promoted__lt=promoted).exclude(pk=classifier.pk).defer("manifest")
     before = earlier.order_by("-promoted").first()
-    # What it answered since it last went live: a classifier that was put back answered before as well.
+    # Only answers since the last promotion: a classifier that was rolled back to has earlier answers too.
     own = Prediction.objects.filter(classifier=classifier, created__gte=promoted)
     border = timezone.now() - LATELY
     lately = Comparison(_answers(own.filter(created__lt=border)), _answers(own.filter(created__gte=border)))
@@ -192,7 +192,7 @@ def _answers(rows: QuerySet[Prediction]) -> AnswerCounts:
 
 
 def _agreement(classifier: Classifier) -> Share | None:
-    """Over the newest final readings that gave a diagnosis of a photo this classifier had answered."""
+    """Agreement in the newest final readings with a diagnosis, of photos that this classifier had predicted."""
     readings = Reading.objects.recorded().filter(prediction__classifier=classifier, answer=Reading.Answer.DIAGNOSIS)
     pairs = list(readings.order_by("-recorded").values_list("diagnosis", "prediction__diagnosis")[:ANSWERS_MAX])
     return wilson(sum(said == predicted for said, predicted in pairs), len(pairs))

@@ -1,6 +1,6 @@
-"""Own the statistics of drift: plain functions of counts, no Django.
+"""The statistics of drift: plain functions of counts, without Django.
 
-Counts are of two groups over the same categories, such as tenths of the malignant score or the eight diagnoses.
+The counts are of two groups over the same categories, such as bins of the malignant score or the eight diagnoses.
 """
 
 import math
@@ -10,14 +10,14 @@ from typing import Final
 from recognition.evaluation.agreement import Share
 
 CHI_SQUARE_999: Final = (10.828, 13.816, 16.266, 18.467, 20.515, 22.458, 24.322, 26.124, 27.877, 29.588)
-"""The 99.9 % quantiles of chi-square with 1 to 10 degrees of freedom: one look a day cries wolf every third year."""
+"""The 99.9 % quantiles of chi-square with 1 to 10 degrees of freedom: one false alarm in three years of daily checks."""
 
 SMOOTHING: Final = 0.5
-"""Added to every count before a logarithm (Jeffreys): an empty category is rare, not impossible."""
+"""Added to every count before taking logarithms (Jeffreys), so that empty categories have a small share, not zero."""
 
 
 def histogram(scores: Sequence[float], bins: int) -> list[int]:
-    """How many of the scores (0 to 1) fall into each of `bins` equal parts; 1 belongs to the last."""
+    """The number of scores (0 to 1) in each of `bins` equal bins. The last bin includes 1."""
     counts = [0] * bins
     for score in scores:
         counts[min(max(int(score * bins), 0), bins - 1)] += 1
@@ -27,8 +27,8 @@ def histogram(scores: Sequence[float], bins: int) -> list[int]:
 def stability_index(before: Sequence[int], after: Sequence[int]) -> float:
     """The population stability index: the sum of (a - b) ln(a / b) over shares b before and a after; 0 where equal.
 
-    Siddiqi 2006, "Credit Risk Scorecards": below 0.1 nothing has moved, above 0.25 a lot has. Categories empty on both
-    sides are left out. 0 where a side is empty: there is nothing to compare.
+    Siddiqi 2006, "Credit Risk Scorecards": below 0.1 is no shift, above 0.25 is a large shift. Categories that are
+    empty on both sides are left out. Returns 0 if a side is empty.
     """
     pairs = _occupied(before, after)
     if not sum(before) or not sum(after):
@@ -40,10 +40,10 @@ def stability_index(before: Sequence[int], after: Sequence[int]) -> float:
 
 
 def stability_by_chance(before: Sequence[int], after: Sequence[int]) -> float:
-    """What the stability index exceeds once in a thousand times though nothing has moved.
+    """The limit that the stability index exceeds once in a thousand times without any shift.
 
     The index times the harmonic size is about chi-square with one degree of freedom less than categories (Yurdakul and
-    Naranjo 2020, "Statistical properties of the population stability index"). Infinite where nothing can be compared.
+    Naranjo 2020, "Statistical properties of the population stability index"). Infinite if nothing can be compared.
     """
     degrees = len(_occupied(before, after)) - 1
     if degrees < 1 or not sum(before) or not sum(after):
@@ -52,7 +52,7 @@ def stability_by_chance(before: Sequence[int], after: Sequence[int]) -> float:
 
 
 def total_variation(before: Sequence[int], after: Sequence[int]) -> float:
-    """Half the sum of the differences of the shares, 0 to 1: what part of the answers would have to change."""
+    """The total variation distance of the shares, 0 to 1: the share of answers that would have to change."""
     all_before, all_after = sum(before), sum(after)
     if not all_before or not all_after:
         return 0.0
@@ -60,7 +60,7 @@ def total_variation(before: Sequence[int], after: Sequence[int]) -> float:
 
 
 def is_by_chance(before: Sequence[int], after: Sequence[int]) -> bool:
-    """Whether Pearson's chi-square test of homogeneity takes the two for one distribution at the level of 0.001."""
+    """Whether Pearson's chi-square test of homogeneity accepts both as one distribution at the 0.001 level."""
     pairs = _occupied(before, after)
     all_before, all_after = sum(before), sum(after)
     degrees = len(pairs) - 1
@@ -76,7 +76,7 @@ def is_by_chance(before: Sequence[int], after: Sequence[int]) -> bool:
 
 
 def difference(before: Share, after: Share) -> tuple[float, float]:
-    """The 95 % interval of `after` minus `before`, from their Wilson intervals.
+    """The 95 % interval of `after` minus `before`, from both Wilson intervals.
 
     Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
     """

@@ -1,8 +1,7 @@
-"""What needs an administrator's attention, most urgent first.
+"""Operator notices on the admin's first page, most urgent first.
 
-A source looks at one thing with a few bounded queries and says what it found as `Notice`s. The sources of this app
-are in this package; an app that builds on it registers its own from its `AppConfig.ready`, so that nothing here knows
-of it.
+A source checks one thing with a few bounded queries and yields `Notice`s. The sources of this app are in this package.
+Another app registers its own sources in `AppConfig.ready`, so that this package does not import it.
 """
 
 from diagnoses.monitoring.notices.registry import Level, Notice, Source, notices, register

@@ -1,4 +1,4 @@
-"""Looks at the live classifier: whether there is one, its alarms, its index of similar cases, drift."""
+"""Notices about the live classifier: whether there is one, alarms, index of similar cases, drift."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ from diagnoses.similar.models import FeatureIndex
 
 
 def live() -> Iterator[Notice]:
-    """Which classifier is live, since when, and whether a worker found it broken."""
+    """Which classifier is live since when, and whether its bundle has a problem."""
     path, link = reverse("admin:diagnoses_classifier_changelist"), _("Classifiers")
     classifier = Classifier.objects.defer("manifest").live()
     if classifier is None:
@@ -26,14 +26,14 @@ def live() -> Iterator[Notice]:
         said = _("Workers refuse the live classifier %(version)s: %(fault)s")
         yield Notice(Level.NOW, said % {"version": classifier, "fault": classifier.fault}, path, link)
     else:
-        assert classifier.promoted is not None  # a constraint of the table
+        assert classifier.promoted is not None  # guaranteed by a constraint of the table
         when = date_format(localtime(classifier.promoted), "DATE_FORMAT")
         said = _("The classifier %(version)s has been live since %(when)s.") % {"version": classifier, "when": when}
         yield Notice(Level.WELL, said, path, link)
 
 
 def alarms() -> Iterator[Notice]:
-    """Alarms that ring. What to do about one is in docs/operations.md, Alarms."""
+    """Active alarms. docs/operations.md (Alarms) says what to do."""
     ringing = ClassifierAlarm.objects.ringing().select_related("classifier").defer("classifier__manifest")
     for alarm in ringing:
         if alarm.code == "constant":
@@ -60,7 +60,7 @@ def alarms() -> Iterator[Notice]:
 
 
 def index() -> Iterator[Notice]:
-    """Pictures that wait for their place in the index of similar cases of the live classifier."""
+    """Pictures that are not yet in the index of similar cases of the live classifier."""
     row = FeatureIndex.objects.filter(classifier__stage=Classifier.Stage.LIVE, waiting__gt=0).first()
     if row is not None:
         said = ngettext(
@@ -73,7 +73,7 @@ def index() -> Iterator[Notice]:
 
 
 def drift() -> Iterator[Notice]:
-    """Whether the answers of the live classifier, or clinicians' agreement with them, have moved."""
+    """Drift in the answers of the live classifier or in the clinicians' agreement with them."""
     classifier = Classifier.objects.defer("manifest").live()
     if classifier is None:
         return

@@ -1,4 +1,4 @@
-"""Looks at the machine: room for photos, files that should be gone, the last backup."""
+"""Notices about the machine: disk space, files that should have been deleted, the last backup."""
 
 import shutil
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ from diagnoses.monitoring.notices.registry import Level, Notice, length_of
 from diagnoses.photos.models import ErasedFile, Photo
 
 FULL: Final = 0.05
-"""A share of the disk that a busy day, a backup or a training run can fill."""
+"""Free share of the disk below which it is urgent: a busy day, a backup or a training run can fill it."""
 
 NEARLY_FULL: Final = 0.15
-"""Time to look for room."""
+"""Free share of the disk below which space should be made soon."""
 
 ERASURE_LATE: Final = timedelta(days=1)
-"""Files of deleted photos go within seconds; a storage that refuses for a day needs a person."""
+"""Files of deleted photos normally disappear within seconds. After this time somebody should check."""
 
 
 def disk() -> Iterator[Notice]:
-    """Room where photos are stored; nothing is said of a bucket, which has no edge."""
+    """Free disk space for photos. Not checked for S3 buckets."""
     if not isinstance(storages["default"], FileSystemStorage):
         return
     place = Path(settings.MEDIA_ROOT)
-    while not place.exists():  # before the first photo
+    while not place.exists():  # the folder does not exist before the first photo
         place = place.parent
     usage = shutil.disk_usage(place)
     free = usage.free / usage.total
@@ -42,7 +42,7 @@ def disk() -> Iterator[Notice]:
 
 
 def erasure() -> Iterator[Notice]:
-    """Files of deleted photos that the storage has not let go."""
+    """Files of deleted photos that could not be deleted from the storage."""
     late = ErasedFile.objects.filter(created__lt=timezone.now() - ERASURE_LATE).count()
     if late:
         said = ngettext(
@@ -54,7 +54,7 @@ def erasure() -> Iterator[Notice]:
 
 
 def backup() -> Iterator[Notice]:
-    """How long ago a backup was recorded (`manage.py record_backup`)."""
+    """The age of the last recorded backup (`manage.py record_backup`)."""
     path, link = reverse("admin:diagnoses_backuprecord_changelist"), _("Backups")
     last = BackupRecord.objects.first()
     if last is None:

@@ -1,4 +1,4 @@
-"""Looks at what people are owed: e-mails that were not sent, and texts they can agree to."""
+"""Notices about people: unsent e-mails and missing consent texts."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,11 +14,11 @@ from accounts.models import ConsentText, Notification, Purpose
 from diagnoses.monitoring.notices.registry import Level, Notice, length_of
 
 EMAIL_LATE: Final = timedelta(minutes=30)
-"""E-mails go out every minute, and after a failed try again within minutes."""
+"""E-mails are sent every minute and tried again within minutes. Later than this, something is wrong."""
 
 
 def emails() -> Iterator[Notice]:
-    """News that should have been sent by e-mail and was not."""
+    """Notifications whose e-mail should have been sent and was not."""
     late = Notification.objects.to_send().filter(created__lt=timezone.now() - EMAIL_LATE)
     found = late.aggregate(count=Count("pk"), oldest=Min("created"))
     if not found["count"]:
@@ -39,7 +39,7 @@ def emails() -> Iterator[Notice]:
 
 
 def consent_texts() -> Iterator[Notice]:
-    """Whether there is a text to agree to for each purpose."""
+    """Purposes without a published consent text."""
     path = reverse("admin:accounts_consenttext_changelist")
     if ConsentText.objects.current(Purpose.DIAGNOSIS) is None:
         yield Notice(

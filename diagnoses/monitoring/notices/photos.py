@@ -1,4 +1,4 @@
-"""Looks at photos on their way: who waits and how long, whether anybody works on them, what failed."""
+"""Notices about the queue: waiting photos, inference workers, failed analyses."""
 
 import logging
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from diagnoses.photos.queue import queue_depth
 logger = logging.getLogger(__name__)
 
 LONG_WAIT: Final = timedelta(minutes=5)
-"""A prediction takes under a second; whoever waits this long waits for something that is not coming by itself."""
+"""A prediction takes less than a second. A photo that waits this long needs somebody to check."""
 
 LATELY: Final = timedelta(hours=24)
-"""Failures older than this were seen yesterday."""
+"""Older failures are not reported."""
 
 
 def workers() -> Iterator[Notice]:
-    """Whether inference workers were heard from."""
+    """Whether inference workers sent a heartbeat."""
     path = reverse("admin:diagnoses_worker_changelist")
     running = Worker.objects.heard_from_lately().count()
     if running:
@@ -43,11 +43,11 @@ def workers() -> Iterator[Notice]:
 
 
 def queue() -> Iterator[Notice]:
-    """Photos that wait, the oldest of them, and whether the broker answers."""
+    """The number of waiting photos, the oldest of them, and whether the broker answers."""
     path = f"{reverse('admin:diagnoses_photo_changelist')}?status__exact=queued"
     try:
         depth = queue_depth()
-    except Exception as error:  # whatever the broker's client raises
+    except Exception as error:  # the broker's client raises many types
         logger.warning("The broker does not answer: %s.", type(error).__name__)
         yield Notice(Level.NOW, _("The broker (Redis) does not answer: new photos are accepted and wait."))
         depth = None
@@ -77,7 +77,7 @@ def queue() -> Iterator[Notice]:
 
 
 def failures() -> Iterator[Notice]:
-    """Photos whose analysis failed and was not tried again since."""
+    """Photos whose analysis failed and was not repeated."""
     failed = Photo.objects.filter(status=Photo.Status.FAILED, queued__gte=timezone.now() - LATELY).count()
     if not failed:
         yield Notice(Level.WELL, _("No analysis failed within the last 24 hours."))

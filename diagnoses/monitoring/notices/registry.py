@@ -1,4 +1,4 @@
-"""`Notice`, the list of sources that make them, and how they write lengths of time."""
+"""`Notice`, the registry of sources, and the text of time spans."""
 
 import enum
 import logging
@@ -15,21 +15,21 @@ logger = logging.getLogger(__name__)
 
 
 class Level(enum.IntEnum):
-    """How soon somebody should do something; the first come first."""
+    """How soon somebody should act, the most urgent first."""
 
     NOW = 0
-    """People wait in vain, or something may be lost."""
+    """People are affected, or something may be lost."""
     SOON = 1
-    """Look at it today."""
+    """Should be checked today."""
     GOING_ON = 2
     """Work in progress: nothing to do."""
     WELL = 3
-    """Looked at and found in order."""
+    """Checked and in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that was found: a whole sentence, and where to look (`path`, with the words of the link)."""
+    """One notice: a whole sentence, and a link (`path` with its text `link`)."""
 
     level: Level
     text: str
@@ -43,14 +43,14 @@ _sources: Final[dict[str, Source]] = {}
 
 
 def register(name: str, source: Source) -> None:
-    """Ask `source` as well whenever somebody looks. The same name again replaces the earlier source."""
+    """Add a source. A source with the same name replaces the earlier one."""
     _sources[name] = source
 
 
 def notices() -> list[Notice]:
-    """What all sources found, the most urgent first and otherwise in the order of the sources.
+    """The notices of all sources, the most urgent first, otherwise in the order of registration.
 
-    A source that fails becomes a notice itself: the page that says what is wrong must not fail because of it.
+    A source that fails becomes a notice, so that the page itself does not fail.
     """
     found: list[Notice] = []
     for name, source in _sources.items():
@@ -65,5 +65,5 @@ def notices() -> list[Notice]:
 
 
 def length_of(time: timedelta) -> str:
-    """The time in its largest fitting unit, as everywhere on the site: "3 minutes", "2 hours"."""
+    """The time span in its largest fitting unit: "3 minutes", "2 hours"."""
     return duration(max(0, int(time.total_seconds())))

@@ -1,4 +1,4 @@
-"""Looks at what waits for clinicians: urgent photos nobody has read, reviews asked for, second readings."""
+"""Notices about work for clinicians: unread urgent photos, requested reviews, second readings."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,20 +14,20 @@ from diagnoses.monitoring.notices.registry import Level, Notice, length_of
 from diagnoses.photos.models import Photo
 
 URGENT: Final = 3
-"""The highest `Photo.priority`: the advice was to see a doctor within days."""
+"""The highest `Photo.priority`: the advice is to see a doctor within days."""
 
 URGENT_UNREAD_LONG: Final = timedelta(hours=24)
-"""The advice says days, so a clinician should have looked within one."""
+"""The advice says days, so a clinician should read the photo within one day."""
 
 REQUESTED_LONG: Final = timedelta(days=7)
-"""A person who asked for a review is told nothing meanwhile."""
+"""The patient who asked for a review gets no information while it waits."""
 
 SECOND_LONG: Final = timedelta(days=7)
-"""Nor is one whose photo waits for another reader."""
+"""The patient gets no diagnosis while a photo waits for another reader."""
 
 
 def urgent_unread() -> Iterator[Notice]:
-    """Photos with urgent advice that no clinician has read."""
+    """Urgent photos that no clinician has read."""
     unread = Photo.objects.filter(review_state=Photo.ReviewState.UNREAD, priority=URGENT)
     found = unread.aggregate(count=Count("pk"), oldest=Min("created"))
     if not found["count"]:
@@ -48,7 +48,7 @@ def urgent_unread() -> Iterator[Notice]:
 
 
 def requested() -> Iterator[Notice]:
-    """Reviews that patients asked for and that are not closed."""
+    """Open reviews that patients asked for."""
     wanted = Photo.objects.filter(review_requested__isnull=False, review_closed__isnull=True)
     found = wanted.aggregate(count=Count("pk"), oldest=Min("review_requested"))
     if not found["count"]:

@@ -1,4 +1,4 @@
-"""Own the order in which this app's sources are asked; called once, when the app is ready."""
+"""Registers the sources of this app in their order. Called once, when the app is ready."""
 
 from typing import Final
 
@@ -25,6 +25,6 @@ SOURCES: Final[dict[str, Source]] = {
 
 
 def register_all() -> None:
-    """Make the sources of this app known."""
+    """Register all sources of this app."""
     for name, source in SOURCES.items():
         register(name, source)

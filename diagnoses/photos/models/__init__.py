@@ -1,4 +1,4 @@
-"""Photos and what belongs to them: predictions, the reported history, known images, workers, files to erase."""
+"""The tables of photos: predictions, reported histories, known images, workers, files to erase."""
 
 from diagnoses.photos.models.erased_file import ErasedFile
 from diagnoses.photos.models.history import CHECKLIST_MAJOR, CHECKLIST_MINOR, CHECKLIST_REFERS, PhotoHistory

@@ -1,4 +1,4 @@
-"""Own `ErasedFile`: a stored file that must go, remembered until it is gone."""
+"""`ErasedFile`: a stored file that must be deleted; the outbox of deletions."""
 
 from django.db import models
 from django.utils import timezone
@@ -6,15 +6,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class ErasedFile(models.Model):
-    """Written in the transaction that deletes the row which named the file; deleted when the storage has let go.
+    """Written in the transaction that deletes the row of the file. Removed after the file has been deleted.
 
-    A name that ends with a slash is a folder: everything directly in it goes.
+    A name that ends with a slash is a folder: all files directly in it are deleted.
 
-    So a storage that is down at that moment leaves no pixel behind for good (RELIABILITY R15).
+    If the storage is down, the file is deleted later (RELIABILITY R15).
     """
 
     name = models.CharField(_("name on the storage"), max_length=200, unique=True)
-    # When it is tried, or looked into once more.
+    # When the next attempt is due.
     due = models.DateTimeField(_("due"), default=timezone.now, editable=False)
     created = models.DateTimeField(_("created"), default=timezone.now, editable=False)
 

@@ -1,20 +1,20 @@
-"""Own `PhotoHistory`: the short history that teledermatology asks with a photo, and the 7-point checklist."""
+"""`PhotoHistory`: the reported history of a photo, with the 7-point checklist."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 CHECKLIST_MAJOR = ("change_size", "change_shape", "change_colour")
-"""Two points each."""
+"""Major criteria: two points each."""
 
 CHECKLIST_MINOR = ("diameter_7mm", "inflamed", "bleeding", "itch")
-"""One point each."""
+"""Minor criteria: one point each."""
 
 CHECKLIST_REFERS = 3
-"""From here on the patient should be seen: NICE guideline NG12, recommendation 1.7.1."""
+"""The score from which the patient should see a doctor: NICE guideline NG12, recommendation 1.7.1."""
 
 
 class PhotoHistory(models.Model):
-    """What the patient says of the spot on one photo; None of a yes-or-no question means not answered."""
+    """The patient's answers about the spot on one photo. None in a yes-or-no field means not answered."""
 
     class Duration(models.TextChoices):
         WEEKS = "weeks", _("less than a month")
@@ -44,14 +44,14 @@ class PhotoHistory(models.Model):
 
     @property
     def answered(self) -> bool:
-        """Whether the patient said anything at all."""
+        """Whether any question was answered."""
         questions = (*CHECKLIST_MAJOR, *CHECKLIST_MINOR, "raised")
         return bool(self.duration or self.note) or any(getattr(self, name) is not None for name in questions)
 
     @property
     def checklist_score(self) -> int:
         """The weighted 7-point checklist, 0 to 10 (MacKie 1990; Walter et al. 2013, "Using the 7-point checklist as a
-        diagnostic aid for pigmented skin lesions in general practice"). What was not answered counts as no.
+        diagnostic aid for pigmented skin lesions in general practice"). Unanswered questions count as no.
         """
         return 2 * sum(bool(getattr(self, name)) for name in CHECKLIST_MAJOR) + sum(
             bool(getattr(self, name)) for name in CHECKLIST_MINOR
@@ -64,5 +64,5 @@ class PhotoHistory(models.Model):
 
     @property
     def needs_a_doctor(self) -> bool:
-        """Whether the history alone is a reason not to wait: a raised or changing spot is never only monitored."""
+        """Whether the history alone needs a doctor: a raised or changing spot is never only monitored."""
         return bool(self.raised) or self.is_changing or self.checklist_score >= CHECKLIST_REFERS

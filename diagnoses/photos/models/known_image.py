@@ -1,4 +1,4 @@
-"""Own `KnownImage`: a data-set image that can be recognised when somebody uploads it."""
+"""`KnownImage`: a data-set image that is recognised when somebody uploads it."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from diagnoses.fields import ContentHashField, DiagnosisField, bits_of
 
 class KnownImageQuerySet(models.QuerySet["KnownImage"]):
     def recognise(self, *, original_sha256: str, content_hash: bytes, max_distance: int) -> "KnownImage | None":
-        """The image with exactly these bytes, else the nearest by content within `max_distance` differing bits."""
+        """The image with exactly these bytes, else the nearest one with at most `max_distance` differing hash bits."""
         exact = self.filter(original_sha256=original_sha256).first()
         if exact is not None:
             return exact
@@ -24,15 +24,15 @@ class KnownImageQuerySet(models.QuerySet["KnownImage"]):
 
 
 class KnownImage(models.Model):
-    """An image of a public data set, its diagnosis there, and what its content looks like.
+    """An image of a public data set with its diagnosis there and its perceptual hash.
 
-    Its pixels, small, may lie in the `ReferencePicture` of the same file.
+    A small copy of its pixels may be in the `ReferencePicture` of the same file.
     """
 
     dataset = models.CharField(_("data set"), max_length=100)
     image = models.CharField(_("image"), max_length=100, help_text=_("Name in the data set, such as ISIC_0024468."))
     diagnosis = DiagnosisField(_("diagnosis"))
-    # Of several images of one lesion only the nearest is shown as similar, and none to another of them.
+    # Of several images of one lesion only the nearest is shown as a similar case, and never beside each other.
     lesion = models.CharField(_("lesion"), max_length=100, blank=True, help_text=_("Its name in the data set."))
     original_sha256 = models.CharField(_("SHA-256 of the file"), max_length=64)
     content_hash = ContentHashField(_("content hash"))

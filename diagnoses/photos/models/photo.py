@@ -1,4 +1,4 @@
-"""Own `Photo`: one accepted image of a lesion, and the state of its prediction."""
+"""`Photo`: one accepted image of a lesion, and the state of its analysis and review."""
 
 import uuid
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ from recognition.taxonomy import AGE_MAX, AGE_MIN
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """What a lesion is, as far as anybody knows, and how that is known.
+    """The known diagnosis of a lesion, and its source.
 
-    `source` is "histopathology", "clinician" or "dataset"; `reference` names the data-set image, else it is empty.
+    `source` is "histopathology", "clinician" or "dataset". `reference` is the name of the data-set image, else empty.
     """
 
     diagnosis: str
@@ -34,28 +34,28 @@ class GroundTruth:
 
 class PhotoQuerySet(models.QuerySet["Photo"]):
     def visible_to(self, user: User | AnonymousUser) -> "PhotoQuerySet":
-        """The one visibility rule: one's own photos; everybody's for clinicians and administrators."""
+        """The visibility rule: the user's own photos; all photos for clinicians and administrators."""
         if not isinstance(user, User) or not user.is_active:
             return self.none()
         return self if user.sees_all_patients else self.filter(owner=user)
 
     def waiting(self) -> "PhotoQuerySet":
-        """Neither predicted nor failed yet."""
+        """Photos that are neither predicted nor failed."""
         return self.filter(status__in=[Photo.Status.QUEUED, Photo.Status.PREDICTING])
 
     def lease_expired(self) -> "PhotoQuerySet":
-        """Claimed by a worker that has not been heard from in time."""
+        """Photos whose worker let the lease expire."""
         return self.filter(status=Photo.Status.PREDICTING, lease_expires__lt=timezone.now())
 
     def for_display(self) -> "PhotoQuerySet":
-        """With all that a list or a page shows, in a constant number of queries."""
+        """With all related rows for lists and pages, in a constant number of queries."""
         return self.select_related(
             "owner", "lesion", "prediction__classifier", "recognised_as", "history"
         ).prefetch_related("findings__recorded_by", "readings")
 
 
 class Photo(models.Model):
-    """One accepted image. The row is written before anything is queued: it is the outbox (RELIABILITY R1, R2)."""
+    """One accepted image. The row is the outbox of the queue: it is written before the message (RELIABILITY R1, R2)."""
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("Queued")
@@ -64,7 +64,7 @@ class Photo(models.Model):
         FAILED = "failed", _("Failed")
 
     class ReviewState(models.TextChoices):
-        """Whose turn it is among the clinicians."""
+        """The state of the review by clinicians."""
 
         UNREAD = "unread", _("Not read")
         SECOND = "second", _("Waits for a second reading")
@@ -87,7 +87,7 @@ class Photo(models.Model):
     )
     created = models.DateTimeField(_("uploaded"), default=timezone.now, editable=False)
 
-    # The clean upright re-encode; the uploaded bytes themselves are never kept (R7).
+    # The upright re-encoded image without metadata. The uploaded bytes are never stored (R7).
     image = models.FileField(_("image"), max_length=200)
     thumbnail = models.FileField(_("thumbnail"), max_length=200)
     width = models.PositiveIntegerField(_("width in pixels"))
@@ -101,14 +101,14 @@ class Photo(models.Model):
         "diagnoses.KnownImage", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
-    # ISIC metadata names, asked of the patient, all optional.
+    # Answers of the patient in ISIC metadata names, all optional.
     age_approx = models.PositiveSmallIntegerField(
         _("age"), null=True, blank=True, validators=[MinValueValidator(AGE_MIN), MaxValueValidator(AGE_MAX)]
     )
     sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
 
-    # What the machine did.
+    # The state of the analysis.
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
     queued = models.DateTimeField(_("queued"), default=timezone.now)
     published = models.DateTimeField(_("handed to the broker"), null=True, blank=True)
@@ -116,17 +116,17 @@ class Photo(models.Model):
     lease = models.UUIDField(_("lease"), null=True, blank=True)
     lease_expires = models.DateTimeField(_("lease expires"), null=True, blank=True)
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
-    # The newest prediction, and copies of what lists sort and filter by.
+    # The newest prediction, with copies of the columns that lists sort and filter by.
     prediction = models.OneToOneField(
         "diagnoses.Prediction", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
     )
     diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
     confidence = models.FloatField(_("confidence"), null=True, blank=True)
     malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
-    # The prediction's, or SOON where that was MONITOR and the patient's history does not allow to wait.
+    # The prediction's decision, or SOON if it is MONITOR and the reported history needs a doctor.
     decision = DecisionField(_("decision"), default="")
-    # What every list by urgency is sorted by first: how soon somebody should look. What no decision was made of, or not
-    # yet, stands before what may wait: nobody knows. The orders are in `forms.review`.
+    # The first sort column of lists by urgency. Photos without a decision come before those that may wait, because
+    # nobody knows. The sort orders are in `diagnoses.readings.worklist`.
     priority = models.GeneratedField(
         verbose_name=_("priority"),
         expression=Case(
@@ -139,16 +139,16 @@ class Photo(models.Model):
         db_persist=True,
     )
 
-    # What the clinicians did.
+    # The state of the review.
     review_state = models.CharField(_("review"), max_length=12, choices=ReviewState.choices, default=ReviewState.UNREAD)
     second_reason = models.CharField(
         _("reason for a second reading"), max_length=12, choices=SecondReason.choices, blank=True
     )
-    # When the patient asked for a clinician's review; null: not.
+    # When the patient asked for a review. Null: not asked.
     review_requested = models.DateTimeField(_("review requested"), null=True, blank=True)
     review_closed = models.DateTimeField(_("review closed"), null=True, blank=True)
 
-    # A client's own key for this upload: a repeat returns this photo instead of making a second one.
+    # The client's idempotency key: a repeated upload returns this photo and makes no second one.
     idempotency_key = models.CharField(max_length=200, blank=True, editable=False)
 
     objects: ClassVar[PhotoQuerySet] = PhotoQuerySet.as_manager()  # type: ignore[assignment]  # same methods
@@ -174,7 +174,7 @@ class Photo(models.Model):
                 name="photo_worklist",
             ),
             models.Index(fields=["queued"], name="photo_waiting", condition=Q(status__in=["queued", "predicting"])),
-            # Few rows of many, counted for the admin's first page.
+            # A partial index for counting on the admin's first page.
             models.Index(fields=["queued"], name="photo_failed", condition=Q(status="failed")),
             models.Index(
                 fields=["review_requested"],
@@ -229,29 +229,29 @@ class Photo(models.Model):
 
     @property
     def is_refused(self) -> bool:
-        """Analysed, and a gate refused the picture: its diagnosis is kept for clinicians and is none for a patient."""
+        """Whether a gate refused the analysed picture. Then only clinicians see its diagnosis."""
         return self.status == self.Status.PREDICTED and self.decision == Decision.NOT_ASSESSED
 
     @property
     def is_lease_expired(self) -> bool:
-        """Claimed by a worker that has not been heard from in time; the next sweep takes it back."""
+        """Whether the lease of its worker has expired. The next sweep queues the photo again."""
         return self.lease_expires is not None and self.lease_expires < timezone.now()
 
     @property
     def waiting_seconds(self) -> int:
-        """How long ago this photo was queued, in whole seconds."""
+        """The whole seconds since this photo was queued."""
         return int((timezone.now() - self.queued).total_seconds())
 
     @property
     def reported_history(self) -> PhotoHistory | None:
-        """What the patient says of the spot on this photo, or None."""
+        """The reported history of this photo, or None."""
         try:
             return self.history
         except PhotoHistory.DoesNotExist:
             return None
 
     def deciding_finding(self) -> Finding | None:
-        """The finding that counts: the newest histopathology, else the newest clinician's."""
+        """The decisive finding: the newest histopathology, else the newest clinician's."""
         findings = sorted(self.findings.all(), key=lambda f: (f.created, f.pk), reverse=True)
         for source in (Finding.Source.HISTOPATHOLOGY, Finding.Source.CLINICIAN):
             for finding in findings:
@@ -261,7 +261,7 @@ class Photo(models.Model):
 
     @property
     def ground_truth(self) -> GroundTruth | None:
-        """What the lesion is known to be: a finding, else the data set this very image belongs to, else None."""
+        """The known diagnosis of the lesion: from a finding, else from the data set of this image, else None."""
         finding = self.deciding_finding()
         if finding is not None:
             return GroundTruth(diagnosis=finding.diagnosis, source=finding.source)

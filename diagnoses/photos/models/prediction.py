@@ -1,4 +1,4 @@
-"""Own `Prediction`: what one classifier said of one photo. Immutable (database trigger)."""
+"""`Prediction`: the answer of one classifier to one photo. Immutable (database trigger)."""
 
 import uuid
 
@@ -14,15 +14,15 @@ from diagnoses.fields import DecisionField, DiagnosisField
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, Assessment, Decision
 from recognition.taxonomy import CODES
 
-# The operating point (recognition.inference.bundle.OperatingPoint) that stood for "see a doctor" before there were
-# decisions; rows without one still go by it.
+# The operating point (recognition.inference.bundle.OperatingPoint) for "see a doctor" in rows from before there were
+# decisions.
 SUSPICION = "balanced"
 
 DECISIONS = [decision.value for decision in Decision]
 
 
 class Prediction(models.Model):
-    """One classifier's answer. A row is never changed; another classifier makes another row beside it."""
+    """The answer of one classifier. A row never changes; another classifier adds another row."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     photo = models.ForeignKey("diagnoses.Photo", on_delete=models.CASCADE, related_name="predictions")
@@ -32,12 +32,12 @@ class Prediction(models.Model):
     diagnosis = DiagnosisField(_("top diagnosis"))
     confidence = models.FloatField(_("confidence"))
     malignant_score = models.FloatField(_("malignant score"), help_text=_("Sum of the probabilities of the cancers."))
-    # The decision aid's answer, as it was made; rows from before there was one have none of it. Decision and score are
-    # the columns that lists and constraints need of it.
+    # The assessment as it was made. Older rows have none. Decision and score are copied to columns for lists and
+    # constraints.
     decision = DecisionField(_("decision"), default="")
     score = models.PositiveSmallIntegerField(_("score"), null=True, blank=True, help_text=_("1 to 10."))
     assessment = models.JSONField(_("assessment"), null=True, blank=True)
-    # Empty when the network found no positive evidence for its answer.
+    # Empty if the network found no positive evidence for its answer.
     heatmap = models.FileField(_("heatmap"), max_length=200, blank=True)
     runtime = models.CharField(_("runtime"), max_length=20)
     duration_ms = models.PositiveIntegerField(_("duration in ms"), help_text=_("From claim to result, in the worker."))
@@ -47,7 +47,7 @@ class Prediction(models.Model):
         verbose_name = _("prediction")
         verbose_name_plural = _("predictions")
         ordering = ["-created", "-id"]
-        # What the live classifier said lately is looked at every minute (diagnoses.monitoring.alarms).
+        # The newest predictions of the live classifier are checked every minute (diagnoses.monitoring.alarms).
         indexes = [models.Index(fields=["classifier", "-created"], name="prediction_newest")]
         constraints = [
             models.UniqueConstraint(fields=["photo", "classifier"], name="prediction_once"),
@@ -58,7 +58,7 @@ class Prediction(models.Model):
             models.CheckConstraint(condition=Q(probabilities__len=len(CODES)), name="prediction_eight_probabilities"),
             models.CheckConstraint(
                 condition=Q(decision="", assessment__isnull=True, score__isnull=True)
-                # A comparison with a missing key is null, and a check that is null passes.
+                # In SQL a comparison with a missing key is null, and a check that is null passes.
                 | Q(decision__in=DECISIONS, assessment__has_key="decision", decision=KT("assessment__decision"))
                 & Q(assessment__isnull=False),
                 name="prediction_assessed_whole",
@@ -84,25 +84,25 @@ class Prediction(models.Model):
 
     @cached_property
     def assessed(self) -> Assessment | None:
-        """What the decision aid said, or None for a row from before there was one."""
+        """The assessment, or None for older rows without one."""
         return Assessment.from_json(self.assessment) if self.assessment is not None else None
 
     @property
     def prediction_set(self) -> tuple[str, ...]:
-        """Codes that cannot be told apart at the sealed coverage, most probable first; empty without a sealed set."""
+        """The codes of the prediction set, most probable first. Empty if the bundle has no threshold for it."""
         return self.assessed.prediction_set if self.assessed is not None else ()
 
     @property
     def is_refused(self) -> bool:
-        """Whether a gate refused the picture: the answer is kept for clinicians and is none for a patient."""
+        """Whether a gate refused the picture. Then only clinicians see the answer."""
         return self.decision == Decision.NOT_ASSESSED
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether a doctor should look because of the picture: by the decision where there is one.
+        """Whether a doctor should look because of the picture, by the decision.
 
-        Without one, whether the malignant score reaches the classifier's sealed threshold, whatever the top diagnosis
-        is. A manifest without a threshold never raises suspicion by itself.
+        Without a decision: whether the malignant score reaches the classifier's sealed threshold, independent of the
+        top diagnosis. Without a threshold it is never suspicious.
         """
         if self.decision:
             return self.decision in {Decision.URGENT, Decision.SOON}

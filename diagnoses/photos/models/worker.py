@@ -1,4 +1,4 @@
-"""Own `Worker`: the inference workers that were heard from, and what they have loaded."""
+"""`Worker`: the heartbeats of inference workers, and the classifier each has loaded."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -11,17 +11,17 @@ from django.utils.translation import gettext_lazy as _
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
     def heard_from_lately(self) -> "WorkerQuerySet":
-        """Workers that proved themselves within `WORKER_SILENCE`."""
+        """Workers with a heartbeat within `WORKER_SILENCE`."""
         return self.filter(last_seen__gte=timezone.now() - settings.WORKER_SILENCE)
 
     def last_heard(self) -> datetime | None:
-        """When any worker was last heard from."""
+        """The time of the last heartbeat of any worker."""
         newest = self.order_by("-last_seen").first()
         return newest.last_seen if newest else None
 
 
 class Worker(models.Model):
-    """One inference worker. The row is written by its own sweep task: it proves broker, worker and database at once."""
+    """One inference worker. Its own sweep task writes the row, which proves that broker, worker and database work."""
 
     name = models.CharField(_("name"), max_length=200, primary_key=True)
     runtime = models.CharField(_("runtime"), max_length=20, blank=True)
