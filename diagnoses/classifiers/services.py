@@ -54,6 +54,7 @@ def register_bundle(*, directory: Path, by: User | None = None) -> Classifier:
             actor=by,
             action=AuditEntry.Action.CLASSIFIER_REGISTERED,
             subject=f"classifier:{classifier.pk}",
+            version=classifier.version,
             sha256=bundle.sha256,
         )
     return classifier

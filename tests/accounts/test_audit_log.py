@@ -1,7 +1,11 @@
 """The audit log for people: whole sentences, found by person, action and subject, and a copy that runs nothing."""
 
+import ast
 import csv
 import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,3 +131,31 @@ def test_no_cell_is_a_formula(start: str) -> None:
     assert safe_cell(f"{start}1") == f"'{start}1".replace("\0", "")
     assert safe_cell("plain") == "plain"
     assert (safe_cell(None), safe_cell(-3), safe_cell(0.5)) == ("", "-3", "0.5")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+ALWAYS = {"actor", "action"}
+
+
+def recorded() -> Iterator[tuple[str, str, set[str]]]:
+    """Each call of `audit.record` in the application: where, the name of the action, the names of its details."""
+    for app in ("accounts", "diagnoses", "training"):
+        for path in sorted((ROOT / app).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and ast.unparse(node.func) == "audit.record":
+                    given = {word.arg: ast.unparse(word.value) for word in node.keywords if word.arg}
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", given["action"].rpartition(".")[2], set(given)
+
+
+def test_every_entry_holds_what_its_message_says() -> None:
+    """A message with a gap is read as "registered the classifier –."."""
+    found = list(recorded())
+    assert len(found) > 15
+    gaps = {
+        place: missing
+        for place, action, given in found
+        if action in AuditEntry.Action.__members__
+        for words in [set(re.findall(r"%\((\w+)\)s", str(SENTENCES.get(AuditEntry.Action[action], ""))))]
+        if (missing := words - ALWAYS - given)
+    }
+    assert not gaps
