@@ -66,7 +66,7 @@ class LocalServices:
                 hold.share()
                 self._holds[server] = hold
             for server in missing:  # start both before waiting, so that they start side by side
-                self._call_supervisor(server)
+                self._ensure_supervisor(server)
             for server in missing:
                 os.environ[VARIABLES[server]] = self._wait_for(server)
         except BaseException:
@@ -76,9 +76,9 @@ class LocalServices:
     def heal(self) -> None:
         """Start service supervisors again that were killed; cheap enough for every second."""
         for server in self._holds:
-            self._call_supervisor(server)
+            self._ensure_supervisor(server)
 
-    def _call_supervisor(self, server: ServerName) -> None:
+    def _ensure_supervisor(self, server: ServerName) -> None:
         """Start a service supervisor unless one runs."""
         lock = FileLock(self.paths.lock(server, SUPERVISOR_LOCK))
         try:
@@ -127,7 +127,7 @@ class LocalServices:
                         f"The supervisor of the local {server} server ended unexpectedly; see {self.paths.log(server)}."
                     )
                 # The supervisor that ran when this process came was about to end.
-                self._call_supervisor(server)
+                self._ensure_supervisor(server)
             time.sleep(POLL_S)
         raise LocalServiceError(f"The local {server} server did not answer; see {self.paths.log(server)}.")
 

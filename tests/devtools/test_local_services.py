@@ -179,7 +179,7 @@ def test_servers_stay_for_the_last_user_even_if_the_first_is_killed(make_checkou
     third = User(checkout).wait_until_ready()
     third.leave()
     assert second.execute("SELECT 1") == [(1,)]
-    assert len([process for process in processes_of(checkout) if SUPERVISOR in process.cmdline()]) == 2
+    assert len([process for process in processes_of(checkout) if SUPERVISOR in (process.info["cmdline"] or [])]) == 2
     second.kill()
     wait_for(lambda: not processes_of(checkout), "the servers stop after the last user was killed")
 
@@ -200,7 +200,7 @@ def test_killed_servers_and_supervisors_are_replaced(make_checkout: Callable[[st
     wait_for(answers, "a killed server is started again")
 
     for process in processes_of(checkout):
-        if SUPERVISOR in process.cmdline():
+        if SUPERVISOR in (process.info["cmdline"] or []):
             process.kill()
     wait_for(lambda: not processes_of(checkout), "the servers stop with their killed supervisors")
     healed = User(checkout, durable=True).wait_until_ready()
