@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from recognition.datasets import layouts as isic_cli
+from recognition.datasets import layouts
 from recognition.datasets.csv_files import CsvFile, read_csv, require_columns, shown
 from recognition.datasets.layouts import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id
 from recognition.datasets.problems import ExamplesError, FileProblem
@@ -58,7 +58,7 @@ def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_u
     in the notes; otherwise each is a problem.
     """
     labels = read_csv(ground_truth)
-    if isic_cli.is_isic_cli(labels.columns):
+    if layouts.is_isic_cli(labels.columns):
         return _read_isic_cli(labels, leave_out_unmapped, metadata)
     return _read_official(labels, metadata)
 
@@ -91,8 +91,8 @@ def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
 def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | None) -> Tables:
     if metadata is not None:
         labels.add_problem(0, f"already holds the metadata; {metadata.name} does not belong to this layout.")
-    if not isic_cli.has_diagnosis(labels.columns):
-        labels.add_problem(1, f"has no column {isic_cli.DIAGNOSIS_LEVELS[1]} or {isic_cli.LEGACY_COLUMN}.")
+    if not layouts.has_diagnosis(labels.columns):
+        labels.add_problem(1, f"has no column {layouts.DIAGNOSIS_LEVELS[1]} or {layouts.LEGACY_COLUMN}.")
         return Tables(_frame([]), labels.problems, ISIC_CLI, labels.name)
     if not labels.rows:
         labels.add_problem(0, "has no rows.")
@@ -102,11 +102,11 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
     types: Counter[str] = Counter()
     licences: Counter[str] = Counter()
     for line, row in zip(labels.lines, labels.rows, strict=True):
-        image = row[isic_cli.ID_COLUMN]
+        image = row[layouts.ID_COLUMN]
         named = names.take(image, line)
-        diagnosis = isic_cli.diagnosis_of(row)
+        diagnosis = layouts.diagnosis_of(row)
         if diagnosis is None:
-            words = isic_cli.words_of(row) or "no diagnosis"
+            words = layouts.words_of(row) or "no diagnosis"
             if not leave_out_unmapped:
                 labels.add_problem(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
             left_out[words] += 1
