@@ -1,7 +1,7 @@
-"""Doors into the worker: a primary key comes in, one function is called.
+"""Celery tasks of this app. Each one takes at most a primary key and calls one function.
 
-The worker's room is imported inside the tasks: the web process imports this module (Celery's autodiscovery) and must
-not load what a worker loads.
+The tasks import the worker's modules inside the functions: the web process imports this module (Celery's
+autodiscovery) and must not load the worker's libraries.
 """
 
 import logging
@@ -34,13 +34,13 @@ def predict_photo_task(photo_id: str) -> None:
         worker.predict_photo(UUID(photo_id))
     except worker.NoLiveClassifier as error:
         logger.critical("The inference worker stops: %s", error)
-        # The parent finishes what it is doing and leaves; whoever started it decides when to look again.
+        # The parent process shuts down gracefully. The supervisor decides when to start it again.
         os.kill(os.getppid(), signal.SIGTERM)
 
 
 @shared_task(name="diagnoses.sweep", soft_time_limit=30, time_limit=40)
 def sweep_task() -> None:
-    """Heartbeat of this worker, and the periodic sweep."""
+    """Write the heartbeat of this worker and run the periodic sweep."""
     # Only the worker loads this; the web process imports this module too.
     from diagnoses.photos import worker
 
@@ -49,7 +49,7 @@ def sweep_task() -> None:
 
 @shared_task(name="diagnoses.index_similar_cases", soft_time_limit=50, time_limit=60)
 def index_similar_cases_task() -> None:
-    """A slice of the work on the index of similar cases."""
+    """Index pictures for similar cases for some seconds."""
     # Only the worker loads this; the web process imports this module too.
     from diagnoses.photos import worker
 
@@ -58,7 +58,7 @@ def index_similar_cases_task() -> None:
 
 @shared_task(name="diagnoses.watch_live_classifier", soft_time_limit=30, time_limit=40)
 def watch_live_classifier_task() -> None:
-    """Look whether the live classifier's recent answers are those of one that works."""
+    """Check the live classifier's recent output for degenerate output."""
     # Only the worker loads this; the web process imports this module too.
     from diagnoses.monitoring.alarms import watch_live_classifier
 
@@ -67,7 +67,7 @@ def watch_live_classifier_task() -> None:
 
 @shared_task(name="diagnoses.remind", soft_time_limit=60, time_limit=80)
 def remind_task() -> None:
-    """Tell people whose day has come to photograph a spot again."""
+    """Send due reminders to photograph a spot again."""
     # Only the worker loads this; the web process imports this module too.
     from diagnoses.lesions.reminders import send_due_reminders
 
@@ -76,7 +76,7 @@ def remind_task() -> None:
 
 @worker_process_init.connect
 def warm_up_child(**_: Any) -> None:
-    """In a fresh child of the inference worker: forget the parent's connections and warm the network up."""
+    """In a new child of the inference worker: drop the parent's connections and load the network."""
     forget_connections()
     if os.environ.get("TERI_WORKER") != "inference":
         return
@@ -87,5 +87,5 @@ def warm_up_child(**_: Any) -> None:
         worker.warm_up()
         worker.heartbeat_and_sweep()
     except Exception:
-        # The first task meets the same fault and says what follows from it.
+        # The first task meets the same problem and handles it.
         logger.exception("The network could not be warmed up.")

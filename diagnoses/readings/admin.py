@@ -9,7 +9,7 @@ from diagnoses.readings.models import Finding, Reading
 
 @admin.register(Finding)
 class FindingAdmin(LongListAdmin[Finding]):
-    """What clinicians and pathologists said; append-only, by a database trigger too."""
+    """Findings of clinicians and pathologists, read only. A database trigger makes them append-only."""
 
     list_display = ["id", "photo_id", "diagnosis", "source", "recorded_by", "created"]
     list_filter = ["diagnosis", "source", "created"]
@@ -21,7 +21,7 @@ class FindingAdmin(LongListAdmin[Finding]):
 
 @admin.register(Reading)
 class ReadingAdmin(LongListAdmin[Reading]):
-    """Blind and final answers of clinicians; each step is written once, by a database trigger too."""
+    """Blind and final answers of clinicians, read only. A database trigger lets each step be written once."""
 
     list_display = [
         "id", "photo_id", "reader", "role", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "management",

@@ -1,4 +1,4 @@
-"""Reviews, readings and findings in the API. A reading carries nothing of the prediction before its blind answer."""
+"""Reviews, readings and findings in the API. A reading contains no prediction before its blind answer."""
 
 from typing import Any, Final
 from uuid import UUID
@@ -33,13 +33,13 @@ from diagnoses.readings.services import (
 )
 
 NOTE_MAX: Final = 2000
-"""Characters, as in the table."""
+"""Characters. The database column has the same limit."""
 
 GIVEN: Final = ("answer", "diagnosis", "management", "override_reason", "note")
 
 
 class FindingSerializer(serializers.Serializer[Finding]):
-    """What a clinician or a pathologist says a lesion is."""
+    """The diagnosis of a lesion by a clinician or a pathologist."""
 
     id = serializers.IntegerField(read_only=True)
     diagnosis = serializers.ChoiceField(choices=DIAGNOSIS_CHOICES)
@@ -52,7 +52,7 @@ class FindingSerializer(serializers.Serializer[Finding]):
 
 
 class OutcomeSerializer(serializers.Serializer[Any]):
-    """What clinicians found, once it is settled."""
+    """The clinicians' result of a settled photo."""
 
     answer = serializers.ChoiceField(choices=Reading.Answer.choices)
     diagnosis = serializers.SerializerMethodField()
@@ -79,7 +79,7 @@ class ReviewSerializer(serializers.Serializer[Any]):
 
 
 class BlindAnswerSerializer(serializers.Serializer[Any]):
-    """What a reader says before anything of the classifier is shown."""
+    """The blind answer: given before the prediction is shown."""
 
     answer = serializers.ChoiceField(choices=Reading.Answer.choices)
     diagnosis = serializers.ChoiceField(
@@ -88,7 +88,7 @@ class BlindAnswerSerializer(serializers.Serializer[Any]):
 
 
 class FinalAnswerSerializer(BlindAnswerSerializer):
-    """What a reader says with the prediction in sight, and what should be done."""
+    """The final answer: given after the prediction was shown, with the management."""
 
     management = serializers.ChoiceField(choices=Reading.Management.choices, required=False, allow_blank=True)
     monitor_months = serializers.ChoiceField(
@@ -110,7 +110,7 @@ class FinalAnswerSerializer(BlindAnswerSerializer):
 
 
 class ReadingSerializer(serializers.Serializer[Reading]):
-    """One's own reading, or one of a photo that one has read. Until the blind answer there is no prediction in it."""
+    """The user's own reading, or one of a photo that they have read. No prediction before the blind answer."""
 
     id = serializers.IntegerField()
     role = serializers.ChoiceField(choices=Reading.Role.choices)
@@ -138,13 +138,13 @@ class ReadingSerializer(serializers.Serializer[Reading]):
 
 
 class FindingsView(ApiView):
-    """The findings on one photo, for clinicians."""
+    """The findings of one photo, for clinicians."""
 
     serializer_class = FindingSerializer
     pagination_class = None
 
     def photo(self, photo_id: UUID) -> Photo:
-        """The photo: 404 for whom it does not exist, 403 for its owner, who reads the ground truth instead."""
+        """The photo: 404 for users who may not see it, 403 for its owner, who reads the ground truth instead."""
         photo = get_object_or_404(Photo.objects.visible_to(self.user), pk=photo_id)
         if not self.user.sees_all_patients:
             raise Problem(403, "clinicians_only", gettext("Findings are read and written by clinicians."))
@@ -155,7 +155,7 @@ class FindingsView(ApiView):
         responses={LIST_OK: FindingSerializer(many=True), **problems(401, 403, 404, 429)},
     )
     def get(self, request: Request, photo_id: UUID) -> Response:
-        """All of them: a later one does not erase an earlier one."""
+        """All findings. A later one does not delete an earlier one."""
         findings = self.photo(photo_id).findings.select_related("recorded_by")
         return Response(self.get_serializer(findings, many=True).data)
 
@@ -164,7 +164,7 @@ class FindingsView(ApiView):
         responses={201: FindingSerializer, **problems(400, 401, 403, 404, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Becomes the ground truth of the photo: the newest histopathology, else the newest clinician's assessment."""
+        """Adds a finding. The newest histopathology is the ground truth, else the newest clinician's assessment."""
         photo = self.photo(photo_id)
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -182,7 +182,7 @@ class ReviewView(PhotoView):
 
     @extend_schema(summary="Read the review", responses={200: ReviewSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, photo_id: UUID) -> Response:
-        """What clinicians found stands here once they have settled it. A clinician's look is audited."""
+        """The state of the review, with the result once it is settled. A clinician's access is audited."""
         photo = self.photo(photo_id)
         view_photo(photo=photo, by=self.user)
         return Response(self._answer(photo))
@@ -193,7 +193,7 @@ class ReviewView(PhotoView):
         responses={202: ReviewSerializer, **problems(401, 403, 404, 409, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Asks clinicians to look at the photo. 409 where that was asked, or a clinician has read it."""
+        """Asks clinicians to read the photo. 409 if this was asked before, or a clinician has read it."""
         photo = self.photo(photo_id)
         if photo.owner_id != self.user.pk:
             raise Problem(403, "not_owner", gettext("Only the person whose photo it is can ask for a review."))
@@ -215,27 +215,27 @@ class ReviewView(PhotoView):
 
 
 class ReadingView(ApiView):
-    """What the views of readings share: clinicians alone, and photos they may see."""
+    """Base of the views of readings: only for clinicians, and photos they may see."""
 
     serializer_class = ReadingSerializer
     pagination_class = None
 
     def photo(self, photo_id: UUID) -> Photo:
-        """The photo: 404 for whom it does not exist, 403 for its owner, who reads the review instead."""
+        """The photo: 404 for users who may not see it, 403 for its owner, who reads the review instead."""
         photo = get_object_or_404(Photo.objects.visible_to(self.user), pk=photo_id)
         if not self.user.sees_all_patients:
             raise Problem(403, "clinicians_only", gettext("Readings are written and read by clinicians."))
         return photo
 
     def own(self, photo_id: UUID) -> Reading:
-        """The reading of this photo by whoever asks, or 404."""
+        """The user's reading of this photo, or 404."""
         reading = self.rows(self.photo(photo_id)).filter(reader_id=self.user.pk).first()
         if reading is None:
             raise Problem(404, "not_begun", gettext("You have not begun to read this photo."))
         return reading
 
     def rows(self, photo: Photo) -> QuerySet[Reading]:
-        """The readings of a photo with all that an answer needs."""
+        """The readings of a photo with all related rows of a response."""
         rows = Reading.objects.filter(photo=photo).select_related("reader", "prediction__classifier")
         return rows.defer("prediction__classifier__manifest")
 
@@ -248,8 +248,8 @@ class ReadingsView(ReadingView):
         responses={LIST_OK: ReadingSerializer(many=True), **problems(401, 403, 404, 429)},
     )
     def get(self, request: Request, photo_id: UUID) -> Response:
-        """One's own. Those of others as well once one's own is recorded, once an adjudicator has answered blind, or
-        where the photo is settled and one has no part in it: whoever is still to read must not know what others said.
+        """Your own reading. Also those of others after you have recorded yours, as an adjudicator after your blind
+        answer, or for a settled photo that you have not begun: whoever still reads must not know the other answers.
         """
         photo = self.photo(photo_id)
         rows = list(self.rows(photo))
@@ -264,7 +264,7 @@ class ReadingsView(ReadingView):
         responses={201: ReadingSerializer, **problems(401, 403, 404, 409, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """One reading for each reader; asked again, the one already begun. 409 where it is recorded or settled."""
+        """Begins your reading, or returns the one you have begun. 409 if it is recorded or the photo is settled."""
         try:
             begun = begin_reading(photo=self.photo(photo_id), by=self.user)
         except ReadingRefused as error:
@@ -281,7 +281,7 @@ class BlindAnswerView(ReadingView):
         responses={200: ReadingSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """What you say before the prediction; the answer carries it. It stands once it is given."""
+        """Records your answer before the prediction. The response contains the prediction. It cannot be changed."""
         reading = self.own(photo_id)
         serializer = BlindAnswerSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -302,8 +302,8 @@ class FinalAnswerView(ReadingView):
         responses={200: ReadingSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """What you say with the prediction in sight, and what should be done. It settles the photo, or another
-        reader is waited for.
+        """Records your answer after the prediction, and what should be done. It settles the photo, or the photo waits
+        for another reader.
         """
         reading = self.own(photo_id)
         serializer = FinalAnswerSerializer(data=request.data)
@@ -325,7 +325,7 @@ class FinalAnswerView(ReadingView):
 
 
 def _may_know_others(own: list[Reading], *, is_settled: bool) -> bool:
-    """Whether whoever gave these readings (one at most) may know what others said of the photo."""
+    """Whether the reader with these readings (at most one) may see the answers of others."""
     if not own:
         return is_settled
     adjudicates = own[0].role == Reading.Role.ADJUDICATION and own[0].revealed is not None

@@ -1,6 +1,6 @@
-"""Counts of readings: how often which answers met, for the statistics of `recognition.evaluation.agreement`.
+"""Counts of readings by combination of answers, for the statistics of `recognition.evaluation.agreement`.
 
-The database groups: what arrives here is one row for each kind of reading, however many readings there are.
+The database does the grouping, so the number of rows does not grow with the number of readings.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from recognition.inference.assessment import Decision
 
 @dataclass(frozen=True)
 class Counted:
-    """So many readings of one reader were of this kind."""
+    """The number of readings of one reader with this combination of answers."""
 
     reader: int
     change: Change
@@ -25,7 +25,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class CountedPair:
-    """So many photos were read by these two with these diagnoses, blind and at the end; "" where one named none."""
+    """The number of photos that two readers read with these diagnoses, blind and final. "" means no diagnosis."""
 
     first: int
     second: int
@@ -35,9 +35,9 @@ class CountedPair:
 
 
 def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
-    """Recorded readings from `since` until before `until`, by reader and kind; two queries.
+    """Counts of readings recorded from `since` until before `until`, by reader and combination. Two queries.
 
-    Most photos have no histopathology: those are counted without looking for it row by row.
+    Most photos have no histopathology. They are counted without a lookup for each row.
     """
     tissue = Finding.objects.filter(photo=OuterRef("photo"), source=Finding.Source.HISTOPATHOLOGY)
     proven = Finding.objects.filter(source=Finding.Source.HISTOPATHOLOGY).order_by().values("photo")
@@ -54,7 +54,7 @@ def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
     for rows in (unknown, known):
         for row in rows.values_list(*kinds).annotate(count=Count("pk")):
             reader, blind_answer, blind_code, answer, code, predicted, decision, truth, count = row
-            # A picture that a gate refused has no answer that one could agree with.
+            # A refused picture has no answer to agree with.
             machine = "" if predicted is None or decision == Decision.NOT_ASSESSED else predicted
             change = Change(blind_code or blind_answer, machine, code or answer, truth or "")
             counted.append(Counted(reader, change, count))
@@ -62,7 +62,7 @@ def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
 
 
 def counted_pairs(*, since: datetime, until: datetime) -> list[CountedPair]:
-    """First and second readings of one photo, by the day of the second; one query, one join."""
+    """Pairs of first and second readings of a photo, by the day of the second. One query with one join."""
     first = FilteredRelation(
         "photo__readings",
         condition=Q(photo__readings__role=Reading.Role.FIRST, photo__readings__recorded__isnull=False),
@@ -89,7 +89,7 @@ def table_of(counted: Iterable[Counted], one: str, other: str) -> dict[LabelPair
 
 
 def changes_of(counted: Iterable[Counted]) -> dict[Change, int]:
-    """Readings by kind, whoever read."""
+    """Counts summed over all readers."""
     kinds: dict[Change, int] = {}
     for each in counted:
         kinds[each.change] = kinds.get(each.change, 0) + each.count
@@ -97,7 +97,7 @@ def changes_of(counted: Iterable[Counted]) -> dict[Change, int]:
 
 
 def readers_of(counted: Iterable[Counted]) -> dict[int, list[Counted]]:
-    """The same rows by reader."""
+    """Counts by reader."""
     by_reader: dict[int, list[Counted]] = {}
     for each in counted:
         by_reader.setdefault(each.reader, []).append(each)

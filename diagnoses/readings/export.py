@@ -1,4 +1,4 @@
-"""The worklist as a CSV file, in the words of the ISIC metadata, and the audit entry of each export."""
+"""The worklist as a CSV file in ISIC metadata terms, and the audit entry of each export."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -13,7 +13,7 @@ from diagnoses.readings.outcome import outcome_of
 from recognition.taxonomy import CODES
 
 CHUNK: Final = 500
-"""Rows fetched at a time; some hundreds of kilobytes."""
+"""Rows loaded at a time; some hundreds of kilobytes."""
 
 COLUMNS: Final = (
     "image", "patient_id", "lesion_id", "lesion_name", "acquired", "age_approx", "sex", "anatom_site_general",
@@ -22,11 +22,11 @@ COLUMNS: Final = (
     "final_answer", "final_diagnosis", "management", "monitor_months", "clinician_diagnosis", "histopathology",
 )  # fmt: skip
 PATIENT_COLUMNS: Final = ("patient_name", "patient_email")
-"""Only where the person who exports asks for them."""
+"""Columns with personal data; only included on request."""
 
 
 def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
-    """With all that a row of the file holds."""
+    """The photos with all related rows of the file."""
     return (
         photos.select_related("owner", "lesion", "history", "prediction__classifier")
         .prefetch_related("findings", "readings")
@@ -35,7 +35,7 @@ def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
 
 
 def csv_lines(photos: PhotoQuerySet, *, with_patient: bool = False) -> Iterator[str]:
-    """The file line by line, with the byte order mark; memory does not grow with the number of photos."""
+    """The file line by line, with the byte order mark. Memory does not grow with the number of photos."""
     header = [*COLUMNS, *(PATIENT_COLUMNS if with_patient else ())]
     return csv_rows.csv_lines(header, _rows(photos, with_patient=with_patient))
 
@@ -85,7 +85,7 @@ def _cells(photo: Photo) -> list[str]:
 
 
 def _newest(findings: Iterable[Finding], source: str) -> str:
-    """The newest diagnosis of this source; findings come newest first."""
+    """The newest diagnosis of this source. Findings are sorted newest first."""
     return next((finding.diagnosis for finding in findings if finding.source == source), "")
 
 
@@ -102,9 +102,9 @@ def _share(share: float | None) -> str:
 
 
 def record_export(*, by: User, rows: int, with_patient: bool) -> None:
-    """Audit that `by` takes a list of `rows` photos along, with or without names and addresses of the patients.
+    """Audit that `by` downloads a list of `rows` photos, with or without names and addresses of the patients.
 
-    Raises NotAllowed for anybody but clinicians and administrators.
+    Raises NotAllowed unless `by` is a clinician or an administrator.
     """
     if not by.sees_all_patients:
         raise NotAllowed("Only clinicians and administrators export lists.")

@@ -1,4 +1,4 @@
-"""Writes what clinicians and pathologists find, and closes the review it settles."""
+"""Writes findings of clinicians and pathologists, and closes the review."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -13,11 +13,11 @@ from recognition.taxonomy import CODES
 
 
 def record_finding(*, photo: Photo, by: User, diagnosis: str, source: str, note: str = "") -> Finding:
-    """Append a clinician's or a pathologist's diagnosis to a photo; the newest histopathology becomes ground truth.
+    """Add a clinician's or pathologist's diagnosis to a photo. The newest histopathology becomes ground truth.
 
-    The review is closed by it, whoever it was waiting for, and the patient is told. Raises NotAllowed for anybody
-    but active clinicians and administrators, ValueError for an unknown diagnosis or source, Photo.DoesNotExist when the
-    photo is gone.
+    Closes the review, even if it waits for a reader, and notifies the patient. Raises NotAllowed unless `by` is an
+    active clinician or administrator, ValueError for an unknown diagnosis or source, Photo.DoesNotExist if the photo
+    was deleted.
     """
     if not by.sees_all_patients:
         raise NotAllowed("Only clinicians record findings.")
@@ -49,7 +49,7 @@ def append_finding(
     prediction: Prediction | None,
     reading: Reading | None = None,
 ) -> Finding:
-    """Inside a transaction: the row and its audit entry. Nobody is told, and nothing is checked."""
+    """Save the row and its audit entry, inside a transaction. Does not notify and does not check."""
     finding = Finding.objects.create(
         photo=photo,
         prediction=prediction,
@@ -70,7 +70,7 @@ def append_finding(
 
 
 def close_review(photo: Photo) -> None:
-    """Inside a transaction that holds the photo: nobody is waited for any more."""
+    """Close the review. Inside a transaction that has locked the photo."""
     if photo.review_state != Photo.ReviewState.READ or photo.review_closed is None:
         photo.review_state, photo.review_closed = Photo.ReviewState.READ, timezone.now()
         photo.save(update_fields=["review_state", "review_closed"])

@@ -1,4 +1,4 @@
-"""What a reader fills in: the blind answer, the final one, histopathology, a period of days."""
+"""Forms of readers: blind answer, final answer, histopathology, period of days."""
 
 from datetime import date
 from typing import Any, Final
@@ -12,7 +12,7 @@ from diagnoses.readings.models import MONITOR_MONTHS, Finding, Reading
 from diagnoses.readings.rules import OVERRIDE_REASON_MAX, Said
 from recognition.taxonomy import CODES
 
-# Dates a filter may name; outside them calendars run out and no photo lies.
+# The dates that a filter accepts. Dates outside overflow calendars, and no photo has them.
 DAYS: Final = [MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31))]
 
 SAID_CHOICES: Final = [
@@ -20,13 +20,13 @@ SAID_CHOICES: Final = [
     (Reading.Answer.CANNOT_SAY.value, Reading.Answer.CANNOT_SAY.label),
     (Reading.Answer.UNUSABLE.value, Reading.Answer.UNUSABLE.label),
 ]
-"""One list of what can be said: the eight diagnoses in their order, and the two ways to name none."""
+"""The choices of an answer: the eight diagnoses in ISIC order, and two answers without a diagnosis."""
 
 MONTH_CHOICES: Final = {1: _("1 month"), 3: _("3 months"), 6: _("6 months"), 12: _("12 months")}
 
 
 class FindingForm(forms.Form):
-    """What a clinician or a pathologist says a lesion is."""
+    """The diagnosis of a lesion."""
 
     diagnosis = forms.ChoiceField(label=_("Diagnosis"), choices=[("", _("Choose")), *DIAGNOSIS_CHOICES])
     source = forms.ChoiceField(
@@ -39,7 +39,7 @@ class FindingForm(forms.Form):
 
 
 class DaysForm(forms.Form):
-    """From one day to another, both included; either may be left open."""
+    """A period from one day to another, both included. Each end is optional."""
 
     since = forms.DateField(
         label=_("From"),
@@ -63,11 +63,11 @@ class DaysForm(forms.Form):
 
 
 class PeriodForm(DaysForm):
-    """A period that always has both ends. What is not valid is as if nothing had been said."""
+    """A period with both ends. Invalid input is ignored."""
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first and the last day; `initial` where a day was not said or the period is none."""
+        """The first and the last day. `initial` is used for missing days and invalid periods."""
         usual: tuple[date, date] = (self.initial["since"], self.initial["until"])
         if not self.is_bound or not self.is_valid():
             return usual
@@ -80,17 +80,17 @@ assert set(MONTH_CHOICES) == set(MONITOR_MONTHS)
 
 
 def said_of(value: str) -> Said:
-    """What one of `SAID_CHOICES` stands for."""
+    """The answer of one of `SAID_CHOICES`."""
     return Said(Reading.Answer.DIAGNOSIS.value, value) if value in CODES else Said(value)
 
 
 def value_of(said: Said) -> str:
-    """The choice that stands for what was said."""
+    """The choice of an answer."""
     return said.diagnosis or said.answer
 
 
 class BlindForm(forms.Form):
-    """What the reader sees before anything of the classifier is shown."""
+    """The blind answer, before the prediction is shown."""
 
     said = forms.ChoiceField(
         label=_("What do you see?"),
@@ -101,12 +101,12 @@ class BlindForm(forms.Form):
 
     @property
     def answer(self) -> Said:
-        """What was chosen, once the form is valid."""
+        """The chosen answer. The form must be valid."""
         return said_of(self.cleaned_data["said"])
 
 
 class FinalForm(forms.Form):
-    """What the reader says with the prediction in sight, and what should happen."""
+    """The final answer, after the prediction was shown, and the management."""
 
     said = forms.ChoiceField(
         label=_("What is your final answer?"),
@@ -142,21 +142,21 @@ class FinalForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
     )
     second_reading = forms.BooleanField(label=_("I want a colleague to read this photo as well"), required=False)
-    # The role the page was drawn for, and whether a reading that came too late is to be a second one.
+    # The role for which the page was made, and whether a late reading becomes a second reading.
     shown_role = forms.CharField(required=False, max_length=12, widget=forms.HiddenInput)
     insist = forms.BooleanField(required=False, widget=forms.HiddenInput)
 
-    # What a service refuses a field for, where it has another name there.
+    # Field names of the service that differ from those of the form.
     FIELDS: Final = {"answer": "said"}
 
     def values(self) -> dict[str, Any]:
-        """The arguments of `record_final`, once the form is valid."""
+        """The arguments of `record_final`. The form must be valid."""
         values = dict(self.cleaned_data)
         said = said_of(values.pop("said"))
         return {"answer": said.answer, "diagnosis": said.diagnosis, **values}
 
     def take_errors(self, errors: dict[str, list[str]]) -> None:
-        """Show what the service refused beside the fields."""
+        """Show the errors of the service beside the fields."""
         for name, messages in errors.items():
             field = self.FIELDS.get(name, name)
             for message in messages:
@@ -164,7 +164,7 @@ class FinalForm(forms.Form):
 
 
 class HistopathologyForm(forms.Form):
-    """What a pathologist found, entered by a clinician."""
+    """The histopathology, entered by a clinician."""
 
     diagnosis = forms.ChoiceField(
         label=_("Histopathological diagnosis"), choices=[("", _("Choose")), *DIAGNOSIS_CHOICES]
@@ -179,7 +179,7 @@ class HistopathologyForm(forms.Form):
 
 
 class AgreedForm(forms.Form):
-    """What two readers who differed agree on when there is no third to decide."""
+    """The diagnosis that two readers agree on after a disagreement, if there is no third reader."""
 
     diagnosis = forms.ChoiceField(label=_("What you agree on"), choices=[("", _("Choose")), *DIAGNOSIS_CHOICES])
     note = forms.CharField(

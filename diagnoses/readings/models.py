@@ -11,22 +11,22 @@ from django.utils.translation import gettext_lazy as _
 from diagnoses.fields import DiagnosisField
 
 MONITOR_MONTHS = (1, 3, 6, 12)
-"""Intervals a clinician may set."""
+"""Intervals in months that a clinician may set."""
 
 
 class Finding(models.Model):
-    """One statement about one photo, with its source. A later one does not erase an earlier one."""
+    """One diagnosis of one photo, with its source. A later one does not delete an earlier one."""
 
     class Source(models.TextChoices):
         HISTOPATHOLOGY = "histopathology", _("Histopathology")
         CLINICIAN = "clinician", _("Clinician's assessment")
 
     photo = models.ForeignKey("diagnoses.Photo", on_delete=models.CASCADE, related_name="findings")
-    # What the clinician had before them; null where the photo had not been predicted.
+    # The prediction the clinician saw. Null if there was none.
     prediction = models.ForeignKey(
         "diagnoses.Prediction", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
-    # The reading it came out of; null for what was recorded directly.
+    # The reading that made it. Null if it was recorded directly.
     reading = models.OneToOneField(
         "diagnoses.Reading", on_delete=models.CASCADE, null=True, blank=True, related_name="finding"
     )
@@ -52,12 +52,12 @@ class Finding(models.Model):
 
 class ReadingQuerySet(models.QuerySet["Reading"]):
     def recorded(self) -> "ReadingQuerySet":
-        """Final, not only begun."""
+        """Readings with a final answer."""
         return self.filter(recorded__isnull=False)
 
 
 class Reading(models.Model):
-    """Begun, blind answer given, prediction revealed, final answer given. Each step is written once (trigger).
+    """One reader's reading of a photo: begun, blind answer, reveal, final answer. Each step is written once (trigger).
 
     The final answer of the reading that settles the photo becomes the `Finding` that the patient sees.
     """
@@ -68,7 +68,7 @@ class Reading(models.Model):
         ADJUDICATION = "adjudication", _("Adjudication")
 
     class Answer(models.TextChoices):
-        """What a reader says of the spot; with DIAGNOSIS comes which."""
+        """The kind of answer. DIAGNOSIS also has a diagnosis."""
 
         DIAGNOSIS = "diagnosis", _("A diagnosis")
         CANNOT_SAY = "cannot-say", _("Cannot say")
@@ -85,21 +85,21 @@ class Reading(models.Model):
     role = models.CharField(_("role"), max_length=12, choices=Role.choices)
     begun = models.DateTimeField(_("begun"), default=timezone.now, editable=False)
 
-    # Before anything of the classifier was shown.
+    # The blind answer, before the prediction was shown.
     blind_answer = models.CharField(_("blind answer"), max_length=10, choices=Answer.choices, blank=True)
     blind_diagnosis = DiagnosisField(_("blind diagnosis"), blank=True)
     revealed = models.DateTimeField(_("prediction revealed"), null=True, blank=True)
-    # What was revealed; null where the photo has no prediction.
+    # The prediction that was revealed. Null if the photo has none.
     prediction = models.ForeignKey(
         "diagnoses.Prediction", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
 
-    # Afterwards.
+    # The final answer.
     answer = models.CharField(_("answer"), max_length=10, choices=Answer.choices, blank=True)
     diagnosis = DiagnosisField(_("diagnosis"), blank=True)
     management = models.CharField(_("management"), max_length=10, choices=Management.choices, blank=True)
     monitor_months = models.PositiveSmallIntegerField(_("photograph again after months"), null=True, blank=True)
-    # Why the final answer differs from the classifier's top diagnosis.
+    # The reason if the final answer differs from the classifier's top diagnosis.
     override_reason = models.CharField(_("reason for another diagnosis"), max_length=500, blank=True)
     note = models.TextField(_("note to the patient"), max_length=2000, blank=True)
     recorded = models.DateTimeField(_("recorded"), null=True, blank=True)
@@ -147,5 +147,5 @@ class Reading(models.Model):
 
     @property
     def switched(self) -> bool:
-        """Whether the reader answered otherwise after the reveal."""
+        """Whether the reader changed the answer after the reveal."""
         return (self.blind_answer, self.blind_diagnosis) != (self.answer, self.diagnosis)

@@ -1,4 +1,4 @@
-"""Own what the readings of one photo come to: the one that settles it, and what the patient is told to do."""
+"""The outcome of the readings of one photo: the settling reading and the management for the patient."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,15 +13,15 @@ CAUTION: Final = (
     Reading.Management.MONITOR.value,
     Reading.Management.DISCHARGE.value,
 )
-"""The most careful first: of two readers who agree on the diagnosis the more careful one is followed."""
+"""Sorted by caution. If two readers agree on the diagnosis, the more careful management applies."""
 
 IN_PERSON: Final = frozenset({Reading.Management.BIOPSY.value, Reading.Management.REFER.value})
-"""What means that the spot must be looked at by a doctor who stands before the patient."""
+"""Managements that need an examination in person."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the readers found, for the patient. `answer` and `management` are those of `Reading`, or ""."""
+    """The result of the readings for the patient. `answer` and `management` are values of `Reading`, or ""."""
 
     reading: Reading
     answer: str
@@ -33,15 +33,15 @@ class Outcome:
 
     @property
     def management_words(self) -> str:
-        """What happens next, in the reader's language; "" where nothing was said."""
+        """The label of the management in the active language; "" if there is none."""
         return str(Reading.Management(self.management).label) if self.management else ""
 
 
 def settling_reading(photo: Photo) -> Reading | None:
-    """The reading that settled a photo: the adjudication, the second that agrees with the first, the only one.
+    """The reading that settled a photo: the adjudication, the second that agrees with the first, or the only one.
 
-    None while the photo waits for a reader, and where it was settled by a finding that came out of no reading. Reads
-    `photo.readings` and `photo.findings`, which lists prefetch.
+    None while the photo waits for a reader, and if a finding without a reading settled it. Uses `photo.readings` and
+    `photo.findings`, which lists prefetch.
     """
     if photo.review_state != Photo.ReviewState.READ:
         return None
@@ -61,7 +61,7 @@ def _last_word(photo: Photo) -> Reading | None:
 
 
 def _stands(photo: Photo, reading: Reading) -> bool:
-    """Whether a reading is what closed the review: a diagnosis that did is a finding, and no clinician spoke since."""
+    """Whether a reading closed the review, and no clinician recorded a finding directly since then."""
     findings = photo.findings.all()
     if any(
         finding.reading_id is None
@@ -76,9 +76,9 @@ def _stands(photo: Photo, reading: Reading) -> bool:
 
 
 def outcome_of(photo: Photo) -> Outcome | None:
-    """What the readings of a photo come to, or None where none settled it (see `settling_reading`).
+    """The outcome of the readings of a photo, or None if no reading settled it (see `settling_reading`).
 
-    Where two readers agree on the diagnosis the more careful management counts, with both their notes.
+    If two readers agree on the diagnosis, the more careful management applies, with the notes of both.
     """
     settling = settling_reading(photo)
     if settling is None or settling.recorded is None:
@@ -104,9 +104,9 @@ def outcome_of(photo: Photo) -> Outcome | None:
 
 
 def wants_a_visit(photo: Photo) -> bool:
-    """Whether a reader wants the spot examined in person, be the photo settled or not: this never waits for others.
+    """Whether a reader wants the spot to be examined in person. This does not wait for other readers.
 
-    A settled photo goes by its outcome; one that waits for another reader, by any reading recorded so far.
+    For a settled photo its outcome decides. Otherwise any recorded reading does.
     """
     outcome = outcome_of(photo)
     if outcome is not None:

@@ -1,9 +1,9 @@
-"""Own the rules of reading: whose turn it is, when a second reader is wanted, when a photo is settled.
+"""The rules of reading: who reads next, when a second reading is needed, when a photo is settled.
 
-Plain functions of plain values; nothing here asks the database.
+Plain functions of plain values, without database queries.
 
-    unread --first--> read                      nothing asks for a second reader, or there is nobody to be one
-    unread --first--> second --second--> read   the two say the same
+    unread --first--> read                      no second reading is needed, or there is no second reader
+    unread --first--> second --second--> read   both agree
                       second --second--> adjudication --adjudication--> read
 """
 
@@ -18,28 +18,28 @@ from recognition.taxonomy import MALIGNANT
 MALIGNANT_RULE: Final = "malignant"
 DISAGREEMENT_RULE: Final = "disagreement"
 RULES: Final = (MALIGNANT_RULE, DISAGREEMENT_RULE)
-"""What may stand in the setting SECOND_READING_RULES: a second reader is wanted of a cancer, and of a first reader who
-says otherwise than the classifier."""
+"""The allowed values of the setting SECOND_READING_RULES: a second reading is needed if the first one is a cancer, or
+if it differs from the classifier."""
 
 OVERRIDE_REASON_MAX: Final = 500
-"""Characters; as in `Reading.override_reason`."""
+"""Characters; the limit of `Reading.override_reason`."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """What somebody says of a spot: one of `Reading.Answer`, and with DIAGNOSIS which."""
+    """An answer: one of `Reading.Answer`, and for DIAGNOSIS the diagnosis."""
 
     answer: str
     diagnosis: str = ""
 
     @property
     def is_cancer(self) -> bool:
-        """Whether it is a cancer by name."""
+        """Whether the diagnosis is a cancer."""
         return self.diagnosis in MALIGNANT
 
 
 def role_in(state: str) -> str:
-    """The role of whoever reads a photo in this state next; "" where nobody is waited for."""
+    """The role of the next reader of a photo in this state; "" if it waits for nobody."""
     return {
         Photo.ReviewState.UNREAD.value: Reading.Role.FIRST.value,
         Photo.ReviewState.SECOND.value: Reading.Role.SECOND.value,
@@ -48,10 +48,10 @@ def role_in(state: str) -> str:
 
 
 def reason_for_second(said: Said, *, predicted: str, requested: bool, rules: Collection[str]) -> str:
-    """Why a second reading of this first one is wanted (`Photo.SecondReason`), or "".
+    """Why this first reading needs a second one (`Photo.SecondReason`), or "".
 
-    `predicted` is the classifier's answer, "" where it gave none or a gate refused the picture. Of several reasons the
-    gravest is given.
+    `predicted` is the classifier's answer, "" if there is none or a gate refused the picture. Of several reasons the
+    most serious is returned.
     """
     if said.is_cancer and MALIGNANT_RULE in rules:
         return Photo.SecondReason.MALIGNANT.value
@@ -63,10 +63,10 @@ def reason_for_second(said: Said, *, predicted: str, requested: bool, rules: Col
 
 
 def next_state(role: str, said: Said, *, first: Said | None, second_wanted: bool, somebody_else: bool) -> str:
-    """Where a photo stands after this final answer in this role.
+    """The review state of a photo after this final answer in this role.
 
-    `first` is what the first reader said, None for a first reading. A second reading that nobody could give is not
-    waited for; a disagreement always is, since two answers are no answer.
+    `first` is the first reader's answer, None for a first reading. A photo does not wait for a second reading that
+    nobody can give. After a disagreement it always waits for an adjudicator.
     """
     if role == Reading.Role.FIRST:
         waits = second_wanted and somebody_else
@@ -77,14 +77,14 @@ def next_state(role: str, said: Said, *, first: Said | None, second_wanted: bool
 
 
 def needs_a_reason(said: Said, *, predicted: str) -> bool:
-    """Whether a final answer overrides the classifier's and must say why."""
+    """Whether a final answer overrides the classifier's and needs a reason."""
     return bool(said.diagnosis and predicted and said.diagnosis != predicted)
 
 
 def answer_of(prediction: object) -> str:
-    """What a revealed prediction counts as: its top diagnosis, or "" where there is none or a gate refused the picture.
+    """The top diagnosis of a revealed prediction, or "" if there is none or a gate refused the picture.
 
-    Takes None or anything with `diagnosis` and `is_refused`.
+    Accepts None or any object with `diagnosis` and `is_refused`.
     """
     if prediction is None or getattr(prediction, "is_refused", True):
         return ""

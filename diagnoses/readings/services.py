@@ -1,4 +1,4 @@
-"""Writes to readings: review requested, begun, blind answer, final answer, second reader."""
+"""Writes to readings: request a review, begin, blind answer, final answer, second reading."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -31,24 +31,24 @@ from recognition.taxonomy import CODES
 
 
 class ReadingRefusal(StrEnum):
-    """Why a reading is not taken."""
+    """Why a reading is refused."""
 
     CLOSED = "closed"
-    """Somebody else has settled the photo meanwhile; `record_final(insist=True)` makes it a second reading."""
+    """Somebody else settled the photo meanwhile. `record_final(insist=True)` makes this a second reading."""
     SETTLED = "settled"
-    """Settled for good: there is no role left to read in."""
+    """The photo is settled, and there is no role left."""
     ALREADY = "already"
     """This person has read this photo."""
     BLIND_STANDS = "blind-stands"
-    """Another blind answer was given before the reveal, and stands."""
+    """Another blind answer was recorded before the reveal and cannot be changed."""
     NOT_REVEALED = "not-revealed"
-    """The final answer comes after the blind one."""
+    """The blind answer is missing; the final one comes after it."""
     ADJUDICATES = "adjudicates"
-    """Two others disagree meanwhile: this answer would decide, and its giver has not seen theirs."""
+    """Two others disagree meanwhile. This answer would decide, but the reader has not seen theirs."""
     NOBODY = "nobody"
-    """There is nobody else who could read the photo."""
+    """Nobody else can read the photo."""
     NOT_SO = "not-so"
-    """The photo is not in a state for this."""
+    """The state of the photo does not allow this."""
 
 
 class ReadingRefused(Exception):
@@ -60,10 +60,10 @@ class ReadingRefused(Exception):
 
 
 def begin_reading(*, photo: Photo, by: User) -> Reading:
-    """The reading of `photo` by `by`: begun now, or the one already begun.
+    """Begin the reading of `photo` by `by`, or return the one already begun.
 
-    Raises NotAllowed for anybody but clinicians and administrators and for one's own photo, ReadingRefused when
-    they have read it or nobody is waited for, Photo.DoesNotExist when it is gone.
+    Raises NotAllowed unless `by` is a clinician or an administrator, and for one's own photo, ReadingRefused if they
+    have read it or the photo waits for nobody, Photo.DoesNotExist if it was deleted.
     """
     _require_reader(by)
     with transaction.atomic():
@@ -82,10 +82,10 @@ def begin_reading(*, photo: Photo, by: User) -> Reading:
 
 
 def record_blind(*, reading: Reading, by: User, answer: str, diagnosis: str = "") -> Reading:
-    """Record what the reader says before anything of the classifier was shown; from now on it is.
+    """Record the blind answer and reveal the prediction.
 
-    Saying the same twice is one answer. Raises NotAllowed for anybody but the reader, ValidationError for an
-    answer that is none, ReadingRefused when another answer stands already.
+    Repeating the same answer changes nothing. Raises NotAllowed unless `by` is the reader, ValidationError for an
+    invalid answer, ReadingRefused if another blind answer was recorded.
     """
     _require_reader(by, reading)
     said = _said(answer, diagnosis)
@@ -117,14 +117,14 @@ def record_final(
     shown_role: str = "",
     insist: bool = False,
 ) -> Reading:
-    """Record the final answer, and what follows from it for the photo: settled, or on to another reader.
+    """Record the final answer, and settle the photo or pass it to the next reader.
 
-    `second_reading` is the first reader's wish for another one. `shown_role` is the role the page was drawn for: who
-    has become the adjudicator meanwhile must see what the two others said first. `insist` makes a reading that came too
-    late the second one (see `ReadingRefusal.CLOSED`).
+    `second_reading` is the first reader's wish for a second one. `shown_role` is the role for which the page was made:
+    a reader who became the adjudicator meanwhile must first see the two other answers. `insist` makes a late reading
+    the second one (see `ReadingRefusal.CLOSED`).
 
-    Raises NotAllowed for anybody but the reader, ValidationError by field (answer, management, monitor_months,
-    override_reason), ReadingRefused (see `ReadingRefusal`), Photo.DoesNotExist when the photo is gone.
+    Raises NotAllowed unless `by` is the reader, ValidationError by field (answer, management, monitor_months,
+    override_reason), ReadingRefused (see `ReadingRefusal`), Photo.DoesNotExist if the photo was deleted.
     """
     _require_reader(by, reading)
     said = _said(answer, diagnosis)
@@ -159,10 +159,10 @@ def record_final(
 
 
 def request_second_reading(*, photo: Photo, by: User) -> Photo:
-    """Have a settled photo read by a second reader after all. It stays as it is for the patient until then.
+    """Request a second reading of a settled photo. Until then nothing changes for the patient.
 
-    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it was not read by one
-    reader alone, its histopathology is known, or there is nobody else.
+    Raises NotAllowed unless `by` is a clinician or an administrator, ReadingRefused unless exactly one reader has read
+    it, if its histopathology is known, or if nobody else can read it.
     """
     _require_reader(by)
     with transaction.atomic():
@@ -179,10 +179,10 @@ def request_second_reading(*, photo: Photo, by: User) -> Photo:
 
 
 def settle_alone(*, photo: Photo, by: User) -> Photo:
-    """Settle a photo by its first reading where the second that was wanted can be given by nobody (any more).
+    """Settle a photo by its first reading if nobody can give the second one (any more).
 
-    Raises NotAllowed for anybody but clinicians and administrators, ReadingRefused where it does not wait for a
-    second reader, or somebody could be one.
+    Raises NotAllowed unless `by` is a clinician or an administrator, ReadingRefused if it does not wait for a second
+    reading, or somebody can give it.
     """
     _require_reader(by)
     with transaction.atomic():
@@ -197,16 +197,16 @@ def settle_alone(*, photo: Photo, by: User) -> Photo:
 
 
 def somebody_else_may_read(photo: Photo, *, but: Iterable[int]) -> bool:
-    """Whether a reader is left for `photo` besides these: an active clinician who is not its owner.
+    """Whether another active clinician, not the owner, can read `photo`.
 
-    Administrators may read as well, but nobody waits for them: most of them are no doctors.
+    Administrators may read too, but photos do not wait for them: most of them are not doctors.
     """
     candidates = User.objects.filter(role=Role.CLINICIAN, is_active=True)
     return candidates.exclude(pk__in=[photo.owner_id, *but]).exists()
 
 
 def _lock(photo_id: UUID) -> Photo:
-    """The photo, held until the transaction ends; a key in another table may still be written meanwhile."""
+    """The photo, locked until the transaction ends. Other tables can still refer to it meanwhile."""
     rows = Photo.objects.select_for_update(of=("self",), no_key=True).select_related("lesion", "owner", "prediction")
     return rows.get(pk=photo_id)
 
@@ -219,7 +219,7 @@ def _require_reader(by: User, reading: Reading | None = None) -> None:
 
 
 def _said(answer: str, diagnosis: str) -> Said:
-    """Raises ValidationError where it is no answer."""
+    """The validated answer. Raises ValidationError if it is invalid."""
     if answer not in Reading.Answer.values:
         raise ValidationError({"answer": _("Choose what you see.")})
     if (answer == Reading.Answer.DIAGNOSIS) != (diagnosis in CODES) or (answer != "diagnosis" and diagnosis):
@@ -228,9 +228,9 @@ def _said(answer: str, diagnosis: str) -> Said:
 
 
 def _check(said: Said, management: str, monitor_months: int | None, override_reason: str, predicted: str) -> None:
-    """Raises ValidationError with every field that is wrong."""
+    """Check a final answer. Raises ValidationError with all invalid fields."""
     wrong: dict[str, str] = {}
-    # Only a photo that shows nothing may go without: its patient takes another one.
+    # Only an unusable photo needs no management: the patient takes another one.
     may_be_empty = said.answer == Reading.Answer.UNUSABLE
     if management not in ["", *Reading.Management.values] or (not management and not may_be_empty):
         wrong["management"] = _("Choose what should happen next.")
@@ -248,7 +248,7 @@ def _check(said: Said, management: str, monitor_months: int | None, override_rea
 
 
 def _role_now(photo: Photo, *, shown_role: str, insist: bool) -> str:
-    """In which role an answer given now is taken. Raises ReadingRefused where in none."""
+    """The role in which an answer is accepted now. Raises ReadingRefused if there is none."""
     role = role_in(photo.review_state)
     if role == Reading.Role.ADJUDICATION and shown_role != Reading.Role.ADJUDICATION:
         raise ReadingRefused(ReadingRefusal.ADJUDICATES)
@@ -267,7 +267,7 @@ def _histopathology_known(photo: Photo) -> bool:
 
 
 def _hand_on(photo: Photo, reading: Reading, *, by: User, requested: bool, predicted: str) -> None:
-    """After a final answer: settle the photo or have the next reader wait for it."""
+    """After a final answer: settle the photo, or pass it to the next reader."""
     said = Said(reading.answer, reading.diagnosis)
     first, reason, somebody_else = None, "", True
     if reading.role == Reading.Role.FIRST:
@@ -280,7 +280,7 @@ def _hand_on(photo: Photo, reading: Reading, *, by: User, requested: bool, predi
     state = next_state(reading.role, said, first=first, second_wanted=bool(reason), somebody_else=somebody_else)
     if state == Photo.ReviewState.READ:
         if reason:
-            # Wanted, and nobody there to give it: the page says so.
+            # A second reading is needed but nobody can give it. The page says so.
             photo.second_reason = reason
             photo.save(update_fields=["second_reason"])
         _settle(photo, reading)
@@ -291,7 +291,7 @@ def _hand_on(photo: Photo, reading: Reading, *, by: User, requested: bool, predi
         photo.review_state, photo.review_closed = state, None
         photo.save(update_fields=["review_state", "review_closed"])
     if reading.management in IN_PERSON:
-        # The patient need not wait for another reader to hear that somebody should look at the spot itself.
+        # Notify the patient at once that the spot should be examined; this does not wait for another reader.
         tell_owner(photo, kind=Notification.Kind.REVIEW, key=f"reading:{reading.pk}")
 
 
@@ -307,7 +307,7 @@ def _ask_for_second(photo: Photo, *, by: User, reason: Photo.SecondReason) -> No
 
 
 def _settle(photo: Photo, reading: Reading) -> None:
-    """Close the review by this reading: its diagnosis becomes a finding, and the patient is told."""
+    """Close the review by this reading: its diagnosis becomes a finding, and the patient is notified."""
     if reading.answer == Reading.Answer.DIAGNOSIS and not Finding.objects.filter(reading=reading).exists():
         append_finding(
             photo=photo,
@@ -324,9 +324,9 @@ def _settle(photo: Photo, reading: Reading) -> None:
 
 @transaction.atomic
 def request_review(*, photo: Photo, by: User) -> bool:
-    """Ask clinicians to look at a photo. False where that was asked already or a clinician has read it.
+    """Ask clinicians to read a photo. Returns False if this was asked before or a clinician has read it.
 
-    Raises NotAllowed for anybody but the owner.
+    Raises NotAllowed unless `by` is the owner.
     """
     if photo.owner_id != by.pk or not by.is_active:
         raise NotAllowed("Only the person whose photo it is asks for a review.")

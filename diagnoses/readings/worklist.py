@@ -22,20 +22,19 @@ TO_READ: Final = "to-read"
 REQUESTED: Final = "requested"
 EVERYTHING: Final = "all"
 FINISHED: Final = frozenset({Photo.ReviewState.READ.value, EVERYTHING})
-"""States whose newest photo is wanted first, not the most urgent one."""
+"""States that are sorted newest first, not most urgent first."""
 
 
 @dataclass(frozen=True)
 class ReviewOrder:
-    """One way to sort the review list, and what it is called."""
+    """One sort order of the worklist, with its label."""
 
     order: Order
     label: Any
 
 
 REVIEW_ORDERS: Final = {
-    # As the index `photo_worklist`: how soon somebody should look, then how unsure the classifier is, then how long the
-    # patient has been waiting.
+    # The order of the index `photo_worklist`: by urgency, then by uncertainty of the classifier, then by waiting time.
     "worklist": ReviewOrder(
         Order(
             "worklist",
@@ -61,9 +60,9 @@ REVIEW_ORDERS: Final = {
 
 
 def to_read_by(user: User) -> list[Q]:
-    """What `user` may read, in conditions that exclude each other: unread, and what waits for another reader.
+    """The photos `user` may read, as conditions that exclude each other: unread, and waiting for another reader.
 
-    Nobody reads their own photo, nor one twice. An unread photo has no recorded reading, so nobody asks for one.
+    Nobody reads their own photo, or a photo twice. Unread photos have no recorded reading, so that is not checked.
     """
     others = ~Q(owner=user)
     not_mine = ~Exists(Reading.objects.filter(photo=OuterRef("pk"), reader=user, recorded__isnull=False))
@@ -75,7 +74,7 @@ def to_read_by(user: User) -> list[Q]:
 
 
 class ReviewFilterForm(DaysForm):
-    """The filters and the sort of the review list, read from the address. What is not valid filters nothing."""
+    """The filters and the sort order of the worklist, from the URL. Invalid values are ignored."""
 
     ANY: ClassVar = [("", _("Any"))]
 
@@ -135,26 +134,26 @@ class ReviewFilterForm(DaysForm):
 
     @property
     def shown_state(self) -> str:
-        """Which photos are listed, as one of the choices of `state`."""
+        """The selected choice of `state`."""
         self.is_valid()
         return self.cleaned_data.get("state") or TO_READ
 
     @property
     def order(self) -> Order:
-        """How they are sorted: as chosen, else the most urgent first of what is to do, and the newest of the rest."""
+        """The sort order: the chosen one, else most urgent first for open photos and newest first for the others."""
         self.is_valid()
         usual = "newest" if self.shown_state in FINISHED else "worklist"
         return REVIEW_ORDERS[self.cleaned_data.get("sort") or usual].order
 
     @property
     def in_use(self) -> int:
-        """How many filters are set (the state and the sort are none)."""
+        """The number of active filters, without state and sort order."""
         self.is_valid()
         return sum(bool(value) for name, value in self.cleaned_data.items() if name not in {"sort", "state"})
 
     @property
     def apart(self) -> list[Q]:
-        """The state, as conditions that exclude each other and each begin an index (see `page_of`)."""
+        """The conditions of the state. They exclude each other, and each one begins an index (see `page_of`)."""
         state = self.shown_state
         if state == TO_READ:
             return to_read_by(self.by)
@@ -168,14 +167,14 @@ class ReviewFilterForm(DaysForm):
         return [Q(review_state=state)]
 
     def chosen_photos(self, photos: PhotoQuerySet) -> PhotoQuerySet:
-        """The photos that pass every valid filter and are in the chosen state, as one query."""
+        """The photos that match all valid filters and the state, as one query."""
         state = Q()
         for condition in self.apart:
             state |= condition
         return self.narrow(photos).filter(state)
 
     def narrow(self, photos: PhotoQuerySet) -> PhotoQuerySet:
-        """The photos that pass every valid filter, in whatever state."""
+        """The photos that match all valid filters, in any state."""
         self.is_valid()
         chosen = self.cleaned_data
         if patient := chosen.get("patient", "").strip():
@@ -183,7 +182,7 @@ class ReviewFilterForm(DaysForm):
         if status := chosen.get("status"):
             photos = photos.filter(status=status)
         if decision := chosen.get("decision"):
-            # A photo that is analysed again keeps the decision it had; it is not its decision now.
+            # A photo that is analysed again still has its old decision, which is not valid now.
             photos = photos.filter(decision=decision, status=Photo.Status.PREDICTED)
         if diagnosis := chosen.get("diagnosis"):
             photos = photos.filter(diagnosis=diagnosis)
@@ -208,7 +207,7 @@ class ReviewFilterForm(DaysForm):
 
 
 def _compared(*, differs: bool) -> Exists:
-    """Photos somebody named a diagnosis for that is (not) the one the classifier had answered."""
+    """Photos with a finding that agrees, or does not agree, with the classifier."""
     named = Reading.objects.filter(
         photo=OuterRef("pk"), recorded__isnull=False, answer=Reading.Answer.DIAGNOSIS, prediction__isnull=False
     )

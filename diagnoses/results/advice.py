@@ -1,6 +1,6 @@
-"""Own what an answer means for a person: the advice, its date, or why there is none.
+"""The advice to the patient that follows from a prediction: its text and date, or why the picture was refused.
 
-The decision itself was made by the classifier and is frozen with the prediction; here it only gets its words.
+The decision was made by the classifier and is stored with the prediction. This module only gives it words.
 """
 
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ from diagnoses.photos.models import Photo, Prediction
 from recognition.inference.assessment import REFUSING, Assessment, Decision
 from recognition.taxonomy import Diagnosis
 
-# Kinds of advice that no decision stands for: predictions from before there were decisions.
+# Kinds of advice for older predictions without a decision.
 SEE: Final = "see"
 WATCH: Final = "watch"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do next, in words.
+    """The text of what to do next.
 
-    `kind` is a `Decision` value, or "see" or "watch" for a prediction without one. `photograph_by` is set for MONITOR
-    alone; `is_due` says that this day has passed.
+    `kind` is a `Decision` value, or "see" or "watch" for a prediction without one. Only MONITOR has `photograph_by`;
+    `is_due` says that this day has passed.
     """
 
     kind: str
@@ -48,7 +48,7 @@ class Advice:
 
 
 def advice_on(photo: Photo, prediction: Prediction) -> Advice:
-    """What to do next by this prediction of this photo."""
+    """The advice for this prediction of this photo."""
     assessed = prediction.assessed
     advice = _without_decision(prediction) if assessed is None else _by_decision(photo, prediction, assessed)
     history = photo.reported_history
@@ -57,7 +57,7 @@ def advice_on(photo: Photo, prediction: Prediction) -> Advice:
     known = photo.ground_truth
     if known is None or advice.is_strong or not _needs_a_doctor(Diagnosis(known.diagnosis)):
         return advice
-    # What is known of the spot outweighs what the picture looks like: nobody waits three months with a known cancer.
+    # The ground truth counts more than the prediction: nobody waits three months with a known cancer.
     return Advice(
         kind=Decision.SOON.value,
         title=_("This needs a doctor"),
@@ -86,9 +86,9 @@ def _by_decision(photo: Photo, prediction: Prediction, assessed: Assessment) -> 
 
 
 def _by_history(advice: Advice) -> Advice:
-    """The picture alone gave no reason; what the patient says of the spot is one: nobody is told to wait with it."""
+    """The advice if the reported history, not the picture, needs a doctor."""
     if advice.is_refusal:
-        # Still no answer from the picture, and another photo may give one; the appointment does not wait for it.
+        # The picture still has no answer, so ask for another photo too. The appointment does not wait for it.
         return replace(
             advice,
             detail=_(
@@ -108,14 +108,14 @@ def _by_history(advice: Advice) -> Advice:
 
 
 def photograph_by(photo: Photo, assessed: Assessment) -> date | None:
-    """Until when to photograph the spot again: counted from the photo, however late it was analysed."""
+    """The day until which to photograph the spot again, counted from the upload and not from the analysis."""
     if assessed.monitor_days is None:
         return None
     return timezone.localdate(photo.created) + timedelta(days=assessed.monitor_days)
 
 
 def reasons_of(assessed: Assessment) -> tuple[Reason, ...]:
-    """Why the picture was refused, in the order of the gates; empty when it was not."""
+    """Why the picture was refused, in the order of the gates. Empty if it was not."""
     return tuple(
         GATE_REASONS[result.code] for result in assessed.gates if result.gate in REFUSING and not result.passed
     )
@@ -142,14 +142,14 @@ def _see_a_doctor(prediction: Prediction, *, urgent: bool) -> Advice:
             "weeks. A picture proves nothing; please make an appointment."
         )
     if not _needs_a_doctor(diagnosis):
-        # Otherwise the harmless name further down would seem to take the advice back.
+        # Otherwise the harmless diagnosis below would seem to contradict the advice.
         detail += " " + _("This holds although what it most resembles is harmless.")
     return Advice(kind=(Decision.URGENT if urgent else Decision.SOON).value, title=title, detail=detail)
 
 
 def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advice:
     day = photograph_by(photo, assessed)
-    assert day is not None  # Assessment allows no MONITOR without its days
+    assert day is not None  # an Assessment with MONITOR always has days
     is_due = day < timezone.localdate()
     title = _("Time to photograph it again") if is_due else _("Photograph it again by %(day)s")
     detail = _(
@@ -158,7 +158,7 @@ def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advi
     )
     diagnosis = Diagnosis(prediction.diagnosis)
     if _needs_a_doctor(diagnosis):
-        # The level is about all cancers together; a name like this one is reason enough by itself.
+        # The threshold is about all cancers together. A diagnosis like this one is a sufficient reason by itself.
         detail += " " + _("What it most resembles should be seen by a doctor all the same: please make an appointment.")
     return Advice(
         kind=assessed.decision.value,

@@ -1,7 +1,7 @@
-"""Own what clinicians have said of a photo, as its patient reads it: whose turn it is, what was found, what follows.
+"""The clinical outcome of a photo, as its patient may see it: stage of the review, result, management.
 
-Until a photo is settled no reading's diagnosis is told: another clinician may see the spot differently. What cannot
-wait is told at once: that a clinician wants the spot to be examined in person.
+Until a photo is settled the patient sees no diagnosis of a reading, because another reader may disagree. Only one thing
+is shown at once: that a clinician wants the spot to be examined in person.
 """
 
 import calendar
@@ -34,7 +34,7 @@ MANAGEMENT_WORDS: Final[dict[str, str | Promise]] = {
 
 
 class ReviewStage(enum.StrEnum):
-    """Where the reading by clinicians stands."""
+    """The stage of the review by clinicians."""
 
     NOT_ASKED = "not-asked"
     ASKED = "asked"
@@ -45,11 +45,11 @@ class ReviewStage(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ClinicalOutcome:
-    """What may be told of the readings and findings of one photo.
+    """The readings and findings of one photo, as far as the patient may see them.
 
-    `examine` says that a clinician whose word stands wants to see the spot in person; it may be told at every stage.
-    `answer` (a `Reading.Answer`), `management`, `monitor_months` and `notes` are empty until the photo is settled.
-    `finding` is the one that counts: the newest histopathology, else the newest clinician's.
+    `examine` says that a clinician wants to see the spot in person; it may be shown at every stage. `answer` (a
+    `Reading.Answer`), `management`, `monitor_months` and `notes` are empty until the photo is settled. `finding` is the
+    decisive one: the newest histopathology, else the newest clinician's.
     """
 
     stage: ReviewStage
@@ -64,12 +64,12 @@ class ClinicalOutcome:
 
     @property
     def is_read(self) -> bool:
-        """Whether clinicians have said what they had to say."""
+        """Whether the photo is settled."""
         return self.stage is ReviewStage.READ
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a clinician has read the photo and another one is wanted."""
+        """Whether a clinician has read the photo and it waits for another one."""
         return self.stage in {ReviewStage.SECOND, ReviewStage.ADJUDICATION}
 
     @property
@@ -79,18 +79,18 @@ class ClinicalOutcome:
 
 
 def clinical_outcome_of(photo: Photo) -> ClinicalOutcome:
-    """What clinicians have said of this photo. Reads `photo.readings` and `photo.findings`, which lists prefetch."""
+    """The clinical outcome of this photo. Uses `photo.readings` and `photo.findings`, which lists prefetch."""
     finding = photo.deciding_finding()
     stage = _stage(photo, finding)
     if stage is not ReviewStage.READ:
         return ClinicalOutcome(stage, asked=photo.review_requested, examine=wants_a_visit(photo))
     outcome = outcome_of(photo)
-    # The microscope has the last word: what readers of a photo wanted to be done was done.
+    # After a histopathology the management of earlier readings is no longer shown: it has been done.
     proven = finding is not None and finding.source == Finding.Source.HISTOPATHOLOGY
     said = list(outcome.notes) if outcome is not None else []
     if finding is not None:
         said.append(finding.note)
-    # A finding that came out of no reading names a diagnosis as well.
+    # A finding without a reading also has a diagnosis.
     answer = "" if finding is None else Reading.Answer.DIAGNOSIS.value
     return ClinicalOutcome(
         stage,
@@ -101,7 +101,7 @@ def clinical_outcome_of(photo: Photo) -> ClinicalOutcome:
         answer=answer if outcome is None else outcome.answer,
         management="" if outcome is None or proven else outcome.management,
         monitor_months=None if outcome is None or proven else outcome.monitor_months,
-        # The finding of a reading carries the reading's note: told once.
+        # The finding of a reading has the same note as the reading. Show it once.
         notes=tuple(dict.fromkeys(note.strip() for note in said if note.strip())),
     )
 
@@ -117,10 +117,10 @@ def _stage(photo: Photo, finding: Finding | None) -> ReviewStage:
 
 
 def advice_of(outcome: ClinicalOutcome) -> Advice | None:
-    """What to do next as clinicians see it, or None where they have not said.
+    """The clinicians' advice, or None if they gave none.
 
-    None also where the spot is known to be a cancer, whatever was said before that was known: nobody only waits with
-    one (`diagnoses.results.advice` has the words for that).
+    Also None if the spot is known to be a cancer, whatever the management was before. `diagnoses.results.advice` has
+    the text for that.
     """
     known = Diagnosis(outcome.finding.diagnosis) if outcome.finding is not None else None
     if outcome.is_proven and known is not None:
@@ -193,7 +193,7 @@ def _photograph_again(outcome: ClinicalOutcome) -> Advice | None:
 
 
 def answer_words(answer: str) -> str:
-    """What a clinician said who gave no diagnosis."""
+    """The text of an answer without a diagnosis."""
     if answer == Reading.Answer.UNUSABLE:
         return _("A clinician has looked at the photo and cannot use it. Please take another one.")
     if answer == Reading.Answer.CANNOT_SAY:
@@ -202,7 +202,7 @@ def answer_words(answer: str) -> str:
 
 
 def management_words(outcome: ClinicalOutcome) -> str:
-    """What clinicians want to be done, with the interval where there is one."""
+    """The text of the management, with the interval if there is one."""
     if outcome.monitor_months is not None:
         return ngettext(
             "The spot should be photographed again after %(count)d month, to compare.",
@@ -213,7 +213,7 @@ def management_words(outcome: ClinicalOutcome) -> str:
 
 
 def _months_after(day: date, months: int) -> date:
-    """The same day of a later month, or that month's last: 30 November and three months make 28 February."""
+    """The same day of a later month, or the last day of a shorter month: 30 November, 3 -> 28 February."""
     years, month = divmod(day.month - 1 + months, 12)
     last = calendar.monthrange(day.year + years, month + 1)[1]
     return date(day.year + years, month + 1, min(day.day, last))

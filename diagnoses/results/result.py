@@ -1,7 +1,7 @@
-"""Own what is told about an analysed photo, and to whom: the same for its page, the report and a shared link.
+"""The result of a photo as a reader may see it, used by its page, the report, the API and shared links.
 
-An answer to a picture that was refused is kept for clinicians: everybody else gets a `Result` without one, so that no
-page, report or program can show it by mistake.
+Only clinicians see the answer to a refused picture. All others get a `Result` without it, so that no page or report can
+show it by mistake.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from recognition.taxonomy import Diagnosis
 
 @dataclass(frozen=True)
 class ScoreStep:
-    """One of the ten steps of the score as the page draws them; `x` in hundredths of the width."""
+    """One of the ten steps of the score, for drawing. `x` is in hundredths of the width."""
 
     x: int
     reached: bool
@@ -25,7 +25,7 @@ class ScoreStep:
 
 @dataclass(frozen=True)
 class ClassifierAnswer:
-    """What the classifier said, for somebody who may read it."""
+    """The classifier's answer, for readers who may see it."""
 
     prediction: Prediction
     assessed: Assessment | None
@@ -38,11 +38,10 @@ class ClassifierAnswer:
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a photo.
+    """The result of a photo for one kind of reader.
 
-    `advice` is what to do next: the clinicians' where they have said it (`by_clinician`), else the picture's; None
-    where neither is there. `answer` is None before the analysis and where it is withheld. `truth` is what the spot is
-    known to be, and `agrees` whether the classifier's answer is the same.
+    `advice` is the clinicians' (`by_clinician`) if they gave one, else that of the prediction, else None. `answer` is
+    None before the analysis and if the reader may not see it. `truth` is the known diagnosis.
     """
 
     photo: Photo
@@ -54,12 +53,12 @@ class Result:
 
     @property
     def agrees(self) -> bool:
-        """Whether the classifier's answer is what the spot is known to be."""
+        """Whether the classifier's answer equals the known diagnosis."""
         return self.truth is not None and self.answer is not None and self.truth.diagnosis == self.answer.diagnosis
 
 
 def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
-    """What may be told of `photo`; `for_clinician` includes the answer to a picture that was refused."""
+    """The result of `photo`. `for_clinician` includes the answer to a refused picture."""
     outcome = clinical_outcome_of(photo)
     analysed = _analysed(photo)
     advice, by_clinician = _advice(photo, analysed, outcome)
@@ -75,23 +74,23 @@ def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
 
 
 def current_advice(photo: Photo) -> Advice | None:
-    """What to do next about a photo, for lists: as `Result.advice`."""
+    """The advice for a photo, for lists: the same as `Result.advice`."""
     return _advice(photo, _analysed(photo), clinical_outcome_of(photo))[0]
 
 
 def _analysed(photo: Photo) -> Prediction | None:
-    """The answer that stands; none while the photo waits for another one or after that failed."""
+    """The current prediction. None while the photo is analysed again or after that failed."""
     return photo.prediction if photo.status == Photo.Status.PREDICTED else None
 
 
 def _advice(photo: Photo, analysed: Prediction | None, outcome: ClinicalOutcome) -> tuple[Advice | None, bool]:
-    """What to do next, and whether clinicians say so."""
+    """The advice, and whether it is the clinicians'."""
     of_picture = advice_on(photo, analysed) if analysed is not None else None
     of_clinicians = advice_of(outcome)
     if of_clinicians is None:
         return of_picture, False
     if of_picture is not None and of_picture.kind == Decision.URGENT and of_clinicians.is_strong:
-        # "Within days" is not taken back by "soon".
+        # The clinicians' "soon" does not replace the prediction's "within days".
         return of_picture, False
     return of_clinicians, True
 
@@ -110,7 +109,7 @@ def _answer(prediction: Prediction) -> ClassifierAnswer:
 
 
 def score_steps(score: int | None) -> tuple[ScoreStep, ...]:
-    """The ten steps, those up to the score reached; none without a score."""
+    """The ten steps; those up to the score are reached. Empty without a score."""
     if score is None:
         return ()
     return tuple(ScoreStep((step - SCORE_MIN) * 10, step <= score) for step in range(SCORE_MIN, SCORE_MAX + 1))

@@ -1,7 +1,7 @@
-"""Own reading what a manifest says about how far an answer can be trusted: shares with their 95 % intervals.
+"""The sealed figures: measured shares with their 95 % intervals, read from the manifest of a classifier.
 
-A manifest is written by the sealing of a bundle and copied to `Classifier.manifest`. Older ones lack parts of it; what
-is lacking or not as expected is None here and left out on the page, never guessed.
+A manifest is written when a bundle is sealed, and copied to `Classifier.manifest`. Older manifests lack some figures.
+Missing or unexpected values become None and are left out on the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class ScoreFigures:
-    """What a score meant on the sealed test split.
+    """The share of cancers with this score on the sealed test split.
 
-    `cancers` is the share of cancers among the `pictures` test pictures with this score; `all_cancers` that among all
-    `all_pictures` of them, to compare with.
+    `cancers` is the share among the `pictures` test pictures with this score; `all_cancers` is the share among all
+    `all_pictures` test pictures, for comparison.
     """
 
     score: int
@@ -38,7 +38,7 @@ class ScoreFigures:
 
 @dataclass(frozen=True)
 class PointFigures:
-    """How a threshold of the malignant score did on the sealed test split; what was not measured is None."""
+    """The performance of a threshold of the malignant score on the sealed test split. None: not measured."""
 
     decision: Decision
     threshold: float | None
@@ -49,7 +49,7 @@ class PointFigures:
 
 @dataclass(frozen=True)
 class SetFigures:
-    """In what share of cases a prediction set is to hold the right diagnosis, and in what share of the test it did."""
+    """The target coverage of the prediction sets, and the coverage measured on the test split."""
 
     coverage: float
     test_coverage: float | None
@@ -57,7 +57,7 @@ class SetFigures:
 
 @dataclass(frozen=True)
 class SealedFigures:
-    """All that is known behind one prediction."""
+    """All sealed figures for one prediction."""
 
     score: ScoreFigures | None
     points: tuple[PointFigures, ...]
@@ -65,7 +65,7 @@ class SealedFigures:
 
 
 def sealed_figures_of(prediction: Prediction) -> SealedFigures:
-    """The figures of the classifier that made this prediction, as far as its manifest holds them."""
+    """The sealed figures of this prediction's classifier, as far as its manifest has them."""
     manifest = prediction.classifier.manifest
     assessment = _mapping(manifest.get("assessment"))
     return SealedFigures(
@@ -78,7 +78,7 @@ def sealed_figures_of(prediction: Prediction) -> SealedFigures:
 
 
 def score_figures(table: object, score: int | None) -> ScoreFigures | None:
-    """One row of the manifest's score table, or None where there is no table, no score, or no picture behind it."""
+    """One row of the manifest's score table. None without a table, a score, or pictures with this score."""
     rows = [_mapping(row) for row in table] if isinstance(table, Sequence) and not isinstance(table, str) else []
     row = next((row for row in rows if score is not None and row.get("score") == score), {})
     pictures = _count(row.get("pictures"))

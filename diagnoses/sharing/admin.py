@@ -9,7 +9,7 @@ from diagnoses.sharing.models import ShareLink
 
 @admin.register(ShareLink)
 class ShareLinkAdmin(LongListAdmin[ShareLink]):
-    """Results that patients shared. The address itself is known to nobody here: only a hash of it is stored."""
+    """Share links, read only. Only a hash of the token is stored, so the admin cannot show the URL."""
 
     list_display = ["id", "photo_id", "made_by", "created", "expires", "revoked", "times_opened", "last_opened"]
     list_filter = ["created", "expires"]

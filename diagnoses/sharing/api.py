@@ -1,4 +1,4 @@
-"""Share links in the API. The address is in the answer that makes one, and nowhere afterwards."""
+"""Share links in the API. Only the response that creates a link contains its URL."""
 
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from diagnoses.sharing.services import DAYS, make_share_link, revoke_share_link
 
 
 class NewShareLinkSerializer(serializers.Serializer[Any]):
-    """For how long, and for whom in one's own words."""
+    """A new share link: the number of days, and a label."""
 
     days = serializers.ChoiceField(choices=[(days, str(days)) for days in DAYS])
     label = serializers.CharField(  # type: ignore[assignment]  # a field, not the attribute
@@ -30,7 +30,7 @@ class NewShareLinkSerializer(serializers.Serializer[Any]):
 
 
 class ShareLinkSerializer(serializers.Serializer[ShareLink]):
-    """An address by which somebody without an account reads one result until it expires."""
+    """A link by which somebody without an account can read one result until it expires."""
 
     id = serializers.UUIDField()
     label = serializers.CharField(allow_blank=True)  # type: ignore[assignment]  # a field, not the attribute
@@ -42,19 +42,19 @@ class ShareLinkSerializer(serializers.Serializer[ShareLink]):
 
 
 class MadeShareLinkSerializer(ShareLinkSerializer):
-    """The same with its address, which is shown this once."""
+    """The new link with its URL, which is shown only once."""
 
     url = serializers.URLField(help_text=_("Keep it: it cannot be had a second time."))
 
 
 class SharingView(ApiView):
-    """What the views of share links share: the owner of the photo alone."""
+    """Base of the views of share links: only for the owner of the photo."""
 
     serializer_class = ShareLinkSerializer
     pagination_class = None
 
     def own(self, photo_id: UUID) -> Photo:
-        """One's own photo: 404 for whom it does not exist, 403 for those who may only read it."""
+        """The user's own photo: 404 for users who may not see it, 403 for those who may only read it."""
         photo = get_object_or_404(Photo.objects.visible_to(self.user), pk=photo_id)
         if photo.owner_id != self.user.pk:
             raise Problem(403, "not_owner", gettext("Only the person whose photo it is shares it."))
@@ -62,14 +62,14 @@ class SharingView(ApiView):
 
 
 class ShareLinksView(SharingView):
-    """The links of one photo."""
+    """The share links of one photo."""
 
     @extend_schema(
         summary="List share links, newest first",
         responses={LIST_OK: ShareLinkSerializer(many=True), **problems(401, 403, 404, 429)},
     )
     def get(self, request: Request, photo_id: UUID) -> Response:
-        """Those that stand, expired and were closed. No address is among it: it was shown when it was made."""
+        """All links: open, expired and revoked. Without their URLs, which are shown only once."""
         return Response(self.get_serializer(self.own(photo_id).share_links.all(), many=True).data)
 
     @extend_schema(
@@ -78,7 +78,7 @@ class ShareLinksView(SharingView):
         responses={201: MadeShareLinkSerializer, **problems(400, 401, 403, 404, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """An address for somebody without an account. Whoever has it reads the result, until it expires."""
+        """Creates a link for somebody without an account. Anybody with the URL can read the result until it expires."""
         photo = self.own(photo_id)
         serializer = NewShareLinkSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -90,11 +90,11 @@ class ShareLinksView(SharingView):
 
 
 class ShareLinkView(SharingView):
-    """One link."""
+    """One share link."""
 
     @extend_schema(summary="Close a share link", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, photo_id: UUID, link_id: UUID) -> Response:
-        """From now on its address opens nothing. Also where it had expired."""
+        """Revokes the link. 204 also if it has expired."""
         link = get_object_or_404(ShareLink.objects.filter(photo=self.own(photo_id)).select_related("photo"), pk=link_id)
         revoke_share_link(link=link, by=self.user)
         return Response(status=204)

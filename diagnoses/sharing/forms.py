@@ -1,4 +1,4 @@
-"""For how long and for whom a result is shared."""
+"""The form of a new share link."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def _days_word(days: int) -> Any:
 
 
 class ShareForm(forms.Form):
-    """A link to one result."""
+    """The number of days and the label of a share link."""
 
     days = forms.TypedChoiceField(
         label=_("How long it opens"),

@@ -1,4 +1,4 @@
-"""Own `ShareLink`: an address by which somebody without an account reads one result until it expires."""
+"""`ShareLink`: a link by which somebody without an account can read one result until it expires."""
 
 import uuid
 from typing import ClassVar
@@ -12,18 +12,18 @@ from django.utils.translation import gettext_lazy as _
 
 class ShareLinkQuerySet(models.QuerySet["ShareLink"]):
     def open(self) -> "ShareLinkQuerySet":
-        """Neither expired nor revoked."""
+        """Links that are neither expired nor revoked."""
         return self.filter(revoked__isnull=True, expires__gt=timezone.now())
 
 
 class ShareLink(models.Model):
-    """The address itself is shown once and never stored: only the SHA-256 of its token is."""
+    """One share link. Its URL is shown once; only the SHA-256 of its token is stored."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     photo = models.ForeignKey("diagnoses.Photo", on_delete=models.CASCADE, related_name="share_links")
     token_sha256 = models.CharField(max_length=64, unique=True, editable=False)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    # For whom, in the patient's words.
+    # The patient's note for whom the link is.
     label = models.CharField(_("for whom"), max_length=100, blank=True)
     created = models.DateTimeField(_("made"), default=timezone.now, editable=False)
     expires = models.DateTimeField(_("expires"))

@@ -1,7 +1,7 @@
-"""Writes to share links: an address by which somebody without an account reads one result for some days.
+"""Writes to share links: create, revoke, open.
 
-The address holds 256 random bits and is shown once; the database keeps its SHA-256 alone, so that neither a dump nor an
-administrator opens anything. Nobody guesses one, and the views count who tries.
+The token has 256 random bits and is shown once. The database stores only its SHA-256, so neither a dump nor an
+administrator can open a link. A token cannot be guessed, and the views limit failed attempts.
 """
 
 import hashlib
@@ -22,22 +22,22 @@ from diagnoses.photos.models import Photo
 from diagnoses.sharing.models import ShareLink
 
 DAYS: Final = (1, 7, 30)
-"""How long an address may open a result: an appointment, a week, a month."""
+"""The allowed numbers of days."""
 
 MAX_OPEN: Final = 10
-"""Addresses of one photo that open it at a time; more would be a mistake, or a program."""
+"""The largest number of open links of one photo."""
 
 TOKEN_BYTES: Final = 32
 
 SAME_OPENING: Final = timedelta(hours=1)
-"""Opened again within this time is the same look, as with photos."""
+"""Requests within this time count as one view, as with photos."""
 
 
 def make_share_link(*, photo: Photo, by: User, days: int, label: str = "") -> tuple[ShareLink, str]:
-    """A new address for the result of `photo` that opens it for `days`; `label` says for whom, in the owner's words.
+    """Create a link to the result of `photo` that is open for `days`. `label` is the owner's note for whom it is.
 
-    Returns the link and its token, which cannot be had a second time. Raises NotAllowed for anybody but the owner,
-    ValueError for another number of days, ValidationError for a label that is too long and where `MAX_OPEN` are open.
+    Returns the link and its token, which is not available later. Raises NotAllowed unless `by` is the owner, ValueError
+    for another number of days, ValidationError if the label is too long or `MAX_OPEN` links are open.
     """
     _require_owner(photo, by)
     if days not in DAYS:
@@ -54,7 +54,7 @@ def make_share_link(*, photo: Photo, by: User, days: int, label: str = "") -> tu
     )
     link.full_clean(exclude=["photo", "made_by"])
     with transaction.atomic():
-        # The row lock makes two requests at one moment count one after the other.
+        # The row lock makes simultaneous requests count one after the other.
         Photo.objects.select_for_update(no_key=True).get(pk=photo.pk)
         if ShareLink.objects.open().filter(photo=photo).count() >= MAX_OPEN:
             raise ValidationError(
@@ -71,7 +71,7 @@ def make_share_link(*, photo: Photo, by: User, days: int, label: str = "") -> tu
 
 
 def revoke_share_link(*, link: ShareLink, by: User) -> bool:
-    """Close an address before its time. False where it is closed already. Raises NotAllowed for non-owners."""
+    """Revoke a link before it expires. Returns False if it is revoked already. Raises NotAllowed for non-owners."""
     _require_owner(link.photo, by)
     with transaction.atomic():
         closed = ShareLink.objects.open().filter(pk=link.pk).update(revoked=timezone.now())
@@ -81,11 +81,11 @@ def revoke_share_link(*, link: ShareLink, by: User) -> bool:
 
 
 def open_shared(token: str, *, counts: bool = True) -> ShareLink | None:
-    """The link a token opens, with its photo ready to be shown; None for one unknown, expired, revoked or of an account
-    that is switched off.
+    """The link of a token, with its photo and related rows. None if the token is unknown, expired or revoked, or the
+    owner's account is switched off.
 
-    The first look in an hour is audited, without an actor: nobody knows who holds an address. `counts=False` is for
-    the pieces of a page, such as its picture.
+    The first view in an hour is audited, without an actor, because the visitor is unknown. `counts=False` is for parts
+    of the page, such as its picture.
     """
     link = (
         ShareLink.objects.open()
@@ -102,7 +102,7 @@ def open_shared(token: str, *, counts: bool = True) -> ShareLink | None:
     now = timezone.now()
     rows = ShareLink.objects.filter(pk=link.pk)
     with transaction.atomic():
-        # Guarded, so that of two looks at one moment one is the first.
+        # A conditional update, so that only one of two simultaneous views is audited.
         first = rows.exclude(last_opened__gt=now - SAME_OPENING).update(last_opened=now)
         if counts:
             rows.update(times_opened=F("times_opened") + 1)

@@ -1,8 +1,7 @@
-"""Share links: the page where an owner makes and closes them, and what an address shows to whoever holds it.
+"""Pages of share links: the owner's page to create and revoke them, and the shared result for visitors.
 
-Behind an address there is no account: the page stands without the site's own header, sets no cookie, is kept by no
-cache and no search engine, and tells nobody where it was followed from. An address that opens nothing gets one answer,
-whatever the reason; whoever tries many is slowed down.
+A visitor has no account: the shared page has no site header, sets no cookie, is not cached or indexed, and sends no
+referrer. All invalid links get the same response. Many failed attempts from one place are throttled.
 """
 
 import time
@@ -37,8 +36,8 @@ from diagnoses.sharing.services import make_share_link, open_shared, revoke_shar
 LINKS_SHOWN: Final = 30
 
 MISSES: Final = 30
-"""Addresses that open nothing, from one place within `MISS_WINDOW`, before it has to wait. Guessing 256 bits is
-hopeless at any speed; this keeps programs that try from costing anything."""
+"""The allowed number of invalid tokens from one place within `MISS_WINDOW`. Nobody can guess 256 bits; this only limits
+the load of programs that try."""
 
 MISS_WINDOW: Final = 600  # seconds
 
@@ -49,14 +48,14 @@ HEADERS: Final = {
 }
 
 
-# --- The owner
+# --- For the owner
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 @sensitive_variables("token", "address")
 def photo_share(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The links of a photo, and making another. The new address is part of the answer to the POST, and of no other."""
+    """The links of a photo, and the form for a new one. Only the response to the POST contains the new URL."""
     photo = _own_photo(request, photo_id)
     form, address = ShareForm(), ""
     status = 200
@@ -74,7 +73,7 @@ def photo_share(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     links = list(ShareLink.objects.filter(photo=photo)[:LINKS_SHOWN])
     context: dict[str, Any] = {"photo": photo, "form": form, "links": links, "address": address}
     if address:
-        # Level M or better: still read with a seventh of it covered. A code is read dark on light, also on a dark page.
+        # Error correction M or better: readable with a seventh covered. Dark on light also on a dark page.
         code = segno.make_qr(address, error="m")
         context["code"] = code.svg_inline(border=4, omitsize=True, svgclass="share-new__code", light="white")
     return render(request, "diagnoses/sharing/photo_share.html", context, status=status)
@@ -83,7 +82,7 @@ def photo_share(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photo_share_revoke(request: SignedInRequest, photo_id: UUID, link_id: UUID) -> HttpResponse:
-    """Close a link."""
+    """Revoke a link."""
     photo = _own_photo(request, photo_id)
     link = get_object_or_404(ShareLink.objects.filter(photo=photo), pk=link_id)
     if revoke_share_link(link=link, by=request.user):
@@ -98,13 +97,13 @@ def _own_photo(request: SignedInRequest, photo_id: UUID) -> Photo:
     return photo
 
 
-# --- Whoever holds the address
+# --- For visitors
 
 
 def behind_link(
     view: Callable[[HttpRequest, ShareLink], HttpResponseBase], *, counts: bool
 ) -> Callable[..., HttpResponseBase]:
-    """Let in whoever holds an address that is open, in the language they ask for."""
+    """Decorator: open the link of the token and activate the requested language, or answer that the link is invalid."""
 
     @require_safe
     @sensitive_variables("token")
@@ -128,8 +127,8 @@ def behind_link(
                     response = _gone(request)
         for name, value in HEADERS.items():
             response.headers[name] = value
-        # Django logs the address of what it refuses; this one opens a patient's record.
-        setattr(response, "_has_been_logged", True)  # noqa: B010 - an attribute its types do not know
+        # Django logs the URL of refused requests; this URL is a secret.
+        setattr(response, "_has_been_logged", True)  # noqa: B010 - an attribute that the types lack
         return response
 
     return guarded
@@ -140,7 +139,7 @@ def _gone(request: HttpRequest) -> HttpResponse:
 
 
 def _shared(request: HttpRequest, link: ShareLink) -> HttpResponse:
-    """The result as its owner reads it, without the owner's means to change anything."""
+    """The result as the owner sees it, without the actions."""
     token = _token(request)
     photo = link.photo
     context = state_context(photo, for_clinician=False) | {
@@ -161,7 +160,7 @@ def _shared_image(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
 
 def _shared_heatmap(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
     prediction = link.photo.prediction
-    # What was refused has no answer for a guest, hence no map of one.
+    # Visitors may not see the answer to a refused picture, so they get no heatmap either.
     if prediction is None or prediction.is_refused or not prediction.heatmap:
         raise Http404
     return stream(prediction.heatmap.name, "image/png", f"teri-{link.photo_id}-heatmap.png")
@@ -179,7 +178,7 @@ shared_report = behind_link(_shared_report, counts=False)
 
 def _token(request: HttpRequest) -> str:
     match = request.resolver_match
-    assert match is not None  # a view was found by it
+    assert match is not None  # the URL resolver has set it
     return str(match.kwargs["token"])
 
 
@@ -193,5 +192,5 @@ def _count_miss(request: HttpRequest) -> None:
 
 
 def _miss_key(request: HttpRequest) -> str:
-    # The window is part of the name: a count starts afresh with each, and old ones run out.
+    # The time window is part of the key, so that each window starts a new count.
     return f"shared-misses:{get_adapter(request).get_client_ip(request)}:{int(time.time()) // MISS_WINDOW}"

@@ -1,6 +1,8 @@
-"""Own the search for similar confirmed cases, which clinicians see beside a photo.
+"""Similar confirmed cases: the search that clinicians see beside a photo.
 
-`projection` makes a short vector of a network's features, `references` keeps the pictures of data sets small,
-`indexing` gives every picture its vector for the live classifier, `search` finds the nearest, `cases` says which of
-them may be shown, and how.
+Open `cases.py` first: it selects which neighbours are shown. `search.py` finds the nearest vectors. `indexing.py` makes
+the vectors of all pictures for the live classifier, in the background. `projection.py` makes a short vector from the
+network's features. `references.py` saves small copies of data-set pictures.
+
+Imports no other feature, only tables and `recognition`.
 """

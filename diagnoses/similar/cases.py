@@ -1,9 +1,8 @@
-"""Own which pictures are shown to a clinician as similar confirmed cases, and in what words.
+"""Selects the similar confirmed cases that a clinician sees beside a photo, and describes their similarity.
 
-A case is a picture of an imported data set, or a patient's photo with a finding. Never shown beside a photo: other
-photos of the same patient, the same picture under another name, and pictures of the same lesion. Of several pictures
-of one lesion only the nearest is shown. What is read here is asked of the database anew every time, so that a photo
-erased a second ago is not among them.
+A case is a picture of an imported data set, or a patient's photo with a finding. Never shown: other photos of the same
+patient, the same picture under another name, and pictures of the same lesion. Of several pictures of one lesion only
+the nearest is shown. Cases are not cached, so that a photo that was just erased is not among them.
 """
 
 from collections.abc import Hashable, Iterator
@@ -24,28 +23,28 @@ from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePictu
 from diagnoses.similar.search import nearest
 
 SHOWN: Final = 6
-"""A row of pictures that the eye still compares."""
+"""The number of cases shown: one row of pictures."""
 
 ASKED: Final = 60
-"""How many neighbours are fetched: ISIC 2019 has up to 31 pictures of one lesion, most have one or two."""
+"""The number of neighbours fetched: ISIC 2019 has up to 31 pictures of one lesion, most have one or two."""
 
 
 class State(StrEnum):
-    """Why there are cases, or none."""
+    """Whether there are cases, or why not."""
 
     READY = "ready"
     PREPARING = "preparing"
-    """The photo has no vector of the live classifier yet; the inference worker comes to it."""
+    """The photo has no vector of the live classifier yet. The inference worker will make it."""
     NONE = "none"
-    """No classifier is live, or there is no confirmed case at all."""
+    """No classifier is live, or there are no confirmed cases."""
 
 
 @dataclass(frozen=True)
 class SimilarCase:
-    """One neighbour: either `photo`, a patient's, or `picture`, the key of a `ReferencePicture`.
+    """One neighbour: a patient's `photo`, or `picture`, the key of a `ReferencePicture`.
 
-    `truth` is its diagnosis with its source; `similarity` the cosine, -1 to 1; `words` what that means among these
-    cases, empty where they are too few to say.
+    `truth` is its diagnosis with the source. `similarity` is the cosine, -1 to 1. `words` describes it relative to all
+    cases; empty if there are too few.
     """
 
     truth: GroundTruth
@@ -58,7 +57,7 @@ class SimilarCase:
 
 @dataclass(frozen=True)
 class SimilarCases:
-    """The nearest cases, nearest first, and among how many they were found."""
+    """The nearest cases, nearest first, and the number of all cases."""
 
     state: State
     cases: list[SimilarCase] = field(default_factory=list)
@@ -66,17 +65,17 @@ class SimilarCases:
 
     @property
     def tally(self) -> list[tuple[str, int]]:
-        """Diagnosis code and how many of the shown cases have it, the most frequent first."""
+        """Diagnosis codes with the number of shown cases, the most frequent first."""
         codes = [case.truth.diagnosis for case in self.cases]
         return sorted(((code, codes.count(code)) for code in dict.fromkeys(codes)), key=lambda pair: -pair[1])
 
 
 def case_vectors(classifier: Classifier) -> "QuerySet[FeatureVector]":
-    """The vectors of everything confirmed, for one classifier.
+    """The vectors of all confirmed cases, for one classifier.
 
-    A picture that its last data set has just left is among them for seconds, until the worker drops it; none is shown.
+    Pictures whose last data set was deleted stay for seconds, until the worker deletes them; they are not shown.
     """
-    # One pass over the vectors against one list of photos: asking for every row by itself takes twenty times as long.
+    # One scan of the vectors with one list of photos. A subquery for each row takes twenty times as long.
     confirmed = Finding.objects.order_by().values("photo")
     return FeatureVector.objects.filter(Q(reference__isnull=False) | Q(photo__in=confirmed), classifier=classifier)
 
@@ -84,7 +83,7 @@ def case_vectors(classifier: Classifier) -> "QuerySet[FeatureVector]":
 def similar_cases(*, photo: Photo, by: User, count: int = SHOWN) -> SimilarCases:
     """The `count` nearest confirmed cases of other lesions and other patients.
 
-    They show other people's photos: NotAllowed for anybody but clinicians and administrators.
+    They show photos of other people. Raises NotAllowed unless `by` is a clinician or an administrator.
     """
     if not by.sees_all_patients:
         raise NotAllowed("Only clinicians see other patients' cases.")
@@ -108,12 +107,12 @@ def similar_cases(*, photo: Photo, by: User, count: int = SHOWN) -> SimilarCases
 
 
 def _too_close(photo: Photo, classifier: Classifier) -> "QuerySet[FeatureVector]":
-    """Vectors of what is not another case: this patient's, this picture's, this lesion's."""
+    """The vectors to leave out: of this patient, this picture and this lesion."""
     same = {photo.original_sha256}
     if photo.recognised_as is not None:
         same.add(photo.recognised_as.original_sha256)
         same |= _same_lesion(photo.recognised_as)
-    # By keys, which are few: as one query over joined tables it reads every vector there is.
+    # First the few keys: one query over joined tables would read all vectors.
     photos = Photo.objects.filter(
         Q(owner=photo.owner_id) | Q(original_sha256__in=same) | Q(recognised_as__original_sha256__in=same)
     )
@@ -126,7 +125,7 @@ def _too_close(photo: Photo, classifier: Classifier) -> "QuerySet[FeatureVector]
 
 
 def _same_lesion(image: KnownImage) -> set[str]:
-    """The files of all pictures of this lesion, as any data set that has the picture names it."""
+    """The files of all pictures of this lesion, by the lesion ids of all data sets with this picture."""
     named = KnownImage.objects.filter(original_sha256=image.original_sha256).exclude(lesion="")
     pairs = Q(pk__in=[])
     for dataset, lesion in named.values_list("dataset", "lesion"):
@@ -137,7 +136,7 @@ def _same_lesion(image: KnownImage) -> set[str]:
 def _described(
     found: dict[int, float], index: FeatureIndex | None, by: User
 ) -> Iterator[tuple[set[Hashable], SimilarCase]]:
-    """Each found vector's case, nearest first, with all names of its lesion; what has gone meanwhile is left out."""
+    """The case of each found vector, nearest first, with all ids of its lesion. Deleted ones are left out."""
     vectors = FeatureVector.objects.filter(pk__in=found).select_related("reference").defer("values", "reference__jpeg")
     rows = sorted(vectors, key=lambda vector: -found[vector.pk])
     photos = Photo.objects.visible_to(by).select_related("recognised_as").prefetch_related("findings")
@@ -154,7 +153,7 @@ def _described(
         words = in_words(similarity, index)
         if row.reference is not None:
             if images := known.get(row.reference.original_sha256):
-                # Where several data sets have the picture, the newest says what it is: labels are corrected there.
+                # If several data sets have the picture, use the diagnosis of the newest: it may be corrected.
                 newest = images[-1]
                 truth = GroundTruth(newest.diagnosis, "dataset", str(newest))
                 case = SimilarCase(truth, similarity, words, picture=row.reference_id, name=newest.image)
@@ -169,12 +168,12 @@ def _described(
 
 
 def _names(file: str, images: list[KnownImage]) -> set[Hashable]:
-    """What a lesion is called: by its file, and by every data set that has it."""
+    """The ids of a lesion: its file, and the lesion ids of all data sets."""
     return {file, *((image.dataset, image.lesion) for image in images if image.lesion)}
 
 
 def in_words(similarity: float, index: FeatureIndex | None) -> str | Promise:
-    """How near, measured by how near cases of different lesions usually lie to each other; "" where nobody knows."""
+    """The similarity in words, relative to that usual between different lesions. "" if that is unknown."""
     if index is None or index.median_similarity is None or index.low_similarity is None:
         return ""
     if similarity >= index.median_similarity:

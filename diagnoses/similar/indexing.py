@@ -1,8 +1,7 @@
-"""Gives every picture its vector for the live classifier, in the background and whenever nobody waits.
+"""Makes the vectors of all pictures for the live classifier, in the background while no photo waits.
 
-There is no list of work: whatever has no vector yet is to be done, so a killed worker goes on where it stood, and a
-classifier that has just gone live, a data set just imported and a photo just confirmed need not announce themselves.
-Confirmed cases come first, then the photos that may be looked at.
+There is no queue: every picture without a vector is to be done. So a restarted worker continues, and new classifiers,
+data sets and findings need no notification. Confirmed cases come first, then other analysed photos.
 """
 
 import logging
@@ -31,22 +30,22 @@ from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 logger = logging.getLogger(__name__)
 
 SCALE_MIN: Final = 50
-"""Cases below which nobody can say what "similar" usually means."""
+"""The smallest number of cases for measuring what "similar" means."""
 
 SCALE_SAMPLE: Final = 400
-"""Cases whose nearest neighbour is looked for: the quantiles of so many are good to a few hundredths."""
+"""The sample size for the usual similarity: enough for quantiles to a few hundredths."""
 
 LOW_SHARE: Final = 0.1
-"""Of cases whose nearest neighbour lies farther than the rest: beyond it only "remotely similar"."""
+"""The quantile below which cases are only "remotely similar"."""
 
 CHANGED: Final = 0.02
-"""The scale is measured again when the number of cases has changed by this share."""
+"""The scale is measured again if the number of cases has changed by this share."""
 
 Row = TypeVar("Row", Photo, ReferencePicture)
 
 
 class Indexer:
-    """The work of one process. It remembers which pictures gave no vector, so as not to try them every few seconds."""
+    """The indexing of one process. It remembers pictures without a valid vector, to avoid repeated attempts."""
 
     def __init__(self) -> None:
         self._unreadable: set[UUID | int] = set()
@@ -59,7 +58,7 @@ class Indexer:
         should_stop: Callable[[], bool],
         progress: Callable[[int], object] = lambda done: None,
     ) -> bool:
-        """Give pictures their vectors until none waits (True) or `should_stop()`, asked before every few pictures.
+        """Make vectors until all are done (returns True) or `should_stop()` is true. It is called before each batch.
 
         `progress` is called with the number of pictures finished since the last call.
         """
@@ -84,7 +83,7 @@ class Indexer:
         return done
 
     def waiting(self, classifier: Classifier) -> int:
-        """How many pictures have no vector of this classifier yet."""
+        """The number of pictures without a vector of this classifier."""
         return self._references_waiting(classifier).count() + self._photos_waiting(classifier).count()
 
     def _references_waiting(self, classifier: Classifier) -> "QuerySet[ReferencePicture]":
@@ -137,9 +136,9 @@ def photos_waiting(classifier: Classifier) -> "QuerySet[Photo]":
 
 
 def keep_vector(*, photo_id: UUID, classifier: Classifier, features: NDArray[np.floating]) -> None:
-    """Store where a photo lies for the classifier that has just analysed it; a photo erased meanwhile gets nothing.
+    """Save the vector of a photo that was just analysed. Nothing is saved if the photo was erased meanwhile.
 
-    Raises ValueError where the features point nowhere (`projection.project`).
+    Raises ValueError for invalid features (`projection.project`).
     """
     _insert(Photo, classifier, {photo_id: project(features).tolist()})
 
@@ -147,9 +146,9 @@ def keep_vector(*, photo_id: UUID, classifier: Classifier, features: NDArray[np.
 def _insert(
     model: type[Photo] | type[ReferencePicture], classifier: Classifier, vectors: Mapping[Any, list[float]]
 ) -> None:
-    """Store vectors by the key of their picture; one that was deleted meanwhile gets nothing.
+    """Save vectors by the key of their picture. Nothing is saved for deleted pictures.
 
-    Whoever deletes a picture locks its row first: either it is gone by now, or its vector goes with it.
+    A deletion locks the row first. So the row is gone by now, or its vector will be deleted with it.
     """
     of_what = "photo_id" if model is Photo else "reference_id"
     manager: Any = model._default_manager
@@ -162,7 +161,7 @@ def _insert(
 
 
 def measure_scale(classifier: Classifier) -> None:
-    """Measure how near cases of different lesions lie to each other, where their number has changed since."""
+    """Measure the usual similarity of cases of different lesions again, if the number of cases has changed."""
     cases = case_vectors(classifier)
     count = cases.count()
     index, new = FeatureIndex.objects.get_or_create(classifier=classifier)
@@ -179,10 +178,10 @@ def measure_scale(classifier: Classifier) -> None:
 
 
 def _neighbour_similarities(cases: "QuerySet[FeatureVector]") -> tuple[float, float]:
-    """Median and `LOW_SHARE` quantile of the cosine to the nearest case of another lesion, over a sample."""
+    """Median and `LOW_SHARE` quantile of the cosine to the nearest case of another lesion, in a sample."""
     keys, rows = read_matrix(cases)
     groups = _groups(cases, keys)
-    # Evenly spread instead of drawn: the same answer every time.
+    # Evenly spaced, not random, so that the result is reproducible.
     sample = np.unique(np.linspace(0, len(keys) - 1, num=min(SCALE_SAMPLE, len(keys))).astype(int))
     similarities = rows[sample] @ rows.T
     similarities[groups[sample][:, None] == groups[None, :]] = -1.0
@@ -191,7 +190,7 @@ def _neighbour_similarities(cases: "QuerySet[FeatureVector]") -> tuple[float, fl
 
 
 def _groups(cases: "QuerySet[FeatureVector]", keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A number for the lesion, else the person, else the file of every case, in the order of `keys`."""
+    """A group number for each case, in the order of `keys`: by lesion, else by person, else by file."""
     shas = dict(cases.filter(reference__isnull=False).values_list("pk", "reference__original_sha256"))
     lesions: dict[str, str] = {}
     known = KnownImage.objects.exclude(lesion="").filter(original_sha256__in=set(shas.values()))
@@ -216,7 +215,7 @@ def _note(classifier: Classifier, *, waiting: int) -> None:
 
 
 def _drop_old_vectors() -> None:
-    """Keep those of the live classifier and of the one before it, for the way back; the rest can be made again."""
+    """Delete the vectors of all classifiers except the live one and its predecessor, which is kept for a rollback."""
     kept = Classifier.objects.filter(promoted__isnull=False).order_by("-promoted").values_list("pk", flat=True)[:2]
     FeatureVector.objects.exclude(classifier__in=list(kept)).delete()
     FeatureIndex.objects.exclude(classifier__in=list(kept)).delete()

@@ -1,7 +1,6 @@
-"""Own what the search for similar cases stands on: small pictures of data sets, and where each lies for a classifier.
+"""The tables of similar cases: small data-set pictures, vectors by classifier, and the state of each index.
 
-All of it can be made again from pictures and classifiers, and goes with them: a photo that is erased takes its vector
-along.
+All of it can be made again from pictures and classifiers. Erasing a photo also deletes its vector.
 """
 
 from typing import Any
@@ -17,18 +16,18 @@ DIMENSIONS = 128
 
 
 class RealField(models.FloatField[float, float]):
-    """Four bytes a number (`real`): what the vectors hold is not known more precisely, and pgvector casts it."""
+    """A float of four bytes (`real`): precise enough for vectors, and pgvector can cast it."""
 
     def db_type(self, connection: BaseDatabaseWrapper) -> str:
         return "real"
 
 
 class ReferencePicture(models.Model):
-    """One picture of an imported data set, small: for clinicians to look at and for every later classifier to index.
+    """A small copy of a data-set picture, shown to clinicians and indexed for every later classifier.
 
-    Named by the SHA-256 of the file it was made from, so that a picture held by several data sets (`KnownImage`) is
-    kept once. In the database rather than on the storage: some ten kilobytes, written with a thousand others in one
-    transaction and gone with the last data set that has it.
+    The key is the SHA-256 of the original file, so that a picture of several data sets (`KnownImage`) is saved once. It
+    has about ten kilobytes and is in the database, not on the storage: thousands are written in one transaction, and
+    they are deleted with the last data set.
     """
 
     original_sha256 = models.CharField(_("SHA-256 of the file"), max_length=64, unique=True)
@@ -45,9 +44,9 @@ class ReferencePicture(models.Model):
 
 
 class FeatureVector(models.Model):
-    """Where one picture lies in one classifier's feature space: `DIMENSIONS` numbers, of length 1 together.
+    """The vector of one picture in one classifier's feature space: `DIMENSIONS` numbers with norm 1.
 
-    Of a photo or of a reference picture, never of both (`diagnoses.similar.projection` says how it is made).
+    It belongs to a photo or to a reference picture (see `diagnoses.similar.projection`).
     """
 
     classifier = models.ForeignKey("diagnoses.Classifier", on_delete=models.CASCADE, related_name="+")
@@ -74,10 +73,10 @@ class FeatureVector(models.Model):
 
 
 class FeatureIndex(models.Model):
-    """How far one classifier's index is, and what "similar" means in its space.
+    """The state of one classifier's index, and the usual similarity in its space.
 
-    `median_similarity` and `low_similarity` are the middle and the tenth part of the cosine similarities between a
-    case and the nearest case of another lesion; None while there are too few cases to say.
+    `median_similarity` and `low_similarity` are the median and the lowest tenth of the cosine similarities between a
+    case and the nearest case of another lesion. None while there are too few cases.
     """
 
     classifier = models.OneToOneField("diagnoses.Classifier", on_delete=models.CASCADE, related_name="feature_index")

@@ -1,9 +1,9 @@
-"""Own the way from a network's pooled features to the short vector that is searched. NumPy only; nothing is fitted.
+"""Projects a network's pooled features to the short vector that is searched. Uses only NumPy; nothing is fitted.
 
-A random projection with entries of +1 and -1 keeps distances between any n points within a factor of 1 +- e for about
-log(n) / e^2 dimensions, whatever the data are: D. Achlioptas, "Database-friendly random projections", 2003. With 128 of
-them, distances among 25,000 pictures stay within about a quarter, typical ones within a tenth. A fitted projection
-(PCA) would do a little better and would have to be kept with every classifier.
+A random projection with entries +1 and -1 keeps all distances between n points within a factor of 1 +- e for about
+log(n) / e^2 dimensions, for any data: D. Achlioptas, "Database-friendly random projections", 2003. With 128 dimensions,
+distances among 25,000 pictures stay within about a quarter, typical ones within a tenth. A fitted projection (PCA)
+would be a little better, but would have to be stored with every classifier.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from diagnoses.similar.models import DIMENSIONS
 
 SEED: Final = b"teri similar cases 1"
-"""Another seed is another space: vectors made with it cannot be compared with those made before."""
+"""Another seed gives another space, whose vectors cannot be compared with earlier ones."""
 
 
 @cache
 def _signs(count: int) -> NDArray[np.float32]:
-    """float32 (count, DIMENSIONS) of +-1, from a hash rather than a random generator: the same in every version."""
+    """float32 (count, DIMENSIONS) of +-1, from a hash and not a random generator: the same in every version."""
     bits = np.unpackbits(np.frombuffer(hashlib.shake_256(SEED).digest(count * DIMENSIONS // 8), dtype=np.uint8))
     return (bits.astype(np.float32) * 2 - 1).reshape(count, DIMENSIONS)
 
@@ -29,7 +29,7 @@ def _signs(count: int) -> NDArray[np.float32]:
 def project(features: NDArray[np.floating]) -> NDArray[np.float32]:
     """Pooled features (C,) -> float32 (DIMENSIONS,) of length 1.
 
-    Raises ValueError where the features are not one row of finite numbers, or all zero: they point nowhere.
+    Raises ValueError if the features are not one row of finite numbers, or all zero.
     """
     row = np.asarray(features, dtype=np.float32)
     if row.ndim != 1 or not np.all(np.isfinite(row)):

@@ -1,4 +1,4 @@
-"""Writes the small pictures of data sets that clinicians look at and that every classifier's index is made from."""
+"""Writes the small copies of data-set pictures, which clinicians see and from which every index is made."""
 
 from collections.abc import Iterable
 
@@ -12,9 +12,9 @@ BATCH = 256
 
 
 def store_references(pictures: Iterable[SmallPicture]) -> int:
-    """Save small pictures, `BATCH` at a time; one that is there already stays. Returns how many were given.
+    """Save small pictures, `BATCH` at a time. Existing ones are not changed. Returns the number of given pictures.
 
-    What has been written stays when the source breaks off: the next time goes on with what is missing.
+    If the source fails, the written ones are kept and the next run continues with the missing ones.
     """
     given = 0
     batch: list[ReferencePicture] = []
@@ -33,14 +33,14 @@ def store_references(pictures: Iterable[SmallPicture]) -> int:
 
 
 def without_reference(*, dataset: str) -> list[str]:
-    """Names of the known images of a data set that have no small picture yet."""
+    """The names of a data set's known images without a small picture."""
     there = ReferencePicture.objects.filter(original_sha256=OuterRef("original_sha256"))
     rows = KnownImage.objects.filter(~Exists(there), dataset=dataset)
     return list(rows.order_by("image").values_list("image", flat=True))
 
 
 def drop_unknown_references() -> int:
-    """Delete small pictures that no data set has any more, with their vectors. Returns how many."""
+    """Delete small pictures that are in no data set any more, with their vectors. Returns how many."""
     known = KnownImage.objects.filter(original_sha256=OuterRef("original_sha256"))
     _all, by_model = ReferencePicture.objects.filter(~Exists(known)).delete()
     return by_model.get("diagnoses.ReferencePicture", 0)

@@ -1,4 +1,4 @@
-"""Where everybody arrives, and the page that says what Teri is."""
+"""The start page and the about page."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,7 +13,7 @@ from recognition.taxonomy import Diagnosis
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """Strangers read what this is; patients go to their spots, clinicians and administrators to their worklist."""
+    """Visitors see the start page. Patients are redirected to their spots, all others to the worklist."""
     user = request.user
     if isinstance(user, User):
         return redirect("review-list" if user.sees_all_patients else "lesion-list")
@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def about(request: HttpRequest) -> HttpResponse:
-    """What Teri is and is not, the eight diagnoses, the classifier in use."""
+    """What Teri is and is not, the eight diagnoses, the live classifier."""
     return render(
         request,
         "diagnoses/site/about.html",

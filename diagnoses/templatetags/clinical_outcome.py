@@ -1,4 +1,4 @@
-"""What templates print of the clinicians' outcome."""
+"""Template filters of the clinical outcome."""
 
 from django import template
 
@@ -10,17 +10,17 @@ register = template.Library()
 
 @register.filter
 def answer_words(answer: str) -> str:
-    """What a clinician said who named no diagnosis; empty for one who did."""
+    """The text of an answer without a diagnosis; empty for answers with one."""
     return clinical_outcome.answer_words(answer)
 
 
 @register.filter
 def management_words(outcome: clinical_outcome.ClinicalOutcome) -> str:
-    """What is to be done, in one sentence."""
+    """The management in one sentence."""
     return clinical_outcome.management_words(outcome)
 
 
 @register.filter
 def to_be_examined(photo: Photo) -> bool:
-    """Whether a clinician wants to see the spot in person."""
+    """Whether a clinician wants to examine the spot in person."""
     return clinical_outcome.clinical_outcome_of(photo).examine

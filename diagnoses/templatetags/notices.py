@@ -1,4 +1,4 @@
-"""What the admin's first page prints: what needs attention, and what was looked at and is in order."""
+"""The operator notices on the admin's first page."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ register = template.Library()
 
 @register.inclusion_tag("admin/home/operator_notices.html")
 def operator_notices() -> dict[str, Any]:
-    """All notices, grouped by how soon somebody should do something."""
+    """All notices, grouped by urgency."""
     found = notices()
     groups = {level.name.lower(): [notice for notice in found if notice.level == level] for level in Level}
     return {**groups, "is_calm": not groups["now"] and not groups["soon"]}

@@ -1,4 +1,4 @@
-"""What photo pages print of similar confirmed cases: for clinicians only."""
+"""The similar confirmed cases on photo pages, for clinicians only."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ register = template.Library()
 
 @register.inclusion_tag("diagnoses/similar/cases.html", takes_context=True)
 def similar_cases(context: dict[str, Any], photo: Photo) -> dict[str, Any]:
-    """The nearest confirmed cases of other patients and lesions, where a clinician looks at an analysed photo.
+    """The nearest confirmed cases of other patients and lesions, if a clinician views an analysed photo.
 
-    Nothing for anybody else: not the owner of the photo, and no patient.
+    Empty for everybody else, also for the owner of the photo.
     """
     user = context.get("user")
     if not isinstance(user, User) or not user.sees_all_patients or photo.status != Photo.Status.PREDICTED:

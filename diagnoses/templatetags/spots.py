@@ -1,4 +1,4 @@
-"""What the pages of a patient's record print: the drawing, answers of the history, reminders, anchors of sites."""
+"""Template tags of the spots pages: body map, reported history, reminders, anchors of sites."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ MAX_SCORE = 2 * len(CHECKLIST_MAJOR) + len(CHECKLIST_MINOR)
 
 @dataclass(frozen=True)
 class Answered:
-    """One answered question of the history. `points` count towards the 7-point checklist; `said` is "yes" or "no"."""
+    """One answered question of the history. `points` are those of the 7-point checklist; `said` is "yes" or "no"."""
 
     question: str | Promise
     answer: str | Promise
@@ -31,7 +31,7 @@ class Answered:
 
 @register.filter
 def answers(history: PhotoHistory) -> list[Answered]:
-    """The yes-or-no questions that were answered, in the order they were asked."""
+    """The answered yes-or-no questions, in the order they were asked."""
     told = []
     for name, question in QUESTIONS.items():
         value = getattr(history, name)
@@ -43,26 +43,26 @@ def answers(history: PhotoHistory) -> list[Answered]:
 
 @register.simple_tag
 def checklist() -> dict[str, int]:
-    """The figures of the 7-point checklist: its highest score, and from which on it sends to a doctor."""
+    """The figures of the 7-point checklist: the highest score, and the score from which a doctor is advised."""
     return {"highest": MAX_SCORE, "refers": CHECKLIST_REFERS}
 
 
 @register.simple_tag
 def body_outline() -> dict[str, str | int]:
-    """The silhouette of the body map and the size of its drawing."""
+    """The outline of the body map and the size of the drawing."""
     return {"path": SILHOUETTE, "width": WIDTH, "height": HEIGHT}
 
 
 @register.inclusion_tag("diagnoses/lesions/partials/reminder_offer.html", takes_context=True)
 def reminder_offer(context: template.Context, photo: Photo) -> dict[str, Any]:
-    """Under a result: the reminder of its spot, set or offered, where the owner may wait; nothing otherwise."""
+    """Under a result: the reminder of its spot, set or offered, if the spot may have one. Else empty."""
     user = context.get("user")
     if user is None or photo.owner_id != user.pk or photo.lesion is None or photo.is_waiting:
         return {}
     if reminder_refusal(photo.lesion) is not None:
         return {}
     reminder = Reminder.objects.standing().filter(lesion=photo.lesion).first()
-    # The tag inside the form needs it, and an inclusion has a context of its own.
+    # The form's `csrf_token` tag needs it, because an inclusion tag has its own context.
     return {
         "lesion": photo.lesion,
         "reminder": reminder,

@@ -1,4 +1,4 @@
-"""What templates print: names of diagnoses, shares as per cent, lengths of time, icons."""
+"""Template filters for labels, percentages, time spans and icons."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -22,55 +22,55 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 @register.filter
 def measured(share: float) -> str:
-    """A share that was counted, as per cent: 1.0 -> "100 %". What a classifier is sure of is `percent`'s business."""
+    """A counted share as per cent: 1.0 -> "100 %". For probabilities of a classifier use `percent`."""
     return gettext("%(number)d %%") % {"number": round(share * 100)}
 
 
 @register.filter
 def diagnosis_name(code: str) -> str | Promise:
-    """ "MEL" -> "Melanoma"; an empty or unknown code is shown as it is."""
+    """ "MEL" -> "Melanoma". An empty or unknown code is returned unchanged."""
     return labels.DIAGNOSIS_NAMES.get(code, code)
 
 
 @register.filter
 def plain_words(code: str) -> str | Promise:
-    """One sentence for a patient about a diagnosis."""
+    """One sentence about a diagnosis, for patients."""
     return labels.plain_words(code)
 
 
 @register.filter
 def truth_source(source: str) -> str | Promise:
-    """How a ground truth is known, in words."""
+    """The label of the source of a ground truth."""
     return labels.GROUND_TRUTH_SOURCES.get(source, source)
 
 
 @register.filter
 def site_name(site: str) -> str | Promise:
-    """A place on the body, translated."""
+    """The label of a site of the body."""
     return dict(SITE_CHOICES).get(site, site)
 
 
 @register.filter
 def sex_name(sex: str) -> str | Promise:
-    """A sex, translated."""
+    """The label of a sex."""
     return dict(SEX_CHOICES).get(sex, sex)
 
 
 @register.filter
 def decision_name(decision: str) -> str | Promise:
-    """ "soon" -> "See a doctor soon"; an empty or unknown one is shown as it is."""
+    """ "soon" -> "See a doctor soon". An empty or unknown one is returned unchanged."""
     return dict(DECISION_CHOICES).get(decision, decision)
 
 
 @register.filter
 def gate_name(gate: str) -> str | Promise:
-    """What a gate is called."""
+    """The label of a gate."""
     return labels.GATE_NAMES[Gate(gate)]
 
 
 @register.filter
 def gate_reason(code: str) -> str | Promise:
-    """Why a gate refused, in one sentence."""
+    """The reason of a gate's refusal, in one sentence."""
     return labels.GATE_REASONS[code].why
 
 
@@ -91,7 +91,7 @@ def hundredths(share: float) -> int:
 
 @register.filter
 def significant(number: float) -> str:
-    """A measured figure with three significant digits: 0.073412 -> "0.0734", 41.25 -> "41.2", 3.0 -> "3"."""
+    """A figure with three significant digits: 0.073412 -> "0.0734", 41.25 -> "41.2", 3.0 -> "3"."""
     return str(localize(Decimal(f"{number:.3g}")))
 
 
@@ -106,13 +106,13 @@ def percent(share: float | None) -> str:
         said = gettext("under 1 %")
     else:
         said = gettext("%(number)d %%") % {"number": round(share * 100)}
-    # A number is not parted from its sign at the end of a line.
+    # A no-break space keeps number and sign on one line.
     return said.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 @register.filter
 def bar_width(share: float) -> str:
-    """A share as the width of a bar, in a form SVG reads whatever the language: 0.873 -> "87.30%"."""
+    """A share as the width of a bar, as SVG needs it in every language: 0.873 -> "87.30%"."""
     return f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
 
 
@@ -130,7 +130,7 @@ def duration(seconds: int) -> str:
 
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
-    """A drawing from static/img/icons.svg; it decorates, so screen readers pass it by."""
+    """An icon from static/img/icons.svg, hidden from screen readers."""
     return format_html(
         '<svg class="icon {}" width="24" height="24" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
         css,

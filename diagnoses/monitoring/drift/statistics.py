@@ -10,7 +10,7 @@ from typing import Final
 from recognition.evaluation.agreement import Share
 
 CHI_SQUARE_999: Final = (10.828, 13.816, 16.266, 18.467, 20.515, 22.458, 24.322, 26.124, 27.877, 29.588)
-"""The 99.9 % quantiles of chi-square with 1 to 10 degrees of freedom: a false alarm in three years of daily checks."""
+"""The 99.9 % quantiles of chi-square with 1 to 10 degrees of freedom: one false alarm in 1,000 daily checks."""
 
 SMOOTHING: Final = 0.5
 """Added to every count before taking logarithms (Jeffreys), so that empty categories have a small share, not zero."""

@@ -1,4 +1,4 @@
-"""How far readers agree with each other, with the classifier and with the tissue, and what the reveal changes."""
+"""The agreement page: readers with each other, with the classifier and with histopathology, and changed answers."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -40,7 +40,7 @@ USUAL_PERIOD: Final = timedelta(days=365)
 
 @dataclass(frozen=True)
 class PairAgreement:
-    """One pair whose agreement is shown; `rows` is the table of counts, in ISIC order, where it is shown."""
+    """The agreement of one pair of sources. `rows` is the table of counts in ISIC order."""
 
     label: str | Promise
     agreement: Agreement
@@ -64,9 +64,9 @@ class ReaderFigures:
 @require_safe
 @signed_in
 def review_agreement(request: SignedInRequest) -> HttpResponse:
-    """The statistics of readings in a period. Everybody sees the whole and themselves, administrators each reader.
+    """The statistics of readings in a period. Readers see the totals and their own, administrators all readers.
 
-    For patients this page does not exist.
+    404 for patients.
     """
     if not request.user.sees_all_patients:
         raise Http404
@@ -126,7 +126,7 @@ def _compared(label: str | Promise, table: PairCounts, down: str | Promise, acro
 
 
 def _readers(user: User, counted: list[Counted], pairs: list[CountedPair]) -> list[ReaderFigures]:
-    """Each reader's figures, by name; for a clinician only their own."""
+    """The figures of each reader, by name. A clinician gets only their own."""
     by_reader = readers_of(counted)
     shown = set(by_reader) if user.is_administrator else set(by_reader) & {user.pk}
     people = User.objects.filter(pk__in=shown).order_by("name", "email")

@@ -1,7 +1,7 @@
-"""What the page of a reader and a photo shows, stage by stage.
+"""The template context of the reading page, by stage.
 
-Blindness is kept here: before the blind answer nothing of the classifier, and before the final one nothing of another
-reader, is in the context of the template at all.
+This module keeps readers blind. Before the blind answer the context contains no prediction. Before the final answer it
+contains no answer of another reader.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from diagnoses.readings.rules import Said, answer_of, role_in
 from diagnoses.readings.services import ReadingRefusal, somebody_else_may_read
 from recognition.inference.assessment import Gate
 
-EARLIER_SHOWN: Final = 12  # other photos of the lesion beside this one; two rows of thumbnails
+EARLIER_SHOWN: Final = 12  # other photos of the lesion; two rows of thumbnails
 
 REFUSALS: Final[dict[ReadingRefusal, str | Promise]] = {
     ReadingRefusal.CLOSED: gettext_lazy(
@@ -45,21 +45,21 @@ REFUSALS: Final[dict[ReadingRefusal, str | Promise]] = {
 
 
 class ReaderStage(StrEnum):
-    """Where one reader stands with one photo."""
+    """The stage of one reader with one photo."""
 
     BLIND = "blind"
-    """They have not said what they see."""
+    """The reader has not given the blind answer."""
     FINAL = "final"
-    """They have, and the prediction is shown."""
+    """The blind answer is given, and the prediction is shown."""
     RECORDED = "recorded"
-    """Their final answer is on record; others may still be waited for."""
+    """The final answer is recorded. The photo may wait for other readers."""
     CLOSED = "closed"
-    """Settled without them."""
+    """The photo was settled without this reader."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """Another photo of the same lesion, and its day counted from the first."""
+    """Another photo of the same lesion, with its day since the first photo."""
 
     photo: Photo
     day: int
@@ -67,7 +67,7 @@ class Earlier:
 
 @dataclass(frozen=True)
 class HistoryAnswer:
-    """One answer of the history: the question, and "yes", "no" or whatever was chosen; `points` of the checklist."""
+    """One answer of the reported history: question, answer, and `points` of the checklist."""
 
     question: str | Promise
     words: str | Promise
@@ -75,12 +75,12 @@ class HistoryAnswer:
 
 
 def own_reading(photo: Photo, user: User) -> Reading | None:
-    """The reading of `photo` that `user` has begun or recorded."""
+    """The reading of `photo` by `user`, begun or recorded."""
     return next((each for each in photo.readings.all() if each.reader_id == user.pk), None)
 
 
 def stage_of(photo: Photo, user: User) -> ReaderStage:
-    """Where `user` stands with `photo`; reads `photo.readings`."""
+    """The stage of `user` with `photo`. Uses `photo.readings`."""
     own = own_reading(photo, user)
     if own is not None and own.recorded is not None:
         return ReaderStage.RECORDED
@@ -99,9 +99,9 @@ def page_context(
     agreed: AgreedForm | None = None,
     refused: ReadingRefusal | None = None,
 ) -> dict[str, Any]:
-    """What the template prints for `user`; a form that was refused is shown again as it was filled in."""
+    """The template context for `user`. A refused form is shown again with its content."""
     own = own_reading(photo, user)
-    # Who was refused after the reveal goes on with the form, whatever has become of the photo.
+    # A reader whose final answer was refused continues with the form, in any state of the photo.
     stage = ReaderStage.FINAL if final_form is not None else stage_of(photo, user)
     role = role_in(photo.review_state)
     context: dict[str, Any] = {
@@ -127,8 +127,8 @@ def page_context(
             "blind": blind,
             "refusal": REFUSALS[refused] if refused is not None else "",
             "refused": refused.value if refused is not None else "",
-            # Only who decides between the two sees what they said, and for whom it is too late; a second reader, also
-            # one who insists on being it, does not.
+            # Only the adjudicator, and a reader who is too late, see the answers of the others. A second reader does
+            # not, also not one who insists.
             "readings": _recorded(photo) if role == "adjudication" or refused is ReadingRefusal.SETTLED else [],
         }
         return context
@@ -139,7 +139,7 @@ def page_context(
 
 
 def _revealed(prediction: Prediction | None) -> dict[str, Any]:
-    """What the classifier said."""
+    """The context of the prediction."""
     if prediction is None:
         return {"prediction": None, "predicted": ""}
     return {
@@ -152,7 +152,7 @@ def _revealed(prediction: Prediction | None) -> dict[str, Any]:
 
 
 def _finished(photo: Photo) -> dict[str, Any]:
-    """What somebody who has read the photo, or for whom it is settled, sees of it."""
+    """The context for a reader who has read the photo, or for a settled photo."""
     recorded = _recorded(photo)
     is_read = photo.review_state == Photo.ReviewState.READ
     readers = [each.reader_id for each in recorded]
@@ -165,7 +165,7 @@ def _finished(photo: Photo) -> dict[str, Any]:
         "findings": [finding for finding in findings if finding.reading_id is None],
         "ground_truth": photo.ground_truth,
         "outcome": outcome_of(photo),
-        # A second reading was wanted, and there was nobody for it.
+        # A second reading was needed, but nobody could give it.
         "read_alone": is_read and bool(photo.second_reason) and roles == {Reading.Role.FIRST},
         "may_ask_second": is_read and roles == {Reading.Role.FIRST} and left and not of_tissue,
         "may_settle": photo.review_state == Photo.ReviewState.SECOND and not left,
@@ -179,12 +179,12 @@ def _recorded(photo: Photo) -> list[Reading]:
 
 
 def _others_reading(photo: Photo, user: User) -> bool:
-    """Whether somebody else has the photo open or begun, in case two would rather not read one photo at once."""
+    """Whether somebody else has begun to read the photo, so that two readers can avoid reading it at the same time."""
     return any(each.reader_id != user.pk and each.recorded is None for each in photo.readings.all())
 
 
 def _earlier(photo: Photo) -> list[Earlier]:
-    """Other photos of the lesion, newest first, with their day; none of them says what they showed."""
+    """Other photos of the lesion, newest first, with their day and without their results."""
     if photo.lesion_id is None:
         return []
     rows = Photo.objects.filter(lesion_id=photo.lesion_id)
@@ -194,7 +194,7 @@ def _earlier(photo: Photo) -> list[Earlier]:
 
 
 def _history(photo: Photo) -> dict[str, Any] | None:
-    """What the patient said of the spot; None where they said nothing."""
+    """The reported history; None if nothing was reported."""
     history: PhotoHistory | None = getattr(photo, "history", None)
     if history is None or not history.answered:
         return None

@@ -1,4 +1,4 @@
-"""Reading one photo: blind, then with the prediction in sight; and what follows once it was read."""
+"""The reading page of one photo: blind answer, final answer, and actions after the reading."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,9 +33,9 @@ from diagnoses.readings.views.reader_page import REFUSALS, ReaderStage, own_read
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def reading(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The page of a reader and a photo; the two answers are sent to it. For patients it does not exist.
+    """The reading page; both answers are posted to it. 404 for patients.
 
-    A look is audited, and begins the reading.
+    Opening it is audited and begins the reading.
     """
     photo = _photo(request, photo_id)
     if photo.owner_id == request.user.pk:
@@ -45,14 +45,14 @@ def reading(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
         return _answered(request, photo)
     view_photo(photo=photo, by=request.user)
     if stage_of(photo, request.user) is ReaderStage.BLIND:
-        # Settled in this very moment: the page says so by itself.
+        # The photo was settled at this moment. The page says so.
         with suppress(ReadingRefused):
             begin_reading(photo=photo, by=request.user)
     return render(request, "diagnoses/readings/reading.html", page_context(request.user, photo))
 
 
 def _photo(request: SignedInRequest, photo_id: UUID) -> Photo:
-    """The photo with all the page shows; Http404 where it is not there, and for patients."""
+    """The photo with all related rows of the page. Raises Http404 if it does not exist, and for patients."""
     if not request.user.sees_all_patients:
         raise Http404
     rows = Photo.objects.visible_to(request.user).select_related(
@@ -126,7 +126,7 @@ def _recorded_words(photo: Photo) -> str:
 @require_POST
 @signed_in
 def reading_second(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """Have a photo that one person has read and settled read by another."""
+    """Request a second reading of a photo that one reader has settled."""
     said = _("A second clinician has been asked to read this photo.")
     return _hand_on(request, photo_id, request_second_reading, said)
 
@@ -134,13 +134,13 @@ def reading_second(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def reading_settle(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """Settle by the first reading where nobody is left for the second."""
+    """Settle by the first reading if nobody can give the second one."""
     said = _("The first reading now stands, and the patient has been told.")
     return _hand_on(request, photo_id, settle_alone, said)
 
 
 def _hand_on(request: SignedInRequest, photo_id: UUID, step: Callable[..., Photo], said: str) -> HttpResponse:
-    """Do one of the steps that take no answer, and tell what came of it."""
+    """Run an action that needs no form, and show its result as a message."""
     photo = _photo(request, photo_id)
     try:
         step(photo=photo, by=request.user)
@@ -154,7 +154,7 @@ def _hand_on(request: SignedInRequest, photo_id: UUID, step: Callable[..., Photo
 @require_POST
 @signed_in
 def reading_histopathology(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """Enter what a pathologist found: from then on it is what the spot is known to be."""
+    """Record the histopathology, which becomes the ground truth."""
     photo = _photo(request, photo_id)
     form = HistopathologyForm(request.POST, prefix="tissue")
     if not form.is_valid():
@@ -172,7 +172,7 @@ def reading_histopathology(request: SignedInRequest, photo_id: UUID) -> HttpResp
 @require_POST
 @signed_in
 def reading_agreed(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """What two readers who differed agree on; only while their photo waits for one who decides."""
+    """Record the diagnosis that two readers agree on. Only while their photo waits for an adjudicator."""
     photo = _photo(request, photo_id)
     if (
         photo.review_state != Photo.ReviewState.ADJUDICATION

@@ -1,4 +1,4 @@
-"""The worklist of those who read photos: filtered, sorted, one after another, and as a file."""
+"""The worklist of readers: filters, sort order, next photo, CSV file."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,15 +24,15 @@ from diagnoses.readings.rules import answer_of
 from diagnoses.readings.worklist import REVIEW_ORDERS, ReviewFilterForm, to_read_by
 
 COUNTED: Final = 1000
-"""A queue longer than this is shown as "over 999": nobody reads it today, and counting it would cost more."""
+"""Longer queues are shown as "over 999", because counting them costs more."""
 
 
 @require_safe
 @signed_in
 def review_export(request: SignedInRequest) -> HttpResponseBase:
-    """What the review list shows with these filters, all pages of it, as CSV. For patients this address does not exist.
+    """All pages of the worklist with these filters, as CSV. 404 for patients.
 
-    Names and addresses are in it only with `?with_patient=`. It is audited before the first line leaves.
+    It contains names and addresses only with `?with_patient=`. It is audited before the first line is sent.
     """
     if not request.user.sees_all_patients:
         raise Http404
@@ -52,14 +52,14 @@ def review_export(request: SignedInRequest) -> HttpResponseBase:
 
 @dataclass(frozen=True)
 class QuickView:
-    """A choice of photos that is wanted every day; `state` is the queue whose length stands beside it, or ""."""
+    """A shortcut to frequent filters. `state` is the queue whose length is shown beside it, or ""."""
 
     label: str | Promise
     query: str
     state: str = ""
 
     def is_chosen(self, form: ReviewFilterForm) -> bool:
-        """Whether the form shows exactly this."""
+        """Whether the form has exactly these filters."""
         chosen = {name: value for name, value in form.data.items() if value and name in form.fields}
         return chosen == dict(parse_qsl(self.query))
 
@@ -79,8 +79,8 @@ QUICK_VIEWS: Final = (
 class WorkRow:
     """One photo of the worklist, as one reader may see it.
 
-    While `is_blind`, the page shows neither what the classifier nor what another reader said: this person may still
-    read the photo, and reads it blind.
+    If `is_blind`, the page shows neither the prediction nor other readings, because this reader may still read the
+    photo blind.
     """
 
     photo: Photo
@@ -91,19 +91,19 @@ class WorkRow:
 
     @property
     def differs(self) -> bool:
-        """Whether what is known of the spot is not what the classifier had answered."""
+        """Whether the ground truth differs from the prediction."""
         answer = "" if self.photo.is_refused else self.photo.diagnosis
         return bool(self.truth and answer and self.truth.diagnosis != answer)
 
     @property
     def own_differs(self) -> bool:
-        """Whether this reader's own diagnosis is not what was revealed to them."""
+        """Whether the reader's own diagnosis differs from the prediction that they saw."""
         answer = answer_of(self.own.prediction) if self.own is not None else ""
         return bool(self.own and answer and self.own.diagnosis and self.own.diagnosis != answer)
 
 
 def work_row(photo: Photo, user: User) -> WorkRow:
-    """The row of `photo`; reads what `for_worklist` has fetched."""
+    """The row of `photo`. Uses the related rows of `for_worklist`."""
     mine = [reading for reading in photo.readings.all() if reading.reader_id == user.pk and reading.recorded]
     is_blind = photo.review_state != Photo.ReviewState.READ and not mine and photo.owner_id != user.pk
     return WorkRow(
@@ -116,7 +116,7 @@ def work_row(photo: Photo, user: User) -> WorkRow:
 
 
 def for_worklist(photos: PhotoQuerySet) -> PhotoQuerySet:
-    """With all that a row of the worklist shows, in a constant number of queries, and nothing else."""
+    """The photos with the related rows of the worklist, in a constant number of queries."""
     return (
         photos.select_related("owner", "lesion", "history", "recognised_as")
         .prefetch_related("findings", "readings__prediction")
@@ -127,9 +127,9 @@ def for_worklist(photos: PhotoQuerySet) -> PhotoQuerySet:
 @require_safe
 @signed_in
 def review_list(request: SignedInRequest) -> HttpResponse:
-    """Every patient's photos, filtered and sorted as the address says; at first what this person may read now.
+    """The photos of all patients, filtered and sorted by the URL. By default the photos this user may read now.
 
-    For patients this page does not exist.
+    404 for patients.
     """
     user = request.user
     if not user.sees_all_patients:
@@ -144,7 +144,7 @@ def review_list(request: SignedInRequest) -> HttpResponse:
         "work": [work_row(photo, user) for photo in page],
         "sorted_by": form.order.name,
         "narrowed": bool(form.in_use or form.shown_state != "to-read"),
-        # The file holds what the list shows, whatever page of it.
+        # The file has all pages of the list.
         "kept": [(name, value) for name, value in request.GET.items() if value and name in form.fields],
         "counted": COUNTED - 1,
         "quick_views": [
@@ -156,7 +156,7 @@ def review_list(request: SignedInRequest) -> HttpResponse:
 
 
 def queue_lengths(user: User) -> dict[str, int]:
-    """How many photos wait in each of the three queues, at most `COUNTED`; three queries."""
+    """The number of photos in each of the three queues, at most `COUNTED`. Three queries."""
     photos = Photo.objects.visible_to(user)
     states = (Photo.ReviewState.UNREAD, Photo.ReviewState.SECOND, Photo.ReviewState.ADJUDICATION)
     return {state.value: photos.filter(review_state=state).order_by()[:COUNTED].count() for state in states}
@@ -165,7 +165,7 @@ def queue_lengths(user: User) -> dict[str, int]:
 @require_safe
 @signed_in
 def review_next(request: SignedInRequest) -> HttpResponse:
-    """To the first photo of one's own worklist; `?not=` leaves out the one just seen. None for patients."""
+    """Redirect to the first photo of the user's worklist. `?not=` leaves out the previous one. 404 for patients."""
     if not request.user.sees_all_patients:
         raise Http404
     seen = request.GET.get("not", "")

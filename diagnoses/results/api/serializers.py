@@ -1,4 +1,4 @@
-"""The JSON of photos: the upload, its receipt, the patient's history, and a photo with all that is known of it."""
+"""Serializers of photos: upload, receipt, reported history, and the photo with its result."""
 
 from typing import Any, Final
 
@@ -26,18 +26,18 @@ from diagnoses.results.result import current_advice
 from recognition.taxonomy import AGE_MAX, AGE_MIN
 
 NOTE_MAX: Final = 500
-"""Characters, as in the table."""
+"""Characters. The database column has the same limit."""
 
 
 class OwnerSerializer(serializers.Serializer[User]):
-    """Whose photo it is."""
+    """The owner of a photo."""
 
     id = serializers.IntegerField()
     email = serializers.EmailField()
 
 
 class HistorySerializer(serializers.Serializer[PhotoHistory]):
-    """What the patient says of the spot. Null is a question that was not answered."""
+    """The patient's answers about the spot. Null means not answered."""
 
     duration = serializers.ChoiceField(choices=PhotoHistory.Duration.choices, required=False, allow_blank=True)
     change_size = serializers.BooleanField(required=False, allow_null=True, default=None)
@@ -52,7 +52,7 @@ class HistorySerializer(serializers.Serializer[PhotoHistory]):
 
 
 class ToldHistorySerializer(HistorySerializer):
-    """The same with what follows from it."""
+    """The reported history with its checklist score."""
 
     checklist_score = serializers.IntegerField(
         min_value=0, max_value=10, help_text=_("The weighted 7-point checklist; from 3 on a doctor should look.")
@@ -63,9 +63,9 @@ class ToldHistorySerializer(HistorySerializer):
 
 
 class UploadSerializer(HistorySerializer):
-    """A new photo and what is known of the spot. What is unknown is left out."""
+    """A new photo and what is known about the spot. Leave out what is unknown."""
 
-    # Whether it is a picture is intake's question (recognition.sandbox), not a form field's; so is its emptiness.
+    # The sandbox (recognition.sandbox) checks whether the file is a picture or empty, not this field.
     image = serializers.FileField(allow_empty_file=True, help_text=_("JPEG, PNG or WebP, at most 20 MB."))
     lesion = serializers.PrimaryKeyRelatedField(
         queryset=Lesion.objects.none(), required=False, allow_null=True, help_text=_("One of your own lesions.")
@@ -75,14 +75,14 @@ class UploadSerializer(HistorySerializer):
     anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, required=False, allow_blank=True)
 
     def __init__(self, *args: Any, owner: User | None = None, **kwargs: Any) -> None:
-        """`owner` is whose lesions may be named: somebody else's do not exist here."""
+        """`owner` limits the lesions: lesions of other people are not found."""
         super().__init__(*args, **kwargs)
         if owner is not None:
             self.fields["lesion"].queryset = Lesion.objects.filter(owner=owner)  # type: ignore[attr-defined]  # a related field
 
 
 class ReceiptSerializer(serializers.Serializer[Photo]):
-    """The answer to an upload: only what never changes again, so that a repeat gets the very same answer."""
+    """The response to an upload: only fields that never change, so that a repeated upload gets the same response."""
 
     id = serializers.UUIDField()
     status = serializers.SerializerMethodField(help_text=_("Always `queued`; ask at `url` for what became of it."))
@@ -113,7 +113,7 @@ class ReceiptSerializer(serializers.Serializer[Photo]):
 
 
 class PhotoSerializer(serializers.Serializer[Photo]):
-    """A photo, the state of its analysis, and what is known of it."""
+    """A photo, the state of its analysis, and its result."""
 
     id = serializers.UUIDField()
     status = serializers.ChoiceField(choices=Photo.Status.choices)
@@ -169,12 +169,12 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         assessed = prediction.assessed if prediction is not None else None
         if prediction is None or assessed is None:
             return None
-        # In words what clinicians have said counts, as on the page; the classifier's part stays what it was.
+        # As on the page, the texts follow the clinical outcome. The classifier's fields do not change.
         advice = current_advice(photo) or advice_on(photo, prediction)
         codes = assessed.prediction_set if self._may_read(prediction) else ()
         return self._assessment.to_representation(
             {
-                # With what the patient says of the spot, which may outweigh the picture.
+                # The decision after the reported history, which may override the picture.
                 "decision": photo.decision or assessed.decision.value,
                 "title": advice.title,
                 "detail": advice.detail,
@@ -194,7 +194,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         return self._prediction.to_representation(prediction)
 
     def _may_read(self, prediction: Prediction) -> bool:
-        """An answer to a picture that was refused is for those who know what it is worth."""
+        """Whether the user may see the answer. Only clinicians see the answer to a refused picture."""
         user = self.context["request"].user
         return not prediction.is_refused or (isinstance(user, User) and user.sees_all_patients)
 
@@ -217,7 +217,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         history = photo.reported_history
         return self._history.to_representation(history) if history is not None else None
 
-    # Making a serializer copies its fields one by one, so a list of photos makes each of these once.
+    # Creating a serializer copies its fields, so a list of photos creates each of these once.
 
     @cached_property
     def _assessment(self) -> AssessmentSerializer:
@@ -233,5 +233,5 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
 
 def _prediction_now(photo: Photo) -> Prediction | None:
-    """The answer as it stands: an earlier one stays stored while the photo is analysed again, but is not it."""
+    """The current prediction. None while the photo is analysed again, although the earlier one is still stored."""
     return photo.prediction if photo.status == Photo.Status.PREDICTED else None

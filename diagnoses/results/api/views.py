@@ -1,4 +1,4 @@
-"""Photos in the API: upload, list, read, delete, try again, their files and the patient's history."""
+"""Photos in the API: upload, list, read, delete, retry, their files and the reported history."""
 
 import re
 from dataclasses import fields
@@ -33,14 +33,14 @@ from diagnoses.results.api.serializers import HistorySerializer, PhotoSerializer
 from recognition.sandbox import IntakeLimits, PhotoRejected
 
 MEBIBYTE: Final = 1024 * 1024
-# Boundaries, headers and the other fields of a multipart upload take a few hundred bytes; this is generous.
+# A generous limit: boundaries, headers and the other fields of a multipart upload take a few hundred bytes.
 FORM_OVERHEAD: Final = 64 * 1024
 QUESTIONS: Final = tuple(field.name for field in fields(HistoryAnswers))
 KEY_FORM: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class HistoryView(PhotoView):
-    """What the patient says of the spot on one photo, told once."""
+    """The reported history of a photo; it can be sent once."""
 
     serializer_class = PhotoSerializer
 
@@ -50,8 +50,8 @@ class HistoryView(PhotoView):
         responses={201: PhotoSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """The photo as it is afterwards: a spot that is raised or changing is never only watched. Only its owner may,
-        and once.
+        """Saves the history and returns the updated photo. A raised or changing spot is never only monitored. Only the
+        owner may, and only once.
         """
         photo = self.photo(photo_id)
         if photo.owner_id != self.user.pk:
@@ -68,14 +68,14 @@ class HistoryView(PhotoView):
 
 
 class PhotosView(PhotoView):
-    """All photos one may see, and the door for new ones."""
+    """All photos the user may see, and the upload of new ones."""
 
     serializer_class = PhotoSerializer
     parser_classes = [MultiPartParser]
     pagination_class = NewestFirst
 
     def initial(self, request: Request, *args: object, **kwargs: object) -> None:
-        """Refuse a body that is too large before anything reads it; the CSRF check already would."""
+        """Refuse a too large body before the CSRF check reads it."""
         limit = IntakeLimits().max_bytes
         if request.method == "POST" and _content_length(request) > limit + FORM_OVERHEAD:
             raise PhotoRejected("too_large_bytes", megabytes=limit // MEBIBYTE)
@@ -89,7 +89,7 @@ class PhotosView(PhotoView):
         summary="List photos, newest first", responses={LIST_OK: PhotoSerializer(many=True), **problems(400, 401, 429)}
     )
     def get(self, request: Request) -> Response:
-        """Your own photos; everybody's for clinicians and administrators."""
+        """Your own photos; all photos for clinicians and administrators."""
         page = self.paginate_queryset(self.get_queryset())
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
@@ -100,7 +100,7 @@ class PhotosView(PhotoView):
         responses={202: ReceiptSerializer, **problems(400, 401, 403, 413, 415, 422, 429, 503, 507)},
     )
     def post(self, request: Request) -> Response:
-        """The photo is safe once this answers; the analysis follows. Ask at `url` for what became of it."""
+        """Stores and queues the photo. The response means that it cannot be lost. Request `url` for the result."""
         key = _idempotency_key(request)
         serializer = UploadSerializer(data=request.data, owner=self.user)
         serializer.is_valid(raise_exception=True)
@@ -137,14 +137,14 @@ class PhotoDetailView(PhotoView):
 
     @extend_schema(summary="Read a photo", responses={200: PhotoSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, photo_id: UUID) -> Response:
-        """Status, prediction, ground truth where it is known. A clinician's look is written into the audit log."""
+        """Status, prediction, ground truth if known. A clinician's access is audited."""
         photo = self.photo(photo_id)
         view_photo(photo=photo, by=self.user)
         return Response(self.get_serializer(photo).data)
 
     @extend_schema(summary="Delete a photo", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, photo_id: UUID) -> Response:
-        """For good: picture, thumbnail, heatmap, predictions and findings. Only its owner may."""
+        """Deletes picture, thumbnail, heatmap, predictions and findings permanently. Only the owner may."""
         photo = self.photo(photo_id)
         if photo.owner_id != self.user.pk:
             raise Problem(403, "not_owner", gettext("Only the person whose photo it is can delete it."))
@@ -153,7 +153,7 @@ class PhotoDetailView(PhotoView):
 
 
 class PhotoRetryView(PhotoView):
-    """Another try for a photo whose analysis failed."""
+    """Another attempt for a photo whose analysis failed."""
 
     serializer_class = PhotoSerializer
 
@@ -161,7 +161,7 @@ class PhotoRetryView(PhotoView):
         summary="Try the analysis again", request=None, responses={202: PhotoSerializer, **problems(401, 404, 409, 429)}
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Queues a failed photo again; 409 when it has not failed."""
+        """Queues a failed photo again. 409 if it has not failed."""
         if not retry_photo(photo=self.photo(photo_id), by=self.user):
             raise Problem(409, "not_failed", gettext("The analysis of this photo has not failed."))
         return Response(self.get_serializer(self.photo(photo_id)).data, status=202)
@@ -177,14 +177,14 @@ class PhotoImageView(PhotoView):
         responses=binary("image/jpeg", "A clean, upright JPEG without metadata.") | problems(401, 404),
     )
     def get(self, request: Request, photo_id: UUID) -> FileResponse:
-        """As it was accepted. A clinician's look is written into the audit log."""
+        """The picture as it is stored. A clinician's access is audited."""
         photo = self.photo(photo_id)
         view_photo(photo=photo, by=self.user)
         return stream(photo.image.name, "image/jpeg", f"photo-{photo.pk}.jpg")
 
 
 class PhotoThumbnailView(PhotoView):
-    """The picture, small, for lists."""
+    """The thumbnail for lists."""
 
     serializer_class = PhotoSerializer
 
@@ -192,13 +192,13 @@ class PhotoThumbnailView(PhotoView):
         summary="The picture, small", responses=binary("image/jpeg", "At most 320 pixels a side.") | problems(401, 404)
     )
     def get(self, request: Request, photo_id: UUID) -> FileResponse:
-        """For lists; not written into the audit log, as lists are not."""
+        """The thumbnail for lists. Not audited, as lists are not."""
         photo = self.photo(photo_id)
         return stream(photo.thumbnail.name, "image/jpeg", f"thumbnail-{photo.pk}.jpg")
 
 
 class PhotoHeatmapView(PhotoView):
-    """What in the picture spoke for the diagnosis."""
+    """The heatmap: evidence for the diagnosis in the picture."""
 
     serializer_class = PhotoSerializer
 
@@ -207,7 +207,7 @@ class PhotoHeatmapView(PhotoView):
         responses=binary("image/png", "Transparent where there is no evidence.") | problems(401, 404),
     )
     def get(self, request: Request, photo_id: UUID) -> FileResponse:
-        """A PNG of the photo's aspect ratio to lay over it; 404 where there is none."""
+        """A PNG overlay with the photo's aspect ratio. 404 if there is none."""
         photo = self.photo(photo_id)
         if photo.prediction is None or not photo.prediction.heatmap:
             raise Problem(404, "no_heatmap", gettext("There is no heatmap for this photo."))

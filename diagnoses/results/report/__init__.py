@@ -1,7 +1,7 @@
-"""The PDF report that a patient takes to a doctor: what is known of one photo, on paper, in the reader's language.
+"""The PDF report on one photo, in the reader's language, that a patient takes to a doctor.
 
-`content` says what stands in it, as plain blocks; `document` sets them on A4 pages; `pictures` and `fonts` prepare what
-is embedded. The PDF library is imported only when a report is made: the web process does not start with it.
+`content` makes the content as plain blocks. `document` lays them out on A4 pages. `pictures` and `fonts` prepare what
+is embedded. The PDF library is imported only when a report is made, so that the web process starts without it.
 """
 
 from diagnoses.results.report.content import Block, report_blocks

@@ -1,7 +1,7 @@
-"""What stands in a report, as plain blocks in reading order; everything in the language that is active.
+"""The content of a report, as plain blocks in reading order, in the active language.
 
-Blocks hold text and numbers and know nothing of paper. Text that people wrote (names, notes) is in them as it was
-written; whoever sets it takes care that it stays text.
+Blocks contain text and numbers, no layout. Text that people wrote (names, notes) is not escaped here; `document`
+escapes it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,14 +35,14 @@ from diagnoses.templatetags.words import (
 from recognition.inference.assessment import Decision
 
 QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR)
-"""Of `PhotoHistory`, in the order they are asked."""
+"""Columns of `PhotoHistory`, in the order they are asked."""
 
 PROFILE_QUESTIONS: Final = ("personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm", "immunosuppressed")
-"""Of `Profile`: what raises the risk of a skin cancer."""
+"""Columns of `Profile` that raise the risk of skin cancer."""
 
 
 class Style(StrEnum):
-    """How a text is set."""
+    """The style of a text."""
 
     TITLE = "title"
     HEADING = "heading"
@@ -54,7 +54,7 @@ class Style(StrEnum):
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; line breaks in it stay."""
+    """A paragraph. Line breaks are kept."""
 
     text: str
     style: Style = Style.PLAIN
@@ -62,14 +62,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Facts:
-    """Pairs of what and how; either side may be long."""
+    """Pairs of label and value. Both may be long."""
 
     rows: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class Opening:
-    """The photo beside the facts about it, with the heatmap where it is told."""
+    """The photo beside its facts, with the heatmap if the reader may see it."""
 
     photo: str
     heatmap: str
@@ -78,7 +78,7 @@ class Opening:
 
 @dataclass(frozen=True)
 class Panel:
-    """What to do next, set apart; `is_strong` where a doctor should look."""
+    """The advice in a box. `is_strong` if a doctor should look."""
 
     texts: tuple[Text, ...]
     is_strong: bool
@@ -86,7 +86,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class ProbabilityBar:
-    """One of the eight; `share` 0 to 1."""
+    """One of the eight probabilities; `share` is 0 to 1."""
 
     name: str
     share: float
@@ -97,14 +97,14 @@ class ProbabilityBar:
 
 @dataclass(frozen=True)
 class ProbabilityBars:
-    """All eight, the likeliest first."""
+    """All eight, the most probable first."""
 
     bars: tuple[ProbabilityBar, ...]
 
 
 @dataclass(frozen=True)
 class FigureTable:
-    """A table with a head; the first column holds words, the others figures."""
+    """A table with a header. The first column has text, the others have figures."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -114,14 +114,14 @@ Block = Text | Facts | Opening | Panel | ProbabilityBars | FigureTable
 
 
 def report_title() -> str:
-    """What the report is called."""
+    """The title of the report."""
     return _("Report on a photo of the skin")
 
 
 def report_blocks(photo: Photo, *, with_name: bool = True, for_clinician: bool = False) -> list[Block]:
-    """Everything a report on `photo` says. `with_name` puts the patient's name on it; their e-mail address never is.
+    """The blocks of the report on `photo`. `with_name` adds the patient's name; the e-mail address is never added.
 
-    `for_clinician` includes the answer to a picture that was refused, which nobody else is told.
+    `for_clinician` includes the answer to a refused picture, which only clinicians may see.
     """
     result = result_of(photo, for_clinician=for_clinician)
     profile = Profile.objects.filter(user=photo.owner_id).first()
@@ -354,7 +354,7 @@ def _field_name(model: type[PhotoHistory] | type[Profile], name: str) -> str:
 
 
 def _yes_or_no(answer: bool | None) -> str:
-    """Empty where the question was not answered."""
+    """The text of an answer. Empty if the question was not answered."""
     if answer is None:
         return ""
     return _("yes") if answer else _("no")
@@ -369,5 +369,5 @@ def _day(day: date) -> str:
 
 
 def _percent(share: float) -> str:
-    """As on the pages, with a plain space: reportlab sets a no-break space that nobody can copy out of the file."""
+    """As on the pages, but with a plain space: a no-break space from reportlab cannot be copied from the PDF."""
     return percent(share).replace("\N{NO-BREAK SPACE}", " ")

@@ -1,6 +1,6 @@
-"""Sets the blocks of a report on A4 pages and makes a PDF of them.
+"""Lays out the blocks of a report on A4 pages and makes a PDF.
 
-Colours and tone are those of the pages (static/css/tokens.css, light); the type is embedded, so the document looks the
+The colours are those of the pages (static/css/tokens.css, light). The fonts are embedded, so the document looks the
 same everywhere and its text can be searched and copied.
 """
 
@@ -62,12 +62,12 @@ PICTURE_WIDTH: Final = 78 * mm
 PICTURE_HEIGHT: Final = 82 * mm
 SMALL_PICTURE_HEIGHT: Final = 34 * mm
 LABEL_WIDTH: Final = 62 * mm
-# A heading with less than this below it moves to the next page.
+# A heading moves to the next page if less than this height remains below it.
 KEEP_WITH_HEADING: Final = 32 * mm
 
 
 def make_report(photo: Photo, *, with_name: bool = True, for_clinician: bool = False) -> bytes:
-    """The report on `photo` as a PDF, in the active language; see `report_blocks` for who is told what."""
+    """The report on `photo` as a PDF, in the active language. See `report_blocks` for the arguments."""
     register_fonts()
     file = io.BytesIO()
     document = BaseDocTemplate(
@@ -114,7 +114,7 @@ def _styles() -> dict[Style, ParagraphStyle]:
 
 
 def _numbered(left: str) -> Callable[..., Canvas]:
-    """A canvas that knows at the end how many pages there are and writes it under each of them."""
+    """A canvas that adds "page x of y" to every page at the end."""
 
     class NumberedCanvas(Canvas):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -165,7 +165,7 @@ def _paragraph(text: Text, styles: dict[Style, ParagraphStyle]) -> Paragraph:
 
 
 def _words(text: str, style: ParagraphStyle) -> Paragraph:
-    """Text as text: the library reads mark-up, and names and notes are written by people."""
+    """The escaped text: the library would interpret mark-up in names and notes."""
     lines = (escape("".join(letter for letter in line if letter.isprintable())) for line in text.splitlines())
     return Paragraph("<br/>".join(lines), style)
 
@@ -224,7 +224,7 @@ def _opening(block: Opening, styles: dict[Style, ParagraphStyle]) -> Table:
 
 
 def _image(picture: ReportPicture, max_height: float) -> Image:
-    """As large as the column and `max_height` allow, in its own shape."""
+    """The picture, as large as the column and `max_height` allow, with its aspect ratio."""
     scale = min(PICTURE_WIDTH / picture.width, max_height / picture.height)
     image = Image(io.BytesIO(picture.jpeg), width=picture.width * scale, height=picture.height * scale)
     image.hAlign = "LEFT"
@@ -251,7 +251,7 @@ def _panel(panel: Panel, styles: dict[Style, ParagraphStyle]) -> Table:
 
 
 class _Bar(Flowable):
-    """A share of a track's width."""
+    """A bar whose length is a share of the track's width."""
 
     def __init__(self, width: float, share: float, colour: colors.Color) -> None:
         super().__init__()
@@ -262,7 +262,7 @@ class _Bar(Flowable):
         self.canv.setFillColor(SUNKEN)
         self.canv.roundRect(0, 0, self.width, self.height, self.height / 2, stroke=0, fill=1)
         self.canv.setFillColor(self.colour)
-        # Never narrower than its round ends: a share of nothing is not drawn as a splinter.
+        # A bar is never narrower than its round ends.
         width = max(self.width * self.share, self.height)
         self.canv.roundRect(0, 0, width, self.height, self.height / 2, stroke=0, fill=1)
 

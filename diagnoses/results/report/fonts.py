@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 
 def register_fonts() -> None:
-    """Make the two fonts known to the PDF library, once for each process: reading them takes a quarter of a second."""
+    """Register the two fonts with the PDF library, once per process: reading them takes a quarter of a second."""
     from reportlab.lib.fonts import addMapping
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.ttfonts import TTFont
@@ -28,7 +28,7 @@ def register_fonts() -> None:
             return
         for name, file in FILES.items():
             pdfmetrics.registerFont(TTFont(name, str(FOLDER / file)))
-        # <b> inside a paragraph; there is no italic, and nothing here is set in it.
+        # For <b> inside a paragraph. There is no italic font and no italic text.
         for italic in (0, 1):
             addMapping(REGULAR, 0, italic, REGULAR)
             addMapping(REGULAR, 1, italic, BOLD)

@@ -1,4 +1,4 @@
-"""The pictures of the report: small enough to be mailed, of the shape they were taken in."""
+"""The pictures of the report: small enough for e-mail, with their aspect ratio."""
 
 import io
 import logging
@@ -11,13 +11,13 @@ from PIL import Image
 logger = logging.getLogger(__name__)
 
 LONGEST_SIDE: Final = 1400
-"""Pixels. Printed 8 cm wide that is 440 dots per inch; a report stays well below a megabyte."""
+"""Pixels. At 8 cm width that is 440 dots per inch, and a report is well below a megabyte."""
 
 SMALL_SIDE: Final = 600
-"""Pixels of the heatmap's picture: it is printed small, and is coarse anyway."""
+"""Pixels of the heatmap's picture, which is printed small and has little detail."""
 
 HEATMAP_STRENGTH: Final = 0.75
-"""How much of the heatmap covers the photo, as on the page."""
+"""The opacity of the heatmap, as on the page."""
 
 QUALITY: Final = 88
 
@@ -32,13 +32,13 @@ class ReportPicture:
 
 
 def photo_picture(file_name: str | None) -> ReportPicture | None:
-    """The photo, or None where its file is gone or cannot be read: a report without it is better than none."""
+    """The photo, or None if its file is missing or unreadable; then the report has no picture."""
     picture = _open(file_name)
     return None if picture is None else _finished(picture)
 
 
 def heatmap_picture(photo_name: str | None, heatmap_name: str | None) -> ReportPicture | None:
-    """The photo with the heatmap over it, or None where one of the two is missing."""
+    """The photo with the heatmap over it, or None if one of the two is missing."""
     picture, heatmap = _open(photo_name), _open(heatmap_name, mode="RGBA")
     if picture is None or heatmap is None:
         return None
@@ -54,11 +54,11 @@ def _open(file_name: str | None, *, mode: str = "RGB") -> Image.Image | None:
         return None
     try:
         with default_storage.open(file_name) as file, Image.open(file) as stored:
-            # A large JPEG is decoded smaller at once; other formats ignore this.
+            # Decodes a large JPEG at reduced size. Other formats ignore this.
             stored.draft(mode, (LONGEST_SIDE, LONGEST_SIDE))
             picture = stored.convert(mode)
     except (OSError, ValueError):
-        # Our own re-encode, so this is a damaged storage and no attack. UnidentifiedImageError is an OSError.
+        # We encoded the file, so an error means damaged storage, not an attack. UnidentifiedImageError is an OSError.
         logger.exception("A stored picture could not be read for a report: %s", file_name)
         return None
     picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""One photo: its page, the fragment that keeps the page fresh, and what can be done with it."""
+"""The page of one photo, its self-updating fragment, and the actions on it."""
 
 from typing import Any
 from uuid import UUID
@@ -25,11 +25,11 @@ from diagnoses.readings.rules import role_in
 from diagnoses.readings.services import request_review
 from diagnoses.results.views.state import state_context
 
-SIBLINGS_SHOWN = 6  # earlier photos of the same spot beside this one; a row of thumbnails
+SIBLINGS_SHOWN = 6  # other photos of the same spot; one row of thumbnails
 
 
 def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
-    """What the state of a photo needs to be drawn, on its page and in the fragment; see `state_context`."""
+    """The context of the photo's state, for its page and the fragment; see `state_context`."""
     reviews = request.user.sees_all_patients
     return {
         **state_context(photo, for_clinician=reviews),
@@ -44,7 +44,7 @@ def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
 
 
 def _may_read(user: User, photo: Photo) -> bool:
-    """Whether a clinician is waited for who could be this one."""
+    """Whether the photo waits for a reader and this user may read it."""
     if not user.sees_all_patients or photo.owner_id == user.pk or not role_in(photo.review_state):
         return False
     return not photo.readings.recorded().filter(reader=user).exists()
@@ -53,7 +53,7 @@ def _may_read(user: User, photo: Photo) -> bool:
 @require_safe
 @signed_in
 def photo(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """A photo and what is known of it. A look by anybody but the owner is audited, once per page."""
+    """The page of a photo. Each view by anybody but the owner is audited."""
     shown = visible_photo(request, photo_id, for_display=True)
     view_photo(photo=shown, by=request.user)
     photo_opened(photo=shown, by=request.user)
@@ -80,10 +80,10 @@ def _page(request: SignedInRequest, shown: Photo, form: HistopathologyForm | Non
 @require_safe
 @signed_in
 def photo_status(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The part of the page that changes while a photo waits; asked for by the page itself, so not a look of its own.
+    """The fragment that updates while a photo waits. The page requests it, so it is not audited.
 
-    A page that is open while its photo is deleted is told so and asks no more: of a 404 it would make nothing, and ask
-    for ever. Told to anybody who asks like that, whether there ever was such a photo or not.
+    If the photo was deleted, the fragment says so and stops the requests; after a 404 the page would repeat them for
+    ever. Photos that the user may not see get the same response.
     """
     try:
         shown = visible_photo(request, photo_id, for_display=True)
@@ -94,14 +94,14 @@ def photo_status(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect("photo", photo_id=photo_id)
     if not shown.is_waiting:
-        photo_opened(photo=shown, by=request.user)  # the person is watching: no e-mail needs to tell them
+        photo_opened(photo=shown, by=request.user)  # the owner sees the result on the page, so no e-mail is needed
     return render(request, "diagnoses/results/partials/state.html", {**_context(request, shown), "fragment": True})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def photo_delete(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """Ask, then delete for good. Only the owner may."""
+    """Ask, then delete permanently. Only the owner may."""
     shown = visible_photo(request, photo_id, for_display=True)
     if shown.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person who uploaded a photo can delete it."))
@@ -123,7 +123,7 @@ def photo_retry(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photo_repredict(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """A clinician asks the live classifier as well. For patients this address does not exist."""
+    """Queue the photo for the live classifier, by a clinician. 404 for patients."""
     shown = visible_photo(request, photo_id)
     if not request.user.sees_all_patients:
         raise Http404
@@ -135,9 +135,9 @@ def photo_repredict(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photo_finding(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """A clinician enters what a pathologist found. For patients this address does not exist.
+    """Record the histopathology, by a clinician. 404 for patients.
 
-    What a clinician sees in a photo is recorded by reading it, where the prediction is not in sight.
+    A clinician's own diagnosis is recorded as a reading, which is blind.
     """
     shown = visible_photo(request, photo_id, for_display=True)
     if not request.user.sees_all_patients:
@@ -153,7 +153,7 @@ def photo_finding(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def photo_request_review(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The patient asks clinicians to look at the photo; asking twice is asking once."""
+    """The patient asks clinicians to read the photo. Repeating it has no effect."""
     shown = visible_photo(request, photo_id)
     if shown.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person whose photo it is can ask for a review."))

@@ -1,4 +1,4 @@
-"""The report on a photo as a PDF, in whichever of the languages its reader wants."""
+"""The report on a photo as a PDF, in the chosen language."""
 
 from uuid import UUID
 
@@ -16,9 +16,9 @@ from diagnoses.photos.views import visible_photo
 @require_safe
 @signed_in
 def photo_report(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """The report for the owner, clinicians and administrators. A look by others is audited like one at the picture.
+    """The report for the owner, clinicians and administrators. Views by others are audited like those of the picture.
 
-    `?language=` is one of the three, else that of the page; with `?anonymous=1` the patient's name is left out.
+    `?language=` is one of the three languages, else that of the page. `?anonymous=1` leaves out the patient's name.
     """
     photo = visible_photo(request, photo_id, for_display=True)
     view_picture(photo=photo, by=request.user)
@@ -26,8 +26,8 @@ def photo_report(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 
 
 def report_response(request: HttpRequest, photo: Photo, *, for_clinician: bool = False) -> HttpResponse:
-    """The report as a download; the caller has asked who is asking."""
-    # The PDF library is half a second and 25 MB of the process that makes the first report, and of no other.
+    """The report as a download. The caller must have checked permission."""
+    # The PDF library costs half a second and 25 MB, so only processes that make a report import it.
     from diagnoses.results.report import make_report
 
     language = request.GET.get("language", "")

@@ -1,4 +1,4 @@
-"""What a photo's page says about where its analysis stands."""
+"""The state of a photo's analysis, as its page shows it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +12,14 @@ from diagnoses.labels import SAFETY_NET, failure
 from diagnoses.photos.models import Photo, Worker
 from diagnoses.results.result import result_of
 
-# Seconds waited -> milliseconds to the next look: eager while an answer is due within a second or two, patient later.
+# Seconds waited -> milliseconds until the next request: short at first, longer later.
 POLL_STEPS: Final = ((10, 700), (60, 2_000), (600, 5_000))
 POLL_LATE: Final = 15_000
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """Why there is no result yet. `code` names the stage; it changes when there is something new to read out."""
+    """Why there is no result yet. `code` names the stage; screen readers read the text when it changes."""
 
     code: str
     title: str | Promise
@@ -30,17 +30,17 @@ class Waiting:
 
     @property
     def poll_ms(self) -> int:
-        """Milliseconds until the page looks again."""
+        """Milliseconds until the page requests the state again."""
         return next((ms for limit, ms in POLL_STEPS if self.seconds < limit), POLL_LATE)
 
     @property
     def reload_seconds(self) -> int:
-        """The same for a page without JavaScript, in whole seconds and never frantic."""
+        """Whole seconds until a page without JavaScript reloads."""
         return max(2, self.poll_ms // 1000)
 
 
 def waiting(photo: Photo) -> Waiting:
-    """Where a photo that is neither analysed nor failed stands, as far as the database knows."""
+    """The state of a photo that is neither analysed nor failed, from the database."""
     seconds = max(0, photo.waiting_seconds)
     if photo.status == Photo.Status.PREDICTING and not photo.is_lease_expired:
         return Waiting("predicting", _("Being analysed"), _("The classifier is looking at your photo now."), seconds)
@@ -79,10 +79,10 @@ def waiting(photo: Photo) -> Waiting:
 
 
 def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
-    """What the state of a photo needs to be drawn: on its page, in the fragment and behind a shared link.
+    """The template context of a photo's state: for its page, the fragment and shared links.
 
-    An answer to a picture that was refused is kept for clinicians: for anybody else there is no `prediction` here, so
-    that no template can show it by mistake.
+    Only clinicians see the answer to a refused picture. For all others there is no `prediction` in the context, so that
+    no template can show it by mistake.
     """
     result = result_of(photo, for_clinician=for_clinician)
     earlier = photo.prediction
@@ -99,10 +99,10 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
     }
     if photo.is_waiting:
         context["waiting"] = waiting(photo)
-        context["earlier"] = earlier  # a photo that is analysed again keeps the answer it has until then
+        context["earlier"] = earlier  # a photo that is analysed again keeps its current answer until then
     elif photo.status == Photo.Status.FAILED:
         context["failure"] = failure(photo.failure_code)
-        context["earlier"] = earlier  # a second analysis that failed takes nothing back
+        context["earlier"] = earlier  # after a failed second analysis the first answer is kept
     if result.answer is not None:
         answer = result.answer
         context |= {

@@ -108,7 +108,7 @@ def test_no_diagnosis_before_the_photo_is_settled(photo: Photo, patient: User, c
     assert outcome.stage is ReviewStage.SECOND
     assert (outcome.answer, outcome.management, outcome.notes, outcome.examine) == ("", "", (), False)
     html = html_for(patient, photo)
-    assert "a second one looks at it as well" in html
+    assert "a second one is looking at it as well" in html
     assert "a secret note" not in html and 'class="truth' not in html and "What clinicians found" not in html
     # Nor does the colleague who may be the second reader read it here.
     assert "a secret note" not in html_for(colleagues[1], photo)
@@ -128,7 +128,7 @@ def test_the_third_reader_is_told_of(photo: Photo, patient: User, colleagues: li
     read(photo, colleagues[1], "NV", management="discharge")
     assert clinical_outcome_of(fresh(photo)).stage is ReviewStage.ADJUDICATION
     html = html_for(patient, photo)
-    assert "a third one looks at it as well" in html
+    assert "a third one is looking at it as well" in html
     assert f"{IN_PERSON}</h1>" in html  # not taken back by the one who saw it differently
 
 
