@@ -1,4 +1,4 @@
-"""News: told once, read by whom it is for, sent by e-mail in their language and without a medical word."""
+"""Notifications: made once, read only by their user, sent by e-mail in their language and without medical words."""
 
 import smtplib
 import socket
@@ -49,7 +49,7 @@ def told(user: User, key: str = "result:1", **changes: Any) -> Notification:
 
 
 def some_minutes_later(*notifications: Notification) -> None:
-    """As if they had been told ten minutes ago."""
+    """Make the notifications ten minutes old."""
     pks = [notification.pk for notification in notifications]
     Notification.objects.filter(pk__in=pks).update(created=timezone.now() - timedelta(minutes=10))
 
@@ -162,7 +162,7 @@ class TestEmail:
         settings.EMAIL_TIMEOUT = 1
         notification = told(patient)
         some_minutes_later(notification)
-        # Nobody accepts; a frozen server looks the same.
+        # Nobody accepts the connection, as with a frozen server.
         with socket.create_server(("127.0.0.1", 0)) as frozen:
             settings.EMAIL_HOST, settings.EMAIL_PORT = frozen.getsockname()[:2]
             assert outbox.send_due() == 0
@@ -184,7 +184,7 @@ class TestEmail:
         monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
         refused, fine = told(patient), told(stranger)
         some_minutes_later(refused, fine)
-        assert outbox.send_due() == 1  # one that is refused stands in nobody's way
+        assert outbox.send_due() == 1  # a refused e-mail does not block the others
         for number, pause in enumerate(outbox.PAUSES, start=1):
             refused.refresh_from_db()
             assert refused.email_attempts == number

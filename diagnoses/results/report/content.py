@@ -85,7 +85,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class ProbabilityBar:
+class ProbabilityRow:
     """One of the eight probabilities; `share` is 0 to 1."""
 
     name: str
@@ -99,7 +99,7 @@ class ProbabilityBar:
 class ProbabilityBars:
     """All eight, the most probable first."""
 
-    bars: tuple[ProbabilityBar, ...]
+    bars: tuple[ProbabilityRow, ...]
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _answer(result: Result) -> Iterator[Block]:
         yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
     yield ProbabilityBars(
         tuple(
-            ProbabilityBar(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
+            ProbabilityRow(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
             for bar in answer.bars
         )
     )
