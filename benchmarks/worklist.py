@@ -50,7 +50,7 @@ from diagnoses.lesions.models import Lesion  # noqa: E402
 from diagnoses.paging import PAGE_SIZE, page_of  # noqa: E402
 from diagnoses.photos.models import Photo, Worker  # noqa: E402
 from diagnoses.readings.worklist import ReviewFilterForm  # noqa: E402
-from diagnoses.results.views.photo_list import HISTORY  # noqa: E402
+from diagnoses.results.views.photo import HISTORY  # noqa: E402
 from recognition.inference.assessment import Assessment, Decision, Gate, GateResult  # noqa: E402
 from recognition.taxonomy import CODES, SITES  # noqa: E402
 

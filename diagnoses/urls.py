@@ -6,7 +6,7 @@ from diagnoses.lesions.views import changes, spots, upload
 from diagnoses.personal_data import views as personal_data
 from diagnoses.photos import views as pictures
 from diagnoses.readings.views import agreement, reading, worklist
-from diagnoses.results.views import photo, photo_list, report
+from diagnoses.results.views import photo, report
 from diagnoses.sharing import views as sharing
 from diagnoses.site import home
 
@@ -21,7 +21,7 @@ urlpatterns = [
     path("spots/<uuid:lesion_id>/edit/", changes.lesion_edit, name="lesion-edit"),
     path("spots/<uuid:lesion_id>/delete/", changes.lesion_delete, name="lesion-delete"),
     path("spots/<uuid:lesion_id>/reminder/", changes.lesion_reminder, name="lesion-reminder"),
-    path("photos/", photo_list.photo_list, name="photo-list"),
+    path("photos/", photo.photo_list, name="photo-list"),
     path("photos/new/", upload.photo_new, name="photo-new"),
     path("photos/<uuid:photo_id>/", photo.photo, name="photo"),
     path("photos/<uuid:photo_id>/status/", photo.photo_status, name="photo-status"),

@@ -1,7 +1,7 @@
-"""Who gets what, everywhere (RELIABILITY R8).
+"""The permissions of every URL (RELIABILITY R8).
 
-Every address of the site x six kinds of people x every method equals the table below. An address without a row fails,
-a row without an address fails, and whoever is refused learns and changes nothing.
+For every URL of the site, six kinds of people and every method, the response equals the table below. A URL without a
+row fails, a row without a URL fails, and a refused request reveals and changes nothing.
 """
 
 import re
@@ -37,9 +37,9 @@ METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 LOGIN: Final = "login"  # sent to the sign-in page
 GONE: Final = "elsewhere"  # sent on to another page
-FINE: Final = "any"  # whatever an administrator's form or missing object answers, but no server error
+FINE: Final = "any"  # any answer to an administrator's form or missing object, but no server error
 
-# What is expected of the six, in the order of PEOPLE.
+# The expected answers for the six, in the order of PEOPLE.
 Expected = tuple[int | str, int | str, int | str, int | str, int | str, int | str]
 EVERYBODY: Final[Expected] = (200, 200, 200, 200, 200, 200)
 NOBODY: Final[Expected] = (405, 405, 405, 405, 405, 405)
@@ -72,7 +72,7 @@ class Row:
 
 
 def page(**by_method: Expected) -> Row:
-    """A page of ours: a method it does not have is nobody's."""
+    """A page of ours: nobody may use a method that it does not have."""
     return Row(by_method)
 
 
@@ -104,14 +104,14 @@ def account(get: Expected, post: Expected = NOBODY, other: Expected = NOBODY, **
 
 
 def admin_page(**by_method: Expected) -> Row:
-    """A page of the admin: whoever is no administrator is sent to the sign-in page, whatever the method."""
+    """A page of the admin: everybody else is redirected to the sign-in page, for every method."""
     return Row(by_method, ADMIN_ANY)
 
 
 def admin_model(
     model: str, *, key: str, adds: bool = False, changes: bool = False, deletes: bool = False
 ) -> dict[str, Row]:
-    """The six addresses of a model in the admin. Only what is said is not read-only."""
+    """The six URLs of a model in the admin. Read-only unless given otherwise."""
     on_object = {"object_id": key}
     refused = {"GET": ADMIN_REFUSED, "POST": ADMIN_REFUSED}
     return {
@@ -122,7 +122,7 @@ def admin_model(
         f"admin:{model}_change": Row(
             {"GET": ADMIN_READS} if changes else {"GET": ADMIN_READS, "POST": ADMIN_REFUSED}, ADMIN_ANY, on_object
         ),
-        # The old address of the change page.
+        # The old URL of the change page.
         f"admin:{model}": Row({"GET": ADMIN_SENT_ON}, ADMIN_ANY, on_object),
     }
 
@@ -131,12 +131,12 @@ TABLE: Final[dict[str, Row]] = {
     # --- Pages
     "home": page(GET=SIGNED_IN_ALREADY),
     "about": page(GET=EVERYBODY),
-    # Anybody may change what they read in; without a language there is nothing to do.
+    # Anybody may change the language; without a language it is a bad request.
     "switch-language": page(POST=(400, 400, 400, 400, 400, 400)),
     "account": page(GET=SIGNED_IN),
     "account-profile": page(GET=SIGNED_IN, POST=SIGNED_IN_SENT_ON),
     "account-privacy": page(GET=SIGNED_IN, POST=(LOGIN, 400, 400, 400, 400, LOGIN)),
-    # Patients who have agreed and clinicians are not asked.
+    # Patients who have agreed, and clinicians, are not asked for consent.
     "consent": page(GET=SIGNED_IN_SENT_ON, POST=SIGNED_IN_SENT_ON),
     "account-notifications": page(GET=SIGNED_IN, POST=SIGNED_IN_SENT_ON),
     "account-notification-count": page(GET=SIGNED_IN),
@@ -161,7 +161,7 @@ TABLE: Final[dict[str, Row]] = {
     "review-next": page(GET=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "review-export": page(GET=CLINICIANS),
     "review-agreement": page(GET=CLINICIANS),
-    # Not begun, so that a final answer is sent back to the page.
+    # Not begun, so a final answer is redirected to the page.
     "reading": photo_page(GET=CLINICIANS, POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "reading-second": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "reading-settle": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
@@ -169,7 +169,7 @@ TABLE: Final[dict[str, Row]] = {
     "reading-histopathology": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),
     "reference-picture": Row({"GET": CLINICIANS}, NOBODY, {"picture_id": "reference"}),
     "photo": photo_page(GET=SEES_PHOTO),
-    # Without htmx the fragment sends one on to its page.
+    # Without htmx the fragment redirects to its page.
     "photo-status": photo_page(GET=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
     "photo-image": photo_page(GET=SEES_PHOTO),
     "photo-thumbnail": photo_page(GET=SEES_PHOTO),
@@ -185,12 +185,12 @@ TABLE: Final[dict[str, Row]] = {
     "photo-share-revoke": Row(
         {"POST": (LOGIN, GONE, 404, 403, 403, LOGIN)}, NOBODY, {"photo_id": "photo", "link_id": "link"}
     ),
-    # Behind a share link nobody is anybody; what an address opens is tested in tests/diagnoses/sharing/test_sharing.py.
+    # Share links need no account; tests/diagnoses/sharing/test_sharing.py tests what they show.
     "shared": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     "shared-image": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     "shared-heatmap": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
     "shared-report": Row({"GET": NOT_THERE}, NOBODY, {"token": "word"}),
-    # --- Health: for load balancers, who sign in nowhere
+    # --- Health: for load balancers, without sign-in
     "health-live": page(GET=EVERYBODY),
     "health-ready": page(GET=(503, 503, 503, 503, 503, 503)),
     # --- API
@@ -224,7 +224,7 @@ TABLE: Final[dict[str, Row]] = {
     "api-schema": page(GET=EVERYBODY),
     "api-docs": page(GET=EVERYBODY),
     "api-nothing": Row({}, NOT_THERE),
-    # --- Accounts (allauth): sign-up is open, everything else is about oneself
+    # --- Accounts (allauth): sign-up is open, everything else concerns the user's own account
     "account_login": account(SIGNED_IN_ALREADY, SIGNED_IN_ALREADY, (405, GONE, GONE, GONE, GONE, 405)),
     "account_signup": account(SIGNED_IN_ALREADY, SIGNED_IN_ALREADY, (405, GONE, GONE, GONE, GONE, 405)),
     "account_logout": Row({"GET": (GONE, 200, 200, 200, 200, GONE), "POST": SENT_ON}),
@@ -237,14 +237,14 @@ TABLE: Final[dict[str, Row]] = {
     "account_set_password": account(SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON),
     "account_reset_password": account(EVERYBODY, EVERYBODY),
     "account_reset_password_done": account(EVERYBODY),
-    # A made-up link: the page says that it is not valid.
+    # An invented link: the page says that it is not valid.
     "account_reset_password_from_key": account(EVERYBODY, EVERYBODY, EVERYBODY, uidb36="zero", key="word"),
     "account_reset_password_from_key_done": account(EVERYBODY),
     "account_confirm_email": Row({"GET": EVERYBODY, "POST": NOT_THERE}, NOBODY, {"key": "word"}),
     # Codes by e-mail are not switched on.
     "account_confirm_login_code": account(SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON),
     "mfa_index": account(SIGNED_IN, SIGNED_IN_NOT_SO, SIGNED_IN_NOT_SO),
-    # The rest asks for the password again first, or for a second step that none of the six has.
+    # The rest asks for the password again, or for a second factor that none of the six has.
     "mfa_authenticate": account(SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON),
     "mfa_reauthenticate": account(SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON),
     "mfa_activate_totp": account(SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON, SIGNED_IN_SENT_ON),
@@ -254,7 +254,7 @@ TABLE: Final[dict[str, Row]] = {
     "mfa_download_recovery_codes": account(SIGNED_IN_NOT_THERE, SIGNED_IN_NOT_THERE, SIGNED_IN_NOT_THERE),
     # --- The admin
     "admin:index": admin_page(GET=ADMIN_READS),
-    # No door of its own: the site's sign-in page, and 403 for those who are signed in and no administrators.
+    # The admin uses the site's sign-in page, and answers 403 to signed-in users who are not administrators.
     "admin:login": Row({}, (LOGIN, 403, 403, 403, FINE, LOGIN)),
     "admin:logout": Row({}, (GONE, GONE, GONE, GONE, FINE, GONE)),
     # The site's own page changes it.
@@ -285,20 +285,20 @@ TABLE: Final[dict[str, Row]] = {
     **admin_model("diagnoses_worker", key="worker"),
     **admin_model("diagnoses_featureindex", key="index"),
     **admin_model("diagnoses_classifieralarm", key="alarm"),
-    # The registry of training adds promotion to this page; its own tests say what it asks for.
+    # The registry of training adds promotion to this page; its own tests check that.
     "admin:diagnoses_classifier_change": Row({"GET": ADMIN_READS}, ADMIN_ANY, {"object_id": "classifier"}),
 }
-# Where a token answers otherwise than a session: it can be deleted, and a void one is refused even where none is asked.
+# Differences between token and session: a token can be deleted, and an invalid one is refused even on open URLs.
 TOKEN_TABLE: Final[dict[str, Row]] = {name: row for name, row in TABLE.items() if name.startswith("api-")} | {
     "api-token": Row({"POST": (400, 400, 400, 400, 400, 400), "DELETE": (401, 204, 204, 204, 204, 401)}, API_NOT_SO),
     "api-schema": Row({"GET": (200, 200, 200, 200, 200, 401)}, (405, 405, 405, 405, 405, 401)),
     "api-docs": Row({"GET": (200, 200, 200, 200, 200, 401)}, (405, 405, 405, 405, 405, 401)),
 }
-# Training is the administrator's alone: every address of it answers nobody else. The rest is tested there.
-# So are the steps of promotion, which training's registry adds to the classifiers' pages.
+# Training is only for administrators: its URLs refuse everybody else. Its own tests cover the rest, also the steps of
+# promotion that training's registry adds to the classifiers' pages.
 ADMINISTRATORS_ONLY: Final = re.compile(r"admin:(training_\w+|diagnoses_classifier_(card|promote|roll_back))")
 
-# What must not reach anybody who may not see photo A: in no answer to them, wherever it comes from.
+# Data that must not be in any response to people who may not see photo A.
 SECRETS: Final = (
     "secret-spot",
     "patient.a@example.org",
@@ -380,14 +380,14 @@ def world(db: None) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Address:
-    """One address of the site: its name in the table and the pattern it comes from."""
+    """One URL of the site: its name in the table and its pattern."""
 
     name: str
     pattern: str
 
 
 def addresses() -> Iterator[Address]:
-    """Every address that the resolver knows."""
+    """Every URL of the resolver."""
 
     def walk(patterns: list[Any], prefix: str, namespace: str) -> Iterator[Address]:
         for entry in patterns:
@@ -403,7 +403,7 @@ def addresses() -> Iterator[Address]:
 
 
 def _nameless(path: str) -> str:
-    """The admin leaves two kinds of addresses without a name."""
+    """Names for the two kinds of admin URLs that have none."""
     model = re.fullmatch(r"admin/(\w+)/(\w+)/<path:object_id>/", path)
     return f"{model[1]}_{model[2]}" if model else "nothing"
 
@@ -412,7 +412,7 @@ ADDRESSES: Final = {address.name: address for address in addresses()}
 
 
 def path_to(name: str, arguments: dict[str, Any]) -> str:
-    """The address with these arguments filled in."""
+    """The URL with these arguments."""
     pattern = ADDRESSES[name].pattern
     if name == "admin:nothing":
         return "/admin/word"
@@ -430,7 +430,7 @@ WATCHED: Final = (
 
 
 def snapshot() -> list[Any]:
-    """A digest of all rows that whoever is refused must not have changed; one query."""
+    """A digest of all rows that a refused request must not change. One query."""
     digest = "SELECT count(*), md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {} t"
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(digest.format(model._meta.db_table) for model in WATCHED))
@@ -439,12 +439,12 @@ def snapshot() -> list[Any]:
 
 @pytest.fixture(scope="module")
 def browser() -> Client:
-    """One client for all: making one loads all middleware, which is slower than a request."""
+    """One client for all tests: creating one loads all middleware, which is slower than a request."""
     return Client(raise_request_exception=False)
 
 
 def keys_of(world: dict[str, Any], *, token: bool) -> dict[str, dict[str, str]]:
-    """What each person shows at the door: a session cookie or a token, made once."""
+    """The credentials of each person: a session cookie or a token, created once."""
     keys: dict[str, dict[str, str]] = {"anonymous": {}}
     for person, user in world["people"].items():
         if token:
@@ -453,13 +453,13 @@ def keys_of(world: dict[str, Any], *, token: bool) -> dict[str, dict[str, str]]:
             signed_in = Client()
             signed_in.force_login(user)
             keys[person] = {"Cookie": f"sessionid={signed_in.cookies['sessionid'].value}"}
-    # They were let in once; since then an administrator has switched the account off.
+    # They had signed in; then an administrator switched the account off.
     User.objects.filter(pk=world["people"]["deactivated"].pk).update(is_active=False)
     return keys
 
 
 def verdict(response: Any) -> int | str:
-    """The status, with redirects told apart: to the sign-in page or elsewhere."""
+    """The status; for redirects whether they lead to the sign-in page or elsewhere."""
     if response.status_code not in {301, 302}:
         return int(response.status_code)
     to_login = response.headers["Location"].split("?")[0] in {reverse(settings.LOGIN_URL), reverse("admin:login")}
@@ -471,7 +471,7 @@ def is_refusal(outcome: int | str) -> bool:
 
 
 def questions(row: Row) -> Iterator[tuple[int, str, str]]:
-    """Every person by every method the row names; the methods it does not name by the first, a stranger, the last."""
+    """Every person with every method in the row. Other methods only with the first person, a stranger, and the last."""
     for number, person in enumerate(PEOPLE):
         for method in METHODS:
             if method in row.by_method or person in {"anonymous", "other", "administrator"}:
@@ -479,7 +479,7 @@ def questions(row: Row) -> Iterator[tuple[int, str, str]]:
 
 
 def check(name: str, row: Row, browser: Client, world: dict[str, Any], *, token: bool = False) -> list[str]:
-    """Ask as everybody by every method; what differs from the row, in words."""
+    """Send the requests of all people and methods. Returns the differences from the row as text."""
     path = path_to(name, {word: world["objects"][key] for word, key in row.arguments.items()})
     keys = keys_of(world, token=token)
     before = snapshot()
@@ -527,7 +527,7 @@ def test_training_answers_administrators_alone(browser: Client, world: dict[str,
     own = [address for name, address in ADDRESSES.items() if ADMINISTRATORS_ONLY.fullmatch(name)]
     wrong = []
     for address in own:
-        # Whether the object exists does not matter: who is no administrator never comes that far.
+        # The object need not exist: others than administrators are refused before the lookup.
         path = "/" + re.sub(r"<int:\w+>", "1", re.sub(r"<(?!int:)\w+:\w+>", "word", address.pattern))
         for person in (person for person in PEOPLE if person != "administrator"):
             for method in ("GET", "POST"):
@@ -540,14 +540,14 @@ def test_training_answers_administrators_alone(browser: Client, world: dict[str,
 
 
 def test_lists_and_counts_tell_a_patient_nothing_of_another(browser: Client, world: dict[str, Any]) -> None:
-    """Not even that there is something to see: patient B's lists are those of somebody alone in the world."""
+    """Lists do not reveal other people's objects: patient B sees the same lists as without patient A."""
     keys = keys_of(world, token=False)
 
     def listed(path: str) -> bytes:
         browser.cookies.clear()
         response = browser.get(path, headers=keys["other"])
         assert response.status_code == 200
-        # Hidden fields are made anew for every page (CSRF token, idempotency key).
+        # Hidden fields differ on every page (CSRF token, idempotency key).
         return re.sub(rb'<input type="hidden"[^>]*>', b"", bytes(response.content))
 
     names = ("lesion-list", "photo-list", "photo-new", "api-photos", "api-lesions")

@@ -34,7 +34,7 @@ def notify(
         raise ValueError(f"{path!r} is no path of this application.")
     if not user.is_active:
         return None
-    told, is_new = Notification.objects.get_or_create(
+    notification, is_new = Notification.objects.get_or_create(
         user=user,
         key=key,
         defaults={
@@ -45,7 +45,7 @@ def notify(
             "email_due": email and user.notify_by_email,
         },
     )
-    return told if is_new else None
+    return notification if is_new else None
 
 
 def forget(subject: str) -> int:

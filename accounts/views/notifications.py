@@ -35,9 +35,9 @@ def account_notifications(request: SignedInRequest) -> HttpResponse:
 @signed_in
 def notification(request: SignedInRequest, notification_id: int) -> HttpResponse:
     """Mark a notification as read and redirect to its page. 404 for notifications of other users."""
-    told = get_object_or_404(Notification, pk=notification_id, user=request.user)
-    mark_read(user=request.user, pk=told.pk)
-    return HttpResponseRedirect(told.path)
+    found = get_object_or_404(Notification, pk=notification_id, user=request.user)
+    mark_read(user=request.user, pk=found.pk)
+    return HttpResponseRedirect(found.path)
 
 
 @require_safe

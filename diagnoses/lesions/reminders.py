@@ -137,16 +137,16 @@ def send_due_reminders() -> int:
     workers: rows are locked, and each notification has a unique key.
     """
     due = Reminder.objects.due().filter(lesion__owner__is_active=True).order_by("due", "pk")
-    told = 0
+    sent = 0
     for pk in list(due.values_list("pk", flat=True)[:BATCH]):
         try:
-            told += _send(pk)
+            sent += _send(pk)
         except Exception:
             # A failure for one spot must not stop the others. This one is tried again at the next sweep.
             logger.exception("A reminder could not be sent.")
-    if told:
-        logger.info("Reminders sent: %d.", told)
-    return told
+    if sent:
+        logger.info("Reminders sent: %d.", sent)
+    return sent
 
 
 def _send(pk: int) -> int:

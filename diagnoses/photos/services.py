@@ -214,13 +214,13 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
     if earlier is None:
         return None
     # These columns never change after the upload, so they show what was first sent with the key.
-    told = PhotoMetadata(
+    sent = PhotoMetadata(
         lesion=earlier.lesion,
         age_approx=earlier.age_approx,
         sex=earlier.sex,
         anatom_site_general=earlier.anatom_site_general,
     )
-    if earlier.original_sha256 != accepted.original_sha256 or told != metadata:
+    if earlier.original_sha256 != accepted.original_sha256 or sent != metadata:
         raise IdempotencyConflict
     return earlier
 

@@ -62,13 +62,13 @@ def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
     outcome = clinical_outcome_of(photo)
     analysed = _analysed(photo)
     advice, by_clinician = _advice(photo, analysed, outcome)
-    told = analysed is not None and (for_clinician or not analysed.is_refused)
+    visible = analysed is not None and (for_clinician or not analysed.is_refused)
     return Result(
         photo=photo,
         advice=advice,
         by_clinician=by_clinician,
         clinical_outcome=outcome,
-        answer=_answer(analysed) if analysed is not None and told else None,
+        answer=_answer(analysed) if analysed is not None and visible else None,
         truth=photo.ground_truth,
     )
 

@@ -32,13 +32,13 @@ class Answered:
 @register.filter
 def answers(history: PhotoHistory) -> list[Answered]:
     """The answered yes-or-no questions, in the order they were asked."""
-    told = []
+    known = []
     for name, question in QUESTIONS.items():
         value = getattr(history, name)
         if value is not None:
             weight = 2 if name in CHECKLIST_MAJOR else 1 if name in CHECKLIST_MINOR else 0
-            told.append(Answered(question, _("Yes") if value else _("No"), "yes" if value else "no", weight * value))
-    return told
+            known.append(Answered(question, _("Yes") if value else _("No"), "yes" if value else "no", weight * value))
+    return known
 
 
 @register.simple_tag

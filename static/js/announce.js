@@ -1,4 +1,4 @@
-// Reads a new stage of the analysis out once. The fragment itself is replaced every second and would chatter.
+// Announces a new stage of the analysis once. The fragment itself is replaced every second and would be read each time.
 let stage = document.querySelector("#state")?.dataset.stage;
 document.addEventListener("htmx:afterSwap", () => {
   const state = document.querySelector("#state");

@@ -1,5 +1,5 @@
-// Placing a spot on the drawing: pointing puts the dot there, arrow keys move it. The list of places says the same and
-// works without.
+// Places a spot on the drawing: a click sets the dot, arrow keys move it. The list of places does the same and works
+// without JavaScript.
 
 const UNITS = 4; // of the drawing, for one press of an arrow key; with Shift one
 
@@ -12,7 +12,7 @@ if (form) {
   const regionsOf = (svg) => [...svg.querySelectorAll("[data-region]")].reverse(); // as drawn: the uppermost first
   const point = (svg, x, y) => Object.assign(svg.createSVGPoint(), { x, y });
 
-  // The region of a place in units of the drawing; null beside the body.
+  // The region of a place in units of the drawing; null outside the body.
   function regionAt(svg, x, y) {
     const at = point(svg, x, y);
     if (!svg.querySelector("[data-silhouette]").isPointInFill(at)) return null;
@@ -50,7 +50,7 @@ if (form) {
     return dot.hasAttribute("hidden") ? null : [Number(dot.getAttribute("cx")), Number(dot.getAttribute("cy"))];
   }
 
-  // What the list says, on the drawing: the exact place while it fits, else the middle of the region.
+  // Shows the selected region on the drawing: the exact point if it is in the region, else the centre.
   function followList() {
     const key = place.value.startsWith("region:") ? place.value.slice("region:".length) : "";
     const region = key ? form.querySelector(`[data-region="${CSS.escape(key)}"]`) : null;
@@ -82,7 +82,7 @@ if (form) {
         put(svg, svg.viewBox.baseVal.width / 2, svg.viewBox.baseVal.height * 0.29); // the middle of the trunk
         return;
       }
-      // A gap, such as between arm and trunk, is jumped over; the border of the body stops the dot.
+      // The dot jumps over gaps, such as between arm and trunk. It stops at the border of the body.
       for (let steps = 1; steps <= 12; steps += 1) {
         if (put(svg, from[0] + steps * by[0], from[1] + steps * by[1])) return;
       }

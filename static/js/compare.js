@@ -1,5 +1,4 @@
-// Two photos of a spot laid over each other, with a slider for how much of the later one is seen. Without JavaScript
-// they stand side by side.
+// Lays two photos of a spot over each other, with a slider between them. Without JavaScript they are side by side.
 
 const compare = document.querySelector("[data-compare]");
 if (compare) {
@@ -33,7 +32,7 @@ if (compare) {
     draw();
   });
 
-  // Moving the pointer over the picture moves the slider, as one would expect of it.
+  // Moving the pointer over the picture also moves the slider.
   stage.addEventListener("pointermove", (event) => {
     if (!stage.classList.contains("compare__stage--slide") || !(event.buttons & 1)) return;
     const { left, width } = box.getBoundingClientRect();

@@ -1,4 +1,4 @@
-// Copies what stands beside the button. Without it the text can be selected and copied by hand.
+// Copies the text beside the button. Without JavaScript the text can be selected and copied.
 for (const box of document.querySelectorAll("[data-copy]")) {
   const source = box.querySelector("[data-copy-source]");
   const button = box.querySelector("[data-copy-button]");

@@ -1,6 +1,6 @@
-// An upload that is not finished, kept on this device (IndexedDB) until the server has confirmed every photo of it.
-// Kept for one account: whoever else signs in on this device does not see it. Nothing here ever throws: where the
-// browser keeps nothing (private windows), the page works without.
+// Stores an unfinished upload on this device (IndexedDB) until the server has confirmed all its photos.
+// It belongs to one account; other accounts on this device do not see it. Nothing here throws: if the browser stores
+// nothing (private windows), the page works without a draft.
 
 const NAME = "teri-drafts";
 const KEPT_MS = 3 * 24 * 60 * 60 * 1000; // photos of skin do not lie about for longer
@@ -21,7 +21,7 @@ function open() {
   return opening;
 }
 
-// Run `work(stores)` in one transaction; resolves to what the request it returns gives, or to undefined.
+// Run `work(stores)` in one transaction. Resolves to the result of the returned request, or to undefined.
 async function within(mode, work) {
   try {
     const database = await open();
@@ -37,12 +37,12 @@ async function within(mode, work) {
   }
 }
 
-// What was filled in, with the key that makes a repeated upload the same upload. Returns whether it is kept.
+// Save the form fields with the idempotency key of the upload. Returns whether they were saved.
 export async function keepForm(owner, key, fields) {
   return (await within("readwrite", (forms) => forms.put({ owner, key, fields, saved: Date.now() }))) !== undefined;
 }
 
-// One chosen photo. Returns whether it is kept.
+// Save one chosen photo. Returns whether it was saved.
 export async function keepPhoto(owner, id, file) {
   return (await within("readwrite", (_forms, photos) => photos.put({ owner, id, file, name: file.name }))) !== undefined;
 }

@@ -1,4 +1,4 @@
-// The account menu closes when one clicks elsewhere or presses Escape. Without this it stays a plain disclosure.
+// Closes the account menu on a click elsewhere or on Escape. Without JavaScript it is a plain disclosure.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {
     if (!menu.contains(event.target)) menu.open = false;

@@ -1,5 +1,5 @@
-// Keeps the number of unread messages in the header up to date while a page stands open. Without this it is that of
-// the moment the page was made.
+// Updates the number of unread notifications in the header while a page is open. Without JavaScript the number does not
+// change.
 const badges = document.querySelectorAll("[data-notification-badge]");
 const spoken = document.querySelector("[data-notification-words]");
 const address = document.querySelector("[data-notification-count]")?.dataset.notificationCount;
@@ -14,9 +14,9 @@ async function look() {
     badge.textContent = String(unread);
     badge.hidden = unread === 0;
   }
-  // A live region speaks when its words change, and only then.
+  // A live region is announced only if its text changes.
   if (spoken && spoken.textContent !== words) spoken.textContent = words;
 }
 
-// The connection may be gone, or the session over: the next look, or the next page, tells.
+// Ignore a lost connection or session: the next request, or the next page, handles it.
 if (address) setInterval(() => look().catch(() => {}), PAUSE_MS);

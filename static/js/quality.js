@@ -1,5 +1,5 @@
-// Advice on a photo before it is sent: size, light, contrast, blur. It only advises; the server judges.
-// The measures and limits are those of recognition/inference/quality.py (a test holds the numbers in step): everything on
+// Advice on a photo before it is sent: size, light, contrast, blur. The server decides.
+// The measures and limits are those of recognition/inference/quality.py (a test compares the numbers): everything on
 // a copy whose long side is 200 px, on its middle three quarters, luminance Rec. 601, 0 to 255.
 
 const REFERENCE = 200;
@@ -7,7 +7,7 @@ const MARGIN = 8; // one part in so many is left out at every border
 const CLIPPED = 250;
 const LIMITS = { longSide: 120, bright: 38, clipped: 0.2, contrast: 0.133, sharpness: 2.65 };
 
-// The code of the first limit that a photo does not meet, "" where it meets all or cannot be drawn here (HEIC).
+// The code of the first limit that a photo violates. "" if it meets all, or if the browser cannot draw it (HEIC).
 export async function examine(file) {
   try {
     const picture = await createImageBitmap(file);
@@ -26,7 +26,7 @@ function greyOf(picture) {
   const scale = Math.min(1, REFERENCE / Math.max(picture.width, picture.height));
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
-  // Halving step by step is close to averaging areas; one big step would take single pixels and look sharper.
+  // Repeated halving approximates area averaging. One large step would sample single pixels and look sharper.
   let source = picture;
   let [w, h] = [picture.width, picture.height];
   while (w > 2 * width && h > 2 * height) {

@@ -1,5 +1,5 @@
-// Single keys for those who read many photos: rows of the worklist, answers of a reading, the picture. They can be
-// switched off, which is remembered here, and rest while a field is written in (WCAG 2.1.4).
+// Keyboard shortcuts for readers: rows of the worklist, answers of a reading, zoom. They can be switched off, which is
+// stored here, and are inactive in text fields (WCAG 2.1.4).
 const OFF = "teri-shortcuts-off";
 const STEP = 1.5;
 const box = document.querySelector("[data-shortcuts]");
@@ -57,7 +57,7 @@ if (box) {
   };
   for (const digit of "1234567890") keys[digit] = () => choose(digit);
 
-  // Radio buttons and check boxes take no text: the keys work there as well.
+  // Radio buttons and check boxes take no text, so the keys work there too.
   const writes = (element) =>
     element.isContentEditable ||
     element.matches("textarea, select, input:not([type='radio'], [type='checkbox'], [type='submit'], [type='button'])");
@@ -65,7 +65,7 @@ if (box) {
   document.addEventListener("keydown", (event) => {
     if (!choice.checked || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (writes(event.target) || (panel.open && event.key !== "?")) return;
-    // Arrows scroll the page, until a row has been chosen.
+    // Arrow keys scroll the page until a row is selected.
     const arrow = rows.includes(event.target) && { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const act = arrow ? () => step(arrow) : keys[event.key];
     if (!act) return;

@@ -1,5 +1,5 @@
-// The upload page with JavaScript: several photos, each with preview, advice and progress and sent by itself; what is
-// refused says why and keeps the others not back; a lost connection loses nothing. The form works without.
+// The upload page with JavaScript: each photo has a preview, advice and progress, and is sent separately. A refused
+// photo shows the reason and does not stop the others. A lost connection loses nothing. The form works without it.
 
 import { dropForm, dropPhoto, keepForm, keepPhoto, unfinished } from "./draft.js";
 import { examine } from "./quality.js";
@@ -33,7 +33,7 @@ const unsent = () => photos.filter((photo) => photo.state !== "sent");
 
 function choose(files) {
   problem.hidden = true;
-  // What was refused at the last try has been read, and is being replaced.
+  // Remove the photos that were refused at the last attempt: the user is replacing them.
   for (const photo of photos.filter((each) => each.refusedBefore)) remove(photo);
   for (const file of files) {
     if (unsent().length >= Number(picker.dataset.maxPhotos)) {
@@ -56,7 +56,7 @@ function add(id, file, isNew) {
   part(row, "file-name").textContent = file.name;
   part(row, "remove").addEventListener("click", () => remove(photo));
   const preview = part(row, "preview");
-  // A format that the browser cannot draw (HEIC) simply has no preview; the server says what it thinks of it.
+  // A format that the browser cannot draw (HEIC) has no preview. The server checks it.
   preview.onload = () => (preview.hidden = false);
   preview.src = URL.createObjectURL(file);
   const wrong = problemWith(file);
@@ -98,7 +98,7 @@ function refuse(photo, why) {
   line.hidden = false;
   part(photo.row, "progress").hidden = true;
   part(photo.row, "state").textContent = "";
-  // What the server will not take is not kept for another try.
+  // A photo that the server refuses is not stored for another attempt.
   dropPhoto(photo.id);
 }
 
@@ -136,7 +136,7 @@ async function restore() {
   if (!draft || photos.length) return;
   for (const [name, value] of Object.entries(draft.fields)) {
     const element = form.elements.namedItem(name);
-    // A spot that was asked for in the address counts more than what was kept.
+    // A spot in the URL takes precedence over the stored one.
     if (!element || (name === "lesion" && element.value)) continue;
     if (element instanceof RadioNodeList || "value" in element) element.value = value;
   }
@@ -207,7 +207,7 @@ async function sendAll() {
   }
   busy = true;
   send.disabled = true;
-  // How many belong together never becomes fewer while they are sent: a repeated photo must say what it said before.
+  // The number of photos must not decrease while they are sent: a repeated photo must send the same fields.
   const batch = photos.filter((photo) => photo.state !== "refused").length;
   const together = Math.max(Number(form.elements.of.value) || 1, batch);
   form.elements.of.value = String(Math.min(together, Number(picker.dataset.maxPhotos)));
@@ -224,7 +224,7 @@ async function sendAll() {
       break;
     }
     if (answer.elsewhere) {
-      // Signed out, or asked for consent first: the draft waits here until they are back.
+      // Signed out, or consent is missing: the draft is kept until the user returns.
       busy = false;
       location.assign(answer.elsewhere);
       return;
@@ -257,7 +257,7 @@ function sent(photo, body) {
   dropPhoto(photo.id);
 }
 
-// What is wrong with the file marks the file; what is wrong with the form stops the rest. Returns whether to go on.
+// Shows errors: those of a file mark the file, those of the form stop the rest. Returns whether to continue.
 function handleRefusal(photo, { status: code, body }) {
   const found = body?.problems ?? [];
   const ofFile = found.filter((each) => each.field === "image");
@@ -297,7 +297,7 @@ function sendOne(photo) {
       if (request.status < 400 && moved.pathname !== new URL(form.action, location.href).pathname) {
         return resolve({ elsewhere: moved.href });
       }
-      // A proxy that is up before the site is answers 502 to 504: that is a connection lost, too.
+      // A proxy answers 502 to 504 while the site is down. Handle that like a lost connection.
       if ([502, 503, 504].includes(request.status)) return resolve({ lost: true });
       return resolve({ status: request.status, body: null });
     };
@@ -319,7 +319,7 @@ addEventListener("online", () => {
   }
 });
 
-// All sent: where to go on. Some refused: the page stays, and says where the others are.
+// All sent: go to the result. Some refused: stay on the page and link to the others.
 function finish() {
   const done = photos.filter((photo) => photo.state === "sent");
   if (!done.length || photos.some((photo) => ["waiting", "chosen"].includes(photo.state))) return;
@@ -350,7 +350,7 @@ for (const input of [picker, camera]) input.addEventListener("change", () => inp
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     const over = event.target.closest?.("[data-dropzone]");
-    // A file dropped beside the zone must not make the browser leave the page.
+    // Otherwise the browser would open a file that is dropped beside the zone.
     if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
     zone.classList.toggle("dropzone--over", Boolean(over) && (kind === "dragenter" || kind === "dragover"));
     if (over && kind === "drop" && event.dataTransfer.files.length) choose(event.dataTransfer.files);
@@ -358,7 +358,7 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
 }
 
 addEventListener("beforeunload", (event) => {
-  // Only where leaving would lose something: a photo under way, or one that the browser does not keep.
+  // Warn only if leaving would lose a photo: while it is being sent, or if it is not stored.
   if (busy || (!kept && photos.some((photo) => photo.state === "waiting"))) event.preventDefault();
 });
 

@@ -1,5 +1,5 @@
-// Looks closer at the picture: wheel, pinch, keys, buttons, dragging. Both pictures lie in one plane that is scaled as a
-// whole, so the heatmap stays on the photo and nothing is ever distorted.
+// Zooms the picture by wheel, pinch, keys, buttons and dragging. Both pictures are in one element that is scaled as a
+// whole, so the heatmap stays on the photo.
 const FURTHEST = 1;
 const CLOSEST = 12;
 const STEP = 1.5;
@@ -19,7 +19,7 @@ for (const viewer of document.querySelectorAll("[data-zoom]")) {
   frame.tabIndex = 0;
 
   const draw = () => {
-    // The plane always covers the frame.
+    // The scaled element always covers the frame.
     x = Math.min(0, Math.max(x, frame.clientWidth * (1 - scale)));
     y = Math.min(0, Math.max(y, frame.clientHeight * (1 - scale)));
     plane.style.transform = `translate(${x}px, ${y}px) scale(${scale})`;
@@ -27,7 +27,7 @@ for (const viewer of document.querySelectorAll("[data-zoom]")) {
     shown.textContent = `${Math.round(scale * 100)} %`;
   };
 
-  // Closer to, or away from, one point of the frame, which stays where it is.
+  // Zooms in or out around one fixed point of the frame.
   const zoom = (factor, atX = frame.clientWidth / 2, atY = frame.clientHeight / 2) => {
     const next = Math.min(CLOSEST, Math.max(FURTHEST, scale * factor));
     x = atX - ((atX - x) * next) / scale;
@@ -50,7 +50,7 @@ for (const viewer of document.querySelectorAll("[data-zoom]")) {
   }
   viewer.querySelector("[data-zoom-fit]").addEventListener("click", fit);
 
-  // The wheel scrolls the page until the picture is the thing in hand.
+  // The wheel scrolls the page until the picture is focused.
   frame.addEventListener(
     "wheel",
     (event) => {
@@ -79,7 +79,7 @@ for (const viewer of document.querySelectorAll("[data-zoom]")) {
 
   frame.addEventListener("pointerdown", (event) => {
     pointers.set(event.pointerId, within(event));
-    // A finger that only scrolls the page must not be held.
+    // Do not capture a finger that only scrolls the page.
     if (scale > 1 || pointers.size > 1) frame.setPointerCapture(event.pointerId);
   });
   frame.addEventListener("pointermove", (event) => {

@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Shared fixtures of the tests of accounts."""
 
 import pytest
 from django.core.cache import cache
@@ -6,5 +6,5 @@ from django.core.cache import cache
 
 @pytest.fixture(autouse=True)
 def fresh_limits(db: None) -> None:
-    """Rate limits of one test are not the next one's."""
+    """Clear the rate limits between tests."""
     cache.clear()

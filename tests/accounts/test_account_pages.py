@@ -1,4 +1,4 @@
-"""The pages about oneself: sign-up with consent, profile, privacy."""
+"""The account pages: sign-up with consent, profile, privacy."""
 
 from typing import Any
 

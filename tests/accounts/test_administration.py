@@ -1,4 +1,4 @@
-"""What administrators do to accounts: by a service, written down, and never so that no administrator is left."""
+"""Changes of accounts by administrators: by services, audited, and at least one administrator always remains."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ from accounts.permissions import NotAllowed
 from accounts.services import change_email, change_role, register_account, switch_account
 
 PASSWORD = "correct horse battery"
-PATIENCE_S = 30.0  # only ever spent where something is broken
+PATIENCE_S = 30.0  # only reached if the test fails
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ class TestOneAdministratorRemains:
         with transaction.atomic():
             remove(second, by=first)
             thread.start()
-            # The first has not committed: the second either waits for it, or is through already, which is the fault.
+            # The first has not committed. The second must wait; if it has finished, the lock is missing.
             deadline = time.monotonic() + PATIENCE_S
             while not outcome and not _somebody_waits_for_a_lock() and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -171,7 +171,7 @@ class TestOneAdministratorRemains:
 
 
 def _somebody_waits_for_a_lock() -> bool:
-    # Not pg_stat_activity: inside a transaction PostgreSQL shows that one as it was at the first look.
+    # Not pg_stat_activity: inside a transaction PostgreSQL returns its state of the first query.
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])

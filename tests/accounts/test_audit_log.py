@@ -1,4 +1,4 @@
-"""The audit log for people: whole sentences, found by person, action and subject, and a copy that runs nothing."""
+"""The audit log in the admin: sentences, search by person, action and subject, and a safe CSV download."""
 
 import ast
 import csv

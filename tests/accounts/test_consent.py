@@ -1,4 +1,4 @@
-"""Consent: what people agree to, in which version, and how they take it back."""
+"""Consent: giving it, its versions, and withdrawing it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Publishing a consent text in the admin: three languages, read before it is published, never changed afterwards."""
+"""Publishing a consent text in the admin: three languages, a preview, and no change afterwards."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which language a page, an e-mail and an answer of the API are in, and that the choice is kept."""
+"""The language of pages, e-mails and API responses, and that the choice is stored."""
 
 import re
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def patient(db: None) -> User:
 
 
 def language(answer: Any) -> str:
-    """What the page says of itself: in its first tag, and to programs."""
+    """The language that the page declares: in its `html` tag and in the header."""
     found = re.search(r'<html lang="(\w+)"', answer.content.decode())
     assert found is not None
     assert answer.headers["Content-Language"] == found[1]
@@ -209,7 +209,7 @@ class TestFormats:
 def test_a_request_without_a_session_asks_nothing(
     rf: RequestFactory, django_assert_num_queries: Callable[..., Any]
 ) -> None:
-    """An API token signs in later than the middleware, and changes nothing about the account's language."""
+    """Token authentication comes after the middleware, and does not change the account's language."""
     from django.contrib.auth.models import AnonymousUser
     from django.contrib.sessions.backends.db import SessionStore
 
@@ -220,7 +220,7 @@ def test_a_request_without_a_session_asks_nothing(
     request.user = AnonymousUser()
 
     def view(inner: HttpRequest) -> HttpResponse:
-        inner.user = User(pk=1, email="token@example.org")  # as REST framework does
+        inner.user = User(pk=1, email="token@example.org")  # REST framework does this
         return HttpResponse()
 
     answer = AccountLanguageMiddleware(view)(request)

@@ -1,4 +1,4 @@
-"""News: told once, read by whom it is for, sent by e-mail in their language and without a medical word."""
+"""Notifications: made once, read only by their user, sent by e-mail in their language and without medical words."""
 
 import smtplib
 import socket
@@ -42,14 +42,14 @@ def tell(user: User, key: str = "result:1", **changes: Any) -> Notification | No
     return notify(user=user, key=key, **what | changes)
 
 
-def told(user: User, key: str = "result:1", **changes: Any) -> Notification:
+def notified(user: User, key: str = "result:1", **changes: Any) -> Notification:
     notification = tell(user, key, **changes)
     assert notification is not None
     return notification
 
 
 def some_minutes_later(*notifications: Notification) -> None:
-    """As if they had been told ten minutes ago."""
+    """Make the notifications ten minutes old."""
     pks = [notification.pk for notification in notifications]
     Notification.objects.filter(pk__in=pks).update(created=timezone.now() - timedelta(minutes=10))
 
@@ -82,7 +82,11 @@ class TestTelling:
         assert Notification.objects.get().subject == "photo:2"
 
     def test_reading_is_ones_own(self, patient: User, stranger: User) -> None:
-        first, _second, others = told(patient), told(patient, "b", subject="photo:2"), told(stranger)
+        first, _second, others = (
+            notified(patient),
+            notified(patient, "b", subject="photo:2"),
+            notified(stranger),
+        )
         assert mark_read(user=stranger, pk=first.pk) == 0
         assert mark_read(user=patient, subject="photo:1") == 1
         assert mark_read(user=patient) == 1
@@ -114,7 +118,7 @@ class TestWords:
 
 class TestEmail:
     def test_waits_for_a_reader_before_the_page(self, patient: User) -> None:
-        notification = told(patient)
+        notification = notified(patient)
         assert outbox.send_due() == 0
         some_minutes_later(notification)
         assert outbox.send_due() == 1
@@ -123,18 +127,18 @@ class TestEmail:
         assert notification.emailed is not None
 
     def test_is_not_sent_for_what_was_read_or_switched_off(self, patient: User, stranger: User) -> None:
-        read, silent, quiet = told(patient), told(patient, "silent", email=False), told(stranger)
+        read, silent, quiet = notified(patient), notified(patient, "silent", email=False), notified(stranger)
         some_minutes_later(read, silent, quiet)
         mark_read(user=patient, pk=read.pk)
         set_email_switch(user=stranger, on=False, by=stranger)
         assert outbox.send_due() == 0
-        told_later = told(stranger, "later")
-        assert not told_later.email_due
+        notified_later = notified(stranger, "later")
+        assert not notified_later.email_due
 
     def test_says_nothing_medical_and_leads_to_the_page(self, patient: User, settings: Any) -> None:
         settings.PUBLIC_URL = "https://teri.example.org"
         for number, kind in enumerate(Notification.Kind.values):
-            some_minutes_later(told(patient, f"{number}", kind=kind, data={"spot": "left breast", "months": 3}))
+            some_minutes_later(notified(patient, f"{number}", kind=kind, data={"spot": "left breast", "months": 3}))
         assert outbox.send_due() == len(Notification.Kind.values)
         for message in mail.outbox:
             assert message.to == [patient.email]
@@ -149,7 +153,7 @@ class TestEmail:
     @pytest.mark.parametrize("language", Language.values)
     def test_is_in_the_language_of_whoever_gets_it(self, patient: User, language: str) -> None:
         User.objects.filter(pk=patient.pk).update(language=language)
-        notification = told(patient)
+        notification = notified(patient)
         some_minutes_later(notification)
         with translation.override("en" if language != "en" else "ru"):
             assert outbox.send_due() == 1
@@ -160,9 +164,9 @@ class TestEmail:
     def test_a_server_that_cannot_be_reached_costs_no_attempt(self, patient: User, settings: Any) -> None:
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
         settings.EMAIL_TIMEOUT = 1
-        notification = told(patient)
+        notification = notified(patient)
         some_minutes_later(notification)
-        # Nobody accepts; a frozen server looks the same.
+        # Nobody accepts the connection, as with a frozen server.
         with socket.create_server(("127.0.0.1", 0)) as frozen:
             settings.EMAIL_HOST, settings.EMAIL_PORT = frozen.getsockname()[:2]
             assert outbox.send_due() == 0
@@ -182,9 +186,9 @@ class TestEmail:
             return len(messages)
 
         monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
-        refused, fine = told(patient), told(stranger)
+        refused, fine = notified(patient), notified(stranger)
         some_minutes_later(refused, fine)
-        assert outbox.send_due() == 1  # one that is refused stands in nobody's way
+        assert outbox.send_due() == 1  # a refused e-mail does not block the others
         for number, pause in enumerate(outbox.PAUSES, start=1):
             refused.refresh_from_db()
             assert refused.email_attempts == number
@@ -199,7 +203,7 @@ class TestEmail:
         assert refused.email_attempts == outbox.ATTEMPTS and refused.emailed is None
 
     def test_two_workers_send_one_mail(self, patient: User) -> None:
-        notification = told(patient)
+        notification = notified(patient)
         some_minutes_later(notification)
         assert outbox._claim(notification.pk, 0) is not None
         assert outbox._claim(notification.pk, 0) is None
@@ -233,7 +237,7 @@ class TestPages:
         return browser
 
     def test_the_list_marks_what_is_new_and_the_header_counts_it(self, patient: User, browser: Client) -> None:
-        notification = told(patient)
+        notification = notified(patient)
         html = browser.get(reverse("account-notifications")).content.decode()
         assert "Your photo of “left shoulder” has been analysed." in html
         assert "notifications__item--unread" in html and "1 unread message" in html
@@ -248,7 +252,7 @@ class TestPages:
         assert browser.get(reverse("account-notification-count")).json() == {"unread": 0, "words": ""}
 
     def test_somebody_elses_news_does_not_exist(self, stranger: User, browser: Client) -> None:
-        notification = told(stranger)
+        notification = notified(stranger)
         assert browser.get(reverse("account-notification", args=[notification.pk])).status_code == 404
         assert "left shoulder" not in browser.get(reverse("account-notifications")).content.decode()
         browser.post(reverse("account-notifications"), {"action": "read"})
@@ -256,7 +260,7 @@ class TestPages:
         assert notification.read is None
 
     def test_all_can_be_marked_and_mails_switched(self, patient: User, browser: Client) -> None:
-        told(patient)
+        notified(patient)
         browser.post(reverse("account-notifications"), {"action": "read"})
         assert not Notification.objects.unread().exists()
         for data, expected in (({"action": "email"}, False), ({"action": "email", "on": "1"}, True)):
@@ -266,7 +270,7 @@ class TestPages:
 
     def test_thousands_are_read_page_by_page(self, patient: User, browser: Client) -> None:
         for number in range(35):
-            told(patient, f"{number}")
+            notified(patient, f"{number}")
         html = browser.get(reverse("account-notifications"), {"page": "2"}).content.decode()
         assert html.count('class="notifications__item ') == 5
         assert browser.get(reverse("account-notifications"), {"page": "nonsense"}).status_code == 200

@@ -1,4 +1,4 @@
-"""Users, roles, demo accounts, and the log of what was done."""
+"""Users, roles, demo accounts, and their audit entries."""
 
 from typing import Any
 

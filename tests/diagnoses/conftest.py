@@ -1,4 +1,4 @@
-"""People, pictures and photos that the tests of this app share."""
+"""Shared fixtures of this app: people, pictures and photos."""
 
 import io
 import uuid
@@ -28,14 +28,14 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture(autouse=True)
 def fresh_limits(request: pytest.FixtureRequest) -> None:
-    """Rate limits of one test are not the next one's."""
+    """Clear the rate limits between tests."""
     if {"db", "transactional_db"} & set(request.fixturenames) or request.node.get_closest_marker("django_db"):
         request.getfixturevalue("transactional_db" if "transactional_db" in request.fixturenames else "db")
         cache.clear()
 
 
 def consenting(email: str, name: str) -> User:
-    """A patient who may upload. The row alone: tests look into the audit log."""
+    """A patient who may upload. The consent row is made directly, because tests check the audit log."""
     user = User.objects.create_user(email, PASSWORD, name=name)
     Consent.objects.create(user=user, text=ConsentText.objects.get(purpose=Purpose.DIAGNOSIS))
     return user
@@ -48,7 +48,7 @@ def patient(db: None) -> User:
 
 @pytest.fixture
 def silent(patient: User) -> User:
-    """The patient, after they took their consent back."""
+    """The patient, after withdrawing consent."""
     withdraw_consent(user=patient, purpose=Purpose.DIAGNOSIS, by=patient)
     return patient
 
@@ -78,7 +78,7 @@ Picture = Callable[..., bytes]
 
 @pytest.fixture
 def picture() -> Picture:
-    """A made picture that intake accepts; another `seed` is another picture."""
+    """A synthetic picture that the sandbox accepts. Another `seed` makes another picture."""
 
     def make(seed: int = 1, size: tuple[int, int] = (160, 120), form: str = "JPEG") -> bytes:
         tile = Image.new("RGB", (8, 6))
@@ -97,7 +97,7 @@ MakePhoto = Callable[..., Photo]
 
 @pytest.fixture
 def make_photo(db: None) -> MakePhoto:
-    """A photo as `submit_photo` leaves it, without the cost of intake; its files hold bytes, not pixels."""
+    """A photo as `submit_photo` makes it, but without the sandbox; its files hold bytes, not pixels."""
 
     def make(owner: User, **fields: Any) -> Photo:
         key = uuid.uuid4()
@@ -120,7 +120,7 @@ def make_photo(db: None) -> MakePhoto:
 
 @pytest.fixture
 def classifier_row(db: None) -> Classifier:
-    """A live classifier as far as the database is concerned: it has no files."""
+    """The row of a live classifier, without files."""
     return Classifier.objects.create(
         version="test-1", sha256="c" * 64, manifest={}, stage=Classifier.Stage.LIVE, promoted=timezone.now()
     )
@@ -134,7 +134,7 @@ Assess = Callable[..., Assessment]
 
 @pytest.fixture
 def assess() -> Assess:
-    """An assessment as a classifier makes it: `assess("soon", score=6)`, `assess("not_assessed", "blurred")`."""
+    """An assessment like a classifier's: `assess("soon", score=6)`, `assess("not_assessed", "blurred")`."""
 
     def make(decision: str, *codes: str, **values: Any) -> Assessment:
         def result(gate: Gate) -> GateResult:
@@ -151,7 +151,7 @@ def assess() -> Assess:
 
 @pytest.fixture
 def predict(classifier_row: Classifier) -> Callable[..., Photo]:
-    """Give a queued photo a result, as a worker would."""
+    """Record a result of a queued photo, like a worker."""
 
     def do(
         photo: Photo,
@@ -181,10 +181,10 @@ Api = Callable[[User | None], APIClient]
 
 @pytest.fixture
 def api() -> Api:
-    """A client with a token of this user, or of nobody."""
+    """A client with a token of this user, or without a token."""
 
     def client(user: User | None = None) -> APIClient:
-        # CSRF on, as in the real world; unexpected errors are answers here, not exceptions.
+        # With CSRF checks as in production. Unexpected errors are responses, not exceptions.
         client = APIClient(enforce_csrf_checks=True, raise_request_exception=False)
         if user is not None:
             _row, token = AuthToken.objects.create(user=user)
@@ -199,7 +199,7 @@ Problem = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def problem() -> Problem:
-    """Assert that an answer is a problem of this status and code, in full form; returns it."""
+    """Assert that a response is a complete problem with this status and code. Returns it."""
 
     def check(response: Any, status: int, code: str) -> dict[str, Any]:
         assert response.headers["Content-Type"] == "application/problem+json", response.content
@@ -217,7 +217,7 @@ SignIn = Callable[[User], Client]
 
 @pytest.fixture
 def sign_in() -> SignIn:
-    """A client signed in as somebody; CSRF is checked as for real."""
+    """A client signed in as a user, with CSRF checks."""
 
     def do(user: User) -> Client:
         client = Client()
@@ -229,5 +229,5 @@ def sign_in() -> SignIn:
 
 @pytest.fixture
 def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody takes messages: what these tests are about ends with the row in the database."""
+    """There is no broker: these tests are only about rows in the database."""
     monkeypatch.setattr(queue._publisher, "publish", lambda photo_ids, patience: False)

@@ -1,4 +1,4 @@
-"""A real browser for the journeys: the Chromium of the system, talking to nobody but our own server."""
+"""A real browser for the journeys: the system's Chromium, which connects only to our own server."""
 
 import functools
 import shutil
@@ -24,10 +24,10 @@ ARGUMENTS = [
     "--no-first-run",
 ]
 AXE: Final = Path(__file__).parent / "vendor" / "axe-core" / "axe-4.14.1.min.js"
-# What axe-core can find of WCAG 2.2 A and AA, and what its authors call good practice.
+# The axe-core rules of WCAG 2.2 A and AA, and its best practices.
 AXE_RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NARROW: Final = 320  # CSS pixels: WCAG 2.2, 1.4.10
-PATIENCE_MS = 60_000  # two busy cores; nobody waits for it where it is quicker
+PATIENCE_MS = 60_000  # enough for two busy cores; a faster machine does not wait
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +40,8 @@ def chromium() -> str:
 
 @pytest.fixture
 def playwright(monkeypatch: pytest.MonkeyPatch) -> Iterator[Playwright]:
-    # Playwright's synchronous interface runs an event loop in this thread. There Django would refuse its database, and
-    # keeps connections of their own, which nobody else closes.
+    # Playwright's synchronous interface runs an event loop in this thread, in which Django refuses database access. The
+    # connections of other threads must be closed here.
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     with sync_playwright() as running:
         yield running
@@ -57,12 +57,12 @@ def browser(chromium: str, playwright: Playwright) -> Iterator[Browser]:
 
 @functools.cache
 def axe() -> str:
-    """The source of axe-core (MPL 2.0), kept beside the tests: a journey asks nobody else for anything."""
+    """The source of axe-core (MPL 2.0), stored with the tests, so that a journey needs no other server."""
     return AXE.read_text()
 
 
 class Visitor:
-    """One person's browser, and what went on behind their back. `language` is the one they read in."""
+    """One visitor's browser, with its recorded errors and requests. `language` is the visitor's language."""
 
     def __init__(self, context: BrowserContext, base_url: str, language: str = "en") -> None:
         self.base_url = base_url
@@ -85,7 +85,7 @@ class Visitor:
         self.page.goto(self.base_url + path)
 
     def says(self, text: str | Promise, **values: Any) -> str:
-        """A text of the application as this visitor reads it; `values` fill its placeholders."""
+        """A text of the application in the visitor's language; `values` fill its placeholders."""
         with translation.override(self.language):
             words = str(text) if isinstance(text, Promise) else gettext(text)
             return words % values if values else words
@@ -98,8 +98,8 @@ class Visitor:
         self.page.locator("[data-notification-count]").wait_for()
 
     def violations(self) -> list[str]:
-        """What axe-core holds against the page as it is now: a line for each rule, with the first elements."""
-        # Evaluated through the debugger, so the page's content security policy stays as it is.
+        """The axe-core violations of the current page: a line for each rule, with the first elements."""
+        # Evaluated through the debugger, so the page's content security policy is not changed.
         self.page.evaluate(axe())
         found: list[dict[str, Any]] = self.page.evaluate(
             "async rules => (await axe.run(document, {runOnly: rules, resultTypes: ['violations']})).violations",
@@ -112,7 +112,7 @@ class Visitor:
         ]
 
     def fits(self) -> bool:
-        """Whether nothing sticks out sideways."""
+        """Whether the page has no horizontal overflow."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
@@ -121,7 +121,7 @@ Visit = Callable[..., Visitor]
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """`visit(url, javascript=False, width=320)` opens a browser of its own; at the end it must have been quiet."""
+    """`visit(url, javascript=False, width=320)` opens a new browser. At the end it must have no errors."""
     visitors: list[tuple[BrowserContext, Visitor]] = []
 
     def open_one(

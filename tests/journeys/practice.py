@@ -1,7 +1,7 @@
-"""A made practice: what somebody who has used Teri for months sees on its pages.
+"""A synthetic practice: data as after months of use of Teri.
 
-Built by the services that people use, so that nothing stands on a page that could not have come about; the dates alone
-are set back. The pictures are painted and the people are nobody.
+It is built by the application's services, so that only possible states occur. Only the dates are set back. Pictures and
+people are invented.
 """
 
 import io
@@ -35,9 +35,9 @@ from recognition.taxonomy import CODES
 from tests.factories import made_photo
 
 PASSWORD: Final = "a long enough password"
-# Days before today on which the spot that is followed was photographed.
+# Days before today on which the monitored spot was photographed.
 DAYS: Final = (186, 93, 0)
-# What the people wrote: in Cyrillic letters, so that a forgotten English sentence stands out beside it.
+# Texts that people wrote, in Cyrillic letters, so that the test finds untranslated English sentences.
 WORDS: Final[Mapping[str, str]] = {
     "patient": "Айгерим Сәтбаева",
     "followed": "Сол иық",
@@ -53,7 +53,7 @@ Paint = Callable[[str, int], bytes]
 
 @dataclass
 class Practice:
-    """The people and photos of a made practice."""
+    """The people and photos of the practice."""
 
     patient: User
     clinicians: list[User]
@@ -71,7 +71,7 @@ def probabilities(code: str, share: float) -> list[float]:
 
 
 def assessment(decision: Decision, *, score: int | None = None, refusal: str = "", others: str = "") -> Assessment:
-    """What the decision aid says; `refusal` is the code of the gate that did not pass."""
+    """An assessment; `refusal` is the code of the gate that did not pass."""
     gates = tuple(
         GateResult(gate, refusal not in CODES_OF[gate], refusal if refusal in CODES_OF[gate] else "", 3.25, 12.5)
         for gate in Gate
@@ -114,7 +114,7 @@ def make_practice(classifier: Classifier, *, paint: Paint = made_photo, words: M
 
 
 def make_clinicians() -> list[User]:
-    """Three of them, so that two may differ and one decides."""
+    """Three clinicians, so that two can disagree and one decides."""
     return [
         User.objects.create_user(f"{mail}@example.org", PASSWORD, name=name, role=Role.CLINICIAN)
         for mail, name in (("asel", "Асель Нұрланова"), ("daniyar", "Данияр Омаров"), ("irina", "Ирина Ким"))
@@ -139,8 +139,8 @@ def send_photo(
     history: HistoryAnswers | None = None,
     name: str = "1.jpg",
 ) -> tuple[Photo, Claim]:
-    """Upload a picture and claim it, before any worker can."""
-    with transaction.atomic():  # the message to the workers goes out with the commit
+    """Upload a picture and claim it before a worker does."""
+    with transaction.atomic():  # the message to the workers is sent after the commit
         photo = submit_photo(
             owner=owner,
             data=picture,
@@ -156,7 +156,7 @@ def send_photo(
 def record_answer(
     sent: tuple[Photo, Claim], code: str, share: float, said: Assessment, classifier: Classifier
 ) -> Photo:
-    """Answer a claimed photo as a worker would, with `code` as the top diagnosis."""
+    """Record a result of a claimed photo, like a worker, with `code` as the top diagnosis."""
     photo, claim = sent
     record_prediction(
         claim=claim,
@@ -173,7 +173,7 @@ def record_answer(
 def answer_photo(
     owner: User, lesion: Lesion | None, code: str, share: float, said: Assessment, classifier: Classifier
 ) -> Photo:
-    """Upload a painted spot and answer it with what is asked for, whatever the workers would say."""
+    """Upload a painted spot and record the given result, independent of the workers."""
     return record_answer(send_photo(owner, made_photo(code), lesion=lesion), code, share, said, classifier)
 
 
@@ -218,7 +218,7 @@ def _fill_record(practice: Practice, classifier: Classifier, paint: Paint, words
 
 
 def _read(practice: Practice, words: Mapping[str, str]) -> None:
-    """One photo read by two who differ, settled by a third and proven; one half read; one waiting for its second."""
+    """One photo with disagreeing readings, adjudication and histopathology; one begun; one waiting for a second."""
     said = (("MEL", "biopsy"), ("NV", "refer"), ("MEL", "biopsy"))
     for clinician, (code, management) in zip(practice.clinicians, said, strict=True):
         _reading(practice.photos["urgent"], clinician, code, management, words)

@@ -1,4 +1,4 @@
-"""Three clinicians, in Russian: from the worklist to a truth from under the microscope, which the patient reads."""
+"""Three clinicians, in Russian: from the worklist to the histopathology that the patient reads."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def clinicians(transactional_db: None) -> list[User]:
 
 @pytest.fixture
 def photo(patient: User, tiny_classifier: Classifier) -> Photo:
-    """A spot that the classifier takes for a nevus, and of which it is far from sure."""
+    """A spot that the classifier calls a nevus with low probability."""
     spot = create_lesion(owner=patient, name="Спина", anatom_site_general="posterior torso")
     other = create_lesion(owner=patient, name="Грудь", anatom_site_general="anterior torso")
     answer_photo(patient, other, "NV", 0.95, assessment(Decision.MONITOR, score=1), tiny_classifier)
@@ -51,7 +51,7 @@ def read(visitor: Any, photo: Photo, code: str, management: str, *, reason: str 
     """Read a photo whose page is open: blind with the keyboard, then the final answer."""
     page = visitor.page
     expect(page.locator("[name=step]")).to_have_value("blind")
-    # Nothing of the classifier is on the page, nor in its source.
+    # The page source contains nothing from the classifier.
     expect(page.locator(".revealed, .viewer__heatmap, #heatmap-switch")).to_have_count(0)
     assert "heatmap/" not in page.content()
     page.keyboard.press(key_of(code))
@@ -77,7 +77,7 @@ def test_from_the_worklist_to_the_microscope(
     for visitor, clinician in zip((first, second, third), clinicians, strict=True):
         visitor.sign_in(clinician.email, PASSWORD)
 
-    # The worklist: the pressing photo is on top, and no row says what the classifier thinks.
+    # The worklist: the urgent photo is first, and no row shows the prediction.
     page = first.page
     first.go("/review/")
     expect(page.locator("html")).to_have_attribute("lang", "ru")
@@ -88,11 +88,11 @@ def test_from_the_worklist_to_the_microscope(
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(rf"/review/{photo.pk}/"))
 
-    # A cancer is never one reader's word alone.
+    # A cancer always needs a second reading.
     read(first, photo, "MEL", "biopsy", reason="Несимметричные края")
     assert photo.review_state == Photo.ReviewState.SECOND
 
-    # The second reads without knowing what the first said, and differs.
+    # The second reader does not see the first answer, and disagrees.
     second.go(f"/review/?state={Photo.ReviewState.SECOND}")
     second.page.locator("[data-row]").first.click()
     assert "Несимметричные" not in second.page.content()
@@ -100,14 +100,14 @@ def test_from_the_worklist_to_the_microscope(
     assert photo.review_state == Photo.ReviewState.ADJUDICATION
     assert not Finding.objects.exists()
 
-    # Nothing of this is told to the patient as a diagnosis while it is open.
+    # The patient sees no diagnosis before the photo is settled.
     reader = visit(live_web.url, width=390, locale="ru-RU")
     reader.sign_in(patient.email, PASSWORD)
     reader.go(f"/photos/{photo.pk}/")
     expect(reader.page.locator("#clinical-outcome-title")).to_have_text(reader.says("Clinicians are looking at it"))
     assert reader.says(Diagnosis.MEL.full_name) not in reader.page.locator(".clinical-outcome").inner_text()
 
-    # The third decides, and the patient is told.
+    # The third reader decides, and the patient is notified.
     third.go(f"/review/?state={Photo.ReviewState.ADJUDICATION}")
     third.page.locator("[data-row]").first.click()
     read(third, photo, "MEL", "biopsy", reason="Края и цвет")
@@ -122,7 +122,7 @@ def test_from_the_worklist_to_the_microscope(
     expect(reader.page.locator(".clinical-outcome")).to_contain_text("Пожалуйста, придите на приём.")
     assert reader.fits()
 
-    # The laboratory has the last word.
+    # The histopathology replaces the readings.
     first.go(f"/review/{photo.pk}/")
     page.get_by_text(first.says("Enter the histopathology")).click()
     page.locator("[name=tissue-diagnosis]").select_option("MEL")
@@ -132,7 +132,7 @@ def test_from_the_worklist_to_the_microscope(
 
     reader.go("/account/notifications/")
     titles = reader.page.locator(".notifications__title")
-    # Of the review twice: when the first reader wanted the spot examined, and when it was settled.
+    # Two notifications about the review: when the first reader wanted an examination, and when it was settled.
     for kind, times in ((Notification.Kind.REVIEW, 2), (Notification.Kind.HISTOPATHOLOGY, 1)):
         expect(titles.filter(has_text=reader.says(notification_texts.WORDS[kind].title))).to_have_count(times)
     titles.filter(has_text=reader.says(notification_texts.WORDS[Notification.Kind.HISTOPATHOLOGY].title)).click()
@@ -143,7 +143,7 @@ def test_from_the_worklist_to_the_microscope(
     expect(page_of_photo.locator(".clinical-outcome")).to_contain_text("Бреслоу 0,4 мм")
     assert reader.fits()
 
-    # What the readers agree on is counted.
+    # The agreement page counts the readings.
     first.go("/review/agreement/")
     expect(page.locator("h1")).to_be_visible()
     assert first.fits()

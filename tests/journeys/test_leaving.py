@@ -1,4 +1,4 @@
-"""Taking it back: consents withdrawn, everything taken along, everything erased."""
+"""Leaving: withdraw consents, export everything, erase everything."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def photo(transactional_db: None, tiny_classifier: Classifier) -> Photo:
 
 
 def withdraw(page: Any, purpose: str) -> None:
-    """Fold out and press what takes a consent back."""
+    """Unfold and press the button that withdraws a consent."""
     section = page.locator(f"section[aria-labelledby=consent-{purpose}]")
     section.locator("details:has([value=withdraw]) > summary").click()
     section.locator("form:has([value=withdraw]) button").click()
@@ -66,7 +66,7 @@ def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[...
     visitor.go("/photos/new/")
     expect(page.locator("#upload")).to_be_visible()
 
-    # Diagnosis: no new photos; what is there stays readable, and the way back is open.
+    # Diagnosis: no new photos; existing ones stay readable, and consent can be given again.
     visitor.go("/account/privacy/")
     withdraw(page, Purpose.DIAGNOSIS)
     assert not Consent.objects.standing().filter(user=owner).exists()
@@ -111,7 +111,7 @@ def test_withdrawing_taking_along_and_erasing(live_web: Any, visit: Callable[...
     assert not Lesion.objects.exists()
     assert stored(folder) == []
 
-    # The door is shut, for whoever had the address as well.
+    # The account and its share links do not work any more.
     visitor.go("/accounts/login/")
     page.locator("[name=login]").fill(EMAIL)
     page.locator("[name=password]").fill(PASSWORD)

@@ -1,4 +1,4 @@
-"""Every page of the journeys in every language: accessible, no wider than a small phone, without a forgotten word."""
+"""Every page of the journeys in every language: accessible, no wider than a small phone, fully translated."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.django_db(tran
 LANGUAGES: Final = ("kk", "ru", "en")
 NARROW: Final = 320  # CSS pixels: WCAG 2.2, 1.4.10
 WIDE: Final = 1280
-# How axe looks at the pages of a language: width and whether dark. Together they see every layout and both schemes.
+# Width and dark mode for each language. Together they cover every layout and both colour schemes.
 LOOKS: Final = {"kk": (NARROW, False), "ru": (WIDE, True), "en": (WIDE, False)}
 
-# Two words in a row in Latin letters, on a page in Cyrillic letters: an English text that was forgotten.
+# Two words in Latin letters on a page in Cyrillic letters: an untranslated English text.
 ENGLISH: Final = re.compile(r"\b[A-Za-z][a-z’']+(?:,? [a-z’']{2,})+")
-# What people typed and what has no other name. Their elements say so, or they stand here.
+# Exceptions: user text and names. Their elements are marked, or they are in this list.
 # The audit log shows what was recorded as it was recorded.
 KEPT: Final = re.compile(r"MacKie 1990|NICE|Walter|^\w+: ")
 # A practice that axe's authors recommend and Django's search field does not follow: its label is an icon with a name.
@@ -41,7 +41,7 @@ SHOWN: Final = """() => {
   }
   return texts.map(text => text.replace(/\\s+/g, " ").trim()).filter(Boolean);
 }"""
-# What sticks out to the right, innermost first, for whoever mends it.
+# The elements that overflow to the right, innermost first, for debugging.
 STICKING_OUT: Final = """() => [...document.body.querySelectorAll("*")]
   .filter(element => element.getBoundingClientRect().right > window.innerWidth + 1)
   .slice(-3).map(element => element.outerHTML.slice(0, 120))"""
@@ -69,7 +69,7 @@ SETTLED = """() => Promise.all(
 
 
 def pages_of(role: str, practice: Practice) -> Iterator[str]:
-    """The addresses of all pages that a role sees differently."""
+    """The URLs of all pages that differ by role."""
     if role == "anonymous":
         yield from (reverse(name) for name in EVERYBODY)
         yield reverse("shared", args=[practice.token])
@@ -112,13 +112,13 @@ def test_pages(live_web: Any, visit: Callable[..., Any], tiny_classifier: Classi
             visitor.page.context.add_cookies([{"name": "django_language", "value": language, "url": live_web.url}])
         for path in pages_of(role, practice):
             faults += [f"{language} {path}: {fault}" for fault in faults_of(visitor, path, language)]
-    # Pages that say that nothing is there answer so, and the browser notes it.
+    # Pages for missing objects have an error status, and the browser logs it.
     visitor.complaints[:] = [line for line in visitor.complaints if "404" not in line]
     assert not faults, f"{len(faults)} faults\n" + "\n".join(faults)
 
 
 def faults_of(visitor: Any, path: str, language: str) -> Iterator[str]:
-    """What is wrong with one page in one language."""
+    """The problems of one page in one language."""
     page = visitor.page
     page.set_viewport_size({"width": NARROW, "height": 900})
     visitor.go(path)

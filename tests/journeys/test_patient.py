@@ -1,4 +1,4 @@
-"""A patient's way through the real thing: browser, web server, broker, worker, classifier."""
+"""A patient's journey with real browser, web server, broker, worker and classifier."""
 
 import re
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def patient(transactional_db: None) -> User:
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    """A spot as the tiny classifier has seen them, so that no gate refuses it."""
+    """A spot like the training pictures of the tiny classifier, so that no gate refuses it."""
     path = tmp_path / "spot.jpg"
     path.write_bytes(made_photo("MEL", size=(200, 150)))
     return path
@@ -43,7 +43,7 @@ def picture(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def night(tmp_path: Path) -> Path:
-    """A picture of next to nothing: no classifier should say anything of it."""
+    """A nearly empty picture, which the gates refuse."""
     path = tmp_path / "night.jpg"
     path.write_bytes(jpeg_bytes(Image.new("RGB", (400, 300), (9, 8, 8))))
     return path
@@ -78,7 +78,7 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     photo = Photo.objects.select_related("prediction").get()
     assert photo.prediction is not None
     assert photo.decision in {"urgent", "soon", "monitor"}
-    # The advice first, then the diagnosis; the rest waits until it is asked for.
+    # The advice first, then the diagnosis; the rest is folded.
     advice = advice_on(photo, photo.prediction).title
     expect(page.get_by_role("heading", level=1)).to_have_text(advice)
     expect(page.get_by_role("heading", level=2).first).to_contain_text(Diagnosis(photo.diagnosis).full_name)
@@ -93,7 +93,7 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     assert page.title().startswith(advice)
     assert visitor.fits()
 
-    # The photo keeps its shape.
+    # The photo keeps its aspect ratio.
     shape = page.locator(".photo__image").evaluate(
         "image => [image.naturalWidth / image.naturalHeight, getComputedStyle(image).objectFit]"
     )
@@ -162,7 +162,7 @@ def test_a_refused_file_keeps_the_form_and_what_was_typed(
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("No classifier is live")
     assert Photo.objects.get().lesion is not None
-    # A refused upload is an answer, not a fault of the page; Chromium notes every 4xx all the same.
+    # A refused upload is an expected response, but Chromium logs every 4xx.
     visitor.complaints[:] = [line for line in visitor.complaints if "422" not in line]
 
 

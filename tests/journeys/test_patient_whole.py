@@ -1,4 +1,4 @@
-"""A patient's whole way, in Kazakh: from signing up to a doctor who reads the result without an account."""
+"""A patient's whole journey, in Kazakh: from sign-up to a doctor who reads the shared result."""
 
 import email
 import email.policy
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.django_db(tran
 
 @pytest.fixture
 def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the site's e-mails arrive, a file each."""
+    """The folder of the site's e-mails, one file each."""
     folder = tmp_path / "letters"
     folder.mkdir()
     monkeypatch.setenv("EMAIL_URL", f"filemail:///{folder}")
@@ -40,7 +40,7 @@ def letters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def site(
     letters: Path, chromium: str, tiny_classifier: Classifier, live_web: Any, celery_worker_process: Callable[..., Any]
 ) -> str:
-    """The address of a site where everything runs, and whose e-mails are kept."""
+    """The URL of a complete site that saves its e-mails."""
     celery_worker_process()
     return str(live_web.url)
 
@@ -58,7 +58,7 @@ def test_from_signing_up_to_the_doctor(
     visitor = visit(site, width=390, locale="kk-KZ")
     page, says = visitor.page, visitor.says
 
-    # The browser asks for Kazakh, and nobody has to choose it.
+    # The browser requests Kazakh, so the user need not choose it.
     visitor.go("/")
     expect(page.locator("html")).to_have_attribute("lang", "kk")
     page.get_by_role("link", name=says("Sign in")).first.click()
@@ -68,7 +68,7 @@ def test_from_signing_up_to_the_doctor(
     page.locator("[name=password2]").fill(PASSWORD)
     assert visitor.fits()
 
-    # Without the consent that is needed there is no account, and nothing typed is lost but the passwords.
+    # Without the required consent there is no account, and the form keeps everything but the passwords.
     boxes = page.locator(".consent__box input[type=checkbox]")
     expect(boxes).to_have_count(2)
     assert [box.is_checked() for box in boxes.all()] == [False, False]
@@ -88,7 +88,7 @@ def test_from_signing_up_to_the_doctor(
     assert (patient.role, patient.language, patient.training_consent) == ("patient", "kk", None)
     assert Consent.objects.standing().get(user=patient).text.purpose == "diagnosis"
 
-    # The address is confirmed by the letter, which is in Kazakh.
+    # The link in the e-mail, which is in Kazakh, confirms the address.
     _subject, text = letter(letters)
     assert re.search("[әғқңөұүһі]", text)
     found = re.search(r"https?://\S+(/accounts/confirm-email/\S+)", text)
@@ -98,7 +98,7 @@ def test_from_signing_up_to_the_doctor(
     page.wait_for_load_state()
     assert EmailAddress.objects.get(user=patient).verified
 
-    # A spot is placed by pointing at the drawing.
+    # A click on the drawing places a spot.
     visitor.go("/spots/")
     page.get_by_role("link", name=says("Or place a spot on the drawing first")).click()
     page.locator("[name=name]").fill("Кеуде")
@@ -114,7 +114,7 @@ def test_from_signing_up_to_the_doctor(
     spot = Lesion.objects.get()
     assert (spot.body_view, spot.anatom_site_general) == ("front", "anterior torso")
 
-    # A photo of it, with what the patient knows.
+    # A photo of it, with a reported history.
     picture = tmp_path / "spot.jpg"
     picture.write_bytes(made_photo("MEL", size=(200, 150)))
     page.get_by_role("link", name=says("First photo")).click()
@@ -129,7 +129,7 @@ def test_from_signing_up_to_the_doctor(
     photo = Photo.objects.select_related("prediction", "history").get()
     assert photo.lesion == spot
     assert photo.history.checklist_score == 4
-    # A spot that changes is never only watched, whatever the classifier says.
+    # A changing spot is never only monitored, for any prediction.
     assert photo.decision in {Decision.URGENT, Decision.SOON}
     name = says(Diagnosis(photo.diagnosis).full_name)
     expect(page.locator(".result__diagnosis")).to_contain_text(name)
@@ -149,7 +149,7 @@ def test_from_signing_up_to_the_doctor(
     assert report.startswith(b"%PDF-")
     assert coming.value.suggested_filename.endswith(".pdf")
 
-    # The address for a doctor, who has no account and reads Russian.
+    # The share link for a doctor who has no account and reads Russian.
     page.get_by_role("link", name=says("Share it by a link")).click()
     page.locator("[name=label]").fill("дерматолог")
     page.get_by_role("button", name=says("Make a link")).click()
@@ -166,13 +166,13 @@ def test_from_signing_up_to_the_doctor(
         doctor.page.get_by_role("button", name=doctor.says("Download the report")).click()
     assert Path(coming.value.path()).read_bytes().startswith(b"%PDF-")
     assert ShareLink.objects.get().times_opened == 1
-    # Closed by the patient, it opens nothing any more.
+    # After the patient revokes it, the link does not work.
     page.locator("form[action$='/revoke/'] button").click()
     expect(page.locator(".links__item--closed")).to_be_visible()
     assert doctor.page.goto(address).status == 404
     doctor.complaints[:] = [line for line in doctor.complaints if "404" not in line]
 
-    # No reminder stands in for a doctor; a spot that may be watched gets one.
+    # A spot that needs a doctor gets no reminder; a spot that may be monitored gets one.
     visitor.go(f"/spots/{spot.pk}/")
     expect(page.locator("#reminder .notice--strong")).to_be_visible()
     expect(page.locator("#reminder [name=months]")).to_have_count(0)
@@ -184,7 +184,7 @@ def test_from_signing_up_to_the_doctor(
     assert Reminder.objects.standing().get().lesion == calm
     assert visitor.fits()
 
-    # Both stand on the body map.
+    # Both are on the body map.
     visitor.go("/spots/")
     expect(page.locator(".spots__list .spot")).to_have_count(2)
     assert visitor.fits()

@@ -1,4 +1,4 @@
-"""An administrator's way from ISIC files to a classifier that answers patients, and back: browser and real workers."""
+"""An administrator's journey from ISIC files to a live classifier, and the rollback: browser and real workers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.factories import made_photo, write_dataset
 from training.models import Dataset, Evaluation, TrainingRun
 
 PASSWORD = "a long enough password"
-# A whole import and a whole training on two busy cores; nobody waits for it where it is quicker.
+# Enough for a whole import and training on two busy cores; a faster machine does not wait.
 PATIENCE_MS = 400_000
 
 pytestmark = [pytest.mark.journey, pytest.mark.stack, pytest.mark.django_db(transaction=True)]
@@ -77,7 +77,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
     page.locator("[name='frozen.epochs']").fill("-1")
     page.get_by_role("button", name="Queue the run").click()
     expect(page.get_by_text("epochs lies in 0 to")).to_be_visible()
-    # The browser notes the status of the refused form; that one is meant.
+    # The browser logs the status of the refused form, which is expected.
     assert all("422" in complaint for complaint in visitor.complaints)
     visitor.complaints.clear()
     page.locator("[name='frozen.epochs']").fill("4")
@@ -95,7 +95,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
     assert Evaluation.objects.filter(fingerprint=dataset.test_content_fingerprint).count() == 2
     assert visitor.fits()
 
-    # Promote it, against a gate if there is one: the two tiny networks are of one kind.
+    # Promote it, overriding a gate if one fails: the two tiny networks are equally good.
     visitor.go(f"/admin/diagnoses/classifier/{run.classifier_id}/change/")
     page.locator("#id_reason").fill("the journey of the tests goes on")
     if page.locator("[name=override]").count():
@@ -103,7 +103,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
     page.get_by_role("button", name="Promote it").click()
     expect(page.get_by_text(f"{run.classifier.version} is live.")).to_be_visible()
 
-    # The next photo is predicted by it, without a restart; after the roll back, the next by the old one.
+    # It predicts the next photo without a restart. After the rollback the old one does.
     first = upload(site, visit, picture)
     assert first.prediction is not None
     assert first.prediction.classifier == run.classifier

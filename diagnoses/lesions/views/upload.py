@@ -213,8 +213,8 @@ def _digest(data: bytes, form: PhotoForm, history: HistoryForm) -> str:
     given = form.cleaned_data
     lesion = given["lesion"]
     said = [lesion.pk.hex if lesion else "", given["lesion_name"], given["age_approx"], given["sex"]]
-    told = asdict(history.answers) if history.answers.given else {}
-    words = json.dumps([*said, given["anatom_site_general"], form.each_its_own, told])
+    reported = asdict(history.answers) if history.answers.given else {}
+    words = json.dumps([*said, given["anatom_site_general"], form.each_its_own, reported])
     return hashlib.sha256(hashlib.sha256(data).digest() + words.encode()).hexdigest()
 
 

@@ -4,6 +4,6 @@ A source checks one thing with a few bounded queries and yields `Notice`s. The s
 Another app registers its own sources in `AppConfig.ready`, so that this package does not import it.
 """
 
-from diagnoses.monitoring.notices.registry import Level, Notice, Source, notices, register
+from diagnoses.monitoring.notices.registry import Level, Notice, NoticeSource, notices, register
 
-__all__ = ["Level", "Notice", "Source", "notices", "register"]
+__all__ = ["Level", "Notice", "NoticeSource", "notices", "register"]

@@ -37,12 +37,12 @@ class Notice:
     link: str = ""
 
 
-Source = Callable[[], Iterable[Notice]]
+NoticeSource = Callable[[], Iterable[Notice]]
 
-_sources: Final[dict[str, Source]] = {}
+_sources: Final[dict[str, NoticeSource]] = {}
 
 
-def register(name: str, source: Source) -> None:
+def register(name: str, source: NoticeSource) -> None:
     """Add a source. A source with the same name replaces the earlier one."""
     _sources[name] = source
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from diagnoses.monitoring.notices import classifiers, machine, people, photos, reviews
-from diagnoses.monitoring.notices.registry import Source, register
+from diagnoses.monitoring.notices.registry import NoticeSource, register
 
-SOURCES: Final[dict[str, Source]] = {
+SOURCES: Final[dict[str, NoticeSource]] = {
     "alarms": classifiers.alarms,
     "classifier": classifiers.live,
     "workers": photos.workers,

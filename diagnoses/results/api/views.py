@@ -104,8 +104,8 @@ class PhotosView(PhotoView):
         key = _idempotency_key(request)
         serializer = UploadSerializer(data=request.data, owner=self.user)
         serializer.is_valid(raise_exception=True)
-        told = serializer.validated_data
-        image = told["image"]
+        data = serializer.validated_data
+        image = data["image"]
         limit = IntakeLimits().max_bytes
         if image.size > limit:
             raise PhotoRejected("too_large_bytes", megabytes=limit // MEBIBYTE)
@@ -115,12 +115,12 @@ class PhotosView(PhotoView):
                 data=image.read(),
                 file_name=image.name or "",
                 metadata=PhotoMetadata(
-                    lesion=told.get("lesion"),
-                    age_approx=told.get("age_approx"),
-                    sex=told.get("sex", ""),
-                    anatom_site_general=told.get("anatom_site_general", ""),
+                    lesion=data.get("lesion"),
+                    age_approx=data.get("age_approx"),
+                    sex=data.get("sex", ""),
+                    anatom_site_general=data.get("anatom_site_general", ""),
                 ),
-                history=HistoryAnswers(**{name: told[name] for name in QUESTIONS if name in told}),
+                history=HistoryAnswers(**{name: data[name] for name in QUESTIONS if name in data}),
                 idempotency_key=key,
             )
         except IdempotencyConflict as error:

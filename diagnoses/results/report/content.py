@@ -85,7 +85,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class ProbabilityBar:
+class ProbabilityRow:
     """One of the eight probabilities; `share` is 0 to 1."""
 
     name: str
@@ -99,7 +99,7 @@ class ProbabilityBar:
 class ProbabilityBars:
     """All eight, the most probable first."""
 
-    bars: tuple[ProbabilityBar, ...]
+    bars: tuple[ProbabilityRow, ...]
 
 
 @dataclass(frozen=True)
@@ -187,10 +187,10 @@ def _clinical_outcome(result: Result) -> Iterator[Block]:
     if truth is not None:
         yield Text(f"{diagnosis_name(truth.diagnosis)} ({truth.diagnosis})", Style.LARGE)
         source = str(truth_source(truth.source))
-        told = outcome.finding.created if outcome.finding is not None else None
+        recorded = outcome.finding.created if outcome.finding is not None else None
         rows = [
             (_("How it is known"), f"{source}, {truth.reference}" if truth.reference else source),
-            (_("Recorded on"), "" if told is None else _day(timezone.localdate(told))),
+            (_("Recorded on"), "" if recorded is None else _day(timezone.localdate(recorded))),
         ]
         yield Facts(tuple(row for row in rows if row[1]))
     if words := answer_words(outcome.answer):
@@ -227,7 +227,7 @@ def _answer(result: Result) -> Iterator[Block]:
         yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
     yield ProbabilityBars(
         tuple(
-            ProbabilityBar(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
+            ProbabilityRow(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
             for bar in answer.bars
         )
     )
@@ -321,10 +321,10 @@ def _person(profile: Profile | None) -> Iterator[Block]:
         *((_field_name(Profile, name), _yes_or_no(getattr(profile, name))) for name in PROFILE_QUESTIONS),
         (_field_name(Profile, "note"), profile.note),
     ]
-    told = tuple(row for row in rows if row[1])
-    if told:
+    known = tuple(row for row in rows if row[1])
+    if known:
         yield Text(_("What the patient says of themselves"), Style.HEADING)
-        yield Facts(told)
+        yield Facts(known)
 
 
 def _origin(photo: Photo, result: Result) -> Iterator[Block]:

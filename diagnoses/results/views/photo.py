@@ -1,6 +1,6 @@
-"""The page of one photo, its self-updating fragment, and the actions on it."""
+"""The list of the user's photos, the page of one photo, its self-updating fragment, and the actions on it."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.models import Language, User
 from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.classifiers.models import Classifier
+from diagnoses.paging import Order, page_of
 from diagnoses.photos.models import Photo
 from diagnoses.photos.notifications import photo_opened
 from diagnoses.photos.services import delete_photo, repredict_photo, retry_photo, view_photo
@@ -25,7 +26,19 @@ from diagnoses.readings.rules import role_in
 from diagnoses.readings.services import request_review
 from diagnoses.results.views.state import state_context
 
+HISTORY: Final = Order("history", "created", "time")
+# Not shown in a list, and larger than the rest of the row.
+MANIFEST: Final = "prediction__classifier__manifest"
 SIBLINGS_SHOWN = 6  # other photos of the same spot; one row of thumbnails
+
+
+@require_safe
+@signed_in
+def photo_list(request: SignedInRequest) -> HttpResponse:
+    """The user's own photos, newest first."""
+    own = Photo.objects.visible_to(request.user).filter(owner=request.user).for_display().defer(MANIFEST)
+    page = page_of(own, order=HISTORY, cursor=request.GET.get("cursor", ""))
+    return render(request, "diagnoses/results/photo_list.html", {"page": page})
 
 
 def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:

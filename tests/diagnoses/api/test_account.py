@@ -1,4 +1,4 @@
-"""Notifications, share links and the export in the API: one's own and nobody else's."""
+"""Notifications, share links and the export in the API: only the user's own."""
 
 import io
 import uuid

@@ -1,4 +1,4 @@
-"""The OpenAPI description is whole and true, and its page works under our content security policy."""
+"""The OpenAPI description is complete and correct, and its page works under our content security policy."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from recognition.taxonomy import CODES
 
 @pytest.fixture(scope="module")
 def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The schema as the command writes it; any warning fails here."""
+    """The schema as the command writes it. Any warning fails the test."""
     path: Path = tmp_path_factory.mktemp("schema") / "schema.json"
     call_command("spectacular", "--validate", "--fail-on-warn", "--format", "openapi-json", file=str(path))
     described: dict[str, Any] = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Whatever goes wrong under `/api/v1/`, the answer is a problem."""
+"""Every error under `/api/v1/` is a problem."""
 
 import logging
 from typing import Any
@@ -109,7 +109,7 @@ class TestLesions:
     def test_what_a_service_refuses_is_a_400(
         self, api: Any, patient: User, problem: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A rule only the service knows reaches the client in the same form as the serializer's."""
+        """Errors of a service reach the client in the same form as those of a serializer."""
         from django.core.exceptions import ValidationError
 
         def refuse(**kwargs: Any) -> None:
@@ -123,7 +123,7 @@ class TestLesions:
 def test_what_a_service_does_not_allow_is_403(
     api: Any, patient: User, other_patient: User, make_photo: Any, problem: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A view that forgot to ask, here by its query: the service still says no."""
+    """If a view forgets the permission check (here in its query), the service still refuses."""
     monkeypatch.setattr(PhotoQuerySet, "visible_to", lambda photos, _user: photos)
     body = problem(api(other_patient).post(f"{URL}{make_photo(patient).pk}/retry/"), 403, "permission_denied")
     assert "belongs to somebody else" not in body["detail"]

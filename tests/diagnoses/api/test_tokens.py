@@ -1,4 +1,4 @@
-"""Signing in and out of the API, and what a guesser learns (nothing)."""
+"""Signing in to and out of the API; failed attempts reveal nothing."""
 
 import datetime
 from typing import Any
@@ -98,7 +98,7 @@ def test_malformed_json_is_400_and_other_types_415(api: Any, db: None, problem: 
 
 
 class TestLimits:
-    """R11: wrong passwords are counted together, whatever door, address or spelling they come by."""
+    """R11: wrong passwords on pages and API, from all addresses and in all spellings, are counted together."""
 
     def test_at_most_five_for_one_account_then_429_even_for_the_right_one(
         self, api: Any, patient: User, problem: Any
@@ -200,7 +200,7 @@ def test_a_deactivated_account_loses_its_tokens(api: Any, patient: User, problem
 
 
 def test_a_new_password_voids_all_tokens(api: Any, patient: User, problem: Any) -> None:
-    """R12: whoever held the old password, or a token made with it, is out."""
+    """R12: the old password, and tokens made with it, stop working."""
     client = api(patient)
     browser = Client()
     browser.force_login(patient)

@@ -1,4 +1,4 @@
-"""Pictures in a folder or a zip: data set import, known images and batch classify accept and refuse the same files."""
+"""Pictures in a folder or a zip: import, known images and batch classify accept and refuse the same files."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 def test_jpeg_png_and_webp_are_accepted_alike(
     db: None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, packed: bool
 ) -> None:
-    """Data set import, known images and batch classify find every picture, whichever of the three it is."""
+    """Data set import, known images and batch classify find the same pictures."""
     monkeypatch.setattr("training.data.exploration.draw", lambda _section: None)
     settings.TRAINING_WORK_DIR = tmp_path / "work"
     folder = write_dataset(tmp_path / "isic", per_diagnosis=8)
@@ -88,7 +88,7 @@ def packed_with(method: int) -> bytearray:
 
 
 def spoiled(method: int) -> bytearray:
-    """The packed bytes of the photo are overwritten; both directories are whole."""
+    """The compressed bytes of the photo are overwritten; both directories are intact."""
     content = packed_with(method)
     begin = 30 + len(MEMBER)
     content[begin : begin + 400] = b"\xff" * 400
@@ -111,7 +111,7 @@ def in_both_headers(offset: int, value: int) -> bytearray:
 
 
 def name_in_no_encoding() -> bytearray:
-    """The name is said to be UTF-8, and is not."""
+    """The name is marked as UTF-8 but is not."""
     content = in_both_headers(6, 0x800)
     return content.replace(MEMBER.encode(), b"\xff" * len(MEMBER))
 
@@ -123,14 +123,14 @@ def without_local_header() -> bytearray:
 
 
 def local_header_at_the_very_end() -> bytearray:
-    """The directory says that the photo begins where the file has only ten bytes left."""
+    """The directory entry points to the last ten bytes of the file."""
     content = packed_with(zipfile.ZIP_STORED)
     struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 42, len(content) - 10)
     return content
 
 
 def cut_in_the_middle() -> bytearray:
-    """The end of the photo is missing, the directory behind it is not."""
+    """The end of the photo is missing; the directory after it is intact."""
     content = packed_with(zipfile.ZIP_DEFLATED)
     directory = content.index(b"PK\x01\x02")
     del content[directory - 500 : directory]
@@ -159,7 +159,7 @@ BROKEN: dict[str, Callable[[], bytes | bytearray]] = {
 
 
 def imported(place: Path) -> tuple[str, str]:
-    """File and reason, as data set import gives them."""
+    """File and reason from the data set import."""
     truth = place.with_name("truth.csv")
     truth.write_text(f"image,{','.join(CODES)},UNK\nISIC_1,1,0,0,0,0,0,0,0,0\n")
     with pytest.raises(DatasetImportError) as caught:
@@ -169,7 +169,7 @@ def imported(place: Path) -> tuple[str, str]:
 
 
 def known(place: Path) -> tuple[str, str]:
-    """As known images gives them."""
+    """File and reason from the import of known images."""
     with pytest.raises(ExamplesError) as caught:
         fingerprint_images(place, ["ISIC_1"])
     (problem,) = caught.value.problems
@@ -177,13 +177,13 @@ def known(place: Path) -> tuple[str, str]:
 
 
 def classified(place: Path) -> tuple[str, str]:
-    """As batch classify gives them."""
+    """File and reason from batch classify."""
     try:
         sources, _passed_over = find_sources([place], limits=IntakeLimits())
     except ExamplesError as error:
         (problem,) = error.problems
         return problem.file, problem.reason
-    # No picture of the zip can be read, so none comes to the classifier.
+    # No picture of the zip can be read, so the classifier gets none.
     (answer,) = classify_sources(sources, loaded=cast(LoadedClassifier, None), limits=IntakeLimits())
     assert isinstance(answer, Unreadable) and answer.code == "unreadable"
     return answer.name.removeprefix(f"{place}::"), answer.detail

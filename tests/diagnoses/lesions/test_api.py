@@ -1,4 +1,4 @@
-"""Lesions in the API: name, place, reminder; what others may do with them, which is to read or nothing."""
+"""Lesions in the API: name, place, reminder; other users may read them or nothing."""
 
 import uuid
 from typing import Any
@@ -12,7 +12,7 @@ URL = "/api/v1/lesions/"
 
 
 def watched(lesion: Lesion, make_photo: Any, predict: Any, assess: Any) -> None:
-    """A photo of the spot whose advice is to photograph it again."""
+    """A photo of the spot with the advice to photograph it again."""
     predict(make_photo(lesion.owner, lesion=lesion), assessment=assess("monitor", score=2))
 
 

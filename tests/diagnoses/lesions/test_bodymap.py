@@ -1,4 +1,4 @@
-"""The drawing: every point of the body has a region, every region its own centre, every site a place."""
+"""The body map: every point of the body is in a region, every region contains its centre, every site has a region."""
 
 from diagnoses.lesions import bodymap
 from diagnoses.lesions.models import BodyView

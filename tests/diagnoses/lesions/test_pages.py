@@ -1,4 +1,4 @@
-"""The record: overview, one spot, comparing, and every change, as plain forms post them."""
+"""The spots pages: overview, one spot, comparison, and every change by plain forms."""
 
 import uuid
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def browser(patient: User, sign_in: SignIn) -> Client:
 def monitored(
     patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], assess: Callable[..., Any]
 ) -> Lesion:
-    """A spot that was photographed 93 days apart and may be followed."""
+    """A spot with two photos 93 days apart that may be monitored."""
     lesion = create_lesion(owner=patient, name="left arm", place=BodyPlace.of_region("front-left-arm"))
     for days in (93, 0):
         photo = make_photo(patient, lesion=lesion, created=timezone.now() - timedelta(days=days))

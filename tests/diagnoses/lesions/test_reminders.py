@@ -1,4 +1,4 @@
-"""Reminders: set, replaced, called off, kept by a photo, sent once, and never in place of a doctor."""
+"""Reminders: set, replace, end, end by a photo, send once, refuse if a doctor should look."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -51,7 +51,7 @@ def test_months_end_where_they_end(day: str, months: int, expected: str) -> None
 def lesion(
     patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], assess: Callable[..., object]
 ) -> Lesion:
-    """A spot whose newest photo may be followed."""
+    """A spot whose newest photo may be monitored."""
     spot = create_lesion(owner=patient, name="arm")
     predict(make_photo(patient, lesion=spot), HARMLESS, assessment=assess("monitor", score=2))
     return spot
@@ -129,7 +129,7 @@ def test_a_clinicians_word_counts_before_the_picture(
     state: str,
     expected: ReminderRefusal | None,
 ) -> None:
-    """The picture says "soon": only a reading that stands may let the spot be photographed again."""
+    """The prediction says "soon": only a settled reading may allow a reminder."""
     spot = create_lesion(owner=patient, name="leg")
     photo = predict(make_photo(patient, lesion=spot), HARMLESS, assessment=assess("soon", score=6))
     now = timezone.now()

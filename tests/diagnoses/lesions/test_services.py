@@ -1,4 +1,4 @@
-"""Spots: made, placed, renamed, deleted; photos moved between them; looked at by others."""
+"""Spots: create, place, rename, delete; move photos between them; views by others."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The upload page: what is taken, what is refused and how that is said."""
+"""The upload page: accepted and refused uploads, and their messages."""
 
 import io
 import json
@@ -156,7 +156,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_parsed(browser: Client, m
     assert response.status_code == 413
     assert "larger than 20 MB" in page
     assert "Choose a photo first" not in page
-    # The form that comes back still knows a second click from a second photo.
+    # The redisplayed form keeps its key, so a second click is still the same upload.
     assert re.search(r'name="upload_key" value="[0-9a-f]{32}"', page)
 
 
@@ -177,7 +177,7 @@ def test_sending_the_same_form_twice_makes_one_photo(browser: Client, picture: P
     first = browser.post(URL, {"image": image(picture()), "upload_key": key})
     again = browser.post(URL, {"image": image(picture()), "upload_key": key})
     assert first.headers["Location"] == again.headers["Location"]
-    # Back in the browser, another photo in the same form: that is a new one.
+    # Another photo in the same form, after "back" in the browser, is a new upload.
     other = browser.post(URL, {"image": image(picture(2)), "upload_key": key})
     assert other.status_code == 302
     assert other.headers["Location"] != first.headers["Location"]
@@ -223,7 +223,7 @@ def test_several_photos_become_spots_of_their_own(browser: Client, patient: User
     assert response.headers["Location"] == reverse("lesion-list")
     assert sorted(Lesion.objects.values_list("name", flat=True)) == ["back", "back 2", "back 3"]
     assert not known.photos.exists()
-    # Sent once more, one by one, as a browser does that lost the answer: nothing doubles.
+    # Sent again one by one, as a browser does after a lost response: no duplicates.
     for seed in (1, 2):
         again = browser.post(URL, {**form, "of": "2", "image": image(picture(seed))}, headers=JSON)
         assert again.status_code == 201
@@ -300,7 +300,7 @@ def test_the_profile_says_age_and_sex(browser: Client, patient: User, make_photo
 
 
 def test_the_browser_advises_by_the_limits_of_the_server() -> None:
-    """static/js/quality.js measures as the first gate does, with its limits."""
+    """static/js/quality.js uses the measures and limits of the quality gate."""
     script = (Path(__file__).resolve().parents[3] / "static/js/quality.js").read_text()
     limits = dict(re.findall(r"(\w+): ([\d.]+)", script[script.index("LIMITS =") :].splitlines()[0]))
     own = quality.DEFAULT_LIMITS
@@ -342,9 +342,9 @@ def test_the_page_remembers_age_and_sex_but_not_for_clinicians(
 def test_hostile_file_names_are_shown_escaped_and_stored_nowhere(
     browser: Client, picture: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R22: whatever a file is called, the page shows no markup of it and the storage none of its letters."""
+    """R22: the file name is escaped on the page and not used on the storage."""
     data = picture()
-    accepted = accept_photo(data)  # once: only the names differ
+    accepted = accept_photo(data)  # one photo: only the names differ
     monkeypatch.setattr("diagnoses.photos.services.accept_photo", lambda *_, **__: accepted)
     for name in json.loads((HOSTILE / "hostile_filenames.json").read_text()):
         boundary = "teri-boundary"
@@ -389,7 +389,7 @@ def test_the_page_asks_for_consent_first_and_comes_back(browser: Client, silent:
 
 
 def test_a_form_sent_without_consent_is_refused(browser: Client, silent: User, picture: Picture) -> None:
-    """Of a new spot, too, nothing is kept."""
+    """The new spot is not saved either."""
 
     def sent() -> Any:
         return browser.post(URL, {"image": [image(picture()), image(picture(2))], "lesion_name": "Back"})

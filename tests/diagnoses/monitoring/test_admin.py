@@ -1,4 +1,4 @@
-"""The admin of this app: what it shows, that it changes nothing by itself, and that looking leaves a trace."""
+"""The admin of this app: its pages, that they are read-only, and that views are audited."""
 
 from pathlib import Path
 from typing import Any
@@ -110,10 +110,10 @@ def test_lists_cost_the_same_for_3_and_for_30(
 
 
 class TestPromotion:
-    """Of this app's own page; training puts one with gates in its place, and the site works without training."""
+    """Tests this app's own page. Training replaces it by one with gates, but the site works without training."""
 
     def post(self, administrator: User, *chosen: Classifier, **fields: str) -> str:
-        """Choose the action for these; the page that comes back, or the messages that stand above the next one."""
+        """Run the admin action for these. Returns the page, or the messages of the next one."""
         data = {"action": "promote", "_selected_action": [str(one.pk) for one in chosen], **fields}
         request = RequestFactory().post(changelist(Classifier), data)
         request.user = administrator

@@ -1,4 +1,4 @@
-"""The alarm about a live classifier that has stopped looking: raised once, shown, cleared."""
+"""The alarm about degenerate output of the live classifier: raised once, shown, cleared."""
 
 import logging
 from collections.abc import Callable
@@ -22,13 +22,13 @@ ALWAYS = [0.02, 0.9, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01]
 
 
 def mixed(number: int) -> list[float]:
-    """Another diagnosis every time."""
+    """Different diagnoses in turn."""
     return [0.65 if at == number % len(CODES) else 0.05 for at in range(len(CODES))]
 
 
 @pytest.fixture
 def answer(patient: User, make_photo: Any, predict: Any) -> Answer:
-    """So many different pictures with these answers."""
+    """Record this number of different pictures with these answers."""
 
     def do(count: int, probabilities: Callable[[int], list[float]], **fields: Any) -> None:
         for number in range(count):
@@ -60,7 +60,7 @@ def test_once_per_onset(answer: Answer, caplog: pytest.LogCaptureFixture, classi
 
 
 def test_nearly_all_one_diagnosis(answer: Answer, classifier_row: Classifier) -> None:
-    """Measured against what it said of its calibration pictures: a classifier of moles may say mole."""
+    """Compared with its answers on the calibration pictures: a classifier of moles may mostly answer nevus."""
 
     def nearly(number: int) -> list[float]:
         rest = (0.4 - number % 7 / 20) / 7

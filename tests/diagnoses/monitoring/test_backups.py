@@ -1,4 +1,4 @@
-"""Recording a backup: what is looked at, and that nothing is recorded of a backup that is none."""
+"""Recording a backup: its checks, and that nothing is recorded for invalid files."""
 
 from io import StringIO
 from pathlib import Path

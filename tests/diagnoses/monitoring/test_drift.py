@@ -1,4 +1,4 @@
-"""Drift of the live classifier: what is compared with what, when something is said, and the page that shows it."""
+"""Drift of the live classifier: the comparisons, their minimum sizes, and the drift page."""
 
 import uuid
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def earlier(db: None) -> Classifier:
 
 @pytest.fixture
 def answer(patient: User) -> Answer:
-    """So many answers of a classifier at a moment: `answer(live, 100, moment, ["NV", "MEL"])`, one after the other."""
+    """Record answers of a classifier at a moment: `answer(live, 100, moment, ["NV", "MEL"])`, one after the other."""
 
     def do(classifier: Classifier, count: int, moment: datetime, codes: list[str]) -> list[Prediction]:
         photos = Photo.objects.bulk_create(
@@ -72,7 +72,7 @@ MIXED = ["NV", "NV", "NV", "MEL", "BKL"]
 
 
 def read(predictions: list[Prediction], reader: User, *, agreed: int) -> None:
-    """Final readings of these, the first `agreed` of them with the prediction's diagnosis."""
+    """Record final readings of these; the first `agreed` of them have the prediction's diagnosis."""
     for number, prediction in enumerate(predictions):
         said = prediction.diagnosis if number < agreed else "DF"
         Reading.objects.create(
@@ -124,7 +124,7 @@ def test_another_camera_is_seen_in_the_live_classifiers_own_answers(live: Classi
 def test_answers_from_before_a_return_are_not_counted_as_since(
     live: Classifier, earlier: Classifier, answer: Answer
 ) -> None:
-    """A classifier that was put back answered before as well; of the one before, nothing after the promotion counts."""
+    """After a rollback, answers from before the last promotion do not count, nor the predecessor's after it."""
     answer(live, 5, PROMOTED - timedelta(days=300), ["SCC"])
     answer(live, 7, NOW, ["NV"])
     answer(earlier, 11, NOW, ["NV"])

@@ -1,4 +1,4 @@
-"""The figures of drift, against values worked out by hand or taken from where the method was published."""
+"""The statistics of drift, compared with values calculated by hand or from the publications."""
 
 import math
 import random
@@ -74,6 +74,6 @@ def test_difference() -> None:
 
 
 def test_the_quantiles_of_chi_square_are_those_of_scipy() -> None:
-    """The web process loads no SciPy, so they stand in a table."""
+    """They are constants, because the web process loads no SciPy."""
     expected = [chi2.ppf(0.999, degrees) for degrees in range(1, 11)]
     assert list(statistics.CHI_SQUARE_999) == pytest.approx(expected, abs=1e-3)

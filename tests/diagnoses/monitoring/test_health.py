@@ -1,4 +1,4 @@
-"""`/health/live` and `/health/ready`: right, bounded, and silent about the inside."""
+"""`/health/live` and `/health/ready`: correct, in bounded time, without internal details."""
 
 import datetime
 import json
@@ -20,20 +20,20 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring import health
 from diagnoses.photos.models import Worker
 
-# Far above what the checks may take, far below what a hanging server would take (for ever).
+# Much more than the checks may take; a hanging server would take for ever.
 LATE = 10.0
 
 
 @pytest.fixture(autouse=True)
 def fresh_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread and no trust left over from the test before."""
+    """Remove the threads and cached results of the previous test."""
     monkeypatch.setattr(health, "_probes", health._Probes())
     monkeypatch.setitem(health.CHECKS, "storage", health.StorageProbe())
 
 
 @pytest.fixture
 def everything(transactional_db: None, redis_server: Any) -> None:
-    """All that a ready application has."""
+    """Everything that a ready application needs."""
     Classifier.objects.create(version="v", sha256="a" * 64, manifest={}, stage="live", promoted=timezone.now())
     Worker.objects.create(name="w", last_seen=timezone.now())
 
@@ -44,7 +44,7 @@ def ask() -> tuple[int, dict[str, str]]:
 
 
 def failed() -> set[str]:
-    """The checks that failed; the status must agree."""
+    """The failed checks. Asserts that the status agrees."""
     status, checks = ask()
     assert set(checks) == {"database", "broker", "storage", "classifier", "worker"}
     bad = {name for name, outcome in checks.items() if outcome != "ok"}

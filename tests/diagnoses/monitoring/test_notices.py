@@ -1,4 +1,4 @@
-"""The admin's first page says what needs attention, most urgent first, and is calm when nothing does."""
+"""The operator notices on the admin's first page, most urgent first, and the page without urgent notices."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -22,7 +22,7 @@ from diagnoses.similar.models import FeatureIndex
 
 @pytest.fixture(autouse=True)
 def broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A broker that answers, without one."""
+    """Replace the broker by an answer."""
     monkeypatch.setattr(photos, "queue_depth", lambda: 3)
 
 

@@ -1,4 +1,4 @@
-"""All that is stored of one person: who looked, the export, the erasure."""
+"""All data about one person: access log, export, erasure."""
 
 import io
 import json
@@ -46,7 +46,7 @@ Predict = Callable[..., Photo]
 def whole(
     patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, other_patient: User
 ) -> Iterator[User]:
-    """A patient with something in every table that can hold something of them, and another patient beside."""
+    """A patient with rows in every table that can hold their data, and another patient."""
     give_consent(user=patient, purpose=Purpose.TRAINING, by=patient)
     Profile.objects.create(user=patient, year_of_birth=1980, sex="female")
     lesion = Lesion.objects.create(owner=patient, name="left shoulder", anatom_site_general="anterior torso")
@@ -131,7 +131,7 @@ class TestExport:
         for language in ("en", "ru"):
             with translation.override(language):
                 pieces = export_account(user=whole, by=whole)
-            files = unpacked(pieces)  # made when no page is being answered any more
+            files = unpacked(pieces)  # streamed after the request has ended
             consent = files["consents/diagnosis-1.txt"].decode()
             assert consent.startswith("What is stored" if language == "en" else "Что хранится")
             told[language] = files["photos.json"]
@@ -293,7 +293,7 @@ class TestErasure:
         )  # fmt: skip
         assert late is None
         assert not Prediction.objects.exists()
-        # What the worker may still put there goes with the folder, which is looked into again later.
+        # Files that a worker may still write are deleted with the folder, which is checked again later.
         assert ErasedFile.objects.filter(name__contains=photo.pk.hex, name__endswith="/").exists()
 
     def test_a_clinician_leaves_a_number(self, whole: User, clinician: User, make_photo: MakePhoto) -> None:
@@ -341,7 +341,7 @@ class TestErasure:
 
 
 def test_notifications_know_their_reader(whole: User) -> None:
-    """The header of every page counts the news of whoever reads."""
+    """The header of every page counts the user's unread notifications."""
     browser = Client()
     browser.force_login(whole)
     unread = Notification.objects.unread().filter(user=whole).count()

@@ -1,4 +1,4 @@
-"""Deleting a photo leaves no file of it, also none that no row names (RELIABILITY R15)."""
+"""Deleting a photo deletes all its files, also those that no row refers to (RELIABILITY R15)."""
 
 import datetime
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from diagnoses.photos.services import delete_photo
 
 
 class Bucket(InMemoryStorage):
-    """As S3 is: names with slashes, no folders of their own, and a delete that does not mind what is not there."""
+    """Like S3: names with slashes, no real folders, and deleting a missing file is no error."""
 
     def delete(self, name: str) -> None:
         try:
@@ -30,13 +30,13 @@ class Bucket(InMemoryStorage):
 @pytest.fixture(params=["disk", "bucket"])
 def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     if request.param == "bucket":
-        default_storage.exists("")  # the lazy object has something to replace now
+        default_storage.exists("")  # initialises the lazy object
         monkeypatch.setattr(default_storage, "_wrapped", Bucket())
     yield default_storage
 
 
 def later() -> None:
-    """As long as a worker can still be writing."""
+    """While a worker may still be writing."""
     past = timezone.now() - datetime.timedelta(seconds=3 * django_settings.PREDICTION_TIME_LIMIT)
     ErasedFile.objects.update(created=past, due=past)
 

@@ -1,4 +1,4 @@
-"""The short history: told once, and never a reason to wait with a spot that changes."""
+"""The reported history: saved once, and a changing spot is never only monitored."""
 
 from collections.abc import Callable
 

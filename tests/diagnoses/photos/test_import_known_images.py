@@ -1,4 +1,4 @@
-"""`manage.py import_known_images`: the official layout in, all or nothing."""
+"""`manage.py import_known_images`: the official layout, all or nothing."""
 
 import zipfile
 from pathlib import Path
@@ -24,7 +24,7 @@ def row(image: str, code: str) -> str:
 
 @pytest.fixture
 def dataset(tmp_path: Path, picture: Any) -> Path:
-    """Three images in a zip, as ISIC publishes them."""
+    """Three images in a zip, in the ISIC layout."""
     with zipfile.ZipFile(tmp_path / "T_Input.zip", "w") as archive:
         for seed, name in enumerate(("ISIC_1", "ISIC_2", "ISIC_3_downsampled")):
             archive.writestr(f"T_Input/{name}.jpg", picture(seed))
@@ -119,7 +119,7 @@ def test_what_is_not_there_is_said(db: None, tmp_path: Path) -> None:
 def test_an_official_image_uploaded_shows_its_ground_truth(
     db: None, patient: User, tmp_path: Path, make_photo: Any
 ) -> None:
-    """The whole way with real pictures: import some, upload one, read what it is."""
+    """The whole path with real pictures: import some, upload one, see its diagnosis."""
     if not SUBSET.is_dir():
         pytest.skip("needs ../shared/data/isic2019-subset")
     truth = (SUBSET / "ISIC_2019_Training_GroundTruth.csv").read_text().splitlines()

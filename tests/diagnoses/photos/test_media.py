@@ -1,4 +1,4 @@
-"""The pictures: who gets them, and what a browser may do with them."""
+"""The pictures: permission, and headers for the browser."""
 
 import datetime
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_a_missing_file_is_a_404_and_a_line_in_the_log(
 
 
 class TestAudit:
-    """A look by anybody but the owner leaves a trace, also without the page around it (RELIABILITY R16)."""
+    """Views by anybody but the owner are audited, also of the picture alone (RELIABILITY R16)."""
 
     def ask(self, client: Client, name: str, photo: Photo, **headers: str) -> None:
         response = client.get(reverse(name, args=[photo.pk]), headers=headers)

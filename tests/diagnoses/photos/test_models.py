@@ -1,4 +1,4 @@
-"""What the database itself refuses, and what is recognised by its content."""
+"""Constraints of the database, and recognition of pictures by content."""
 
 import re
 from typing import Any
@@ -229,7 +229,7 @@ class TestRecognition:
 
 
 def test_no_image_field_anywhere() -> None:
-    """`ImageField` verifies, which passes files that cannot be decoded; intake decides here (R6)."""
+    """`ImageField` accepts files that cannot be decoded. Here the sandbox decides (R6)."""
     own = [model for model in apps.get_models() if model._meta.app_label in {"accounts", "diagnoses", "training"}]
     assert len(own) >= 10
     assert not [f for model in own for f in model._meta.get_fields() if isinstance(f, models.ImageField)]

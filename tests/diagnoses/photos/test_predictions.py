@@ -1,4 +1,4 @@
-"""Claims, leases and results: a lease in the database decides who may write (R3 to R5)."""
+"""Claims, leases and results: a lease in the database decides which worker may write (R3 to R5)."""
 
 import threading
 import uuid

@@ -1,4 +1,4 @@
-"""A photo analysed again by the live classifier: a second prediction beside the first, which stays readable."""
+"""A photo analysed again by the live classifier gets a second prediction; the first one is kept."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ from recognition.taxonomy import CODES
 
 @pytest.fixture
 def successor(classifier_row: Classifier) -> Callable[[], Classifier]:
-    """Puts another classifier in the live one's place."""
+    """Make another classifier live."""
 
     def succeed() -> Classifier:
         Classifier.objects.filter(stage=Classifier.Stage.LIVE).update(stage=Classifier.Stage.RETIRED)
@@ -62,7 +62,7 @@ def test_the_second_prediction_comes_beside_the_first(
     photo.refresh_from_db()
     assert photo.status == Photo.Status.QUEUED
     assert photo.prediction is not None
-    assert photo.prediction.classifier == classifier_row  # readable while the new one is awaited
+    assert photo.prediction.classifier == classifier_row  # readable until the new one is there
     assert photo.diagnosis == CODES[0]
     assert not repredict_photo(photo=photo, by=clinician)  # it waits already
 
@@ -110,13 +110,13 @@ def test_a_clinician_asks_the_live_classifier_from_the_page(
     assert photo.status == Photo.Status.QUEUED
     client.force_login(patient)
     assert "Until then the earlier answer stands: Melanoma" in client.get(page).content.decode()
-    assert client.post(ask).status_code == 404  # not the patient's to ask
+    assert client.post(ask).status_code == 404  # patients may not ask for this
 
     answer(photo, new, 3)
     client.force_login(clinician)
     text = client.get(page).content.decode()
     assert "Actinic keratosis" in text
-    assert classifier_row.version in text  # the first answer is still to be read
+    assert classifier_row.version in text  # the first answer is still readable
     assert ask not in text
 
 

@@ -1,4 +1,4 @@
-"""Submitting, retrying and deleting photos: nothing accepted is lost, nothing deleted is left."""
+"""Submitting, retrying and deleting photos: accepted photos are never lost, deleted ones leave nothing."""
 
 import hashlib
 import threading
@@ -56,7 +56,7 @@ def everything_stored() -> set[str]:
 
 @pytest.fixture
 def files_before(db: None) -> set[str]:
-    """What other tests have left on the storage."""
+    """The files of other tests on the storage."""
     return everything_stored()
 
 
@@ -69,7 +69,7 @@ class TestSubmit:
         assert photo.original_sha256 == hashlib.sha256(data).hexdigest()
         assert stored(photo.thumbnail.name).startswith(b"\xff\xd8")
         assert photo.status == "queued"
-        # The stored name is the server's, the shown one harmless.
+        # The server chooses the stored name; the shown name is harmless.
         assert str(photo.image.name) == f"photos/{photo.pk.hex[:2]}/{photo.pk.hex}/photo.jpg"
         assert "/" not in photo.shown_name and "\n" not in photo.shown_name
 
@@ -128,7 +128,7 @@ class TestSubmit:
     def test_a_failure_after_the_commit_loses_no_file(
         self, transactional_db: None, patient: User, picture: Any, monkeypatch: pytest.MonkeyPatch, error: Exception
     ) -> None:
-        """R1: once the row is committed, nothing that goes wrong may take its files away."""
+        """R1: after the commit of the row, no error may delete its files."""
 
         def surprise(*args: Any, **kwargs: Any) -> bool:
             raise error
@@ -140,7 +140,7 @@ class TestSubmit:
     def test_a_connection_lost_at_the_commit_keeps_the_files(
         self, transactional_db: None, patient: User, picture: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whether the commit arrived is unknown then; here it did."""
+        """It is unknown whether the commit succeeded; in this test it did."""
         original = Photo.save
 
         def save(self: Photo, *args: Any, **kwargs: Any) -> None:
@@ -174,7 +174,7 @@ class TestIdempotency:
     def test_a_race_has_one_winner_and_leaves_no_file_behind(
         self, transactional_db: None, redis_server: Any, patient: User, picture: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Four requests pass the look-up before any of them inserts; the database decides."""
+        """Four requests pass the lookup before one of them inserts. The constraint decides."""
         before = everything_stored()
         together = threading.Barrier(4)
         original = photos_module.recognise

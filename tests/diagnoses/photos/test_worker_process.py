@@ -1,4 +1,4 @@
-"""The way of a photograph through a real broker and real worker processes, undisturbed and disturbed (R1 to R5)."""
+"""Photos with a real broker and real worker processes, with and without failures (R1 to R5)."""
 
 import json
 import time
@@ -33,7 +33,7 @@ PATIENCE = 120.0
 
 @pytest.fixture
 def faults(tmp_path: Path) -> Iterator[Callable[..., dict[str, str]]]:
-    """`faults(in_predict={"action": "kill"})` breaks workers at named points; `faults()` heals them."""
+    """`faults(in_predict={"action": "kill"})` sets failpoints in workers; `faults()` removes them."""
     path = tmp_path / "faults.json"
 
     def break_at(**points: dict[str, Any]) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_a_photo_is_predicted_by_a_real_worker(
     if prediction.heatmap:
         with prediction.heatmap.open() as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"
-    # The worker has proved itself, and says what it has loaded.
+    # The worker has written its heartbeat with the loaded classifier.
     seen = Worker.objects.heard_from_lately().get()
     assert seen.classifier == tiny_classifier.version
     assert worker.running
@@ -161,7 +161,7 @@ def test_everything_is_predicted_after_redis_lost_its_memory(
     photos = [submit_photo(owner=patient, data=made_photo("NV", seed)) for seed in range(12)]
     assert all(p.published for p in Photo.objects.all())
     redis_server.flush()
-    # Published long enough ago to be missed.
+    # Published long enough ago to count as lost.
     Photo.objects.update(published=timezone.now() - timedelta(seconds=60))
     celery_worker_process(env=QUICK_RECOVERY)
     wait_until(all_predicted, "all photos are predicted")

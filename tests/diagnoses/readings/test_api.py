@@ -1,4 +1,4 @@
-"""Reviews and blind readings in the API: nothing is revealed before the blind answer, and each step counts once."""
+"""Reviews and readings in the API: no prediction before the blind answer, and each step only once."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def photo(patient: User, make_photo: Any, predict: Any) -> Photo:
 
 
 def answers(client: Any, photo: Photo, diagnosis: str, **final: Any) -> Any:
-    """Begin, answer blind, answer finally; the last answer of the API."""
+    """Begin, blind answer, final answer. Returns the last response."""
     readings = f"{URL}{photo.pk}/readings/"
     assert client.post(readings).status_code == 201
     assert client.post(f"{readings}blind/", {"answer": "diagnosis", "diagnosis": diagnosis}).status_code == 200

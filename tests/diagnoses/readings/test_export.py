@@ -1,4 +1,4 @@
-"""What leaves the worklist as figures: the CSV file and the agreement page."""
+"""The CSV file of the worklist and the agreement page."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Walking a list page by page: nothing missed, nothing twice, whatever arrives meanwhile."""
+"""Paging through a list: no row is missed or repeated while rows are added."""
 
 import base64
 import json
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.django_db
 
 
 def rows(owner: User, values: list[tuple[int, int | None]]) -> list[Photo]:
-    """Photos with few distinct moments and scores, so that ties and empty values abound."""
+    """Photos with few distinct moments and scores, so that there are many ties and empty values."""
     return Photo.objects.bulk_create(
         Photo(
             owner=owner,
             created=START + timedelta(minutes=minute),
             confidence=None if tenth is None else tenth / 10,
             malignant_score=None if tenth is None else tenth / 10,
-            # Few priorities, and not in step with the rest.
+            # Few priorities, independent of the other columns.
             decision=DECISIONS[(minute + 3 * (tenth or 0)) % 4 if minute % 2 else 0],
             width=1,
             height=1,
@@ -50,7 +50,7 @@ def rows(owner: User, values: list[tuple[int, int | None]]) -> list[Photo]:
 
 
 def expected(order: Order) -> list[uuid.UUID]:
-    """The whole list, sorted here rather than by the database."""
+    """The whole list, sorted in Python and not by the database."""
 
     def part(value: Any, descending: bool) -> tuple[bool, float]:
         number = value.timestamp() if isinstance(value, datetime) else value
@@ -111,7 +111,7 @@ def test_rows_that_arrive_while_reading_move_nothing(patient: User) -> None:
 def test_rows_deleted_while_reading_leave_no_gap(patient: User) -> None:
     made = rows(patient, [(minute, None) for minute in range(9)])
     first = page_of(Photo.objects.all(), order=NEWEST, size=3)
-    # The very row that the cursor names.
+    # The row of the cursor itself.
     first.rows[-1].delete()
     second = page_of(Photo.objects.all(), order=NEWEST, cursor=first.older, size=3)
     assert [photo.pk for photo in second] == [photo.pk for photo in reversed(made[3:6])]
@@ -163,7 +163,7 @@ def test_a_bad_share_gives_the_first_page(patient: User, value: str) -> None:
 
 @pytest.mark.parametrize("order", ORDERS[:3], ids=lambda order: order.name)
 def test_a_page_starts_from_an_index_at_its_cursor(patient: User, order: Order) -> None:
-    """Or page 1,000 would walk over 999 pages first. Both directions, in the middle of the list and near its end."""
+    """Otherwise page 1,000 would read 999 pages first. Both directions, in the middle of the list and near its end."""
     rows(patient, [(minute, None if minute % 10 == 0 else minute % 10) for minute in range(4000)])
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE diagnoses_photo")

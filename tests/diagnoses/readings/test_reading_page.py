@@ -1,4 +1,4 @@
-"""The reader's page: blind until the answer, nothing typed is lost, and nobody sees what is not theirs."""
+"""The reading page: blind until the answer, form content is kept, permissions."""
 
 import re
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def text(client: Client, photo: Photo) -> str:
 
 
 def same_whatever(html: str, photo: Photo) -> str:
-    """The page without what differs between two photos anyway."""
+    """The page without the parts that differ between any two photos."""
     html = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", html.replace(str(photo.pk), "ID"))
     return re.sub(r'<time datetime="[^"]*">[^<]*</time>', "", html)
 
@@ -77,7 +77,7 @@ class TestBlindness:
         assess: Any,
         sign_in: SignIn,
     ) -> None:
-        """Not only the words: not a byte of it depends on the prediction, nor on whether there is one."""
+        """No byte of the page depends on the prediction or on whether there is one."""
         photos = [
             predict(make_photo(patient), probabilities=MELANOMA, assessment=assess("urgent", score=9)),
             predict(make_photo(patient), probabilities=NEVUS, heatmap=None, assessment=assess("monitor", score=1)),
@@ -171,7 +171,7 @@ class TestReading:
         html = text(client, photo)
         assert "Come soon." in html
         assert "Blind answer: Cannot say" in html
-        # The only clinician: nobody to be a second reader.
+        # The only clinician: there is no second reader.
         assert "no other clinician" in html
 
     def test_what_the_patient_told_is_shown(
@@ -241,7 +241,7 @@ class TestReading:
         assert "mine" in html
         assert "why not" in html
         assert 'name="insist" value="1"' in html
-        assert "Dr C" not in html  # still blind to what the other said
+        assert "Dr C" not in html  # still without the other reader's answer
         assert two.post(address(photo), {**sent, "insist": "1"}).status_code == 302
         assert Photo.objects.get(pk=photo.pk).review_state == "adjudication"
 
@@ -328,7 +328,7 @@ class TestAfterwards:
         agreed = address(photo) + "agreed/"
         self.read(photo, one, "SCC")
         one.post(agreed, {"agreed-diagnosis": "NV"})
-        assert not Finding.objects.exists()  # only where two differ
+        assert not Finding.objects.exists()  # only if two readers disagree
         self.read(photo, two, "MEL")
         assert "There is no third clinician" in text(two, photo)
         assert two.post(agreed, {}).status_code == 422

@@ -1,4 +1,4 @@
-"""Readings: the rules as tables, who may, what is written, and what a race comes to."""
+"""Readings: rules, permissions, written rows, and races."""
 
 import threading
 from collections.abc import Callable
@@ -45,7 +45,7 @@ NEVUS = [0.1, 0.5, 0.05, 0.15, 0.05, 0.05, 0.05, 0.05]
         (MEL, "NV", True, BOTH, "malignant"),
         (Said("diagnosis", "BCC"), "BCC", False, BOTH, "malignant"),
         (Said("diagnosis", "SCC"), "SCC", False, BOTH, "malignant"),
-        (Said("diagnosis", "AK"), "AK", False, BOTH, ""),  # can become a cancer, and is none
+        (Said("diagnosis", "AK"), "AK", False, BOTH, ""),  # can become a cancer, but is none
         (BKL, "NV", False, BOTH, "disagreement"),
         (BKL, "NV", True, BOTH, "requested"),
         (NV, "NV", True, BOTH, "requested"),
@@ -98,7 +98,7 @@ def photo(patient: User, make_photo: MakePhoto, predict: Predict) -> Photo:
 
 
 def read(photo: Photo, by: User, said: Said, *, blind: Said | None = None, **values: Any) -> Reading:
-    """Both steps of one reader."""
+    """Both answers of one reader."""
     first = blind or said
     begun = begin_reading(photo=photo, by=by)
     record_blind(reading=begun, by=by, answer=first.answer, diagnosis=first.diagnosis)
@@ -265,7 +265,7 @@ class TestTwoAndThree:
         assert Finding.objects.get().reading == second
         outcome = outcome_of(settled)
         assert outcome is not None
-        # The more careful of the two, and both their notes.
+        # The more careful management, and both notes.
         assert (outcome.management, outcome.notes) == ("biopsy", ("First.", "Second."))
 
     @pytest.mark.parametrize("first", ["refer", "discharge"])
@@ -415,7 +415,7 @@ class TestTooLate:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_who_finish_at_the_same_moment(transactional_db: None, make_photo: MakePhoto, predict: Predict) -> None:
-    """One is the first reader, the other the second: never two firsts, never a lost answer."""
+    """One becomes the first reader, the other the second: never two first readers, never a lost answer."""
     patient = User.objects.create_user("someone@example.org", PASSWORD)
     people = [
         User.objects.create_user(f"racer{number}@example.org", PASSWORD, role=Role.CLINICIAN) for number in range(3)
@@ -448,7 +448,7 @@ def test_two_who_finish_at_the_same_moment(transactional_db: None, make_photo: M
 
 @pytest.mark.django_db(transaction=True)
 def test_two_who_open_a_photo_at_the_same_moment(transactional_db: None, make_photo: MakePhoto) -> None:
-    """One person in two windows: one reading."""
+    """One person with two windows has one reading."""
     patient = User.objects.create_user("someone@example.org", PASSWORD)
     reader = User.objects.create_user("racer@example.org", PASSWORD, role=Role.CLINICIAN)
     photo = make_photo(patient)

@@ -1,4 +1,4 @@
-"""The two lists: whose photos they hold, in which order, and what they cost."""
+"""The photo list and the worklist: their photos, order and number of queries."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -89,7 +89,7 @@ def population(
     make_photo: MakePhoto,
     predict: Callable[..., Photo],
 ) -> dict[str, Photo]:
-    """One photo of each kind that a filter tells apart."""
+    """One photo for each filter."""
     now = timezone.now()
     photos = {
         "waiting": make_photo(patient, created=now - timedelta(days=1)),
@@ -137,7 +137,7 @@ def test_filters_and_sorts(
     response = sign_in(clinician).get(f"{REVIEW}?{query}")
     assert response.status_code == 200
     if "sort=riskiest" in query or "sort=unsure" in query:
-        # Those without a score come after all others, in no order that matters.
+        # Those without a score come last, in any order.
         assert shown(response)[: len(names)] == [population[name] for name in names]
         assert set(shown(response)) == set(population.values())
     else:
@@ -215,7 +215,7 @@ def test_a_list_costs_the_same_with_five_and_with_fifty(
 
 
 class TestWorklist:
-    """What one reader may read now, the most urgent first, and nothing that would spoil their reading."""
+    """The photos that one reader may read now, most urgent first, without information that would unblind them."""
 
     def predicted(
         self, owner: User, make_photo: MakePhoto, predict: Callable[..., Photo], decision: str, top: float

@@ -1,4 +1,4 @@
-"""What a result says to whom: the advice first, the answer where it is one, the figures behind it."""
+"""The result for each kind of reader: advice first, then the answer, then the sealed figures."""
 
 import re
 from collections.abc import Callable
@@ -299,7 +299,7 @@ def test_another_photo_of_the_spot_that_was_refused_gets_no_diagnosis_either(
     assert "Could not be assessed" in html
 
 
-# --- What stands behind it
+# --- Sealed figures
 
 
 def test_an_uncertain_answer_names_what_cannot_be_told_apart(
@@ -329,7 +329,7 @@ def test_the_figures_are_those_of_the_manifest(
     assert "60 % (57 to 63)" in text
     assert (
         "Within days" not in text.split("How often the advice", 1)[1].split("Harmless spots not sent to a doctor")[0]
-    )  # the test has nothing on it: it is left out
+    )  # not measured on the test split: left out
     assert (
         "may be any of Melanocytic nevus and Melanoma : in the test, 89 of 100 lists made like this one held it" in text
     )
@@ -378,7 +378,7 @@ def test_what_a_manifest_does_not_hold_is_left_out(
 
 @pytest.fixture
 def worklist(patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess) -> dict[str, Photo]:
-    """One photo of each kind; what the dates and scores suggest is not the order that counts."""
+    """One photo of each kind; sorting by dates or scores would give another order."""
     calm, cancer = NEVUS, [0.9, 0.04, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01]
     return {
         "waiting": make_photo(patient),
@@ -397,7 +397,7 @@ def shown(client: Client, query: str) -> list[Photo]:
 
 def test_the_worklist_is_sorted_by_the_decision(worklist: dict[str, Photo], clinician: User, sign_in: SignIn) -> None:
     client = sign_in(clinician)
-    # What is not known yet stands before what may wait, as in the worklist.
+    # Photos without a decision come before those that may wait, as in the worklist.
     order = ["urgent", "urgent, less", "soon", "old", "refused", "waiting", "monitor"]
     assert shown(client, "sort=urgent") == [worklist[name] for name in order]
     record_finding(photo=worklist["urgent"], by=clinician, diagnosis="NV", source="clinician")
@@ -458,7 +458,7 @@ def test_tiles_carry_the_decision(worklist: dict[str, Photo], patient: User, sig
     history = sign_in(patient).get("/photos/").content.decode()
     for decision, name in DECISION_NAMES.items():
         assert f'badge--{decision}">{name}<' in history
-    # Two of the three calm ones: what the refused picture was taken for is kept for clinicians.
+    # Two of the three calm ones: only clinicians see the answer to the refused picture.
     assert history.count("Melanocytic nevus</span>") == 2
 
 

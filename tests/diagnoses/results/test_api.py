@@ -1,4 +1,4 @@
-"""The contract of `/api/v1/photos/`: what goes in, what comes out, and what does not."""
+"""The contract of `/api/v1/photos/`: requests, responses, and fields that must not appear."""
 
 import io
 import time
@@ -515,7 +515,7 @@ class TestSession:
 def test_upload_answers_at_once_without_a_broker(
     transactional_db: None, redis_server: Any, api: Any, patient: User, picture: Any
 ) -> None:
-    """R1: rows and bytes are committed; the message can wait. Generous bound: the promise is 2 s on a quiet machine."""
+    """R1: row and files are stored; the message can wait. A generous limit: the goal is 2 s on an idle machine."""
     client = api(patient)
     for seed, break_it in ((1, redis_server.stop), (2, redis_server.freeze)):
         redis_server.make_healthy()

@@ -1,4 +1,4 @@
-"""The assessment in the API: what everybody reads, and what is kept for clinicians."""
+"""The assessment in the API: fields for everybody, and fields only for clinicians."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""The short history in the API: with the upload or afterwards, once, and what follows from it."""
+"""The reported history in the API: with the upload or afterwards, once, and its effect on the decision."""
 
 import io
 from typing import Any

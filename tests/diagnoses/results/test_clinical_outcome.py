@@ -1,4 +1,4 @@
-"""What a patient is told of the clinicians' readings, and when: asking, waiting, what cannot wait, the outcome."""
+"""What a patient sees of the readings, and when: asking, waiting, urgent information, the outcome."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -110,7 +110,7 @@ def test_no_diagnosis_before_the_photo_is_settled(photo: Photo, patient: User, c
     html = html_for(patient, photo)
     assert "a second one is looking at it as well" in html
     assert "a secret note" not in html and 'class="truth' not in html and "What clinicians found" not in html
-    # Nor does the colleague who may be the second reader read it here.
+    # The possible second reader does not see it here either.
     assert "a secret note" not in html_for(colleagues[1], photo)
 
 
@@ -129,7 +129,7 @@ def test_the_third_reader_is_told_of(photo: Photo, patient: User, colleagues: li
     assert clinical_outcome_of(fresh(photo)).stage is ReviewStage.ADJUDICATION
     html = html_for(patient, photo)
     assert "a third one is looking at it as well" in html
-    assert f"{IN_PERSON}</h1>" in html  # not taken back by the one who saw it differently
+    assert f"{IN_PERSON}</h1>" in html  # not withdrawn by the reader who disagrees
 
 
 # --- Settled

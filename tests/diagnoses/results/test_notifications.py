@@ -1,4 +1,4 @@
-"""What the owner is told of an analysis, once, and that it is taken back with the photo."""
+"""Notifications about an analysis: made once, and deleted with the photo."""
 
 from collections.abc import Callable
 from datetime import timedelta

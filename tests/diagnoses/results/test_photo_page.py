@@ -1,4 +1,4 @@
-"""A photo's page in every state, and what can be done there."""
+"""A photo's page in every state, with its actions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -138,7 +138,7 @@ def test_the_fragment_follows_the_photo(
     assert "hx-get" in waiting
     predict(photo)
     done = browser.get(url("photo-status", photo), headers=HTMX).content.decode()
-    # What can be done with the result comes along: the page had no room for it while it waited.
+    # The fragment also brings the actions on the result, which the waiting page does not have.
     assert url("photo-report", photo) not in waiting
     assert 'id="afterwards"' in done and url("photo-report", photo) in done
     assert "Melanoma" in done
@@ -371,14 +371,14 @@ def test_a_clinician_enters_histopathology_and_the_patient_reads_it(
     assert "Benign keratosis" in html
     assert "&lt;script&gt;x" in html
     assert "<script>x" not in html
-    # Patients read what was found, not by whom.
+    # Patients see the finding, but not the clinician's name.
     assert str(clinician) not in html
 
 
 def test_what_a_clinician_sees_in_a_photo_is_not_recorded_beside_the_prediction(
     clinician: User, patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], sign_in: SignIn
 ) -> None:
-    """A source that is sent along changes nothing: this door is for histopathology, readings have one of their own."""
+    """A sent `source` is ignored: this view only records histopathology."""
     photo = predict(make_photo(patient))
     sign_in(clinician).post(url("photo-finding", photo), {"diagnosis": "BKL", "source": "clinician"})
     assert Finding.objects.get().source == Finding.Source.HISTOPATHOLOGY
@@ -418,7 +418,7 @@ def test_patients_record_no_findings_not_even_on_their_own(
 def test_what_a_service_does_not_allow_is_the_403_page(
     patient: User, other_patient: User, sign_in: SignIn, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A view that forgot to ask, here by its query: the service still says no, and none of its words are shown."""
+    """If a view forgets the permission check, the service still refuses, and its message is not shown."""
     monkeypatch.setattr(PhotoQuerySet, "visible_to", lambda photos, _user: photos)
     response = sign_in(other_patient).post(url("photo-retry", make_photo(patient)))
     html = response.content.decode()

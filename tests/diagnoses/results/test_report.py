@@ -1,4 +1,4 @@
-"""The PDF report: what it says to whom, in which letters, and that nothing people write breaks it."""
+"""The PDF report: its content for each reader, its fonts, and that user text cannot break it."""
 
 import io
 from collections.abc import Callable
@@ -72,7 +72,7 @@ def reader(pdf: bytes) -> pypdf.PdfReader:
 
 
 def language_of(pdf: bytes) -> object:
-    """What the document says it is written in, for screen readers."""
+    """The declared language of the document, for screen readers."""
     return reader(pdf).root_object["/Lang"]
 
 
@@ -185,7 +185,7 @@ def test_a_damaged_picture_does_not_cost_the_report(damage: str, photo: Photo) -
     assert "Melanocytic nevus" in text
 
 
-# --- The door
+# --- Permission
 
 
 def url(photo: Photo) -> str:

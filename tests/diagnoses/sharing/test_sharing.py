@@ -1,4 +1,4 @@
-"""Share links: who makes and closes them, what they open, and that nothing else does."""
+"""Share links: creating and revoking them, what they show, and invalid links."""
 
 import re
 from collections.abc import Callable
@@ -128,7 +128,7 @@ def test_openings_are_counted_and_audited_once_an_hour(photo: Photo, patient: Us
     assert actions().count("share-link-opened") == 2
 
 
-# --- What the address shows
+# --- The shared page
 
 
 def test_whoever_has_the_address_reads_the_result_without_an_account(
@@ -143,7 +143,7 @@ def test_whoever_has_the_address_reads_the_result_without_an_account(
     assert response.headers["Cache-Control"] == "private, no-store"
     assert response.headers["Referrer-Policy"] == "no-referrer"
     assert "noindex" in response.headers["X-Robots-Tag"] and 'name="robots" content="noindex' in html
-    # No means to change anything, nothing that asks for an account, no cookie.
+    # No actions, nothing that needs an account, no cookie.
     assert "<form method" not in html and "csrfmiddlewaretoken" not in html and "hx-get" not in html
     for name in ("photo-delete", "photo-share", "photo-request-review", "photo-image", "photo-heatmap", "photo-report"):
         assert reverse(name, args=[photo.pk]) not in html
@@ -166,11 +166,11 @@ def test_the_pieces_of_the_page(client: Client, photo: Photo, patient: User) -> 
         assert "no-store" in response.headers["Cache-Control"]
         if response.streaming:
             b"".join(response.streaming_content)  # type: ignore[attr-defined]  # reads it to its end, which closes it
-    assert ShareLink.objects.get().times_opened == 0  # pieces are no openings
+    assert ShareLink.objects.get().times_opened == 0  # parts of a page do not count as views
 
 
 def test_a_token_opens_no_other_photo(client: Client, photo: Photo, patient: User, make_photo: MakePhoto) -> None:
-    """The address names no photo: there is nothing in it that could be exchanged for another one's."""
+    """The URL contains no photo id that could be replaced by another one."""
     other = make_photo(patient, image=default_storage.save("photos/other.jpg", ContentFile(b"another picture")))
     _link, token = make_share_link(photo=photo, by=patient, days=7)
     response = client.get(reverse("shared-image", args=[token]))
@@ -210,7 +210,7 @@ def test_guessing_is_slowed_down(client: Client, photo: Photo, patient: User) ->
     for number in range(MISSES):
         assert client.get(reverse("shared", args=[f"guess{number}"])).status_code == 404
     assert client.get(reverse("shared", args=["guess"])).status_code == 429
-    # Also for the right one, or a program would know when it had found it; from elsewhere it opens.
+    # Also for the valid token, or a program would recognise it. From another address it works.
     assert client.get(reverse("shared", args=[token])).status_code == 429
     assert client.get(reverse("shared", args=[token]), REMOTE_ADDR="203.0.113.7").status_code == 200
 
@@ -230,7 +230,7 @@ def test_a_refused_picture_has_no_answer_for_a_guest(
     assert "Melanocytic nevus" not in html and "70\xa0%" not in html
     caplog.clear()
     assert client.get(reverse("shared-heatmap", args=[token])).status_code == 404
-    assert token not in caplog.text  # it still opens the rest
+    assert token not in caplog.text  # the link still shows the rest
 
 
 def test_a_photo_that_waits_is_shown_without_asking_again(client: Client, patient: User, make_photo: MakePhoto) -> None:

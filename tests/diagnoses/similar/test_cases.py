@@ -1,4 +1,4 @@
-"""Similar confirmed cases: who is one, who is left out, who may see them, with pgvector and without."""
+"""Similar confirmed cases: which are shown, which are left out, permission, with and without pgvector."""
 
 import math
 import uuid
@@ -23,14 +23,14 @@ from diagnoses.similar.projection import project
 
 
 def direction(degrees: float) -> list[float]:
-    """A vector of length 1 that many degrees away from the photo that is looked at."""
+    """A vector of length 1 at this angle from the viewed photo."""
     angle = math.radians(degrees)
     return [math.cos(angle), math.sin(angle), *([0.0] * (DIMENSIONS - 2))]
 
 
 @pytest.fixture(params=["pgvector", "numpy"])
 def backend(request: pytest.FixtureRequest, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Everything below holds for both ways to search."""
+    """Run all tests with both search methods."""
     if request.param == "pgvector":
         if not search.has_pgvector():
             pytest.skip("this PostgreSQL has no pgvector")
@@ -43,7 +43,7 @@ def backend(request: pytest.FixtureRequest, db: None, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def known(classifier_row: Classifier) -> Callable[..., KnownImage]:
-    """A data-set image whose picture lies `degrees` away."""
+    """A data-set image whose vector is `degrees` away."""
 
     def make(image: str, degrees: float, diagnosis: str = "NV", lesion: str = "", **fields: Any) -> KnownImage:
         sha256 = fields.pop("sha256", uuid.uuid5(uuid.NAMESPACE_URL, image).hex * 2)
@@ -91,7 +91,7 @@ class TestWhichCases:
         known("near", 10, diagnosis="BCC")
         confirmed = placed(other_patient, 30)
         confirm(confirmed, clinician)
-        placed(other_patient, 5)  # nobody has said what it is
+        placed(other_patient, 5)  # without a finding
         found = similar_cases(photo=photo, by=clinician)
         assert found.state == State.READY
         assert names(found) == ["near", str(confirmed.pk), "far"]

@@ -1,4 +1,4 @@
-"""The index of similar cases: everything gets its place, confirmed ones first, and a stop loses nothing."""
+"""The index of similar cases: all pictures get a vector, confirmed ones first, and a stop loses nothing."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ from tests.factories import made_photo
 
 @dataclass
 class Eye:
-    """Stands for a loaded classifier where only the bookkeeping is of interest: features are the mean colours."""
+    """A fake loaded classifier whose features are the mean colours."""
 
     batch_size: int = 2
     seen: int = 0

@@ -1,4 +1,4 @@
-"""The inference worker's part: what it analyses has its place at once, the rest when nobody waits."""
+"""The inference worker indexes an analysed photo at once, and the others while no photo waits."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What holds for every page: the look, the policy, the errors; and the pages that stand alone."""
+"""Rules for every page: style, content security policy, errors; and the pages of the site itself."""
 
 import re
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_the_sign_in_pages_wear_the_same_clothes(name: str, client: Client, pati
     assert response.status_code == 200
     assert 'class="site-footer"' in html
     assert 'class="page page--' in html
-    # The names of the languages in the footer are links to the eye.
+    # The language names in the footer look like links.
     for button in re.findall(r"<button(?![^>]*name=\"language\")[^>]*>", html):
         assert 'class="' in button
 
@@ -144,7 +144,7 @@ def test_broken_multipart_is_a_400(patient: User, sign_in: SignIn) -> None:
 
 
 def test_style_sheets_use_only_tokens_that_exist() -> None:
-    """A misspelt custom property is silently nothing."""
+    """A misspelt custom property has no effect and no error."""
     sheets = re.findall(r"css/[\w-]+\.css", (ROOT / "templates/base.html").read_text())
     assert sheets
     css = "".join((ROOT / "static" / sheet).read_text() for sheet in sheets)

@@ -1,4 +1,4 @@
-"""A full disk and a lost database are said as such, keep what was filled in, and lose nothing (RELIABILITY R20)."""
+"""A full disk and a lost database have their own messages, keep the form, and lose nothing (RELIABILITY R20)."""
 
 import errno
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    default_storage.exists("")  # the lazy object has something to patch now
+    default_storage.exists("")  # initialises the lazy object
     monkeypatch.setattr(default_storage._wrapped, "_save", refuse)  # type: ignore[attr-defined]  # its inside
 
 
@@ -76,7 +76,7 @@ def test_a_database_that_breaks_off_and_is_back(
     page = response.content.decode()
     assert response.status_code == 503
     assert "Please send the photo again" in page
-    # The page's program keeps the form as it is; without it, the answer brings back what was filled in.
+    # upload.js keeps the form. Without JavaScript the response contains the filled-in form.
     assert ("left shoulder" in page) != script
     assert send(browser, picture).status_code == 302
     assert Photo.objects.count() == 1
@@ -94,7 +94,7 @@ def test_a_database_that_breaks_off_and_is_back(
 def test_before_any_view(
     browser: Client, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, words: str
 ) -> None:
-    """Whoever asks who is signed in meets it: here in the session, as with a database that is really gone."""
+    """Loading the user fails: here in the session, as with a database that is really down."""
 
     def fail(self: SessionStore) -> Any:
         raise error
