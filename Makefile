@@ -7,7 +7,7 @@ PORT ?= 8000
 # Any Python from 3.11 on; the locked packages are tested with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
-.PHONY: help run test drill check format messages lock scoring pytorch clean
+.PHONY: help run test drill faults check format messages lock scoring pytorch clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
@@ -22,6 +22,9 @@ test: $(VENV)/.development  ## Run the tests (ARGS="-k name" passes options to p
 drill: $(VENV)/.development  ## Run the long drills, which `make test` leaves out
 	@$(BIN)/python -m pytest -m drill $(ARGS)
 
+faults: $(VENV)/.development  ## Put faults into the code and see which test catches each (ARGS="--only NAME")
+	@$(BIN)/python -m tools.faults $(ARGS)
+
 check: $(VENV)/.development  ## Run linters and type checker, look for missing migrations, check templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,6 +32,7 @@ check: $(VENV)/.development  ## Run linters and type checker, look for missing m
 	TERI_TEST_SERVERS=1 DATABASE_URL=postgresql://types@/types REDIS_URL=redis://types $(BIN)/mypy .
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/python -m tools.faults --check
 
 format: $(VENV)/.development  ## Format the code
 	$(BIN)/ruff check --fix .

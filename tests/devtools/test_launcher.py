@@ -14,12 +14,15 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from devtools.launcher.__main__ import LaunchError, check_port, only_one, read_port, site_address
+from devtools.launcher.preparation import static_fingerprint
 from devtools.launcher.programs import one_shot_jobs, programs
+from devtools.launcher.supervisor import KILL_AFTER_S
 from devtools.local_services import for_tests
 from devtools.local_services.paths import CheckoutPaths
 
@@ -161,6 +164,18 @@ def test_labelled_pictures_are_a_one_shot_job_where_there_are_any(tmp_path: Path
     assert "--if-empty" in job.command
 
 
+@pytest.mark.parametrize("changed", ["requirements.txt", "static/site.css"])
+def test_static_files_are_collected_again_after_a_change(tmp_path: Path, settings: Any, changed: str) -> None:
+    settings.BASE_DIR, settings.STATICFILES_DIRS = tmp_path, [tmp_path / "static"]
+    (tmp_path / "static").mkdir()
+    for name in ("requirements.txt", "static/site.css"):
+        (tmp_path / name).write_text("before")
+    before = static_fingerprint()
+    assert static_fingerprint() == before
+    (tmp_path / changed).write_text("afterwards")
+    assert static_fingerprint() != before
+
+
 def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: str) -> None:
     log = tmp_path / "log"
     with log.open("wb") as output:
@@ -175,10 +190,12 @@ def test_supervisor_restarts_the_dead_and_ends_the_deaf(tmp_path: Path, mark: st
         lambda: "life 3" in log.read_text() and "grandchild" in log.read_text() and "Good bye" in log.read_text(),
         log.read_text,
     )
+    began = time.monotonic()
     for _ in range(3):  # three times Ctrl-C: finish, stop now, kill
         supervisor.send_signal(signal.SIGINT)
         time.sleep(0.3)
     assert supervisor.wait(PATIENCE_S) == 0, log.read_text()
+    assert time.monotonic() - began < KILL_AFTER_S  # nobody waited for the deaf one
     assert marked(mark) == []
     text = log.read_text()
     assert re.search(r"^\d\d:\d\d:\d\d weak +\| life 1$", text, re.MULTILINE)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -240,6 +241,15 @@ def test_deep_path_and_unusual_characters(make_checkout: Callable[[str], Path]) 
     assert sockets.stat().st_mode & 0o077 == 0
     user.leave()
     shutil.rmtree(sockets)
+
+
+def test_the_longest_folder_of_sockets_is_short_enough_for_the_kernel() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as parent:
+        folder = Path(parent) / ("x" * (LONGEST_SOCKET_DIR - len(parent) - 1))
+        folder.mkdir()
+        assert len(str(folder)) == LONGEST_SOCKET_DIR
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(folder / ".s.PGSQL.5432.lock"))
 
 
 def test_unusable_folders_are_explained(make_checkout: Callable[[str], Path]) -> None:

@@ -27,6 +27,7 @@ from accounts.models import AuditEntry, ConsentText, Notification, Profile, Purp
 from accounts.permissions import NotAllowed
 from accounts.services import give_consent, notify, publish_consent_text
 from diagnoses.lesions.models import Lesion, Reminder
+from diagnoses.lesions.services import view_lesion
 from diagnoses.personal_data.access_log import accesses_of
 from diagnoses.personal_data.erasure import LastAdministrator, erase_account
 from diagnoses.personal_data.export import export_account
@@ -117,6 +118,11 @@ class TestExport:
         everything = b"".join(files.values())
         for secret in (b"another's spot", other_patient.email.encode(), b"not to be told", b"a" * 64, b"clinician@"):
             assert secret not in everything
+
+    def test_holds_reminders_that_have_ended(self, whole: User) -> None:
+        Reminder.objects.update(ended=timezone.now())
+        spots = json.loads(unpacked(export_account(user=whole, by=whole))["spots.json"])
+        assert [bool(each["ended"]) for each in spots[0]["reminders"]] == [True]
 
     def test_is_ones_own_and_written_down(self, whole: User, clinician: User, administrator: User) -> None:
         for by in (clinician, administrator, User(pk=whole.pk, is_active=False)):
@@ -209,6 +215,12 @@ class TestLooks:
         html = browser.get(reverse("account-looks")).content.decode()
         assert "A clinician looked at your photo" in html and clinician.name not in html
         assert "Somebody with your share link opened your photo" in html
+
+    def test_of_a_spot_are_listed_as_well(self, whole: User, administrator: User) -> None:
+        lesion = Lesion.objects.get(owner=whole)
+        view_lesion(lesion=lesion, by=administrator)
+        newest = next(accesses_of(whole))
+        assert (newest.role, newest.lesion_id, newest.photo_id) == ("administrator", lesion.pk, None)
 
     def test_are_only_those_at_ones_own(self, whole: User, other_patient: User) -> None:
         assert list(accesses_of(other_patient)) == []
