@@ -6,14 +6,15 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_lazy as _
 
-from diagnoses.labels import DECISION_NAMES, SITE_NAMES
+from diagnoses.labels import DECISION_NAMES, IMAGE_TYPE_NAMES, SITE_NAMES
 from recognition.inference.assessment import Decision
-from recognition.taxonomy import SEXES, SITES, Diagnosis
+from recognition.taxonomy import IMAGE_TYPES, SEXES, SITES, Diagnosis
 
 # gettext finds these names in the `_()` calls of diagnoses/labels.py.
 DIAGNOSIS_CHOICES = [(d.value, _(d.full_name)) for d in Diagnosis]
 SITE_CHOICES = [(site, SITE_NAMES[site]) for site in SITES]
 SEX_CHOICES = [(sex, _(sex)) for sex in SEXES]
+IMAGE_TYPE_CHOICES = [(image_type, IMAGE_TYPE_NAMES[image_type]) for image_type in IMAGE_TYPES]
 DECISION_CHOICES = [(decision.value, DECISION_NAMES[decision]) for decision in Decision]
 
 

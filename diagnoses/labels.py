@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from recognition.inference.assessment import Decision, Gate
-from recognition.taxonomy import Diagnosis
+from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, Diagnosis
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,12 @@ SITE_NAMES: Final[dict[str, str | Promise]] = {
     "oral/genital": _("oral/genital"),
 }
 """The labels of the ISIC anatomical sites."""
+
+IMAGE_TYPE_NAMES: Final[dict[str, str | Promise]] = {
+    DERMOSCOPIC: _("through a dermatoscope"),
+    CLOSE_UP: _("with a phone or a camera"),
+}
+"""The labels of the kinds of picture: how it was taken."""
 
 
 def failure(code: str) -> Failure:

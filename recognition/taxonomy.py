@@ -144,6 +144,16 @@ SITES: Final[tuple[str, ...]] = (
 )
 """`anatom_site_general` of the ISIC 2019 metadata; a missing value is an empty cell, not a word."""
 
+DERMOSCOPIC: Final = "dermoscopic"
+"""A picture taken through a dermatoscope."""
+
+CLOSE_UP: Final = "clinical: close-up"
+"""A picture of one lesion taken with a phone or a camera from close by."""
+
+IMAGE_TYPES: Final[tuple[str, ...]] = (DERMOSCOPIC, CLOSE_UP)
+"""`image_type` of the ISIC archive: the kinds of picture that are learned and recognised. The archive has others
+(overviews, tiles of total-body photographs, microscopy); pictures of those are left out of data sets."""
+
 SEXES: Final[tuple[str, ...]] = ("male", "female")
 """`sex` of the ISIC 2019 metadata; a missing value is an empty cell."""
 

@@ -15,7 +15,9 @@ from recognition.datasets.tables import read_tables
 from recognition.inference.metadata import Metadata
 from recognition.progress import Progress, Report, silent
 
-COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256")
+COLUMNS: Final = (
+    "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex", "sha256",
+)  # fmt: skip
 """Columns of the checked table; missing metadata is None (age: NaN), sha256 is empty without pictures."""
 
 

@@ -65,15 +65,20 @@ def split_examples(
         raise SplitError(f"Shares are needed for exactly {', '.join(SPLITS)}, each above 0.")
     if abs(sum(shares.values()) - 1.0) > 1e-9:
         raise SplitError(f"The shares add up to {sum(shares.values()):g}, not to 1.")
-    groups = lesion_groups(table)
-    members = table.assign(group=groups)
-    conflicts = label_conflicts(table, groups)
+    table = table[table["diagnosis"] != ""]
+    conflicts = label_conflicts(table, lesion_groups(table))
     if conflicts:
         raise SplitError(
             f"Pictures of one lesion (or copies of one file) carry different diagnoses: {', '.join(conflicts[0][:4])}."
         )
+    # A patient may have lesions of several diagnoses: dealt with the rarest of them, which has least to spare.
+    members = table.assign(group=split_groups(table))
+    counts = members.groupby("diagnosis")["group"].nunique()
+    by_rarity = sorted(counts.index, key=lambda code: (counts[code], code))
+    rank = members["diagnosis"].map({code: number for number, code in enumerate(by_rarity)})
+    members["stratum"] = rank.groupby(members["group"]).transform("min").map(dict(enumerate(by_rarity)))
     assignment: dict[str, str] = {}
-    for _, same in members.groupby("diagnosis", sort=True):
+    for _, same in members.groupby("stratum", sort=True):
         sizes = same.groupby("group").size()
         order = sorted(sizes.index, key=lambda group: (-sizes[group], _draw(seed, group)))
         dealt: Counter[str] = Counter()
@@ -168,6 +173,15 @@ def split_fingerprint(assignment: "pd.Series[str]") -> str:
     """sha256 (hex) over the sorted "image,split" lines: equal for runs that can be compared."""
     lines = sorted(f"{image},{split}\n" for image, split in assignment.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def split_groups(table: pd.DataFrame) -> "pd.Series[str]":
+    """The group of each row that a split keeps whole: as `lesion_groups`, and all pictures of one patient together.
+
+    Patients are told by `patient_id`, where the table has that column. The name of a group is its first image by name.
+    """
+    same = table[[name for name in ("lesion_id", "patient_id", "sha256") if name in table.columns]]
+    return table["image"].groupby(connected_by_value(same[same != ""])).transform("min").astype(object)
 
 
 def lesion_groups(table: pd.DataFrame) -> "pd.Series[str]":

@@ -22,9 +22,14 @@ from recognition.datasets import layouts
 from recognition.datasets.csv_files import CsvFile, read_csv, require_columns, shown
 from recognition.datasets.layouts import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id
 from recognition.datasets.problems import ExamplesError, FileProblem
-from recognition.taxonomy import CODES, SEXES, SITES, UNKNOWN_CODE
+from recognition.taxonomy import CODES, DERMOSCOPIC, SEXES, SITES, UNKNOWN_CODE
 
-ROW_COLUMNS: Final = ("image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "line")
+ROW_COLUMNS: Final = (
+    "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex",
+    "details", "line",
+)  # fmt: skip
+"""`diagnosis` is "" for none of the eight; `image_type` is one of IMAGE_TYPES; `details` is a dict of what else the
+source says, by its own column names."""
 
 ISIC2019: Final = "isic2019"
 ISIC_CLI: Final = "isic-cli"
@@ -33,6 +38,8 @@ AGE_LIMITS: Final = (0, 120)
 # Names become file names in the archive and keys in the database: plain characters, at most 100.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 _LESION_LENGTH: Final = 100
+# The official files say neither: all pictures of ISIC 2019 are dermoscopic, and patients are not named.
+_DEFAULTS: Final[Mapping[str, Any]] = {"image_type": DERMOSCOPIC, "patient_id": None, "details": {}}
 
 
 @dataclass(slots=True)
@@ -235,9 +242,9 @@ def _join(records: list[dict[str, Any]], by_image: Mapping[str, dict[str, Any]],
 
 
 def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
-    table = pd.DataFrame.from_records(records, columns=list(ROW_COLUMNS))
+    table = pd.DataFrame.from_records([{**_DEFAULTS, **record} for record in records], columns=list(ROW_COLUMNS))
     table["age_approx"] = pd.to_numeric(table["age_approx"])
-    for column in ("anatom_site_general", "lesion_id", "sex"):
+    for column in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
         table[column] = table[column].astype(object).where(table[column].notna(), None)
     return table.sort_values("image", kind="stable").reset_index(drop=True)
 

@@ -50,11 +50,14 @@ def read_sealed(dataset: Dataset) -> SealedData:
 
 
 def example_table(dataset: Dataset) -> pd.DataFrame:
-    """One row per example, sorted by image name: `COLUMNS` and split; missing metadata is None (age: NaN)."""
+    """One row per example with one of the eight diagnoses, sorted by image name: `COLUMNS` and split.
+
+    Missing metadata is None (age: NaN).
+    """
     names = [*COLUMNS, "split"]
-    rows = Example.objects.filter(dataset=dataset).order_by().values_list(*names)
+    rows = Example.objects.filter(dataset=dataset).exclude(diagnosis="").order_by().values_list(*names)
     table = pd.DataFrame.from_records(sorted(rows), columns=names)
     table["age_approx"] = pd.to_numeric(table["age_approx"])
-    for name in ("anatom_site_general", "lesion_id", "sex"):
+    for name in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
         table[name] = table[name].where(table[name] != "", None)
     return table

@@ -34,8 +34,8 @@ from training.services.datasets import NewDataset, seal_dataset
 # People read the report: its counts are complete, its lists are cut to this length.
 LISTED: Final = 100
 SEALED_COLUMNS: Final = (
-    "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
-    "height", "member", "archive_id", "photo",
+    "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex",
+    "details", "sha256", "content_hash", "width", "height", "member", "archive_id", "photo",
 )  # fmt: skip
 """Columns of the table that is sealed: those of a checked table, and facts of each picture (None without one)."""
 
@@ -214,11 +214,15 @@ def _examples(table: pd.DataFrame, split: Split) -> list[Example]:
             Example(
                 image=row["image"],
                 diagnosis=row["diagnosis"],
+                image_type=row["image_type"] or "",
+                patient_id=row["patient_id"] or "",
+                details=row["details"] or {},
                 lesion_id=row["lesion_id"] or "",
                 age_approx=None if pd.isna(row["age_approx"]) else float(row["age_approx"]),
                 sex=row["sex"] or "",
                 anatom_site_general=row["anatom_site_general"] or "",
-                split=dealt[row["image"]],
+                # None of the eight: in no split.
+                split=dealt.get(row["image"], ""),
                 archive_id=None if pd.isna(row["archive_id"]) else int(row["archive_id"]),
                 member=row["member"],
                 sha256=row["sha256"],

@@ -37,8 +37,8 @@ NAME: Final = "TERI_"
 """Image names of photos begin with this, so that they differ from names of the ISIC archive."""
 
 _ROW: Final = (
-    "image", "diagnosis", "age_approx", "anatom_site_general", "lesion_id", "sex", "sha256", "content_hash", "width",
-    "height", "member", "archive_id", "photo", "split",
+    "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex",
+    "details", "sha256", "content_hash", "width", "height", "member", "archive_id", "photo", "split",
 )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     if added:
         whole = pd.concat([table, pd.DataFrame.from_records(added, columns=list(_ROW))], ignore_index=True)
     whole = whole.astype({"age_approx": float}).sort_values("image", kind="stable").reset_index(drop=True)
-    for column in ("anatom_site_general", "lesion_id", "sex", "photo", "archive_id"):
+    for column in ("anatom_site_general", "lesion_id", "patient_id", "sex", "photo", "archive_id"):
         words = whole[column].astype(object)
         whole[column] = words.where(words.notna(), None)
     seed = previous.split_seed or 0
@@ -113,7 +113,7 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
 def _rows(dataset: Dataset) -> pd.DataFrame:
     table = pd.DataFrame.from_records(list(dataset.examples.order_by("image").values_list(*_ROW)), columns=list(_ROW))
     table["age_approx"] = pd.to_numeric(table["age_approx"])
-    for column in ("anatom_site_general", "lesion_id", "sex"):
+    for column in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
         words = table[column].astype(object)
         table[column] = words.where(words != "", None)
     return table
@@ -169,6 +169,9 @@ def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], rep
                 {
                     "image": image,
                     "diagnosis": finding.diagnosis,
+                    "image_type": photo.image_type,
+                    "patient_id": None,
+                    "details": {},
                     "age_approx": photo.age_approx,
                     "anatom_site_general": photo.anatom_site_general or None,
                     # Photos of one spot are one lesion, as in the ISIC tables.

@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from diagnoses.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DiagnosisField
+from diagnoses.fields import IMAGE_TYPE_CHOICES, SEX_CHOICES, SITE_CHOICES, ContentHashField, DiagnosisField
 
 
 class Dataset(models.Model):
@@ -76,7 +76,11 @@ class Example(models.Model):
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="examples")
     image = models.CharField(_("image"), max_length=100)
-    diagnosis = DiagnosisField(_("diagnosis"))
+    # Empty: none of the eight. Such an image is in no split and is never learned. It serves to test the gates.
+    diagnosis = DiagnosisField(_("diagnosis"), blank=True)
+    # Empty in data sets that were imported before there was more than one kind: those are dermoscopic.
+    image_type = models.CharField(_("kind of picture"), max_length=40, choices=IMAGE_TYPE_CHOICES, blank=True)
+    patient_id = models.CharField(_("patient"), max_length=100, blank=True)
     lesion_id = models.CharField(_("lesion"), max_length=100, blank=True)
     age_approx = models.FloatField(_("age"), null=True, blank=True)
     sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
@@ -89,6 +93,9 @@ class Example(models.Model):
     content_hash = ContentHashField(_("content hash"), null=True, blank=True)  # type: ignore[misc]  # None without images
     width = models.PositiveIntegerField(_("width in pixels"), null=True, blank=True)
     height = models.PositiveIntegerField(_("height in pixels"), null=True, blank=True)
+    # What the source says besides, by its own column names: image_manipulation, skin_tone_class, fitspatrick, and what
+    # the patient answered (itch, grew, hurt, changed, bleed, elevation).
+    details = models.JSONField(_("details"), default=dict, blank=True)
     # The patient's photo from which this example was made (consented, confirmed); empty for imported images.
     photo = models.UUIDField(_("photo"), null=True, blank=True)
 

@@ -13,7 +13,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from diagnoses.fields import SEX_CHOICES, SITE_CHOICES, ContentHashField, DecisionField, DiagnosisField
+from diagnoses.fields import (
+    IMAGE_TYPE_CHOICES,
+    SEX_CHOICES,
+    SITE_CHOICES,
+    ContentHashField,
+    DecisionField,
+    DiagnosisField,
+)
 from diagnoses.photos.models.history import PhotoHistory
 from diagnoses.readings.models import Finding
 from recognition.inference.assessment import Decision
@@ -107,6 +114,7 @@ class Photo(models.Model):
     )
     sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+    image_type = models.CharField(_("kind of picture"), max_length=40, choices=IMAGE_TYPE_CHOICES, blank=True)
 
     # The state of the analysis.
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
