@@ -1,6 +1,5 @@
 """Sets reminders to photograph a spot again, and sends those that are due."""
 
-import calendar
 import logging
 from datetime import date
 from enum import StrEnum
@@ -16,6 +15,7 @@ from accounts.services.notifications import notify
 from diagnoses.lesions.models import MONTHS, Lesion, Reminder
 from diagnoses.photos.models import Photo
 from diagnoses.readings.models import Reading
+from diagnoses.results.advice import months_later
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import Diagnosis
 
@@ -47,12 +47,6 @@ class ReminderRefused(Exception):
     def __init__(self, refusal: ReminderRefusal) -> None:
         self.refusal = refusal
         super().__init__(f"No reminder: {refusal}.")
-
-
-def months_later(day: date, months: int) -> date:
-    """The same day of a later month, or the last day of a shorter month: 30 November, 3 -> 28 February."""
-    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
-    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
 def offered_days(today: date | None = None) -> list[tuple[int, date]]:

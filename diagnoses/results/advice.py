@@ -3,6 +3,7 @@
 The decision was made by the classifier and is stored with the prediction. This module only gives it words.
 """
 
+import calendar
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
@@ -190,3 +191,9 @@ def _without_decision(prediction: Prediction) -> Advice:
         detail = _("This is no all-clear. Look at the spot from time to time and photograph it again to compare.")
         return Advice(kind=WATCH, title=_("Keep an eye on it"), detail=detail)
     return Advice(kind=SEE, title=see, detail=detail)
+
+
+def months_later(day: date, months: int) -> date:
+    """The same day of a later month, or the last day of a shorter month: 30 November, 3 -> 28 February."""
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))

@@ -4,10 +4,9 @@ Until a photo is settled the patient sees no diagnosis of a reading, because ano
 is shown at once: that a clinician wants the spot to be examined in person.
 """
 
-import calendar
 import enum
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from django.utils import timezone
@@ -19,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from diagnoses.photos.models import Photo
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.outcome import outcome_of, wants_a_visit
-from diagnoses.results.advice import WATCH, Advice
+from diagnoses.results.advice import WATCH, Advice, months_later
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import Diagnosis
 
@@ -177,7 +176,7 @@ def _in_person(outcome: ClinicalOutcome) -> Advice:
 def _photograph_again(outcome: ClinicalOutcome) -> Advice | None:
     if outcome.monitor_months is None or outcome.closed is None:
         return None
-    day = _months_after(timezone.localdate(outcome.closed), outcome.monitor_months)
+    day = months_later(timezone.localdate(outcome.closed), outcome.monitor_months)
     is_due = day < timezone.localdate()
     title = _("Time to photograph it again") if is_due else _("Photograph it again by %(day)s")
     return Advice(
@@ -210,10 +209,3 @@ def management_words(outcome: ClinicalOutcome) -> str:
             outcome.monitor_months,
         ) % {"count": outcome.monitor_months}
     return str(MANAGEMENT_WORDS.get(outcome.management, ""))
-
-
-def _months_after(day: date, months: int) -> date:
-    """The same day of a later month, or the last day of a shorter month: 30 November, 3 -> 28 February."""
-    years, month = divmod(day.month - 1 + months, 12)
-    last = calendar.monthrange(day.year + years, month + 1)[1]
-    return date(day.year + years, month + 1, min(day.day, last))

@@ -14,7 +14,6 @@ from diagnoses.lesions.reminders import (
     ReminderRefusal,
     ReminderRefused,
     end_reminder,
-    months_later,
     reminder_refusal,
     send_due_reminders,
     set_reminder,
@@ -24,6 +23,7 @@ from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Reading
+from diagnoses.results.advice import months_later
 
 pytestmark = pytest.mark.django_db
 MakePhoto = Callable[..., Photo]
@@ -41,6 +41,8 @@ HARMLESS = [0.02, 0.8, 0.03, 0.03, 0.05, 0.03, 0.02, 0.02]
         ("2028-02-29", 12, "2029-02-28"),
         ("2026-12-01", 12, "2027-12-01"),
         ("2026-09-30", 3, "2026-12-30"),
+        ("2026-12-15", 1, "2027-01-15"),
+        ("2026-01-31", 12, "2027-01-31"),
     ],
 )
 def test_months_end_where_they_end(day: str, months: int, expected: str) -> None:

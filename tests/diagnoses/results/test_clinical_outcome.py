@@ -1,7 +1,7 @@
 """What a patient sees of the readings, and when: asking, waiting, urgent information, the outcome."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,8 @@ from accounts.permissions import NotAllowed
 from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.services import begin_reading, record_blind, record_final, request_review
-from diagnoses.results.clinical_outcome import ReviewStage, _months_after, clinical_outcome_of
+from diagnoses.results.advice import months_later
+from diagnoses.results.clinical_outcome import ReviewStage, clinical_outcome_of
 from diagnoses.results.result import result_of
 from recognition.inference.assessment import Assessment
 
@@ -158,23 +159,10 @@ def test_what_clinicians_say_becomes_the_advice(
 def test_the_interval_counts_from_the_reading(photo: Photo, patient: User, clinician: User) -> None:
     Photo.objects.update(created=timezone.now() - timedelta(days=200))
     read(photo, clinician, management="monitor", monitor_months=6)
-    day = _months_after(timezone.localdate(), 6)
+    day = months_later(timezone.localdate(), 6)
     html = html_for(patient, photo)
     assert f"Photograph it again by {date_format(day, 'DATE_FORMAT')}" in html
     assert "after 6 months" in html
-
-
-@pytest.mark.parametrize(
-    ("day", "months", "expected"),
-    [
-        (date(2026, 11, 30), 3, date(2027, 2, 28)),
-        (date(2027, 11, 30), 3, date(2028, 2, 29)),
-        (date(2026, 12, 15), 1, date(2027, 1, 15)),
-        (date(2026, 1, 31), 12, date(2027, 1, 31)),
-    ],
-)
-def test_months_after(day: date, months: int, expected: date) -> None:
-    assert _months_after(day, months) == expected
 
 
 @pytest.mark.parametrize(
