@@ -4,11 +4,12 @@ from typing import Any, Final
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from diagnoses.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.fields import IMAGE_TYPE_CHOICES, SEX_CHOICES, SITE_CHOICES
 from diagnoses.lesions.models import Lesion
 from recognition.sandbox import REASONS, IntakeLimits, PhotoRejected
 from recognition.taxonomy import AGE_MAX, AGE_MIN
@@ -66,6 +67,16 @@ class PhotoForm(forms.Form):
         required=False,
         initial=SAME,
         choices=[(SAME, _("They all show the same spot")), (EACH, _("Each shows a spot of its own"))],
+        widget=forms.RadioSelect,
+    )
+    # Holds for all photos of one request. Not taken over from the last photo: a wrong answer is worse than none.
+    image_type = forms.ChoiceField(
+        label=_("How was the photo taken?"),
+        required=False,
+        initial="",
+        # Most patients have a phone, so that comes first.
+        choices=[*((value, capfirst(label)) for value, label in reversed(IMAGE_TYPE_CHOICES)), *EMPTY_CHOICE],
+        help_text=_("A dermatoscope is a magnifier with a light that is held on the skin."),
         widget=forms.RadioSelect,
     )
     lesion = forms.ModelChoiceField(

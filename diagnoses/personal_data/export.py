@@ -238,6 +238,7 @@ def _photo(photo: Photo) -> dict[str, Any]:
         "age_approx": photo.age_approx,
         "sex": photo.sex,
         "anatom_site_general": photo.anatom_site_general,
+        "image_type": photo.image_type,
         "history": _history(photo),
         "status": photo.status,
         "failure_code": photo.failure_code,

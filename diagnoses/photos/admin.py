@@ -53,19 +53,21 @@ class PhotoAdmin(LongListAdmin[Photo]):
     """Photos and the state of their analysis. Opening one is audited."""
 
     list_display = [
-        "small", "id", "owner", "created", "status", "decision", "diagnosis", "confidence", "review_state",
-        "failure_code",
+        "small", "id", "owner", "created", "image_type", "status", "decision", "diagnosis", "confidence",
+        "review_state", "failure_code",
     ]  # fmt: skip
     list_display_links = ["id"]
-    list_filter = ["status", "decision", "diagnosis", "review_state", "failure_code", "original_format", "created"]
+    list_filter = [
+        "status", "decision", "diagnosis", "review_state", "image_type", "failure_code", "original_format", "created",
+    ]  # fmt: skip
     list_select_related = ["owner"]
     search_fields = ["id__exact", "owner__email"]
     search_help_text = _("A photo's id, or the owner's e-mail address.")
     ordering = ["-created", "-id"]
     fields = [
         "small", "id", "owner", "lesion", "created", "shown_name", "width", "height", "original_format", "sha256",
-        "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "status", "queued", "published",
-        "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
+        "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "image_type", "status", "queued",
+        "published", "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
         "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
     ]  # fmt: skip
     # Generated columns cannot be form fields.

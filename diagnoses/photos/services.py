@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.core.files.base import ContentFile
+from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -38,12 +39,13 @@ class IdempotencyConflict(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoMetadata:
-    """The patient's answers with a photo, in ISIC terms. The caller has validated them."""
+    """What is said of a photo when it is uploaded, in ISIC terms. `submit_photo` checks `image_type`, the caller the rest."""
 
     lesion: Lesion | None = None
     age_approx: int | None = None
     sex: str = ""
     anatom_site_general: str = ""
+    image_type: str = ""
 
 
 def submit_photo(
@@ -61,13 +63,14 @@ def submit_photo(
     `history` is the reported history; it is saved with the photo, before any prediction. Reminders of the lesion end.
     Raises `PhotoRejected` (nothing is stored) if the sandbox refuses the file, `IdempotencyConflict` if the key was
     used for another upload, `ConsentRequired` if a patient has not agreed, NotAllowed if the account is switched off
-    or the lesion belongs to somebody else, ValidationError for an invalid history.
+    or the lesion belongs to somebody else, ValidationError for an unknown `image_type` or an invalid history.
     """
     if not owner.is_active:
         raise NotAllowed("This account is switched off.")
     if metadata.lesion is not None and metadata.lesion.owner_id != owner.pk:
         raise NotAllowed("This lesion belongs to somebody else.")
     require_consent(owner)
+    _check_image_type(metadata.image_type)
 
     accepted = accept_photo(data, limits=limits)
     if idempotency_key:
@@ -81,6 +84,7 @@ def submit_photo(
         age_approx=metadata.age_approx,
         sex=metadata.sex,
         anatom_site_general=metadata.anatom_site_general,
+        image_type=metadata.image_type,
         width=accepted.width,
         height=accepted.height,
         sha256=accepted.sha256,
@@ -209,6 +213,14 @@ def delete_photo(*, photo: Photo, by: User) -> None:
         erase_files([folder, *elsewhere])
 
 
+def _check_image_type(image_type: str) -> None:
+    """Raise ValidationError unless the kind of picture is one of the choices or not said."""
+    try:
+        Photo._meta.get_field("image_type").clean(image_type, None)
+    except ValidationError as invalid:
+        raise ValidationError({"image_type": invalid}) from invalid
+
+
 def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadata: PhotoMetadata) -> Photo | None:
     earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
     if earlier is None:
@@ -219,6 +231,7 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
         age_approx=earlier.age_approx,
         sex=earlier.sex,
         anatom_site_general=earlier.anatom_site_general,
+        image_type=earlier.image_type,
     )
     if earlier.original_sha256 != accepted.original_sha256 or sent != metadata:
         raise IdempotencyConflict

@@ -17,8 +17,8 @@ CHUNK: Final = 500
 
 COLUMNS: Final = (
     "image", "patient_id", "lesion_id", "lesion_name", "acquired", "age_approx", "sex", "anatom_site_general",
-    "seven_point_score", "status", *CODES, "diagnosis", "confidence", "malignant_score", "decision", "score",
-    "classifier", "review_state", "second_reason", "review_requested", "review_closed", "readings",
+    "image_type", "seven_point_score", "status", *CODES, "diagnosis", "confidence", "malignant_score", "decision",
+    "score", "classifier", "review_state", "second_reason", "review_requested", "review_closed", "readings",
     "final_answer", "final_diagnosis", "management", "monitor_months", "clinician_diagnosis", "histopathology",
 )  # fmt: skip
 PATIENT_COLUMNS: Final = ("patient_name", "patient_email")
@@ -61,6 +61,7 @@ def _cells(photo: Photo) -> list[str]:
         _number(photo.age_approx),
         photo.sex,
         photo.anatom_site_general,
+        photo.image_type,
         _number(history.checklist_score if history is not None else None),
         photo.status,
         *([""] * len(CODES) if prediction is None else [_share(each) for each in prediction.probabilities]),

@@ -51,6 +51,12 @@ def site_name(site: str) -> str | Promise:
 
 
 @register.filter
+def image_type_name(image_type: str) -> str | Promise:
+    """How a picture of this kind was taken."""
+    return labels.IMAGE_TYPE_NAMES.get(image_type, image_type)
+
+
+@register.filter
 def sex_name(sex: str) -> str | Promise:
     """The label of a sex."""
     return dict(SEX_CHOICES).get(sex, sex)

@@ -31,7 +31,7 @@ from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.services import begin_reading, record_blind, record_final, request_review
 from diagnoses.sharing.services import make_share_link
 from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CLOSE_UP, CODES
 from tests.factories import made_photo
 
 PASSWORD: Final = "a long enough password"
@@ -145,7 +145,7 @@ def send_photo(
             owner=owner,
             data=picture,
             file_name=name,
-            metadata=PhotoMetadata(lesion=lesion, age_approx=40, sex="female"),
+            metadata=PhotoMetadata(lesion=lesion, age_approx=40, sex="female", image_type=CLOSE_UP),
             history=history,
         )
         claim = claim_photo(photo.pk)

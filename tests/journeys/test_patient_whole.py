@@ -17,7 +17,7 @@ from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.photos.models import Photo
 from diagnoses.sharing.models import ShareLink
 from recognition.inference.assessment import Decision
-from recognition.taxonomy import Diagnosis
+from recognition.taxonomy import DERMOSCOPIC, Diagnosis
 from tests.factories import made_photo
 from tests.journeys.practice import answer_photo, assessment
 
@@ -119,6 +119,7 @@ def test_from_signing_up_to_the_doctor(
     picture.write_bytes(made_photo("MEL", size=(200, 150)))
     page.get_by_role("link", name=says("First photo")).click()
     page.locator("#id_image").set_input_files(picture)
+    page.locator("[name=image_type][value=dermoscopic]").check()
     page.get_by_text(says("What do you know of the spot?")).click()
     for question, answer in (("change_size", "yes"), ("change_colour", "yes"), ("itch", "no")):
         page.locator(f"[name$={question}][value={answer}]").check()
@@ -128,6 +129,8 @@ def test_from_signing_up_to_the_doctor(
     expect(page.locator(".confidence")).to_be_visible()
     photo = Photo.objects.select_related("prediction", "history").get()
     assert photo.lesion == spot
+    assert photo.image_type == DERMOSCOPIC
+    expect(page.locator("dl.facts")).to_contain_text(says("through a dermatoscope"))
     assert photo.history.checklist_score == 4
     # A changing spot is never only monitored, for any prediction.
     assert photo.decision in {Decision.URGENT, Decision.SOON}

@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from accounts.models import User
-from diagnoses.fields import SEX_CHOICES, SITE_CHOICES
+from diagnoses.fields import IMAGE_TYPE_CHOICES, SEX_CHOICES, SITE_CHOICES
 from diagnoses.labels import SAFETY_NET, failure
 from diagnoses.lesions.models import Lesion
 from diagnoses.photos.api import (
@@ -73,6 +73,7 @@ class UploadSerializer(HistorySerializer):
     age_approx = serializers.IntegerField(min_value=AGE_MIN, max_value=AGE_MAX, required=False, allow_null=True)
     sex = serializers.ChoiceField(choices=SEX_CHOICES, required=False, allow_blank=True)
     anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, required=False, allow_blank=True)
+    image_type = serializers.ChoiceField(choices=IMAGE_TYPE_CHOICES, required=False, allow_blank=True)
 
     def __init__(self, *args: Any, owner: User | None = None, **kwargs: Any) -> None:
         """`owner` limits the lesions: lesions of other people are not found."""
@@ -126,6 +127,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     age_approx = serializers.IntegerField(allow_null=True)
     sex = serializers.ChoiceField(choices=SEX_CHOICES, allow_blank=True)
     anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, allow_blank=True)
+    image_type = serializers.ChoiceField(choices=IMAGE_TYPE_CHOICES, allow_blank=True)
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     sha256 = serializers.CharField()

@@ -119,6 +119,7 @@ class PhotosView(PhotoView):
                     age_approx=data.get("age_approx"),
                     sex=data.get("sex", ""),
                     anatom_site_general=data.get("anatom_site_general", ""),
+                    image_type=data.get("image_type", ""),
                 ),
                 history=HistoryAnswers(**{name: data[name] for name in QUESTIONS if name in data}),
                 idempotency_key=key,

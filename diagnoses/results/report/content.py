@@ -26,6 +26,7 @@ from diagnoses.templatetags.words import (
     diagnosis_name,
     diagnosis_names,
     hundredths,
+    image_type_name,
     percent,
     plain_words,
     sex_name,
@@ -147,6 +148,7 @@ def _opening(photo: Photo, result: Result, profile: Profile | None, *, with_name
         (_("Sex"), str(sex_name(sex))),
         (_("Spot"), photo.lesion.name if photo.lesion is not None else ""),
         (_("Site"), str(site_name(_site(photo)))),
+        (_("How it was taken"), str(image_type_name(photo.image_type))),
         (_("Photo of"), _moment(photo.created)),
         (_("Report of"), _moment(timezone.now())),
     ]

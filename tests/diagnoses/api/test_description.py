@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import get_resolver
 
 from accounts.models import User
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, IMAGE_TYPES
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,7 @@ def test_the_words_are_the_vocabulary(schema: dict[str, Any]) -> None:
     assert list(components["Probabilities"]["properties"]) == list(CODES)
     assert set(components["Probabilities"]["required"]) == set(CODES)
     assert components["DiagnosisCode"]["enum"] == list(CODES)
+    assert components["ImageTypeEnum"]["enum"] == list(IMAGE_TYPES)
     assert components["PhotoStatusEnum"]["enum"] == ["queued", "predicting", "predicted", "failed"]
 
 

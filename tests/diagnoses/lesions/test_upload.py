@@ -49,6 +49,7 @@ def test_a_photo_and_what_was_said_of_it_are_kept(browser: Client, patient: User
             "anatom_site_general": "upper extremity",
             "age_approx": "45",
             "sex": "female",
+            "image_type": "dermoscopic",
         },
     )
     photo = Photo.objects.get()
@@ -56,6 +57,7 @@ def test_a_photo_and_what_was_said_of_it_are_kept(browser: Client, patient: User
     assert response.headers["Location"] == reverse("photo", args=[photo.pk])
     assert (photo.owner, photo.status) == (patient, Photo.Status.QUEUED)
     assert (photo.age_approx, photo.sex, photo.anatom_site_general) == (45, "female", "upper extremity")
+    assert photo.image_type == "dermoscopic"
     assert photo.lesion is not None
     assert (photo.lesion.name, photo.lesion.owner) == ("left shoulder", patient)
 
@@ -64,6 +66,7 @@ def test_a_photo_alone_is_enough(browser: Client, picture: Picture) -> None:
     assert browser.post(URL, {"image": image(picture())}).status_code == 302
     photo = Photo.objects.get()
     assert (photo.lesion, photo.age_approx, photo.sex, photo.anatom_site_general) == (None, None, "", "")
+    assert photo.image_type == ""
 
 
 def test_an_existing_spot_lends_its_site(browser: Client, patient: User, picture: Picture) -> None:
@@ -128,6 +131,7 @@ def test_a_refused_photo_says_why_and_keeps_what_was_typed(
         ("age_approx", "old"),
         ("sex", "other"),
         ("anatom_site_general", "moon"),
+        ("image_type", "microscopic"),
         ("lesion", "not-a-uuid"),
         ("lesion", "00000000-0000-4000-8000-000000000000"),
         ("lesion_name", "n" * 101),
@@ -268,6 +272,42 @@ def test_when_the_time_is_over_the_rest_is_asked_for_again(
     response = browser.post(URL, {"image": image(picture())})
     assert response.status_code == 503
     assert "no time left" in response.content.decode()
+
+
+def checked_image_type(page: str) -> list[str]:
+    """The values of the chosen answers to "How was the photo taken?"."""
+    radios = [tag for tag in re.findall(r"<input[^>]*>", page) if 'name="image_type"' in tag]
+    assert [re.findall(r'value="([^"]*)"', tag) for tag in radios] == [["clinical: close-up"], ["dermoscopic"], [""]]
+    return [re.findall(r'value="([^"]*)"', tag)[0] for tag in radios if " checked" in tag]
+
+
+def test_the_kind_of_picture_is_asked_for_and_nothing_is_assumed(
+    browser: Client, patient: User, make_photo: Callable[..., Photo]
+) -> None:
+    make_photo(patient, image_type="dermoscopic")
+    page = browser.get(URL).content.decode()
+    assert "How was the photo taken?" in page
+    assert "With a phone or a camera" in page and "Through a dermatoscope" in page
+    assert checked_image_type(page) == [""]
+
+
+def test_the_kind_of_picture_holds_for_all_photos_of_the_form(browser: Client, picture: Picture) -> None:
+    form = {"lesion_name": "nape", "image_type": "clinical: close-up"}
+    files = [image(picture(1)), image(picture(2)), image(b"notes " * 100)]
+    refused = browser.post(URL, {**form, "image": files})
+    assert refused.status_code == 422
+    assert list(Photo.objects.values_list("image_type", flat=True)) == ["clinical: close-up"] * 2
+    # The form is shown again for the third photo and still has the answer.
+    assert checked_image_type(refused.content.decode()) == ["clinical: close-up"]
+
+
+def test_another_kind_of_picture_is_another_upload(browser: Client, picture: Picture) -> None:
+    form = {"upload_key": "k", "image_type": "dermoscopic"}
+    first = browser.post(URL, {**form, "image": image(picture())})
+    again = browser.post(URL, {**form, "image": image(picture())})
+    assert first.headers["Location"] == again.headers["Location"]
+    assert browser.post(URL, {"upload_key": "k", "image": image(picture())}).status_code == 302
+    assert sorted(Photo.objects.values_list("image_type", flat=True)) == ["", "dermoscopic"]
 
 
 def test_a_history_comes_with_the_photo_and_is_part_of_the_upload(browser: Client, picture: Picture) -> None:

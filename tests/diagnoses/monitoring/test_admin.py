@@ -65,6 +65,14 @@ def test_photos_are_found_by_owner_and_by_id(
     assert browser.get(changelist(Photo), {"q": "not-a-uuid"}).status_code == 200
 
 
+def test_photos_are_filtered_by_how_they_were_taken(browser: Client, patient: User, make_photo: Any) -> None:
+    wanted, other = make_photo(patient, image_type="dermoscopic"), make_photo(patient, image_type="clinical: close-up")
+    page = browser.get(changelist(Photo), {"image_type__exact": "dermoscopic"}).content.decode()
+    assert str(wanted.pk) in page and str(other.pk) not in page
+    assert '<td class="field-image_type">through a dermatoscope</td>' in page
+    assert "through a dermatoscope" in browser.get(f"{changelist(Photo)}{wanted.pk}/change/").content.decode()
+
+
 def test_pages_show_no_stored_name(browser: Client, patient: User, make_photo: Any, predict: Any) -> None:
     photo = predict(make_photo(patient))
     addresses = [changelist(Photo), f"{changelist(Photo)}{photo.pk}/change/"]

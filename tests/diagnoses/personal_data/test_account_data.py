@@ -52,7 +52,7 @@ def whole(
     Profile.objects.create(user=patient, year_of_birth=1980, sex="female")
     lesion = Lesion.objects.create(owner=patient, name="left shoulder", anatom_site_general="anterior torso")
     Reminder.objects.create(lesion=lesion, months=3, due=timezone.localdate())
-    photo = predict(make_photo(patient, lesion=lesion, age_approx=45))
+    photo = predict(make_photo(patient, lesion=lesion, age_approx=45, image_type="dermoscopic"))
     PhotoHistory.objects.create(photo=photo, change_size=True, note="it grew")
     ShareLink.objects.create(
         photo=photo, token_sha256="a" * 64, made_by=patient, label="Dr S", expires=timezone.now() + timedelta(days=1)
@@ -105,6 +105,7 @@ class TestExport:
         told = photos[0]
         assert told["spot"] == spots[0]["id"]
         assert (told["age_approx"], told["history"]["checklist_score"]) == (45, 2)
+        assert told["image_type"] == "dermoscopic"
         assert sum(told["predictions"][0]["probabilities"].values()) == pytest.approx(1)
         assert told["predictions"][0]["classifier"] == "test-1"
         assert told["known_as"] == {"diagnosis": "NV", "source": "clinician"}

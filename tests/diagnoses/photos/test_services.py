@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
@@ -32,6 +33,7 @@ from diagnoses.photos.services import (
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding
 from recognition.sandbox import PhotoRejected
+from recognition.taxonomy import IMAGE_TYPES
 
 
 def stored(name: str | None) -> bytes:
@@ -155,6 +157,25 @@ class TestSubmit:
         assert hashlib.sha256(stored(photo.image.name)).hexdigest() == photo.sha256
 
 
+class TestImageType:
+    @pytest.mark.parametrize("image_type", ["", *IMAGE_TYPES])
+    def test_the_kind_of_picture_is_stored(self, patient: User, picture: Any, image_type: str) -> None:
+        photo = submit_photo(owner=patient, data=picture(), metadata=PhotoMetadata(image_type=image_type))
+        photo.refresh_from_db()
+        assert photo.image_type == image_type
+
+    @pytest.mark.parametrize("image_type", ["clinical", "Dermoscopic", "RCM: macroscopic", "x" * 1000])
+    def test_an_unknown_kind_is_refused_before_anything_is_stored(
+        self, patient: User, picture: Any, image_type: str
+    ) -> None:
+        files = everything_stored()
+        with pytest.raises(ValidationError) as refused:
+            submit_photo(owner=patient, data=picture(), metadata=PhotoMetadata(image_type=image_type))
+        assert set(refused.value.message_dict) == {"image_type"}
+        assert not Photo.objects.exists()
+        assert everything_stored() == files
+
+
 class TestIdempotency:
     def test_one_key_one_photo(self, patient: User, picture: Any) -> None:
         first = submit_photo(owner=patient, data=picture(1), idempotency_key="k")
@@ -163,11 +184,14 @@ class TestIdempotency:
             submit_photo(owner=patient, data=picture(2), idempotency_key="k")
         lesion = Lesion.objects.create(owner=patient, name="left arm")
         others = [PhotoMetadata(age_approx=40), PhotoMetadata(sex="male"), PhotoMetadata(lesion=lesion)]
-        for other in [*others, PhotoMetadata(anatom_site_general="head/neck")]:
+        others += [PhotoMetadata(anatom_site_general="head/neck"), PhotoMetadata(image_type="dermoscopic")]
+        for other in others:
             with pytest.raises(IdempotencyConflict):
                 submit_photo(owner=patient, data=picture(1), idempotency_key="k", metadata=other)
         assert Photo.objects.count() == 1
-        told = PhotoMetadata(lesion=lesion, age_approx=40, sex="male", anatom_site_general="head/neck")
+        told = PhotoMetadata(
+            lesion=lesion, age_approx=40, sex="male", anatom_site_general="head/neck", image_type="clinical: close-up"
+        )
         second = submit_photo(owner=patient, data=picture(1), idempotency_key="l", metadata=told)
         assert submit_photo(owner=patient, data=picture(1), idempotency_key="l", metadata=told) == second
 

@@ -64,13 +64,15 @@ class TestExport:
         self, patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, sign_in: SignIn
     ) -> None:
         lesion = create_lesion(owner=patient, name="=HYPERLINK(1)")
-        photo = predict(make_photo(patient, lesion=lesion, age_approx=40, sex="female"), probabilities=NEVUS)
+        fields = {"age_approx": 40, "sex": "female", "image_type": "clinical: close-up"}
+        photo = predict(make_photo(patient, lesion=lesion, **fields), probabilities=NEVUS)
         read(photo, clinician, "NV")
         record_finding(photo=photo, by=clinician, diagnosis="MEL", source="histopathology")
         [row] = exported(sign_in(clinician), state="all")
         assert list(row) == list(COLUMNS)
         assert row["image"] == str(photo.pk)
         assert (row["age_approx"], row["sex"], row["lesion_name"]) == ("40", "female", "'=HYPERLINK(1)")
+        assert row["image_type"] == "clinical: close-up"
         assert [float(row[code]) for code in CODES] == pytest.approx(NEVUS)
         assert (row["diagnosis"], row["final_diagnosis"], row["histopathology"]) == ("NV", "NV", "MEL")
         assert (row["review_state"], row["readings"], row["management"]) == ("read", "1", "refer")

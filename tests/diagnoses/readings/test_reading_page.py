@@ -179,9 +179,11 @@ class TestReading:
     ) -> None:
         PhotoHistory.objects.create(photo=photo, change_size=True, itch=True, bleeding=False, note="since <b>May</b>")
         Profile.objects.create(user=patient, fitzpatrick_skin_type=2, family_hx_mm=True)
+        Photo.objects.filter(pk=photo.pk).update(image_type="dermoscopic")
         html = text(sign_in(clinician), photo)
         assert "7-point score: 3 of 10" in html
         assert "Melanoma in the family" in html
+        assert "<dt>How it was taken</dt><dd>through a dermatoscope</dd>" in html
         assert "since &lt;b&gt;May" in html
 
     @pytest.mark.parametrize("sent", [{}, {"said": ""}, {"said": "UNK"}])

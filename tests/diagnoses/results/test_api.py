@@ -52,6 +52,7 @@ class TestUpload:
     def test_answers_202_with_where_to_ask(self, api: Any, patient: User, picture: Any) -> None:
         lesion = Lesion.objects.create(owner=patient, name="left arm")
         fields = {"lesion": str(lesion.pk), "age_approx": "45", "sex": "female", "anatom_site_general": "head/neck"}
+        fields["image_type"] = "clinical: close-up"
         response = upload(api(patient), picture(), **fields)
 
         assert response.status_code == 202
@@ -62,12 +63,14 @@ class TestUpload:
         assert body["url"] == f"http://testserver{URL}{photo.pk}/" == response.headers["Location"]
         assert photo.owner == patient and photo.lesion == lesion
         assert (photo.age_approx, photo.sex, photo.anatom_site_general) == (45, "female", "head/neck")
+        assert photo.image_type == "clinical: close-up"
         assert default_storage.exists(str(photo.image.name))
 
     def test_only_the_image_is_needed(self, api: Any, patient: User, picture: Any) -> None:
         assert upload(api(patient), picture()).status_code == 202
         photo = Photo.objects.get()
         assert (photo.lesion, photo.age_approx, photo.sex, photo.anatom_site_general) == (None, None, "", "")
+        assert photo.image_type == ""
 
     def test_without_consent_nothing_is_taken(self, api: Any, silent: User, picture: Any, problem: Any) -> None:
         body = problem(upload(api(silent), picture()), 403, "consent_required")
@@ -104,6 +107,7 @@ class TestUpload:
             ("age_approx", "9" * 2000, "max_string_length"),
             ("sex", "Male", "invalid_choice"),
             ("anatom_site_general", "nose", "invalid_choice"),
+            ("image_type", "clinical", "invalid_choice"),
             ("lesion", "not-a-uuid", "invalid"),
             ("lesion", "00000000-0000-4000-8000-000000000000", "does_not_exist"),
         ],
@@ -232,6 +236,17 @@ class TestIdempotency:
         client = api(patient)
         upload(client, picture(1), key="k")
         problem(upload(client, picture(2), key="k"), 422, "idempotency_conflict")
+
+    def test_the_same_key_for_another_kind_of_picture_is_refused(
+        self, api: Any, patient: User, picture: Any, problem: Any
+    ) -> None:
+        client = api(patient)
+        first = upload(client, picture(), key="k", image_type="dermoscopic")
+        again = upload(client, picture(), key="k", image_type="dermoscopic")
+        assert (again.status_code, again.json()) == (202, first.json())
+        for other in ({}, {"image_type": ""}, {"image_type": "clinical: close-up"}):
+            problem(upload(client, picture(), key="k", **other), 422, "idempotency_conflict")
+        assert Photo.objects.get().image_type == "dermoscopic"
         assert Photo.objects.count() == 1
 
     def test_keys_belong_to_one_person(self, api: Any, patient: User, other_patient: User, picture: Any) -> None:
@@ -249,6 +264,15 @@ class TestIdempotency:
 
 
 class TestDetail:
+    @pytest.mark.parametrize("image_type", ["", "dermoscopic", "clinical: close-up"])
+    def test_the_kind_of_picture_in_detail_and_list(
+        self, api: Any, patient: User, make_photo: Any, image_type: str
+    ) -> None:
+        photo = make_photo(patient, image_type=image_type)
+        client = api(patient)
+        assert client.get(f"{URL}{photo.pk}/").json()["image_type"] == image_type
+        assert [each["image_type"] for each in client.get(URL).json()["results"]] == [image_type]
+
     def test_while_it_waits(self, api: Any, patient: User, make_photo: Any) -> None:
         photo = make_photo(patient, age_approx=30)
         body = api(patient).get(f"{URL}{photo.pk}/").json()

@@ -46,6 +46,18 @@ def page(client: Client, photo: Photo) -> str:
     return response.content.decode()
 
 
+@pytest.mark.parametrize(
+    ("image_type", "words"),
+    [("dermoscopic", "through a dermatoscope"), ("clinical: close-up", "with a phone or a camera"), ("", None)],
+)
+def test_how_the_picture_was_taken(
+    browser: Client, patient: User, make_photo: MakePhoto, image_type: str, words: str | None
+) -> None:
+    html = page(browser, make_photo(patient, image_type=image_type))
+    assert (f"<dt>How it was taken</dt><dd>{words}</dd>" in html) == (words is not None)
+    assert ("How it was taken" in html) == (words is not None)
+
+
 # --- Waiting
 
 

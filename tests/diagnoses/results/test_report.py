@@ -56,6 +56,7 @@ def photo(patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess
         image=default_storage.save("photos/report/photo.jpg", ContentFile(picture())),
         age_approx=42,
         sex="female",
+        image_type="dermoscopic",
     )
     PhotoHistory.objects.create(photo=stored, duration="months", change_size=True, itch=False, note=RUSSIAN)
     done = predict(stored, NEVUS, heatmap=heat.getvalue(), assessment=assess("soon", score=4))
@@ -85,7 +86,7 @@ def test_it_says_what_a_doctor_wants_to_know(photo: Photo, clinician: User) -> N
     text = words(make_report(shown(photo)))
     for expected in (
         "Report on a photo of the skin", "Patient A", "1984", "42", "female", KAZAKH, "head/neck",
-        "This spot has been examined under the microscope",
+        "through a dermatoscope", "This spot has been examined under the microscope",
         "What clinicians say", "Benign keratosis (BKL)", "Histopathology", "Lab no. 17",
         "Melanocytic nevus (NV)", "70 %", "Melanoma (MEL)", "10 %", "add up to 16 %",
         "Score 4 of 10", "Of 100 test pictures with score 4, 12 showed a cancer (between 8 and 17)",

@@ -134,10 +134,12 @@ def test_openings_are_counted_and_audited_once_an_hour(photo: Photo, patient: Us
 def test_whoever_has_the_address_reads_the_result_without_an_account(
     client: Client, photo: Photo, patient: User
 ) -> None:
+    Photo.objects.filter(pk=photo.pk).update(image_type="clinical: close-up")
     _link, token = make_share_link(photo=photo, by=patient, days=7)
     response = client.get(reverse("shared", args=[token]))
     html = response.content.decode()
     assert response.status_code == 200
+    assert "<dt>How it was taken</dt><dd>with a phone or a camera</dd>" in html
     assert "Melanocytic nevus" in html and "Photograph it again by" in html and "Patient A" in html
     assert patient.email not in html
     assert response.headers["Cache-Control"] == "private, no-store"
