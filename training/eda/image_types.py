@@ -1,4 +1,4 @@
-"""The section about kinds of picture: what was taken through a dermatoscope, what with a camera, and of which lesions."""
+"""The section about kinds of picture: through a dermatoscope or with a camera, and of which lesions."""
 
 from typing import Any, Final
 
@@ -92,11 +92,10 @@ def _reading(
             f"Every image is {order[0]}; {_said(_share(cancers[order[0]], learned[order[0]]))} of those with one of "
             "the eight diagnoses are malignant."
         )
-    parts = [
-        f"{count(sum(counts[kind].values()))} images are {kind} ({_said(_share(cancers[kind], learned[kind]))} of those "
-        "with one of the eight diagnoses are malignant)"
-        for kind in order
-    ]
+    parts = []
+    for kind in order:
+        malignant = _said(_share(cancers[kind], learned[kind]))
+        parts.append(f"{count(sum(counts[kind].values()))} images are {kind} ({malignant} malignant)")
     return f"{', '.join(parts[:-1])} and {parts[-1]}."
 
 

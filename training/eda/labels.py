@@ -35,8 +35,8 @@ def class_distribution(table: pd.DataFrame) -> Section:
     if len(others):
         reading += f" {count(len(others))} more show none of the eight."
         caution += (
-            " Images of none of the eight are in no split and are never learned. The shares and the other sections leave "
-            "them out; kinds of picture count them apart."
+            " Images of none of the eight are in no split and are never learned. The shares and the other sections "
+            "leave them out; kinds of picture count them apart."
         )
     return Section(
         "class-distribution",
