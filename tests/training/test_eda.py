@@ -36,6 +36,10 @@ def made_table(**changes: Any) -> pd.DataFrame:
                     "sex": "male" if number % 3 else "female",
                     "anatom_site_general": "head/neck" if position % 2 else "anterior torso",
                     "lesion_id": f"{code}L{number // 2}",
+                    "image_type": "dermoscopic",
+                    "patient_id": None,
+                    "details": {},
+                    "photo": None,
                     "width": 200,
                     "height": 150,
                 }
@@ -53,7 +57,7 @@ def full_table() -> pd.DataFrame:
         ground_truth=FULL / "ISIC_2019_Training_GroundTruth.csv",
         metadata=FULL / "ISIC_2019_Training_Metadata.csv",
     )
-    return tables.rows.assign(sha256="", width=None, height=None)
+    return tables.rows.assign(sha256="", photo=None, width=None, height=None)
 
 
 @needs_full_tables
@@ -155,6 +159,56 @@ def test_readings_change_with_the_numbers() -> None:
     after = by_key(explore(table))["malignant-where-missing"]
     assert "Where the site is missing, 0.0\u00a0%" in after.reading
     assert after.caution and not before.caution
+
+
+def test_kinds_of_picture_are_counted_by_diagnosis_and_a_different_mix_is_called_out() -> None:
+    table = made_table()
+    one = by_key(explore(table))["image_type"]
+    assert one.caution == "" and one.reading.startswith("Every image is dermoscopic; 33.3\u00a0% of those")
+    # Imports from before there were kinds are dermoscopic; photos of the application may say nothing.
+    table["image_type"] = ""
+    assert by_key(explore(table))["image_type"] == one
+    table.loc[table["diagnosis"] == "NV", "photo"] = "0192"
+    assert by_key(explore(table))["image_type"].figures["counts"]["not stated"]["NV"] == 80
+    table = made_table()
+    table.loc[table["diagnosis"].isin(["BCC", "NV"]), "image_type"] = "clinical: close-up"
+    two = by_key(explore(table))["image_type"]
+    assert (
+        two.figures["counts"]["dermoscopic"]["MEL"] == 40 and two.figures["counts"]["clinical: close-up"]["BCC"] == 40
+    )
+    assert two.figures["malignant_share"] == {"dermoscopic": 80 / 240, "clinical: close-up": 40 / 120}
+    assert "NV is 66.7\u00a0% of the clinical: close-up images and 0.0\u00a0% of the dermoscopic images" in two.caution
+    svg = as_svg(draw(two), title="Kinds", description="What it says")  # type: ignore[arg-type]  # it has rows
+    assert "clinical: close-up" in svg and "can become malignant" in svg
+
+
+def test_none_of_the_eight_is_counted_apart_and_breaks_nothing() -> None:
+    table = made_table()
+    others = table.head(30).assign(diagnosis="", lesion_id=[f"O{number}" for number in range(30)], width=None)
+    before, after = by_key(explore(table)), by_key(explore(pd.concat([table, others], ignore_index=True)))
+    for key in before.keys() - {"class-distribution", "image_type"}:
+        assert before[key].as_json() == after[key].as_json(), key
+    labels = after["class-distribution"]
+    assert labels.figures["none_of_the_eight"] == 30 and labels.figures["images"] == 360
+    assert labels.rows[-1] == ("", "None of the eight", "none of the eight", 30, None, 30)
+    assert "30 more show none of the eight" in labels.reading and "never learned" in labels.caution
+    assert after["image_type"].figures["counts"]["dermoscopic"]["none of the eight"] == 30
+    for section in after.values():
+        json.dumps(section.as_json(), allow_nan=False)
+        figure = draw(section)
+        if figure is not None:
+            as_svg(figure, title=section.title, description=section.reading)
+
+
+def test_what_a_source_does_tell_is_not_said_to_be_untold() -> None:
+    def untold(table: pd.DataFrame) -> list[str]:
+        return [row[0] for row in by_key(explore(table))["untold"].rows]
+
+    table = made_table()
+    assert untold(table) == ["Skin tone", "Patient", "Camera and clinic", "How the diagnosis was made"]
+    table["details"] = [{"fitspatrick": 2, "diagnosis_confirm_type": ""}] * len(table)
+    table.loc[3, "patient_id"] = "PAT_1"
+    assert untold(table) == ["Camera and clinic", "How the diagnosis was made"]
 
 
 def test_sizes_that_give_the_diagnosis_away_are_called_out() -> None:

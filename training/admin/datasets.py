@@ -17,10 +17,10 @@ from accounts.csv_rows import csv_response
 from recognition.taxonomy import Diagnosis
 from training.admin.exploration import chart_response, shown_cell, shown_sections, table_response
 from training.admin.jobs import JobAdmin, administrator
-from training.forms.imports import ImportForm, NewVersionForm
+from training.forms.imports import ImportForm, JoinForm, NewVersionForm
 from training.models import Dataset, DatasetImport, Example
 from training.services.datasets import DatasetInUse, delete_dataset
-from training.services.imports import UPLOAD
+from training.services.imports import SOURCES, UPLOAD
 from training.services.jobs import lane_is_busy, queue_position, request_cancel
 
 STYLES: Final = {"all": ["css/admin-data.css"]}
@@ -38,6 +38,14 @@ STAGES: Final = (
     ("storing", gettext_lazy("Store the images")),
     ("rows", gettext_lazy("Write the data set")),
 )
+_SOURCE_LABELS: Final = {
+    "ground_truth": gettext_lazy("Diagnoses"),
+    "metadata": gettext_lazy("Metadata"),
+    "supplement": gettext_lazy("Supplement"),
+    "images": gettext_lazy("Images"),
+    "same_lesion": gettext_lazy("Lesions with two ids"),
+    "leave_out": gettext_lazy("Lesions to leave out"),
+}
 PICTURE_STAGES: Final = frozenset({"pictures", "duplicates", "checksum", "storing"})
 
 
@@ -191,6 +199,7 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
             self.own("progress/", self.progress_view, "progress"),
             self.own("cancel/", require_POST(self.cancel_view), "cancel"),
             self.own("faults.csv", self.faults_view, "faults"),
+            path("join/", self.admin_site.admin_view(self.join_view), name="training_datasetimport_join"),
             *super().get_urls(),
         ]
 
@@ -206,7 +215,7 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
                 return HttpResponseRedirect(reverse("admin:training_datasetimport_change", args=[job.pk]))
         else:
             # The links "found in the data folder" give initial values in the address.
-            known = ("name", "ground_truth", "metadata", "images")
+            known = ("name", "ground_truth", "metadata", "supplement", "images")
             form = ImportForm(initial={key: request.GET[key] for key in known if key in request.GET})
         context = {
             **self.admin_site.each_context(request),
@@ -217,6 +226,27 @@ class DatasetImportAdmin(JobAdmin[DatasetImport]):
         }
         return TemplateResponse(
             request, "admin/training/datasetimport/new.html", context, status=422 if form.errors else 200
+        )
+
+    def join_view(self, request: HttpRequest) -> HttpResponse:
+        """The form to join data sets; a valid one queues the job and leads to its page."""
+        user = administrator(request)
+        if request.method == "POST":
+            form = JoinForm(request.POST, request.FILES)
+            job = form.request(by=user) if form.is_valid() else None
+            if job is not None:
+                return HttpResponseRedirect(reverse("admin:training_datasetimport_change", args=[job.pk]))
+        else:
+            form = JoinForm(initial={"parts": request.GET.getlist("part")})
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Join data sets"),
+            "media": self.media + form.media,
+            "form": form,
+        }
+        return TemplateResponse(
+            request, "admin/training/datasetimport/join.html", context, status=422 if form.errors else 200
         )
 
     def change_view(
@@ -299,6 +329,7 @@ def _split_context(dataset: Dataset) -> dict[str, Any]:
         "split_rows": rows,
         "split_totals": [(f"{number:,}", shown_cell(number / whole, "share")) for number in totals.values()],
         "split_total": f"{sum(totals.values()):,}",
+        "none_of_the_eight": dataset.example_count - sum(totals.values()) if counts else 0,
         "lesions": split.get("lesions"),
         "random_leak": random and shown_cell(random["mean"], "share"),
         "random_low": random and shown_cell(random["low"], "share"),
@@ -318,9 +349,8 @@ def _report_context(dataset: Dataset) -> dict[str, Any]:
         "notes": notes,
         "left_out": list(notes.get("left_out", {}).items()),
         "left_out_count": sum(notes.get("left_out", {}).values()),
-        "other_image_types": [
-            (name, number) for name, number in notes.get("image_types", {}).items() if name != "dermoscopic"
-        ],
+        "image_types": list(notes.get("image_types", {}).items()),
+        "image_manipulation": list(notes.get("image_manipulation", {}).items()),
         "duplicates": report.get("duplicates"),
         "gathered": gathered,
         "moved": sorted((gathered or {}).get("moved", {}).items())[:MOVED_ON_PAGE],
@@ -332,13 +362,16 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
     """Context of the live part of an import's page."""
     progress = job.progress
     current = progress.get("stage", "")
-    stages = [stage for stage in STAGES if job.images or job.previous or stage[0] not in PICTURE_STAGES]
+    parts = list(job.parts.all())
+    pictures = job.images or job.previous or any(part.has_images for part in parts)
+    stages = [stage for stage in STAGES if pictures or stage[0] not in PICTURE_STAGES]
     order = [name for name, _label in stages]
     position = order.index(current) if current in order else -1
     done = job.status == DatasetImport.Status.SUCCEEDED
     total, so_far = progress.get("total") or 0, progress.get("done") or 0
     return {
         "job": job,
+        "parts": parts,
         "stages": [
             (label, "done" if done or number < position else "now" if number == position and job.is_active else "later")
             for number, (_name, label) in enumerate(stages)
@@ -356,11 +389,7 @@ def _job_context(job: DatasetImport) -> dict[str, Any]:
         "fault_count": len(job.faults),
         "files": [
             (label, _("uploaded") if source.startswith(UPLOAD) or source == "uploaded" else source)
-            for label, source in (
-                (_("Diagnoses"), job.ground_truth),
-                (_("Metadata"), job.metadata),
-                (_("Images"), job.images),
-            )
+            for label, source in ((_SOURCE_LABELS[field], getattr(job, field)) for field in SOURCES)
             if source
         ],
     }

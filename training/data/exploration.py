@@ -19,7 +19,10 @@ from training.models import Dataset
 VERSION: Final = 1
 """Version of the layout of the JSON."""
 
-_COLUMNS: Final = ("diagnosis", "age_approx", "sex", "anatom_site_general", "lesion_id", "width", "height")
+_COLUMNS: Final = (
+    "diagnosis", "image_type", "age_approx", "sex", "anatom_site_general", "lesion_id", "patient_id", "details",
+    "photo", "width", "height",
+)  # fmt: skip
 
 
 def explore_and_draw(table: pd.DataFrame, *, folder: str, report: Report) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def dataset_frame(dataset: Dataset) -> pd.DataFrame:
         list(dataset.examples.order_by("image").values_list(*_COLUMNS)), columns=list(_COLUMNS)
     )
     table["age_approx"] = pd.to_numeric(table["age_approx"])
-    for column in ("sex", "anatom_site_general", "lesion_id"):
+    for column in ("image_type", "sex", "anatom_site_general", "lesion_id", "patient_id"):
         words = table[column].astype(object)
         table[column] = words.where(words != "", None)
     return table

@@ -20,9 +20,12 @@ from django.conf import settings
 
 from accounts.models import User
 from diagnoses.photos.known_images import recognise_photos
+from recognition.datasets.milk10k import read_milk10k
+from recognition.datasets.pad_ufes import read_pad_ufes
 from recognition.datasets.pictures import PictureStore
-from recognition.datasets.problems import ExamplesError
-from recognition.datasets.tables import Tables, read_tables
+from recognition.datasets.problems import ExamplesError, FileProblem
+from recognition.datasets.splits import SHARES_BY_LAYOUT
+from recognition.datasets.tables import ISIC2019, MILK10K, PAD_UFES, Tables, read_tables
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.archive import ArchiveWriter
@@ -34,17 +37,24 @@ from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
 DEFAULT_SEED: Final = 2019
+_LICENCES: Final = {PAD_UFES: "PAD-UFES-20: CC BY 4.0 (with citation)"}
 _ABANDONED_AFTER: Final = 24 * 3600  # seconds; a work folder that is older belongs to a killed worker
 _PICTURES_NEED: Final = 1.02  # size of the archive, in sizes of its pictures: names and directory are added
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSource:
-    """The files of an import, on this machine, and how they are read."""
+    """The files of an import, on this machine, and how they are read.
+
+    `ground_truth` is the table with the diagnoses: of PAD-UFES-20 and isic-cli it is the only one. `layout` chooses
+    the reader; between ISIC2019 and ISIC_CLI the header decides.
+    """
 
     ground_truth: Path
     metadata: Path | None = None
+    supplement: Path | None = None
     images: Path | None = None
+    layout: str = ISIC2019
     leave_out_unmapped: bool = False
     near_together: bool = True
 
@@ -78,11 +88,7 @@ def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Pa
     sealing.refuse_taken(name)
     started = time.monotonic()
     report(Progress("tables", 0, 1))
-    tables = read_tables(
-        ground_truth=source.ground_truth,
-        metadata=source.metadata,
-        leave_out_unmapped=source.leave_out_unmapped,
-    )
+    tables = _read(source)
     report(Progress("tables", 1, 1))
     notes = dict(tables.notes)
     archive_file = None
@@ -103,6 +109,7 @@ def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Pa
             "sources": {
                 "ground_truth": source.ground_truth.name,
                 "metadata": source.metadata.name if source.metadata else "",
+                "supplement": source.supplement.name if source.supplement else "",
                 "images": source.images.name if source.images else "",
             },
             "layout": tables.layout,
@@ -112,8 +119,25 @@ def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Pa
         report=report,
         seed=seed,
         archive_file=archive_file,
-        licence=sealing.licence_of(notes),
+        licence=_LICENCES.get(tables.layout) or sealing.licence_of(notes),
         near_together=source.near_together,
+        shares=SHARES_BY_LAYOUT.get(tables.layout),
+        test_only=bool(notes.get("test_set")),
+    )
+
+
+def _read(source: ImportSource) -> Tables:
+    if source.layout == PAD_UFES:
+        return read_pad_ufes(metadata=source.ground_truth)
+    if source.layout == MILK10K:
+        # The form and the command ask for both.
+        assert source.metadata is not None
+        assert source.supplement is not None
+        return read_milk10k(ground_truth=source.ground_truth, metadata=source.metadata, supplement=source.supplement)
+    return read_tables(
+        ground_truth=source.ground_truth,
+        metadata=source.metadata,
+        leave_out_unmapped=source.leave_out_unmapped,
     )
 
 
@@ -126,8 +150,11 @@ def _with_pictures(
         store = PictureStore(images)
     except ExamplesError as error:
         raise error_of([*problems, *error.problems]) from error
-    wanted = list(zip(tables.rows["image"], tables.rows["line"].astype(int), strict=True))
+    rows = tables.rows
     with store as pictures:
+        if tables.layout == PAD_UFES:
+            rows = _with_photo(tables, pictures, notes, problems)
+        wanted = list(zip(rows["image"], rows["line"].astype(int), strict=True))
         _require_room(sum(pictures.size_of(image) for image, _ in wanted if image in pictures), archive_file.parent)
         with ArchiveWriter(archive_file) as archive:
             seen = inspect_pictures(wanted, pictures, labels_file=tables.labels_file, archive=archive, report=report)
@@ -135,13 +162,27 @@ def _with_pictures(
     problems += seen.problems
     if problems:
         raise error_of(problems)
-    return tables.rows.assign(
+    return rows.assign(
         sha256=seen.sha256,
         content_hash=seen.content_hash,
         width=seen.width,
         height=seen.height,
         member=seen.member,
     )
+
+
+def _with_photo(
+    tables: Tables, pictures: PictureStore, notes: dict[str, Any], problems: list[FileProblem]
+) -> pd.DataFrame:
+    """The rows of PAD-UFES-20 that have a photo; the others are counted. With none there is a problem."""
+    there = tables.rows["image"].map(lambda image: image in pictures).astype(bool)
+    missing = int((~there).sum())
+    if missing:
+        notes["left_out"] = {**notes.get("left_out", {}), "no photo": missing}
+    if len(there) and not there.any():
+        reason = f"has no row whose photo is in {pictures.place.name}; photos are found by img_id."
+        problems.append(FileProblem(tables.labels_file, 0, reason))
+    return tables.rows[there].reset_index(drop=True)
 
 
 def _require_room(size: int, folder: Path) -> None:

@@ -16,6 +16,7 @@ KINDS: Final = {
     "precursor": Part("can become malignant", AMBER),
     "benign": Part("benign", BLUE),
 }
+NONE: Final = Part("none of the eight", GREY)
 WOMEN: Final = Part("women", TEAL)
 MEN: Final = Part("men", BLUE)
 NOT_STATED: Final = Part("not stated", GREY)
@@ -45,10 +46,22 @@ def _class_distribution(section: Section) -> Figure:
         [
             Bar(f"{row['diagnosis']} ({row['code']})", row["images"], _share_note(row["images"], row["share"]),
                 KINDS[row["kind"]].colour)
+            if row["code"]
+            else Bar(row["diagnosis"], row["images"], count(row["images"]), NONE.colour)
             for row in rows
         ],
         key=list(KINDS.values()),
     )  # fmt: skip
+
+
+def _image_types(section: Section) -> Figure:
+    rows = _records(section)
+    return divided_bars(
+        [row["image_type"] for row in rows],
+        [[row[key] / row["images"] for key in (*KINDS, "none")] for row in rows],
+        (*KINDS.values(), NONE),
+        notes=[f"n{NBSP}={NBSP}{count(row['images'])}" for row in rows],
+    )
 
 
 def _age(section: Section) -> Figure:
@@ -155,6 +168,7 @@ def _image_sizes(section: Section) -> Figure:
 
 _DRAWINGS: Final[Mapping[str, Callable[[Section], Figure]]] = {
     "class-distribution": _class_distribution,
+    "image_type": _image_types,
     "age": _age,
     "age-by-diagnosis": _age_by_diagnosis,
     "sex-by-diagnosis": _sex_by_diagnosis,

@@ -6,6 +6,7 @@ from typing import Final
 import pandas as pd
 
 from training.eda.gaps import malignant_where_missing, missing_values, untold
+from training.eda.image_types import image_types
 from training.eda.labels import class_distribution, images_per_lesion
 from training.eda.people import age_by_diagnosis, age_distribution, sex_by_diagnosis
 from training.eda.sections import Section
@@ -14,6 +15,7 @@ from training.eda.sizes import image_sizes
 
 SECTIONS: Final[Sequence[Callable[[pd.DataFrame], Section]]] = (
     class_distribution,
+    image_types,
     age_distribution,
     age_by_diagnosis,
     sex_by_diagnosis,
@@ -26,11 +28,17 @@ SECTIONS: Final[Sequence[Callable[[pd.DataFrame], Section]]] = (
     untold,
 )
 
+WITH_OTHERS: Final = frozenset({class_distribution, image_types})
+"""The sections that also count images whose diagnosis is none of the eight."""
+
 
 def explore(table: pd.DataFrame) -> list[Section]:
     """Compute every section.
 
-    `table`: one row per image with the columns diagnosis, age_approx (NaN if missing), sex, anatom_site_general,
-    lesion_id (None if missing), width, height (None or NaN without images). At least one row.
+    `table`: one row per image with the columns diagnosis ("" for none of the eight), image_type, age_approx (NaN if
+    missing), sex, anatom_site_general, lesion_id, patient_id (None if missing), details, photo, width, height (None or
+    NaN without images). At least one row with a diagnosis. Only the sections of `WITH_OTHERS` count the rows with none
+    of the eight.
     """
-    return [section(table) for section in SECTIONS]
+    learned = table[table["diagnosis"] != ""]
+    return [section(table if section in WITH_OTHERS else learned) for section in SECTIONS]

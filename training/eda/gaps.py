@@ -17,14 +17,15 @@ METADATA: Final = {
 ENOUGH: Final = 100
 """A share of fewer images changes by several percentage points by chance."""
 
-UNTOLD: Final = (
-    ("Skin tone", "No column records it, so how well a classifier works on dark skin cannot be measured here."),
-    ("Patient", "There is no patient id: two lesions of one person may lie on both sides of the split."),
-    ("Camera and clinic", "No column names them. Images of one diagnosis may share a device, a lens or a framing, "
-     "and a network can learn that instead of the lesion."),
-    ("How the diagnosis was made", "The tables do not say which labels come from histopathology and which from experts "
-     "looking at the image."),
-)  # fmt: skip
+SKIN_TONE: Final = ("Skin tone", "No column records it, so how well a classifier works on dark skin cannot be measured "
+                    "here.")  # fmt: skip
+PATIENT: Final = ("Patient", "There is no patient id: two lesions of one person may lie on both sides of the split.")
+CAMERA: Final = ("Camera and clinic", "No column names them. Images of one diagnosis may share a device, a lens or a "
+                 "framing, and a network can learn that instead of the lesion.")  # fmt: skip
+CONFIRMATION: Final = ("How the diagnosis was made", "The tables do not say which labels come from histopathology and "
+                       "which from experts looking at the image.")  # fmt: skip
+TOLD_IN_DETAILS: Final = {SKIN_TONE: ("skin_tone_class", "fitspatrick"), CONFIRMATION: ("diagnosis_confirm_type",)}
+"""What some sources say after all, with the names of their columns."""
 
 
 def missing_values(table: pd.DataFrame) -> Section:
@@ -104,12 +105,18 @@ def malignant_where_missing(table: pd.DataFrame) -> Section:
 
 
 def untold(table: pd.DataFrame) -> Section:
-    """What a reader wants to know but no column records."""
+    """What a reader wants to know but no column records, for at least one image."""
+    told = {name for details in table["details"] for name, value in (details or {}).items() if value not in (None, "")}
+    rows = [
+        row
+        for row in (SKIN_TONE, PATIENT, CAMERA, CONFIRMATION)
+        if not told.intersection(TOLD_IN_DETAILS.get(row, ())) and (row != PATIENT or table["patient_id"].isna().all())
+    ]
     return Section(
         "untold",
         "What no column tells",
         "Some of what decides whether a classifier can be trusted is not in the tables at all.",
         (Column("what", "What", "text"), Column("why", "What follows", "text")),
-        UNTOLD,
+        rows,
         {"images": len(table)},
     )

@@ -5,6 +5,7 @@ import pandas as pd
 from recognition.taxonomy import CODES, MALIGNANT, Diagnosis
 from training.eda.sections import Column, Section, count, percent
 
+NONE_OF_THE_EIGHT = "none of the eight"
 MALIGNANT_CODES = [diagnosis.value for diagnosis in MALIGNANT]
 
 
@@ -14,7 +15,9 @@ def kind_of(diagnosis: Diagnosis) -> str:
 
 
 def class_distribution(table: pd.DataFrame) -> Section:
-    """How many images each diagnosis has."""
+    """How many images each diagnosis has, and how many images show none of the eight."""
+    others = table[table["diagnosis"] == ""]
+    table = table[table["diagnosis"] != ""]
     counts = table["diagnosis"].value_counts().reindex(list(CODES), fill_value=0)
     lesions = table.dropna(subset=["lesion_id"]).groupby("diagnosis")["lesion_id"].nunique()
     total = len(table)
@@ -29,6 +32,12 @@ def class_distribution(table: pd.DataFrame) -> Section:
         f"Answering {most.value} to every image would be right in {percent(present.max() / total)} of them: judge by "
         "balanced accuracy, not by accuracy."
     )
+    if len(others):
+        reading += f" {count(len(others))} more show none of the eight."
+        caution += (
+            " Images of none of the eight are in no split and are never learned. The shares and the other sections "
+            "leave them out; kinds of picture count them apart."
+        )
     return Section(
         "class-distribution",
         "Diagnoses",
@@ -51,10 +60,16 @@ def class_distribution(table: pd.DataFrame) -> Section:
                 int(lesions.get(d.value, 0)),
             )
             for d in Diagnosis
-        ],
+        ]
+        + (
+            [("", "None of the eight", NONE_OF_THE_EIGHT, len(others), None, int(others["lesion_id"].nunique()))]
+            if len(others)
+            else []
+        ),
         {
             "images": total,
             "counts": {code: int(counts[code]) for code in CODES},
+            "none_of_the_eight": len(others),
             "malignant": malignant,
             "malignant_share": malignant / total,
             "majority_share": float(present.max() / total),

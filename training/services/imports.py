@@ -3,7 +3,10 @@
 This runs in the web process, so it reads only the first line of a file. `training.worker.importing` does the work.
 """
 
+import functools
+import operator
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -28,13 +31,32 @@ NAME_LENGTH: Final = 100
 # The list of source files looks this deep into the data folder and at no more than so many entries.
 LISTING_DEPTH: Final = 3
 LISTING_LIMIT: Final = 2000
+SOURCES: Final = {
+    "ground_truth": "ground_truth.csv",
+    "metadata": "metadata.csv",
+    "supplement": "supplement.csv",
+    "images": "images.zip",
+    "same_lesion": "same_lesion.csv",
+    "leave_out": "leave_out.csv",
+}
+"""Columns of an import that hold a source file, with the name that an upload gets."""
+
+_Layout = DatasetImport.Layout
+_ONE_TABLE: Final = frozenset({_Layout.ISIC_CLI, _Layout.PAD_UFES})
+"""Layouts whose table of diagnoses holds the metadata as well."""
+# Columns by which a table is known; it may have more.
+_MILK10K_GROUND_TRUTH: Final = frozenset({"lesion_id", "AKIEC", "SCCKA"})
+_MILK10K_METADATA: Final = frozenset({"lesion_id", "isic_id", "image_type"})
+_MILK10K_SUPPLEMENT: Final = frozenset({"isic_id", "diagnosis_full"})
+_PAD_UFES: Final = frozenset({"patient_id", "img_id", "diagnostic"})
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file or folder of the data folder that an import may use.
 
-    `path` is relative to TRAINING_DATA_DIR; `kind` is "ground-truth", "metadata", "isic-cli", "csv", "zip" or "folder".
+    `path` is relative to TRAINING_DATA_DIR; `kind` is "ground-truth", "metadata", "supplement", "isic-cli",
+    "pad-ufes-20", "lesions", "csv", "zip" or "folder".
     """
 
     path: str
@@ -98,6 +120,7 @@ def request_import(
     name: str,
     ground_truth: str | File[Any],
     metadata: str | File[Any] = "",
+    supplement: str | File[Any] = "",
     images: str | File[Any] = "",
     split_seed: int = 2019,
     leave_out_unmapped: bool = False,
@@ -106,41 +129,56 @@ def request_import(
     """Queue an import. Each source is a path in the data folder, or an uploaded file, which is stored until the end.
 
     Raises NotAllowed, and JobRejected with the field that is wrong: a name that is taken, a path outside the
-    data folder, a file that is no ground truth.
+    data folder, a file that is no ground truth, a file that the layout needs or does not have.
     """
     require_administrator(by)
     name = name.strip()
     _check_name(name)
     layout = _layout_of(ground_truth)
-    if layout == DatasetImport.Layout.ISIC_CLI and metadata:
-        raise JobRejected("metadata", _("An isic-cli table already holds the metadata. Leave the metadata file empty."))
-    for field, source in (("metadata", metadata), ("images", images)):
-        if isinstance(source, str) and source:
-            _resolved(field, source)
-    kept: dict[str, str] = {}
-    folder = f"{UPLOAD_FOLDER}/{uuid.uuid4().hex}"
-    try:
-        for field, source, stored in (
-            ("ground_truth", ground_truth, "ground_truth.csv"),
-            ("metadata", metadata, "metadata.csv"),
-            ("images", images, "images.zip"),
-        ):
-            kept[field] = source if isinstance(source, str) else _keep(source, f"{folder}/{stored}", field)
-        with transaction.atomic():
-            job = DatasetImport.objects.create(
-                name=name,
-                layout=layout,
-                requested_by=by,
-                split_seed=split_seed,
-                leave_out_unmapped=leave_out_unmapped,
-                near_together=near_together,
-                **kept,
+    _check_files(layout, metadata=metadata, supplement=supplement)
+    return _queue(
+        DatasetImport(
+            name=name,
+            layout=layout,
+            requested_by=by,
+            split_seed=split_seed,
+            leave_out_unmapped=leave_out_unmapped,
+            near_together=near_together,
+        ),
+        {"ground_truth": ground_truth, "metadata": metadata, "supplement": supplement, "images": images},
+    )
+
+
+def request_join(
+    *,
+    by: User | None,
+    name: str,
+    parts: Sequence[Dataset],
+    same_lesion: str | File[Any] = "",
+    leave_out: str | File[Any] = "",
+) -> DatasetImport:
+    """Queue the joining of `parts` into a new data set.
+
+    `same_lesion` is a table of lesions that have an id in each of two data sets, `leave_out` a table of lesions to
+    leave out: paths in the data folder, or uploads. Raises NotAllowed, and JobRejected with the field that is wrong.
+    """
+    require_administrator(by)
+    name = name.strip()
+    _check_name(name)
+    if len({part.pk for part in parts}) < 2:
+        raise JobRejected("parts", _("Choose at least two data sets."))
+    for field, source, known, said in (
+        ("same_lesion", same_lesion, is_same_lesion, _("two columns that end in “lesion_id”")),
+        ("leave_out", leave_out, lambda columns: "lesion_id" in columns, _("the column “lesion_id”")),
+    ):
+        if source and not known(header := _header(field, source)):
+            raise JobRejected(
+                field,
+                _("This table lacks %(columns)s; its first line is “%(found)s”.")
+                % {"columns": said, "found": ",".join(header)[:200]},
             )
-            announce(job)
-    except BaseException:
-        _discard(kept.values())
-        raise
-    return job
+    job = DatasetImport(name=name, layout=_Layout.JOINED, requested_by=by)
+    return _queue(job, {"same_lesion": same_lesion, "leave_out": leave_out}, parts)
 
 
 def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None) -> DatasetImport:
@@ -167,18 +205,13 @@ def request_version_with_photos(*, dataset: Dataset, name: str, by: User | None)
 
 def discard_uploads() -> int:
     """Delete the uploaded files of imports that have ended. The sweep calls it. Returns how many imports."""
-    ended = DatasetImport.objects.exclude(status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).filter(
-        Q(ground_truth__startswith=UPLOAD) | Q(metadata__startswith=UPLOAD) | Q(images__startswith=UPLOAD)
-    )
+    uploaded = functools.reduce(operator.or_, (Q(**{f"{field}__startswith": UPLOAD}) for field in SOURCES))
+    ended = DatasetImport.objects.exclude(status__in=[Job.Status.QUEUED, Job.Status.RUNNING]).filter(uploaded)
     count = 0
     for job in ended:
-        _discard((job.ground_truth, job.metadata, job.images))
+        _discard(getattr(job, field) for field in SOURCES)
         # "uploaded" stays in the row and says that there was an upload.
-        gone = {
-            field: "uploaded"
-            for field in ("ground_truth", "metadata", "images")
-            if getattr(job, field).startswith(UPLOAD)
-        }
+        gone = {field: "uploaded" for field in SOURCES if getattr(job, field).startswith(UPLOAD)}
         DatasetImport.objects.filter(pk=job.pk).update(**gone)
         count += 1
     return count
@@ -195,25 +228,86 @@ def _check_name(name: str) -> None:
         raise JobRejected("name", _("An import of this name is already on its way."))
 
 
-def _layout_of(ground_truth: str | File[Any]) -> "DatasetImport.Layout":
-    if isinstance(ground_truth, str):
-        if not ground_truth:
-            raise JobRejected("ground_truth", _("Choose the table with the diagnoses."))
-        columns = read_header(_resolved("ground_truth", ground_truth))
-    else:
-        columns = _uploaded_header(ground_truth)
-    if is_isic_cli(columns) and has_diagnosis(columns):
-        return DatasetImport.Layout.ISIC_CLI
-    if columns != GROUND_TRUTH_COLUMNS:
+def _check_files(layout: DatasetImport.Layout, *, metadata: str | File[Any], supplement: str | File[Any]) -> None:
+    """Raise JobRejected where a file is missing that the layout needs, or given although the layout has none."""
+    if layout in _ONE_TABLE and metadata:
+        raise JobRejected(
+            "metadata",
+            _("A table of %(layout)s already holds the metadata. Leave the metadata file empty.")
+            % {"layout": layout.label},
+        )
+    if layout != _Layout.MILK10K:
+        if supplement:
+            raise JobRejected("supplement", _("Only MILK10k has a supplement. Leave the file empty."))
+        return
+    if not metadata:
+        raise JobRejected("metadata", _("Choose MILK10k_Training_Metadata.csv: it names the two pictures of a lesion."))
+    if not supplement:
+        raise JobRejected(
+            "supplement",
+            _("Choose MILK10k_Training_Supplement.csv: it tells actinic keratosis from squamous cell carcinoma."),
+        )
+
+
+def _queue(
+    job: DatasetImport, sources: Mapping[str, str | File[Any]], parts: Sequence[Dataset] = ()
+) -> DatasetImport:
+    """Store the uploads among `sources`, write the row and announce it. A failure leaves neither row nor upload."""
+    for field, source in sources.items():
+        if isinstance(source, str) and source:
+            _resolved(field, source)
+    folder = f"{UPLOAD_FOLDER}/{uuid.uuid4().hex}"
+    kept: list[str] = []
+    try:
+        for field, source in sources.items():
+            kept.append(source if isinstance(source, str) else _keep(source, f"{folder}/{SOURCES[field]}", field))
+            setattr(job, field, kept[-1])
+        with transaction.atomic():
+            job.save(force_insert=True)
+            job.parts.set(parts)
+            announce(job)
+    except BaseException:
+        _discard(kept)
+        raise
+    return job
+
+
+def _header(field: str, source: str | File[Any]) -> tuple[str, ...]:
+    return read_header(_resolved(field, source)) if isinstance(source, str) else _uploaded_header(source)
+
+
+def _layout_of(ground_truth: str | File[Any]) -> DatasetImport.Layout:
+    if not ground_truth:
+        raise JobRejected("ground_truth", _("Choose the table with the diagnoses."))
+    columns = _header("ground_truth", ground_truth)
+    layout = _layout_by_header(columns)
+    if layout is None:
         raise JobRejected(
             "ground_truth",
             _(
-                "This is not a table of diagnoses: its first line is “%(found)s”. Expected is “%(expected)s”, "
-                "or the metadata.csv of an isic-cli download."
+                "This is not a table of diagnoses: its first line is “%(found)s”. Expected is “%(expected)s”, the "
+                "ground truth of MILK10k, or the metadata.csv of PAD-UFES-20 or of an isic-cli download."
             )
             % {"found": ",".join(columns)[:200], "expected": ",".join(GROUND_TRUTH_COLUMNS)},
         )
-    return DatasetImport.Layout.ISIC2019
+    return layout
+
+
+def _layout_by_header(columns: tuple[str, ...]) -> DatasetImport.Layout | None:
+    """The layout of which this is the header of the table with the diagnoses; None if it is no such table."""
+    if _MILK10K_GROUND_TRUTH.issubset(columns):
+        return _Layout.MILK10K
+    if _PAD_UFES.issubset(columns):
+        return _Layout.PAD_UFES
+    if is_isic_cli(columns) and has_diagnosis(columns):
+        return _Layout.ISIC_CLI
+    # The official test table has two columns of weights besides.
+    return _Layout.ISIC2019 if columns[: len(GROUND_TRUTH_COLUMNS)] == GROUND_TRUTH_COLUMNS else None
+
+
+def is_same_lesion(columns: tuple[str, ...]) -> bool:
+    """Whether this is the header of a table of lesions that have an id in each of two data sets."""
+    return sum(name.endswith("lesion_id") for name in columns) == 2
 
 
 def _uploaded_header(file: File[Any]) -> tuple[str, ...]:
@@ -228,11 +322,17 @@ def _uploaded_header(file: File[Any]) -> tuple[str, ...]:
 
 def _kind_of(path: Path) -> str:
     columns = read_header(path)
-    if columns == GROUND_TRUTH_COLUMNS:
-        return "ground-truth"
-    if columns == METADATA_COLUMNS:
+    layout = _layout_by_header(columns)
+    if layout is not None:
+        return layout.value if layout in _ONE_TABLE else "ground-truth"
+    # The metadata of the official test set have no lesion ids.
+    if columns == METADATA_COLUMNS or {"image", "age_approx", "anatom_site_general"}.issubset(columns):
         return "metadata"
-    return "isic-cli" if is_isic_cli(columns) and has_diagnosis(columns) else "csv"
+    if _MILK10K_METADATA.issubset(columns):
+        return "metadata"
+    if _MILK10K_SUPPLEMENT.issubset(columns):
+        return "supplement"
+    return "lesions" if is_same_lesion(columns) else "csv"
 
 
 def _resolved(field: str, text: str) -> Path:

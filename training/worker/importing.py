@@ -16,7 +16,7 @@ from training.data.versions import prepare_version
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs
 from training.services.datasets import NewDataset
-from training.services.imports import UPLOAD, open_upload, resolve_source
+from training.services.imports import SOURCES, UPLOAD, open_upload, resolve_source
 from training.services.orphans import discard_unused, job_folder
 from training.worker.execution import Wording, execute
 from training.worker.reporter import Reporter
@@ -84,13 +84,20 @@ def _prepare(job: DatasetImport, *, folder: str, work: Path, report: Report) -> 
         assert job.previous is not None
         return prepare_version(job.previous, name=job.name, folder=folder, work=work, report=report)
     source = ImportSource(
-        ground_truth=_at_hand(job.ground_truth, work, "ground_truth.csv", report),
-        metadata=_at_hand(job.metadata, work, "metadata.csv", report) if job.metadata else None,
-        images=_at_hand(job.images, work, "images.zip", report) if job.images else None,
+        ground_truth=_at_hand(job.ground_truth, work, SOURCES["ground_truth"], report),
+        metadata=_source(job, "metadata", work, report),
+        supplement=_source(job, "supplement", work, report),
+        images=_source(job, "images", work, report),
+        layout=job.layout,
         leave_out_unmapped=job.leave_out_unmapped,
         near_together=job.near_together,
     )
     return prepare(name=job.name, source=source, seed=job.split_seed, folder=folder, work=work, report=report)
+
+
+def _source(job: DatasetImport, field: str, work: Path, report: Report) -> Path | None:
+    source = getattr(job, field)
+    return _at_hand(source, work, SOURCES[field], report) if source else None
 
 
 def _at_hand(source: str, work: Path, name: str, report: Report) -> Path:
