@@ -120,7 +120,8 @@ def write_output(dataset: Dataset, folder: Path, *, report: Report = silent) -> 
     table = table[table["photo"].isna()].reset_index(drop=True)
     try:
         with DatasetPictures(dataset) as pictures:
-            write_joined(folder, table, pictures.content, name=dataset.name, seed=dataset.split_seed or 0, report=report)
+            seed = dataset.split_seed or 0
+            write_joined(folder, table, pictures.content, name=dataset.name, seed=seed, report=report)
     except (*BROKEN_ARCHIVE, ExamplesError) as error:
         raise DatasetImportError(
             "storage_failed", f"{dataset.name} was joined, but {folder} could not be written: {error}."
