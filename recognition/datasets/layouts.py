@@ -1,4 +1,6 @@
-"""Names of columns and images in the official ISIC 2019 files and in tables of isic-cli, without pandas."""
+"""Columns, words and image names of the layouts that can be imported, without pandas.
+
+They are the official ISIC 2019 files, tables of isic-cli, MILK10k and PAD-UFES-20."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -55,6 +57,39 @@ BY_LEGACY_WORD: Final[Mapping[str, Diagnosis]] = {
 GROUND_TRUTH_COLUMNS: Final = ("image", *CODES, UNKNOWN_CODE)
 METADATA_COLUMNS: Final = ("image", "age_approx", "anatom_site_general", "lesion_id", "sex")
 
+TEST_COLUMNS: Final = (*GROUND_TRUTH_COLUMNS, "score_weight", "validation_weight")
+"""The official table of the ISIC 2019 test set."""
+TEST_METADATA_COLUMNS: Final = ("image", "age_approx", "anatom_site_general", "sex")
+
+MILK10K_CLASSES: Final[Mapping[str, Diagnosis | None]] = {
+    "AKIEC": None,
+    "BCC": Diagnosis.BCC,
+    "BEN_OTH": None,
+    "BKL": Diagnosis.BKL,
+    "DF": Diagnosis.DF,
+    "INF": None,
+    "MAL_OTH": None,
+    "MEL": Diagnosis.MEL,
+    "NV": Diagnosis.NV,
+    "SCCKA": Diagnosis.SCC,
+    "VASC": Diagnosis.VASC,
+}
+"""The classes of MILK10k, in the order of its columns. AKIEC is AK or SCC by `diagnosis_full`; BEN_OTH, INF and MAL_OTH
+are none of the eight."""
+AKIEC: Final = "AKIEC"
+MILK10K_COLUMNS: Final = ("lesion_id", *MILK10K_CLASSES)
+
+PAD_UFES_DIAGNOSES: Final[Mapping[str, Diagnosis]] = {
+    "ACK": Diagnosis.AK,
+    "BCC": Diagnosis.BCC,
+    "BOD": Diagnosis.SCC,
+    "MEL": Diagnosis.MEL,
+    "NEV": Diagnosis.NV,
+    "SCC": Diagnosis.SCC,
+    "SEK": Diagnosis.BKL,
+}
+"""`diagnostic` of PAD-UFES-20. BOD is Bowen's disease, squamous cell carcinoma in situ."""
+
 DOWNSAMPLED: Final = "_downsampled"
 
 
@@ -64,6 +99,16 @@ ID_COLUMN: Final = "isic_id"
 def is_isic_cli(columns: tuple[str, ...]) -> bool:
     """Whether a header is that of an isic-cli download."""
     return ID_COLUMN in columns
+
+
+def is_milk10k(columns: tuple[str, ...]) -> bool:
+    """Whether a header is that of the ground truth of MILK10k."""
+    return columns == MILK10K_COLUMNS
+
+
+def is_pad_ufes(columns: tuple[str, ...]) -> bool:
+    """Whether a header is that of the metadata of PAD-UFES-20."""
+    return {"patient_id", "lesion_id", "img_id", "diagnostic"} <= set(columns)
 
 
 def has_diagnosis(columns: tuple[str, ...]) -> bool:

@@ -1,7 +1,10 @@
-"""Reading and checking of a data set's tables: one row per picture, from either of two layouts.
+"""Reading and checking of a data set's tables: one row per picture, whatever the layout.
 
 - the official ISIC 2019 challenge files: one-hot ground truth and metadata, https://challenge.isic-archive.com/data/#2019
 - the download of the official `isic-cli` (`recognition.datasets.layouts`).
+
+MILK10k and PAD-UFES-20 have readers of their own, `recognition.datasets.milk10k` and `recognition.datasets.pad_ufes`,
+which give the same `Tables`.
 
 All problems are collected with file and line, so that a person can correct them at once. The header tells the layout.
 
@@ -9,9 +12,8 @@ About 2,000 official names end in `_downsampled` and mean the same ISIC image as
 by their ISIC id: tables and files may use either spelling, and one image under both spellings is a problem.
 """
 
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +21,18 @@ from typing import Any, Final
 import pandas as pd
 
 from recognition.datasets import layouts
-from recognition.datasets.csv_files import CsvFile, read_csv, require_columns, shown
-from recognition.datasets.layouts import DOWNSAMPLED, GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, isic_id
+from recognition.datasets.checks import ImageNames, age_in, general_site_in, id_in, one_hot, sex_in
+from recognition.datasets.csv_files import CsvFile, missing_columns, read_csv, require_columns, shown, unread_columns
+from recognition.datasets.layouts import (
+    GROUND_TRUTH_COLUMNS,
+    METADATA_COLUMNS,
+    TEST_COLUMNS,
+    TEST_METADATA_COLUMNS,
+    isic_id,
+)
 from recognition.datasets.problems import ExamplesError, FileProblem
-from recognition.taxonomy import CODES, DERMOSCOPIC, SEXES, SITES, UNKNOWN_CODE
+from recognition.datasets.sites import ANATOM_SITE_LEVELS, site_of_path
+from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES, UNKNOWN_CODE
 
 ROW_COLUMNS: Final = (
     "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex",
@@ -33,11 +43,21 @@ source says, by its own column names."""
 
 ISIC2019: Final = "isic2019"
 ISIC_CLI: Final = "isic-cli"
+MILK10K: Final = "milk10k"
+PAD_UFES: Final = "pad-ufes-20"
 
-AGE_LIMITS: Final = (0, 120)
-# Names become file names in the archive and keys in the database: plain characters, at most 100.
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
-_LESION_LENGTH: Final = 100
+NOT_STATED: Final = "not stated"
+"""The word in counts for an empty cell."""
+
+_LEARNED_MANIPULATIONS: Final = ("", "altered", "instrument only")
+_ISIC_CLI_EXPECTED: Final = (
+    "age_approx", "copyright_license", "image_type", "lesion_id", "patient_id", "sex",
+)  # fmt: skip
+_ISIC_CLI_DETAILS: Final = ("fitzpatrick_skin_type", "image_manipulation")
+_ISIC_CLI_READ: Final = (
+    layouts.ID_COLUMN, layouts.LEGACY_COLUMN, *layouts.DIAGNOSIS_LEVELS, "anatom_site_general", *ANATOM_SITE_LEVELS,
+    "anatom_site_special", *_ISIC_CLI_EXPECTED, *_ISIC_CLI_DETAILS,
+)  # fmt: skip
 # The official files say neither: all pictures of ISIC 2019 are dermoscopic, and patients are not named.
 _DEFAULTS: Final[Mapping[str, Any]] = {"image_type": DERMOSCOPIC, "patient_id": None, "details": {}}
 
@@ -59,40 +79,52 @@ class Tables:
 
 
 def read_tables(*, ground_truth: Path, metadata: Path | None = None, leave_out_unmapped: bool = False) -> Tables:
-    """Read and check the tables. Problems are returned, never raised.
+    """Read and check the tables of ISIC 2019 or isic-cli. Problems are returned, never raised.
 
-    `leave_out_unmapped` concerns isic-cli downloads: rows whose diagnosis is none of the eight are left out and counted
-    in the notes; otherwise each is a problem.
+    With `leave_out_unmapped`, rows whose diagnosis is none of the eight (UNK in the official files) are left out and
+    counted in the notes; otherwise each is a problem.
     """
     labels = read_csv(ground_truth)
     if layouts.is_isic_cli(labels.columns):
         return _read_isic_cli(labels, leave_out_unmapped, metadata)
-    return _read_official(labels, metadata)
+    return _read_official(labels, leave_out_unmapped, metadata)
 
 
-def _read_official(labels: CsvFile, metadata: Path | None) -> Tables:
-    names = _Names(labels)
+def _read_official(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | None) -> Tables:
+    names = ImageNames(labels)
     records: list[dict[str, Any]] = []
+    unknown = 0
+    test_set = labels.columns == TEST_COLUMNS
     # A file that cannot be read has a problem already.
-    readable = bool(labels.columns) and require_columns(labels, GROUND_TRUTH_COLUMNS)
+    readable = bool(labels.columns) and (test_set or require_columns(labels, GROUND_TRUTH_COLUMNS))
     if readable and not labels.rows:
         labels.add_problem(0, "has no rows.")
     for line, row in zip(labels.lines, labels.rows, strict=True) if readable else ():
         image = row["image"]
         named = names.take(image, line)
-        diagnosis = _one_hot(labels, line, row)
-        if named and diagnosis:
+        diagnosis = _diagnosis(labels, line, row, leave_out_unknown=leave_out_unmapped)
+        unknown += diagnosis == UNKNOWN_CODE
+        if named and diagnosis and diagnosis != UNKNOWN_CODE:
             records.append({"image": image, "diagnosis": diagnosis, "line": line})
+    if unknown and not records and not labels.problems:
+        labels.add_problem(0, "has no row with one of the eight diagnoses.")
     problems = list(labels.problems)
     notes = names.notes()
+    if unknown:
+        notes["left_out"] = {UNKNOWN_CODE: unknown}
+    if test_set:
+        notes["test_set"] = True
+        notes["unread_columns"] = list(TEST_COLUMNS[len(GROUND_TRUTH_COLUMNS) :])
     if metadata is not None:
         found = read_csv(metadata)
-        by_image = _metadata(found)
+        # The official metadata of the test set names no lesions.
+        without_lesions = test_set and found.columns == TEST_METADATA_COLUMNS
+        by_image = _metadata(found, TEST_METADATA_COLUMNS if without_lesions else METADATA_COLUMNS)
         if by_image and readable:
             _join(records, by_image, found, labels.name)
             notes["metadata_rows_without_label"] = len(set(by_image) - names.ids)
         problems += found.problems
-    return Tables(_frame(records), problems, ISIC2019, labels.name, notes)
+    return tables_of(records, problems, layout=ISIC2019, labels_file=labels.name, notes=notes)
 
 
 def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | None) -> Tables:
@@ -100,17 +132,20 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
         labels.add_problem(0, f"already holds the metadata; {metadata.name} does not belong to this layout.")
     if not layouts.has_diagnosis(labels.columns):
         labels.add_problem(1, f"has no column {layouts.DIAGNOSIS_LEVELS[1]} or {layouts.LEGACY_COLUMN}.")
-        return Tables(_frame([]), labels.problems, ISIC_CLI, labels.name)
+        return tables_of([], labels.problems, layout=ISIC_CLI, labels_file=labels.name, notes={})
     if not labels.rows:
         labels.add_problem(0, "has no rows.")
-    names = _Names(labels)
+    names = ImageNames(labels)
     records: list[dict[str, Any]] = []
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("image_type", "image_manipulation", "licence")}
     left_out: Counter[str] = Counter()
-    types: Counter[str] = Counter()
-    licences: Counter[str] = Counter()
     for line, row in zip(labels.lines, labels.rows, strict=True):
         image = row[layouts.ID_COLUMN]
         named = names.take(image, line)
+        reason = left_out_for(row)
+        if reason:
+            left_out[reason] += 1
+            continue
         diagnosis = layouts.diagnosis_of(row)
         if diagnosis is None:
             words = layouts.words_of(row) or "no diagnosis"
@@ -118,118 +153,93 @@ def _read_isic_cli(labels: CsvFile, leave_out_unmapped: bool, metadata: Path | N
                 labels.add_problem(line, f"{image} is {shown(words)}, none of the eight diagnoses.")
             left_out[words] += 1
             continue
-        checked = _checked_metadata(labels, line, row)
-        types[row.get("image_type", "") or "not stated"] += 1
-        licences[row.get("copyright_license", "") or "not stated"] += 1
+        counts["image_type"][row.get("image_type", "") or NOT_STATED] += 1
+        counts["image_manipulation"][row.get("image_manipulation", "") or NOT_STATED] += 1
+        counts["licence"][row.get("copyright_license", "") or NOT_STATED] += 1
+        checked = {
+            "image_type": row.get("image_type") or DERMOSCOPIC,
+            "age_approx": age_in(labels, line, row),
+            "anatom_site_general": _isic_cli_site(labels, line, row),
+            "sex": sex_in(labels, line, row),
+            "lesion_id": id_in(labels, line, row, "lesion_id"),
+            "patient_id": id_in(labels, line, row, "patient_id"),
+            "details": {column: row[column] for column in _ISIC_CLI_DETAILS if row.get(column)},
+        }
         if named:
             records.append({"image": image, "diagnosis": diagnosis.value, "line": line, **checked})
     if labels.rows and not records and not labels.problems:
-        labels.add_problem(0, "has no row with one of the eight diagnoses.")
-    notes = {**names.notes(), "image_types": dict(types.most_common()), "licences": dict(licences.most_common())}
+        labels.add_problem(0, "has no row with one of the eight diagnoses and a kind of picture that is learned.")
+    missing = missing_columns(labels, _ISIC_CLI_EXPECTED)
+    if not {"anatom_site_general", ANATOM_SITE_LEVELS[0]} & set(labels.columns):
+        missing.append(ANATOM_SITE_LEVELS[0])
+    notes = {
+        **names.notes(),
+        "image_types": dict(counts["image_type"].most_common()),
+        "licences": dict(counts["licence"].most_common()),
+        "unread_columns": unread_columns(labels, _ISIC_CLI_READ),
+        "missing_columns": missing,
+    }
+    if "image_manipulation" in labels.columns:
+        notes["image_manipulation"] = dict(counts["image_manipulation"].most_common())
     if left_out:
         notes["left_out"] = dict(left_out.most_common())
-    return Tables(_frame(records), labels.problems, ISIC_CLI, labels.name, notes)
+    return tables_of(records, labels.problems, layout=ISIC_CLI, labels_file=labels.name, notes=notes)
 
 
-class _Names:
-    """Checks the image names of one file: present, plain, each ISIC image once."""
+def left_out_for(row: Mapping[str, str]) -> str | None:
+    """Why a picture of the ISIC archive is not learned: its kind, or that a computer made it. None if it is learned.
 
-    def __init__(self, file: CsvFile) -> None:
-        self._file = file
-        self._line_of: dict[str, int] = {}
-        self._downsampled = 0
-
-    @property
-    def ids(self) -> set[str]:
-        return set(self._line_of)
-
-    def take(self, image: str, line: int) -> bool:
-        """Whether the name can be used; adds a problem if not."""
-        if not image:
-            self._file.add_problem(line, "has no image name.")
-            return False
-        if not _NAME.fullmatch(image):
-            self._file.add_problem(
-                line, f"{shown(image)} is not an image name: letters, digits, _ . - and at most 100."
-            )
-            return False
-        first = self._line_of.setdefault(isic_id(image), line)
-        if first != line:
-            self._file.add_problem(line, f"{image} is there twice; the first time on line {first}.")
-            return False
-        self._downsampled += image.endswith(DOWNSAMPLED)
-        return True
-
-    def notes(self) -> dict[str, Any]:
-        return {"downsampled_names": self._downsampled}
+    A table without the column image_type is from the time when the archive had dermoscopic pictures only.
+    """
+    if row.get("image_type", DERMOSCOPIC) not in IMAGE_TYPES:
+        return f"image_type: {row['image_type'] or NOT_STATED}"
+    manipulation = row.get("image_manipulation", "")
+    return f"image_manipulation: {manipulation}" if manipulation not in _LEARNED_MANIPULATIONS else None
 
 
-def _one_hot(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
-    """The diagnosis of one row of the ground truth; None, and a problem, if it is not exactly one."""
-    ones = []
-    for code in (*CODES, UNKNOWN_CODE):
-        try:
-            value = float(row[code])
-        except ValueError:
-            labels.add_problem(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
-            return None
-        if value not in (0.0, 1.0):
-            labels.add_problem(line, f"{row['image']}: {code} is {shown(row[code])}; expected 0 or 1.")
-            return None
-        if value:
-            ones.append(code)
-    if len(ones) != 1:
-        said = " and ".join(ones) if ones else "none"
-        labels.add_problem(line, f"{row['image']} needs exactly one diagnosis set to 1; it has {said}.")
+def _isic_cli_site(labels: CsvFile, line: int, row: Mapping[str, str]) -> str | None:
+    general = general_site_in(labels, line, row)
+    if general or row.get("anatom_site_general"):
+        return general
+    path = [row.get(level, "") for level in ANATOM_SITE_LEVELS]
+    try:
+        return site_of_path(path, row.get("anatom_site_special", ""))
+    except KeyError:
+        words = ": ".join(word for word in path if word)
+        labels.add_problem(
+            line, f"{ANATOM_SITE_LEVELS[0]} is {shown(words)}; expected a site of the ISIC archive, or nothing."
+        )
         return None
-    if ones[0] == UNKNOWN_CODE:
+
+
+def _diagnosis(labels: CsvFile, line: int, row: Mapping[str, str], *, leave_out_unknown: bool) -> str | None:
+    """The diagnosis of one row of the ground truth, or UNK; None, and a problem, if it cannot be used."""
+    code = one_hot(labels, line, row, name=row["image"], codes=(*CODES, UNKNOWN_CODE))
+    if code == UNKNOWN_CODE and not leave_out_unknown:
         labels.add_problem(line, f"{row['image']} is labelled {UNKNOWN_CODE}; only the eight diagnoses can be learned.")
         return None
-    return ones[0]
+    return code
 
 
-def _metadata(found: CsvFile) -> dict[str, dict[str, Any]]:
+def _metadata(found: CsvFile, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The checked metadata by ISIC id; problems are added to `found`."""
-    if not found.columns or not require_columns(found, METADATA_COLUMNS):
+    if not found.columns or not require_columns(found, columns):
         return {}
     if not found.rows:
         found.add_problem(0, "has no rows.")
-    names = _Names(found)
+    names = ImageNames(found)
     by_image = {}
     for line, row in zip(found.lines, found.rows, strict=True):
         named = names.take(row["image"], line)
-        checked = _checked_metadata(found, line, row)
+        checked = {
+            "age_approx": age_in(found, line, row),
+            "anatom_site_general": general_site_in(found, line, row),
+            "sex": sex_in(found, line, row),
+            "lesion_id": id_in(found, line, row, "lesion_id"),
+        }
         if named:
             by_image[isic_id(row["image"])] = checked
     return by_image
-
-
-def _checked_metadata(found: CsvFile, line: int, row: Mapping[str, str]) -> dict[str, Any]:
-    """Age, site, lesion and sex of one row; None (age: NaN) for a missing or wrong value."""
-    age = float("nan")
-    text = row.get("age_approx", "")
-    if text:
-        low, high = AGE_LIMITS
-        try:
-            age = float(text)
-        except ValueError:
-            age = float("inf")
-        if not low <= age <= high:
-            found.add_problem(line, f"age_approx is {shown(text)}; expected a number from {low} to {high}, or nothing.")
-            age = float("nan")
-    words: dict[str, str | None] = {}
-    for column, known, meant in (
-        ("anatom_site_general", SITES, "an ISIC site"),
-        ("sex", SEXES, "male or female"),
-    ):
-        word = row.get(column, "")
-        if word and word not in known:
-            found.add_problem(line, f"{column} is {shown(word)}; expected {meant}, or nothing.")
-        words[column] = word if word in known else None
-    lesion = row.get("lesion_id", "")
-    if len(lesion) > _LESION_LENGTH:
-        found.add_problem(line, f"lesion_id is longer than {_LESION_LENGTH} characters.")
-    return {"age_approx": age, "lesion_id": lesion or None, **words}
 
 
 def _join(records: list[dict[str, Any]], by_image: Mapping[str, dict[str, Any]], found: CsvFile, labels: str) -> None:
@@ -239,6 +249,17 @@ def _join(records: list[dict[str, Any]], by_image: Mapping[str, dict[str, Any]],
             found.add_problem(0, f"has no row for {record['image']} ({labels}, line {record['line']}).")
         else:
             record.update(more)
+
+
+def tables_of(
+    records: list[dict[str, Any]], problems: list[FileProblem], *, layout: str, labels_file: str, notes: dict[str, Any]
+) -> Tables:
+    """The tables of these rows. The notes get `absent_diagnoses`: those of the eight that no row has."""
+    found = {record["diagnosis"] for record in records}
+    absent = [code for code in CODES if code not in found]
+    if records and absent:
+        notes = {**notes, "absent_diagnoses": absent}
+    return Tables(_frame(records), problems, layout, labels_file, notes)
 
 
 def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:

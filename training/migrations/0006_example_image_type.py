@@ -5,30 +5,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0005_fill_test_content'),
+        ("training", "0005_fill_test_content"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='example',
-            name='details',
-            field=models.JSONField(blank=True, default=dict, verbose_name='details'),
+            model_name="example",
+            name="details",
+            field=models.JSONField(blank=True, default=dict, verbose_name="details"),
         ),
         migrations.AddField(
-            model_name='example',
-            name='image_type',
-            field=models.CharField(blank=True, choices=[('dermoscopic', 'through a dermatoscope'), ('clinical: close-up', 'with a phone or a camera')], max_length=40, verbose_name='kind of picture'),
+            model_name="example",
+            name="image_type",
+            field=models.CharField(
+                blank=True,
+                choices=[("dermoscopic", "through a dermatoscope"), ("clinical: close-up", "with a phone or a camera")],
+                max_length=40,
+                verbose_name="kind of picture",
+            ),
         ),
         migrations.AddField(
-            model_name='example',
-            name='patient_id',
-            field=models.CharField(blank=True, max_length=100, verbose_name='patient'),
+            model_name="example",
+            name="patient_id",
+            field=models.CharField(blank=True, max_length=100, verbose_name="patient"),
         ),
         migrations.AlterField(
-            model_name='example',
-            name='diagnosis',
-            field=diagnoses.fields.DiagnosisField(blank=True, verbose_name='diagnosis'),
+            model_name="example",
+            name="diagnosis",
+            field=diagnoses.fields.DiagnosisField(blank=True, verbose_name="diagnosis"),
         ),
     ]
