@@ -27,6 +27,7 @@ from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.datasets.splits import SHARES_BY_LAYOUT
 from recognition.datasets.tables import ISIC2019, MILK10K, PAD_UFES, Tables, read_tables
 from recognition.progress import Progress, Report, silent
+from recognition.taxonomy import CODES
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.import_errors import DatasetImportError, error_of, writing
@@ -52,8 +53,8 @@ class ImportSource:
 
     ground_truth: Path
     metadata: Path | None = None
-    supplement: Path | None = None
     images: Path | None = None
+    supplement: Path | None = None
     layout: str = ISIC2019
     leave_out_unmapped: bool = False
     near_together: bool = True
@@ -182,7 +183,10 @@ def _with_photo(
     if len(there) and not there.any():
         reason = f"has no row whose photo is in {pictures.place.name}; photos are found by img_id."
         problems.append(FileProblem(tables.labels_file, 0, reason))
-    return tables.rows[there].reset_index(drop=True)
+    rows = tables.rows[there].reset_index(drop=True)
+    notes["image_types"] = {str(kind): int(number) for kind, number in rows["image_type"].value_counts().items()}
+    notes["absent_diagnoses"] = [code for code in CODES if code not in set(rows["diagnosis"])]
+    return rows
 
 
 def _require_room(size: int, folder: Path) -> None:

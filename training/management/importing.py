@@ -86,6 +86,11 @@ class ImportCommand(BaseCommand):
                 self.stdout.write(
                     f"{words}: {', '.join(f'{name} ({number:,})' for name, number in notes[key].items())}."
                 )
+        if notes.get("absent_diagnoses"):
+            absent = ", ".join(notes["absent_diagnoses"])
+            self.stdout.write(
+                self.style.WARNING(f"Diagnoses without an image, which cannot be learned here: {absent}.")
+            )
         if notes.get("unread_columns"):
             self.stdout.write(f"Columns that are not read: {', '.join(notes['unread_columns'])}.")
         if notes.get("missing_columns"):
