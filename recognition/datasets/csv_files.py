@@ -41,6 +41,7 @@ class CsvFile:
 def read_csv(path: Path) -> CsvFile:
     """Read `path` (UTF-8, with or without a byte order mark). Never raises: what is wrong goes into `problems`."""
     found = CsvFile(path.name)
+    last = 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             delimiter = _delimiter(file.readline())
@@ -60,7 +61,7 @@ def read_csv(path: Path) -> CsvFile:
     except UnicodeDecodeError:
         found.add_problem(0, "is not text in UTF-8. Save it as CSV (UTF-8), or check that it is the right file.")
     except csv.Error as error:
-        found.add_problem(0, f"is not a proper CSV file: {error}.")
+        found.add_problem(last + 1, f"is not a proper CSV file: {error}.")
     except OSError as error:
         found.add_problem(0, f"cannot be read: {error.strerror or error}.")
     if not found.problems and not found.columns:

@@ -72,7 +72,7 @@ def read_examples(
         ]
     if problems:
         raise ExamplesError(problems)
-    table["sha256"] = "" if pictures is None else list(_hashes(table["image"].tolist(), pictures, report))
+    table["sha256"] = "" if pictures is None else list(hashes(table["image"].tolist(), pictures, report))
     return Examples(name=name, table=table[list(COLUMNS)], fingerprint=examples_fingerprint(table))
 
 
@@ -93,7 +93,8 @@ def fingerprint_of_test(table: pd.DataFrame, split: Split) -> str:
     return examples_fingerprint(table[table["image"].isin(split.images(TEST))])
 
 
-def _hashes(images: Sequence[str], pictures: PictureStore, report: Report) -> Iterator[str]:
+def hashes(images: Sequence[str], pictures: PictureStore, report: Report) -> Iterator[str]:
+    """The sha256 (hex) of each picture file, in the order of `images`. Raises ExamplesError, and KeyError."""
     for done, image in enumerate(images, start=1):
         yield hashlib.sha256(pictures.content(image)).hexdigest()
         if done % 100 == 0 or done == len(images):

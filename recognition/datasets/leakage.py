@@ -1,4 +1,4 @@
-"""Leakage of a split: pictures of other splits that show a lesion of the training split."""
+"""Leakage of a split: pictures of other splits that show a lesion, or belong to a patient, of the training split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,9 +43,10 @@ def random_split_leakage(
 
 
 def shared_lesions(groups: "pd.Series[str]", assignment: Mapping[str, str], images: "pd.Series[str]") -> dict[str, int]:
-    """For each split except training: how many of its pictures show a lesion of the training split.
+    """For each split except training: how many of its pictures are in a group that has pictures in training.
 
-    `groups` and `images` are aligned columns of one table, `assignment` maps image to split.
+    A group is a lesion (`lesion_groups`), or a patient with all lesions (`split_groups`). `groups` and `images` are
+    aligned columns of one table, `assignment` maps image to split.
     """
     splits = images.map(assignment)
     trained = set(groups[splits == TRAIN])

@@ -8,7 +8,7 @@ https://challenge.isic-archive.com/data/#milk10k (MILK study team, 2025)
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ _KNOWN: Final = ("copyright_license", "image_manipulation", "age_approx", "sex",
 _SUPPLEMENT: Final = ("isic_id", "diagnosis_full")
 _SUPPLEMENT_KNOWN: Final = ("diagnosis_confirm_type",)
 _SKIN_TONES: Final = (0, 5)
+_TORSO: Final = "trunk"
 # What is said of the lesion or its patient must be the same for both pictures.
 _SAME: Final = ("age_approx", "sex", "site", "skin_tone_class", "diagnosis_full")
 
@@ -67,23 +68,8 @@ def read_milk10k(*, ground_truth: Path, metadata: Path, supplement: Path) -> Tab
                 if diagnosis is not None:
                     checked = _checked(found, picture_line, row)
                     records.append({"image": row["isic_id"], "diagnosis": diagnosis, "line": line, **checked})
-        notes = {
-            "image_types": _counted(records, "image_type"),
-            "licences": dict(Counter(row.get("copyright_license") or NOT_STATED for row in found.rows).most_common()),
-            "image_manipulation": dict(
-                Counter(record["details"].get("image_manipulation", NOT_STATED) for record in records).most_common()
-            ),
-            "unread_columns": [
-                *unread_columns(found, (*_NEEDED, *_KNOWN)),
-                *unread_columns(more, (*_SUPPLEMENT, *_SUPPLEMENT_KNOWN)),
-            ],
-            "missing_columns": [*missing_columns(found, _KNOWN), *missing_columns(more, _SUPPLEMENT_KNOWN)],
-            "metadata_rows_without_label": sum(
-                len(rows) for lesion, rows in by_lesion.items() if lesion not in classes
-            ),
-            "none_of_the_eight": sum(not record["diagnosis"] for record in records),
-            "torso_of_unknown_side": sum(record["details"].get("site") == "trunk" for record in records),
-        }
+        unlabelled = sum(len(rows) for lesion, rows in by_lesion.items() if lesion not in classes)
+        notes = {**_notes(found, more, records), "metadata_rows_without_label": unlabelled}
         if left_out:
             notes["left_out"] = dict(left_out.most_common())
     problems = [*labels.problems, *found.problems, *more.problems]
@@ -142,7 +128,7 @@ def _by_lesion(found: CsvFile, more: CsvFile, supplements: Mapping[str, _Row]) -
             joined = {**supplements[row["isic_id"]][1], **row}
         else:
             joined = row
-            if more.rows:
+            if supplements:
                 more.add_problem(0, f"has no row for {row['isic_id']} ({found.name}, line {line}).")
         pictures = by_lesion.setdefault(lesion, [])
         if pictures:
@@ -202,5 +188,22 @@ def _checked(found: CsvFile, line: int, row: Mapping[str, str]) -> dict[str, Any
     }
 
 
-def _counted(records: list[dict[str, Any]], column: str) -> dict[str, int]:
-    return dict(Counter(record[column] for record in records).most_common())
+def _notes(found: CsvFile, more: CsvFile, records: list[dict[str, Any]]) -> dict[str, Any]:
+    details = [record["details"] for record in records]
+    licences = [row.get("copyright_license") or NOT_STATED for row in found.rows]
+    return {
+        "image_types": _counted(record["image_type"] for record in records),
+        "licences": _counted(licences),
+        "image_manipulation": _counted(each.get("image_manipulation", NOT_STATED) for each in details),
+        "unread_columns": [
+            *unread_columns(found, (*_NEEDED, *_KNOWN)),
+            *unread_columns(more, (*_SUPPLEMENT, *_SUPPLEMENT_KNOWN)),
+        ],
+        "missing_columns": [*missing_columns(found, _KNOWN), *missing_columns(more, _SUPPLEMENT_KNOWN)],
+        "none_of_the_eight": sum(not record["diagnosis"] for record in records),
+        "torso_of_unknown_side": sum(each.get("site") == _TORSO for each in details),
+    }
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(words).most_common())

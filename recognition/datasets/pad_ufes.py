@@ -90,7 +90,7 @@ def _read_rows(found: CsvFile, records: list[dict[str, Any]]) -> int:
 
 def image_of(img_id: str) -> str:
     """The name of an image: `img_id` without the suffix of a picture."""
-    return PurePosixPath(img_id).stem if is_picture(img_id) else img_id
+    return img_id.removesuffix(PurePosixPath(img_id).suffix) if is_picture(img_id) else img_id
 
 
 def _lesion(found: CsvFile, line: int, row: dict[str, str]) -> str | None:
@@ -114,10 +114,11 @@ def _checked(found: CsvFile, line: int, row: dict[str, str]) -> dict[str, Any]:
         if value is not None:
             details[column] = int(value) if column == "fitspatrick" else value
     for column in (*ANSWERS, "biopsed"):
-        said = {column: row.get(column, "").upper()}
-        answer = word_in(found, line, said, column, known=_ANSWER_OF, meant="True, False or UNK")
-        if answer:
-            details[column] = _ANSWER_OF[answer]
+        said = row.get(column, "")
+        if said.upper() in _ANSWER_OF:
+            details[column] = _ANSWER_OF[said.upper()]
+        elif said:
+            found.add_problem(line, f"{column} is {shown(said)}; expected True, False or UNK, or nothing.")
     return {
         "age_approx": age_in(found, line, row, "age"),
         "anatom_site_general": PAD_UFES_REGIONS[region] if region else None,

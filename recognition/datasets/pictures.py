@@ -75,8 +75,9 @@ class PictureFiles:
     """The picture files in a folder or a zip, by their names there.
 
     `names` is sorted; `passed_over` counts the files without a picture's suffix. Hidden files and the shadow files of
-    macOS archives are in neither. Nothing is unpacked to disk, so a path inside a zip can do no harm. Raises
-    ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
+    macOS archives are in neither. Names have slashes, also where a zip that was made on Windows has backslashes.
+    Nothing is unpacked to disk, so a path inside a zip can do no harm. Raises ExamplesError when the place cannot be
+    read. Use as a context manager, or call `close`.
     """
 
     def __init__(self, place: Path) -> None:
@@ -88,7 +89,10 @@ class PictureFiles:
             else:
                 self._zip = zipfile.ZipFile(place)
                 found = sorted(info.filename for info in self._zip.infolist() if not info.is_dir())
-        shown = [name for name in found if not _hidden(name)]
+        slashed = [name.replace("\\", "/") for name in found]
+        self._stored = dict(zip(slashed, found, strict=True))
+        # A name that ends in a slash is a folder of a zip with backslashes.
+        shown = sorted(name for name in slashed if not name.endswith("/") and not _hidden(name))
         self.names = [name for name in shown if is_picture(name)]
         self.passed_over = len(shown) - len(self.names)
 
@@ -105,13 +109,14 @@ class PictureFiles:
 
     def size_of(self, name: str) -> int:
         """The file's size in bytes, unpacked."""
-        return self._zip.getinfo(name).file_size if self._zip is not None else (self.place / name).stat().st_size
+        stored = self._stored[name]
+        return self._zip.getinfo(stored).file_size if self._zip is not None else (self.place / stored).stat().st_size
 
     def read(self, name: str, *, max_bytes: int) -> bytes:
         """The file's bytes, at most one more than `max_bytes`. Raises ExamplesError where they cannot be read."""
         if self._zip is not None:
-            return read_member(self._zip, name, max_bytes=max_bytes)
-        return read_file(self.place / name, max_bytes=max_bytes)
+            return read_member(self._zip, self._stored[name], max_bytes=max_bytes)
+        return read_file(self.place / self._stored[name], max_bytes=max_bytes)
 
 
 def _hidden(name: str) -> bool:

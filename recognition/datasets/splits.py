@@ -1,14 +1,15 @@
 """Splits of a data set into train, validation, calibration and test: by lesion, stratified, with seed and fingerprint.
 
-All pictures of one lesion are in one split, and so are exact copies of one file. (In a random split of the ISIC 2019
-tables about 60 % of the validation pictures show a lesion of the training split.) A picture without a lesion id is a
-group by itself. Groups are dealt in the order of sha256(seed, group) and not by a random generator: the same table and
-seed give the same split on every machine and with every library version.
+All pictures of one lesion are in one split, and so are all pictures of one patient and exact copies of one file. (In a
+random split of the ISIC 2019 tables about 60 % of the validation pictures show a lesion of the training split.) A
+picture without a lesion id and a patient id is a group by itself. Groups are dealt in the order of sha256(seed, group)
+and not by a random generator: the same table and seed give the same split on every machine and with every library
+version.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,11 @@ DEFAULT_SHARES: Final[Mapping[str, float]] = {TRAIN: 0.70, VALIDATION: 0.10, CAL
 """The rarest diagnosis of isic2019-subset (DF) has 97 pictures of 62 lesions. 14 % gives the test split about 14 of
 them, the fewest for which a sensitivity means anything. 10 % is enough to choose an epoch by balanced accuracy.
 Calibration fits one temperature and a few thresholds; about 530 pictures are enough. The rest is for training."""
+
+SHARES_BY_LAYOUT: Final[Mapping[str, Mapping[str, float]]] = {
+    "pad-ufes-20": {TRAIN: 0.50, VALIDATION: 0.10, CALIBRATION: 0.15, TEST: 0.25},
+}
+"""Shares of data sets that are so small that the usual ones leave too few patients to calibrate and to judge."""
 
 DEFAULT_SEED: Final = 2019
 
@@ -51,6 +57,11 @@ class Split:
     def test_fingerprint(self) -> str:
         """sha256 (hex) over the sorted "image,split" lines of the test split; equal for comparable classifiers."""
         return split_fingerprint(self.assignment[self.assignment == TEST])
+
+    def only(self, images: Iterable[str]) -> "Split":
+        """The same split of fewer pictures: of those in `images`."""
+        kept = self.assignment[self.assignment.index.isin(list(images))]
+        return Split(kept, self.seed, self.shares, split_fingerprint(kept))
 
 
 def split_examples(
@@ -96,6 +107,19 @@ def split_examples(
     return Split(by_image, seed, dict(shares), split_fingerprint(by_image))
 
 
+def whole_test_split(table: pd.DataFrame, *, seed: int = DEFAULT_SEED) -> Split:
+    """All pictures of a checked table in the test split: a data set that only measures classifiers."""
+    return dealt_split(dict.fromkeys(table.loc[table["diagnosis"] != "", "image"], TEST), seed=seed)
+
+
+def dealt_split(assignment: Mapping[str, str], *, seed: int = DEFAULT_SEED) -> Split:
+    """A split that was dealt before (image -> split), with the shares that it has."""
+    by_image = pd.Series(dict(assignment), dtype="object").sort_index()
+    counts = Counter(by_image)
+    shares = {split: counts[split] / max(len(by_image), 1) for split in SPLITS}
+    return Split(by_image, seed, shares, split_fingerprint(by_image))
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """A split in which near copies are together: `split`, and `moved` with the former split of each moved picture."""
@@ -131,6 +155,8 @@ def extend_split(
 ) -> Split:
     """Deal the pictures of `table` that are not in `existing` (image -> split); all others stay in their split.
 
+    Pictures of none of the eight are not dealt.
+
     `groups` gives the group of each row of `table`: its lesion (`lesion_groups`), or its patient where known. A new
     picture of a group in `existing` joins it. New groups go to the three other splits in proportion to their shares,
     never to the test split: it stays the same, and classifiers stay comparable. Raises SplitError when a new picture
@@ -146,7 +172,7 @@ def extend_split(
     fresh = [
         (str(group), str(image), str(diagnosis))
         for image, group, diagnosis in zip(table["image"], groups, table["diagnosis"], strict=True)
-        if image not in existing
+        if image not in existing and diagnosis
     ]
     for group, image, diagnosis in sorted(fresh, key=lambda each: (_draw(seed, each[0]), each[1])):
         dealt = counts.setdefault(diagnosis, Counter())

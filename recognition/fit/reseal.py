@@ -50,10 +50,11 @@ class ServingOption:
     mean_log_loss: float
 
 
-def split_of(bundle: Bundle, examples: Examples) -> Split:
-    """The split of a sealed bundle, made again from its data. Raises ResealError for other data."""
+def split_of(bundle: Bundle, examples: Examples, split: Split | None = None) -> Split:
+    """The split of a sealed bundle: `split` where the data have one, else made again. Raises ResealError otherwise."""
     sealed = bundle.manifest.split
-    split = split_examples(examples.table, shares=sealed["shares"], seed=sealed["seed"])
+    if split is None:
+        split = split_examples(examples.table, shares=sealed["shares"], seed=sealed["seed"])
     if split.fingerprint != sealed["fingerprint"] or examples.fingerprint != bundle.manifest.dataset["fingerprint"]:
         raise ResealError(
             f"{bundle.version} was sealed on other data than these: its data set {bundle.manifest.dataset['name']} has "
@@ -76,6 +77,7 @@ def reseal(
     *,
     examples: Examples,
     pictures: Pictures,
+    split: Split | None = None,
     directory: Path,
     version: str,
     input_size: int | None = None,
@@ -86,10 +88,11 @@ def reseal(
     """Seal the bundle's weights again, into `directory`.
 
     `input_size` (pixels) and `views` are by default those of the bundle. `keep_answers` is a folder that caches the
-    network's outputs. Raises ResealError for other data, ValueError for an impossible size or number of views, and what
+    network's outputs. `split` is that of the data, where it cannot be made again from seed and shares (`split_of`).
+    Raises ResealError for other data, ValueError for an impossible size or number of views, and what
     `seal_measured` raises.
     """
-    split = split_of(bundle, examples)
+    split = split_of(bundle, examples, split)
     manifest = bundle.manifest
     architecture, network = _network(bundle, input_size or manifest.architecture.input_size)
     return seal_measured(
@@ -115,6 +118,7 @@ def compare(
     *,
     examples: Examples,
     pictures: Pictures,
+    split: Split | None = None,
     sizes: Sequence[int],
     views: Sequence[int] = VIEWS,
     keep_answers: Path | None = None,
@@ -125,7 +129,7 @@ def compare(
     The temperature is fitted on the same pictures. It does not change balanced accuracy, and it changes the log loss a
     little, equally for all options. Raises as `reseal`.
     """
-    split = split_of(bundle, examples)
+    split = split_of(bundle, examples, split)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
     images = split.images(choosing_split(bundle))
     head = metadata_head_of(bundle)

@@ -15,7 +15,8 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 class DatasetImportError(Exception):
     """An import failed: it made no data set and left no files. (`JobRejected` is raised before there is a job.)
 
-    `code` is one of "faulty_files", "name_taken", "disk_full", "storage_failed", "upload_gone", "nothing_to_add";
+    `code` is one of "faulty_files", "name_taken", "disk_full", "storage_failed", "upload_gone", "nothing_to_add",
+    "nothing_to_join", "part_gone";
     `problems` names file and row of what is wrong in the files.
     """
 

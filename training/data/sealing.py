@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,12 +16,16 @@ from recognition.datasets.examples import examples_fingerprint, fingerprint_of_t
 from recognition.datasets.leakage import random_split_leakage, shared_lesions
 from recognition.datasets.problems import FileProblem
 from recognition.datasets.splits import (
+    DEFAULT_SHARES,
+    SHARES_BY_LAYOUT,
     SPLITS,
     Split,
     gather_look_alikes,
     label_conflicts,
     lesion_groups,
     split_examples,
+    split_groups,
+    whole_test_split,
 )
 from recognition.progress import Progress, Report
 from recognition.taxonomy import CODES
@@ -29,7 +33,7 @@ from training.data.archive import store_archive
 from training.data.exploration import explore_and_draw
 from training.data.import_errors import DatasetImportError, error_of
 from training.models import Dataset, Example, ImageArchive
-from training.services.datasets import NewDataset, seal_dataset
+from training.services.datasets import NewDataset, PartGone, seal_dataset
 
 # People read the report: its counts are complete, its lists are cut to this length.
 LISTED: Final = 100
@@ -44,9 +48,18 @@ ISIC_LICENCE: Final = "ISIC 2019: CC BY-NC 4.0 (non-commercial, with citation)"
 _LICENCE_LENGTH: Final = 200
 
 
-def licence_of(notes: Mapping[str, Any]) -> str:
-    """The licence of the challenge files, or those in the table of an isic-cli download, most frequent first."""
+LICENCES: Final[Mapping[str, str]] = {
+    "milk10k": "MILK10k: CC BY-NC 4.0 (non-commercial, with citation)",
+    "pad-ufes-20": "PAD-UFES-20: CC BY 4.0 (with citation)",
+}
+"""Licences by layout; all other layouts are of the ISIC archive."""
+
+
+def licence_of(notes: Mapping[str, Any], layout: str = "") -> str:
+    """The licence of a data set of this layout, or those in the table of an isic-cli download, most frequent first."""
     licences: Mapping[str, int] = notes.get("licences", {})
+    if layout in LICENCES:
+        return LICENCES[layout]
     if not licences:
         return ISIC_LICENCE
     return f"ISIC archive: {', '.join(f'{name} ({number:,})' for name, number in licences.items())}"[:_LICENCE_LENGTH]
@@ -69,7 +82,10 @@ def check_labels(table: pd.DataFrame, *, labels_file: str) -> None:
 
 
 def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
-    """Counts by diagnosis and split, and leakage: of a random split of the images, and of this split."""
+    """Counts by diagnosis and split, and leakage: of a random split of the images, and of this split.
+
+    `table` has the pictures of the split. The leakage of this split counts lesions and patients.
+    """
     groups = lesion_groups(table)
     dealt = table["image"].map(split.assignment)
     counts = Counter(zip(table["diagnosis"], dealt, strict=True))
@@ -84,7 +100,7 @@ def split_report(table: pd.DataFrame, split: Split) -> dict[str, Any]:
                 "mean": random.mean, "low": random.low, "high": random.high, "draws": random.draws,
                 "validation_share": random.validation_share,
             },
-            "ours": shared_lesions(groups, _dealt(split), table["image"]),
+            "ours": shared_lesions(split_groups(table), _dealt(split), table["image"]),
         },
     }  # fmt: skip
 
@@ -138,7 +154,7 @@ def keep_look_alikes_together(table: pd.DataFrame, split: Split) -> tuple[Split,
     label = clusters(near_blocks(table["content_hash"].tolist()), len(table))
     images = table["image"].tolist()
     gathered = gather_look_alikes(
-        split, pd.Series(label, index=images), pd.Series(lesion_groups(table).tolist(), index=images)
+        split, pd.Series(label, index=images), pd.Series(split_groups(table).tolist(), index=images)
     )
     return gathered.split, {"moved": dict(gathered.moved), "dealt_fingerprint": split.fingerprint}
 
@@ -152,31 +168,42 @@ def seal(
     report: Report,
     seed: int,
     split: Split | None = None,
+    shares: Mapping[str, float] | None = None,
+    test_only: bool = False,
     archive_file: Path | None = None,
     previous: Dataset | None = None,
+    parts: Sequence[Dataset] = (),
     licence: str = ISIC_LICENCE,
     near_together: bool = False,
 ) -> NewDataset:
     """Make a data set without writing rows: split, duplicates, figures, charts, and the archive on the storage.
 
     `table` has the columns `SEALED_COLUMNS`; images of rows with a `member` and no `archive_id` are in `archive_file`.
-    A new version gives its `split`; otherwise the split is made from `seed`, and with `near_together` it puts near
-    duplicates on one side. Files go into `folder` on the default storage. Raises DatasetImportError.
+    A new version gives its `split`; otherwise the split is made from `seed` and `shares` (by default those of the
+    layout), and with `near_together` it puts near duplicates on one side. With `test_only` all is in the test split.
+    Rows of none of the eight are in no split. Rows without a picture, in a data set that has pictures, keep the split
+    that they are given, but no fingerprint and no count of the split holds them. A joined data set names its `parts`.
+    Files go into `folder` on the default storage. Raises DatasetImportError.
     """
     report(Progress("split", 0, 1))
-    has_images = bool(len(table)) and bool((table["sha256"] != "").all())
+    has_images = bool((table["sha256"] != "").any())
+    learned = table[(table["diagnosis"] != "") & ((table["sha256"] != "") | (not has_images))].reset_index(drop=True)
     gathered = None
-    if split is None:
-        split = split_examples(table, seed=seed)
+    if test_only:
+        split = whole_test_split(table, seed=seed)
+    elif split is None:
+        shares = shares or SHARES_BY_LAYOUT.get(report_so_far.get("layout", ""), DEFAULT_SHARES)
+        split = split_examples(table, shares=shares, seed=seed)
         if near_together and has_images:
-            split, gathered = keep_look_alikes_together(table, split)
-    seen: dict[str, Any] = {**report_so_far, "folder": folder, "split": split_report(table, split)}
+            split, gathered = keep_look_alikes_together(learned, split)
+    measured = split.only(learned["image"])
+    seen: dict[str, Any] = {**report_so_far, "folder": folder, "split": split_report(learned, measured)}
     if gathered is not None:
         seen["split"]["near_together"] = gathered
     report(Progress("split", 1, 1))
     if has_images:
         report(Progress("duplicates", 0, 1))
-        seen["duplicates"] = duplicates_report(table, _dealt(split))
+        seen["duplicates"] = duplicates_report(learned, _dealt(measured))
         report(Progress("duplicates", 1, 1))
     eda = explore_and_draw(table, folder=folder, report=report)
     archive: ImageArchive | None = None
@@ -188,9 +215,9 @@ def seal(
         name=name,
         previous=previous,
         fingerprint=examples_fingerprint(table),
-        split_fingerprint=split.fingerprint,
-        test_fingerprint=split.test_fingerprint,
-        test_content_fingerprint=fingerprint_of_test(table, split),
+        split_fingerprint=measured.fingerprint,
+        test_fingerprint=measured.test_fingerprint,
+        test_content_fingerprint=fingerprint_of_test(table, measured),
         split_seed=split.seed,
         has_images=has_images,
         example_count=len(table),
@@ -198,7 +225,7 @@ def seal(
         eda=eda,
         licence=licence,
     )
-    return NewDataset(dataset, _examples(table, split), archive, fresh)
+    return NewDataset(dataset, _examples(table, split), archive, fresh, parts=[part.pk for part in parts])
 
 
 def _dealt(split: Split) -> dict[str, str]:
@@ -236,9 +263,16 @@ def _examples(table: pd.DataFrame, split: Split) -> list[Example]:
 
 
 def write(new: NewDataset, *, by: User | None) -> Dataset:
-    """Write the rows, as `seal_dataset` does. Raises DatasetImportError if the name was taken meanwhile."""
+    """Write the rows, as `seal_dataset` does.
+
+    Raises DatasetImportError if the name was taken meanwhile, or a part of a joined data set was deleted.
+    """
     try:
         return seal_dataset(new, by=by)
+    except PartGone as error:
+        raise DatasetImportError(
+            "part_gone", "A data set that was to be joined was deleted meanwhile. Nothing was joined."
+        ) from error
     except IntegrityError:
         refuse_taken(new.dataset.name)
         raise

@@ -23,7 +23,7 @@ from django.core.files.storage import default_storage
 
 from accounts.models import Role, User
 from diagnoses.photos.models import Photo
-from recognition.datasets.splits import extend_split, lesion_groups
+from recognition.datasets.splits import extend_split, split_groups
 from recognition.progress import Progress, Report, silent
 from recognition.sandbox import SAME_PICTURE_DISTANCE, hash_distance
 from training.data import sealing
@@ -64,8 +64,10 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     sealing.refuse_taken(name)
     report(Progress("tables", 0, 1))
     left_out: Counter[str] = Counter()
-    before = _rows(previous)
-    table = _still_allowed(before, left_out)
+    before = rows_of(previous)
+    table = still_allowed(before)
+    if len(table) < len(before):
+        left_out["consent withdrawn or photo deleted since the version before"] = len(before) - len(table)
     report(Progress("tables", 1, 1))
     archive_file = work / "archive.zip"
     added = _gather(table, archive_file, left_out, report)
@@ -76,7 +78,7 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
             "No photo can be added: it takes a confirmed diagnosis, and a patient who agreed to training. "
             f"{f'Left out: {said}. ' if said else ''}No new version was made.",
         )
-    existing = dict(zip(table["image"], table["split"], strict=True))
+    existing = {image: split for image, split in zip(table["image"], table["split"], strict=True) if split}
     whole = table
     if added:
         whole = pd.concat([table, pd.DataFrame.from_records(added, columns=list(_ROW))], ignore_index=True)
@@ -110,7 +112,8 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     )
 
 
-def _rows(dataset: Dataset) -> pd.DataFrame:
+def rows_of(dataset: Dataset) -> pd.DataFrame:
+    """All rows of a data set, sorted by image: the sealed columns and `split`. Missing words are None."""
     table = pd.DataFrame.from_records(list(dataset.examples.order_by("image").values_list(*_ROW)), columns=list(_ROW))
     table["age_approx"] = pd.to_numeric(table["age_approx"])
     for column in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
@@ -119,13 +122,11 @@ def _rows(dataset: Dataset) -> pd.DataFrame:
     return table
 
 
-def _still_allowed(table: pd.DataFrame, left_out: Counter[str]) -> pd.DataFrame:
+def still_allowed(table: pd.DataFrame) -> pd.DataFrame:
     """`table` without photos that were deleted or whose patient no longer agrees."""
     photos = [photo for photo in table["photo"] if photo is not None]
     allowed = set(_agreed().filter(pk__in=photos).values_list("pk", flat=True))
     keep = table["photo"].map(lambda photo: photo is None or photo in allowed).astype(bool)
-    if not keep.all():
-        left_out["consent withdrawn or photo deleted since the version before"] = int((~keep).sum())
     return table[keep].reset_index(drop=True)
 
 
@@ -137,7 +138,7 @@ def _agreed() -> Any:
 def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], report: Report) -> list[dict[str, Any]]:
     """The rows of the photos that may be added, their images in the archive."""
     there = {photo for photo in table["photo"] if photo is not None}
-    hashes = [bytes(each) for each in table["content_hash"]]
+    hashes = [bytes(each) for each in table["content_hash"] if each is not None]
     digests = set(table["sha256"])
     candidates = _agreed().exclude(pk__in=there).filter(findings__isnull=False).distinct().order_by("created", "pk")
     photos = list(candidates.prefetch_related("findings").select_related("recognised_as"))
@@ -210,13 +211,13 @@ def _lesion_name(lesion: uuid.UUID) -> str:
 
 
 def _groups(table: pd.DataFrame) -> "pd.Series[str]":
-    """Groups of the split: the lesion of an imported image, the patient of a photo."""
+    """Groups of the split: the lesion or the patient of an imported image, the patient of a photo."""
     photos: list[uuid.UUID] = [photo for photo in table["photo"] if photo is not None]
     owner = dict(Photo.objects.filter(pk__in=photos).values_list("pk", "owner_id"))
     return pd.Series(
         [
             lesion if photo is None else f"patient {owner[photo]}"
-            for lesion, photo in zip(lesion_groups(table), table["photo"], strict=True)
+            for lesion, photo in zip(split_groups(table), table["photo"], strict=True)
         ],
         index=table.index,
         dtype="object",

@@ -49,7 +49,7 @@ def measure_bundle(
     if the data set has no pictures or an archive is gone.
     """
     if data is None:
-        data = read_sealed(dataset)
+        data = read_sealed(dataset, needed=(TEST,))
         with data.pictures:
             return measure_bundle(bundle, dataset, data=data, report=report)
     images = data.split.images(TEST)

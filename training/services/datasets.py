@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.models import User
@@ -23,26 +24,35 @@ class DatasetInUse(Exception):
     """The data set cannot be deleted, because something was made from it; the message says what."""
 
 
+class PartGone(Exception):
+    """A part of a joined data set was deleted before the joined data set was written."""
+
+
 @dataclass(slots=True)
 class NewDataset:
     """A whole data set before it is written: the row with all fields, its examples, and its new archive if any.
 
-    `dataset` of the examples is not set yet, nor `archive` of those whose image is in the new archive.
+    `dataset` of the examples is not set yet, nor `archive` of those whose image is in the new archive. `parts` are the
+    keys of the data sets that it joins, whose archives it uses.
     """
 
     dataset: Dataset
     examples: list[Example]
     archive: ImageArchive | None = None
     in_new_archive: set[str] = field(default_factory=set)
+    parts: list[int] = field(default_factory=list)
 
 
 def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
     """Write the data set, its examples and the known images, so that uploads of them are recognised. All or nothing.
 
-    Raises NotAllowed, and IntegrityError if the name was taken meanwhile.
+    Raises NotAllowed, PartGone if a data set that is joined was deleted meanwhile, and IntegrityError if the name was
+    taken.
     """
     require_administrator(by)
     with transaction.atomic():
+        if len(Dataset.objects.select_for_update().filter(pk__in=new.parts).order_by("pk")) < len(new.parts):
+            raise PartGone
         if new.archive is not None:
             new.archive.save(force_insert=True)
         new.dataset.created_by = by
@@ -59,7 +69,8 @@ def seal_dataset(new: NewDataset, *, by: User | None) -> Dataset:
 def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
     """Delete a data set, its files and its known images.
 
-    Raises NotAllowed, and DatasetInUse if a run, an evaluation or a later version needs it.
+    A joined data set leaves its parts their archives. Raises NotAllowed, and DatasetInUse if a run, an evaluation, a
+    later version or a joined data set needs it.
     """
     require_administrator(by)
     with transaction.atomic():
@@ -72,6 +83,12 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
                 raise DatasetInUse(_("%(what)s were made with this data set.") % {"what": said.capitalize()})
         if dataset.versions.exists():
             raise DatasetInUse(_("A later version was made from this data set."))
+        joined = list(joined_from(dataset).values_list("name", flat=True))
+        if joined:
+            raise DatasetInUse(
+                _("The joined data set %(names)s uses its images. Delete that one first.")
+                % {"names": ", ".join(joined)}
+            )
         if EvaluationJob.objects.filter(dataset=dataset).active().exists():
             raise DatasetInUse(_("A classifier is being measured on it."))
         additions = DatasetImport.objects.filter(previous=dataset)
@@ -92,6 +109,33 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
         transaction.on_commit(lambda: _delete_files(names))
 
 
+def joined_from(dataset: Dataset) -> QuerySet[Dataset]:
+    """The joined data sets that `dataset` is a part of."""
+    return Dataset.objects.filter(report__joined__parts__contains=[{"id": dataset.pk}]).order_by("name")
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """Bytes of a data set's image archives. `shared` of them are of archives that `others` (names) use too."""
+
+    total: int
+    shared: int
+    others: tuple[str, ...]
+
+
+def disk_use(dataset: Dataset) -> DiskUse:
+    """How much room the images of a data set take on the storage, and how much of it other data sets use as well."""
+    archives = ImageArchive.objects.filter(Exists(dataset.examples.filter(archive=OuterRef("pk"))))
+    elsewhere = Example.objects.exclude(dataset=dataset)
+    shared = archives.filter(Exists(elsewhere.filter(archive=OuterRef("pk"))))
+    others = Dataset.objects.filter(Exists(elsewhere.filter(dataset=OuterRef("pk"), archive__in=shared)))
+    return DiskUse(
+        total=sum(archives.values_list("size", flat=True)),
+        shared=sum(shared.values_list("size", flat=True)),
+        others=tuple(others.order_by("name").values_list("name", flat=True)),
+    )
+
+
 def store_exploration(dataset: Dataset, eda: dict[str, Any]) -> None:
     """Replace figures and charts by newly computed ones; the old files are deleted after the commit."""
     with transaction.atomic():
@@ -110,7 +154,10 @@ def files_of(dataset: Dataset) -> list[str]:
 
 
 def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownImage]:
-    """The imported images, without patients' photos: those are private and must not be shown to others."""
+    """The imported images with one of the eight diagnoses.
+
+    Not patients' photos: those are private and must not be shown to others.
+    """
     return [
         KnownImage(
             dataset=dataset.name,
@@ -121,7 +168,7 @@ def _recognisable(dataset: Dataset, examples: Iterable[Example]) -> list[KnownIm
             content_hash=example.content_hash,
         )
         for example in examples
-        if example.sha256 and example.photo is None
+        if example.sha256 and example.diagnosis and example.photo is None
     ]
 
 

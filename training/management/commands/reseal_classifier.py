@@ -7,8 +7,6 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recognition.datasets.examples import Examples, read_examples
-from recognition.datasets.pictures import PictureStore
 from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import SplitError
 from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal
@@ -16,9 +14,9 @@ from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
 from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
+from training.data.reading import DATA_HELP, LearningData, read_learning_data
 from training.management.console import ProgressBar, sealed_words
 
-PREFIX: Final = "ISIC_2019_Training_"
 SHOWN: Final = 20
 """Lines of differences that are printed."""
 
@@ -27,13 +25,13 @@ class Command(BaseCommand):
     help = (
         "Measure a sealed classifier again on its own data and seal it with --output; with --compare print how other "
         "input sizes and views do without the test split; with neither, say whether its figures are reproduced. "
-        "No database, no broker."
+        "A folder of data needs no database and no broker."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--bundle", type=Path, default=Path("bundles/default"))
         parser.add_argument(
-            "--data", type=Path, required=True, help="the folder with the official ISIC 2019 files it was trained on"
+            "--data", required=True, metavar="FOLDER_OR_NAME", help=f"the data it was trained on: {DATA_HELP}"
         )
         parser.add_argument("--output", type=Path, help="where the new bundle goes; replaced if it is there")
         parser.add_argument("--input-size", type=int, help="side of the network's input, pixels")
@@ -43,26 +41,20 @@ class Command(BaseCommand):
         parser.add_argument("--work", type=Path, default=Path("var/training/answers"), help="where answers are kept")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        data: Path = options["data"]
         asked = any(options[name] for name in ("input_size", "views", "bundle_version"))
         if asked and options["output"] is None and not options["compare"]:
             raise CommandError("Another size, views or name make another bundle: say with --output where it goes.")
         try:
             bundle = read_bundle(options["bundle"])
-            with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
-                examples = read_examples(
-                    name=bundle.manifest.dataset["name"],
-                    ground_truth=data / f"{PREFIX}GroundTruth.csv",
-                    metadata=data / f"{PREFIX}Metadata.csv",
-                    pictures=pictures,
-                    report=bar,
-                )
-                if options["compare"]:
-                    self._compare(bundle, examples, pictures, bar, options)
-                elif options["output"]:
-                    self._seal(bundle, examples, pictures, bar, options)
-                else:
-                    self._check(bundle, examples, pictures, bar, options)
+            with ProgressBar() as bar:
+                data = read_learning_data(options["data"], name=bundle.manifest.dataset["name"], report=bar)
+                with data.pictures:
+                    if options["compare"]:
+                        self._compare(bundle, data, bar, options)
+                    elif options["output"]:
+                        self._seal(bundle, data, bar, options)
+                    else:
+                        self._check(bundle, data, bar, options)
         except (
             ResealError, ExamplesError, SplitError, WeightsError, SealingError, ExportError, BundleError, OSError,
             ValueError,
@@ -71,9 +63,7 @@ class Command(BaseCommand):
         except KeyError as error:
             raise CommandError(f"The manifest does not say {error}; was the bundle sealed by a training?") from error
 
-    def _compare(
-        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
-    ) -> None:
+    def _compare(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
         views = VIEWS if options["views"] is None else (options["views"],)
         self.stdout.write(
             f"{choosing_split(bundle)} split; the last column is the mean over the diagnoses of the log loss\n"
@@ -81,8 +71,9 @@ class Command(BaseCommand):
         )
         for choice in compare(
             bundle,
-            examples=examples,
-            pictures=pictures,
+            examples=data.examples,
+            pictures=data.pictures,
+            split=data.split,
             sizes=options["compare"],
             views=views,
             keep_answers=options["work"],
@@ -93,13 +84,12 @@ class Command(BaseCommand):
                 f"{choice.log_loss:>10.3f}{choice.mean_log_loss:>8.3f}"
             )
 
-    def _seal(
-        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
-    ) -> None:
+    def _seal(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
         sealed = reseal(
             bundle,
-            examples=examples,
-            pictures=pictures,
+            examples=data.examples,
+            pictures=data.pictures,
+            split=data.split,
             directory=options["output"],
             version=options["bundle_version"] or f"{bundle.version}-resealed",
             input_size=options["input_size"],
@@ -109,14 +99,13 @@ class Command(BaseCommand):
         )
         self.stdout.write(sealed_words(sealed))
 
-    def _check(
-        self, bundle: Bundle, examples: Examples, pictures: PictureStore, bar: ProgressBar, options: dict[str, Any]
-    ) -> None:
+    def _check(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
         with tempfile.TemporaryDirectory(prefix="teri-reseal-") as folder:
             again = reseal(
                 bundle,
-                examples=examples,
-                pictures=pictures,
+                examples=data.examples,
+                pictures=data.pictures,
+                split=data.split,
                 directory=Path(folder) / "bundle",
                 version=bundle.version,
                 # Without keep_answers: the check must compute everything again.
@@ -139,8 +128,3 @@ def _plain(bundle: Bundle, part: str) -> Any:
     if part == "operating_points":
         return {point.name: [point.threshold, point.sensitivity, point.specificity] for point in value}
     return value
-
-
-def _pictures(data: Path) -> Path:
-    folder, archive = data / f"{PREFIX}Input", data / f"{PREFIX}Input.zip"
-    return folder if folder.is_dir() else archive

@@ -1,13 +1,11 @@
-"""Train a recipe on a folder in the official ISIC 2019 layout and seal the bundle: no database, no broker."""
+"""Train a recipe on a folder or a data set and seal the bundle; a folder needs no database and no broker."""
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from recognition.datasets.examples import read_examples
-from recognition.datasets.pictures import PictureStore
 from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
@@ -18,23 +16,22 @@ from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
 from recognition.recipes import RECIPES, RecipeError, changed
+from training.data.reading import DATA_HELP, read_learning_data
 from training.management.console import ProgressBar, sealed_words
-
-PREFIX: Final = "ISIC_2019_Training_"
 
 
 class Command(BaseCommand):
     help = (
-        "Train a classifier on a folder with the official ISIC 2019 files and seal it as a bundle. "
+        "Train a classifier on the official ISIC 2019 files or on a joined data set and seal it as a bundle. "
         "Stopped and started again with the same arguments, it goes on where it stood."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--data",
-            type=Path,
             required=True,
-            help=f"folder with {PREFIX}GroundTruth.csv, {PREFIX}Metadata.csv and {PREFIX}Input (folder or .zip)",
+            metavar="FOLDER_OR_NAME",
+            help=DATA_HELP,
         )
         parser.add_argument("--weights", type=Path, help="ImageNet backbone as .npz (not needed for SMOKE)")
         parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
@@ -57,29 +54,21 @@ class Command(BaseCommand):
             default=KERAS_ENGINE,
             help="what computes the fine-tuning; pytorch (make pytorch) is faster on CPUs with bfloat16",
         )
-        parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split")
+        parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split; joined data have their own")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        data: Path = options["data"]
         try:
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
             parent = None if options["parent"] is None else read_bundle(options["parent"])
             teachers = [read_bundle(folder) for folder in options["teachers"]]
             if recipe.needs_imagenet_weights and options["weights"] is None and parent is None:
                 raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
-            with PictureStore(_pictures(data)) as pictures, ProgressBar() as bar:
-                examples = read_examples(
-                    name=data.resolve().name,
-                    ground_truth=data / f"{PREFIX}GroundTruth.csv",
-                    metadata=data / f"{PREFIX}Metadata.csv",
-                    pictures=pictures,
-                    report=bar,
-                )
-                split = split_examples(examples.table, seed=options["seed"])
+            with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
+                examples = data.examples
                 bundle = train_classifier(
                     recipe=recipe,
                     examples=examples,
-                    split=split,
+                    split=data.split or split_examples(examples.table, seed=options["seed"]),
                     pictures=pictures,
                     imagenet_weights=options["weights"],
                     parent=parent,
@@ -102,8 +91,3 @@ def _change(text: str) -> tuple[str, str]:
     if not equals:
         raise CommandError(f"--set takes FIELD=VALUE; {text!r} has no equals sign.")
     return name.strip(), value.strip()
-
-
-def _pictures(data: Path) -> Path:
-    folder, archive = data / f"{PREFIX}Input", data / f"{PREFIX}Input.zip"
-    return folder if folder.is_dir() else archive
