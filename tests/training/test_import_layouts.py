@@ -20,7 +20,7 @@ from accounts.models import Role, User
 from recognition.datasets.layouts import MILK10K_COLUMNS
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
 from tests.factories import made_picture, write_dataset
-from training.data.reading import read_sealed
+from training.data.archive import DatasetPictures
 from training.models import Dataset, DatasetImport, Example, Job
 from training.services.datasets import DatasetInUse, delete_dataset
 from training.services.imports import available_sources, request_import, request_join
@@ -62,7 +62,10 @@ def write_milk10k(folder: Path, *, lesions: int = 8) -> Path:
                 for side, kind in enumerate((CLOSE_UP, DERMOSCOPIC)):
                     image = f"ISIC_{position}{number:05d}{side}"
                     seed = 1000 * side + number
-                    pictures.writestr(f"MILK10k_Training_Input/{lesion}/{image}.webp", webp_bytes(code or "NV", seed if code else seed + 500))
+                    pictures.writestr(
+                        f"MILK10k_Training_Input/{lesion}/{image}.webp",
+                        webp_bytes(code or "NV", seed if code else seed + 500),
+                    )
                     metadata.append([lesion, kind, image, "team", "CC-BY-NC", "", 50, "male", 2, "trunk", 0.25])
                     supplement.append([image, FULL_WORDS.get(code, "Something else"), "histopathology", ""])
     write_table(folder / "MILK10k_Training_GroundTruth.csv", MILK10K_COLUMNS, truth)
@@ -153,12 +156,15 @@ def page_of(dataset: Dataset, client: Client) -> str:
 def test_milk10k_by_command(data_folder: Path, admin_client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     call_command("import_milk10k", **milk10k(data_folder))
     said = capsys.readouterr().out
-    assert "Imported milk: 144 images of 72 lesions." in said and "0 images outside training" in said
+    assert (
+        "Imported milk: 128 images of 64 lesions, and 16 that show none of the eight" in said
+        and "0 images outside training" in said
+    )
     assert "Kinds of picture: clinical: close-up (72), dermoscopic (72)." in said
     assert "Columns that are not read: attribution, MONET_hair, invasion_thickness_interval." in said
 
     dataset = Dataset.objects.get()
-    assert dataset.report["layout"] == "milk10k" and "CC-BY-NC" in dataset.licence
+    assert dataset.report["layout"] == "milk10k" and "CC BY-NC" in dataset.licence
     assert dataset.report["sources"]["supplement"] == "MILK10k_Training_Supplement.csv"
     # Both pictures of a lesion are on one side; none of the eight is kept and dealt to no side.
     sides: dict[str, set[str]] = {}
@@ -170,7 +176,7 @@ def test_milk10k_by_command(data_folder: Path, admin_client: Client, capsys: pyt
     assert set(dataset.examples.exclude(diagnosis="").values_list("diagnosis", flat=True)) == set(CODES)
     assert dataset.examples.filter(image_type=CLOSE_UP).count() == 72
     assert dataset.examples.filter(details__skin_tone_class=2).count() == 144
-    with read_sealed(dataset).pictures as pictures:
+    with DatasetPictures(dataset) as pictures:
         assert pictures.content("ISIC_0000000")[8:12] == b"WEBP"
 
     call_command("eda", "milk", "--json")
@@ -410,7 +416,18 @@ def test_data_sets_are_joined_from_a_form(parts: list[Dataset], admin_client: Cl
     assert union is not None
     assert not union.examples.filter(lesion_id__endswith="IL_1000001").exists()
     assert set(union.examples.values_list("image_type", flat=True)) == {DERMOSCOPIC, CLOSE_UP}
-    assert "Joined data sets" in page_of(union, admin_client)
+    page = page_of(union, admin_client)
+    assert "Joined of: isic (64), milk (144)." in page
+    assert "Of 1 lesions with two ids, 1 are in these data sets under both" in page
+    assert "named in the file of lesions to leave out: IL_1000001." in page
+    assert "0 after." in page and "shared with isic, milk" in page
+    part = page_of(parts[0], admin_client)
+    assert "Joined data sets that use it:" in part and "union" in part
+    refused = admin_client.post(reverse("admin:training_dataset_delete", args=[parts[0].pk]), {"post": "yes"})
+    assert refused.status_code == 302 and Dataset.objects.count() == 3
+    admin_client.post(reverse("admin:training_dataset_delete", args=[union.pk]), {"post": "yes"})
+    with DatasetPictures(parts[0]) as pictures:
+        assert len(pictures) == 64
 
 
 @pytest.mark.parametrize(

@@ -199,8 +199,8 @@ class JoinForm(SourcesForm):
         label=_("or upload the table"),
         required=False,
         help_text=_(
-            "Two columns with the ids of one lesion, such as same_lesion_as_isic2019.csv of MILK10k. All images of such "
-            "a lesion are put on one side of the split."
+            "Two columns with the ids of one lesion, such as same_lesion_as_isic2019.csv of MILK10k. All images of "
+            "such a lesion are put on one side of the split."
         ),
     )
     leave_out = forms.ChoiceField(label=_("Lesions to leave out"), required=False)
