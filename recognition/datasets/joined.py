@@ -140,7 +140,11 @@ def _table(folder: Path) -> pd.DataFrame:
         rows.append({**row, "age_approx": age, **{name: row[name] or None for name in _MAY_BE_MISSING}})
     if found.problems:
         raise ExamplesError(found.problems)
-    return pd.DataFrame.from_records(rows, columns=list(_TABLE_COLUMNS)).sort_values("image").reset_index(drop=True)
+    table = pd.DataFrame.from_records(rows, columns=list(_TABLE_COLUMNS)).sort_values("image").reset_index(drop=True)
+    for name in _MAY_BE_MISSING:
+        words = table[name].astype(object)
+        table[name] = words.where(words.notna(), None)
+    return table
 
 
 def _cell(value: Any) -> str:

@@ -129,7 +129,11 @@ def join_tables(
         "moved": dict(Counter(f"{old} to {new}" for old, new in zip(before[moved], after[moved], strict=True))),
         "leakage": {"before": _leakage(group, before), "after": _leakage(group[kept], after[kept])},
     }
-    joined = rows.assign(split=after)[kept].drop(columns="part").sort_values("image", kind="stable")
+    joined = (
+        rows.assign(split=after, sha256=rows["sha256"].where(rows["sha256"].notna(), ""))[kept]
+        .drop(columns="part")
+        .sort_values("image", kind="stable")
+    )
     return JoinedTable(joined.reset_index(drop=True), report)
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import pandas as pd
 
 from recognition.datasets.components import connected_by_value
+from recognition.datasets.tables import PAD_UFES
 
 TRAIN: Final = "train"
 VALIDATION: Final = "validation"
@@ -29,7 +30,7 @@ them, the fewest for which a sensitivity means anything. 10 % is enough to choos
 Calibration fits one temperature and a few thresholds; about 530 pictures are enough. The rest is for training."""
 
 SHARES_BY_LAYOUT: Final[Mapping[str, Mapping[str, float]]] = {
-    "pad-ufes-20": {TRAIN: 0.50, VALIDATION: 0.10, CALIBRATION: 0.15, TEST: 0.25},
+    PAD_UFES: {TRAIN: 0.50, VALIDATION: 0.10, CALIBRATION: 0.15, TEST: 0.25},
 }
 """Shares of data sets that are so small that the usual ones leave too few patients to calibrate and to judge."""
 

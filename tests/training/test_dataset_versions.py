@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +21,7 @@ from diagnoses.lesions.models import Lesion
 from diagnoses.personal_data.erasure import erase_account
 from diagnoses.photos.models import KnownImage, Photo
 from diagnoses.readings.findings import record_finding
+from recognition.datasets.problems import ExamplesError
 from recognition.sandbox import content_hash, read_image
 from tests.factories import made_photo
 from tests.training.run_factories import made_dataset
@@ -277,6 +279,50 @@ def test_consent_is_the_persons_own(administrator: User, patient: MakePatient) -
     given = User.objects.get(pk=person.pk).training_consent
     assert given is not None
     assert given >= when
+
+
+def test_patients_who_are_held_out_test_classifiers_and_are_never_learned(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    people = [patient(f"p{number}") for number in range(6)]
+    for number in range(12):
+        photo(people[number % 6], 900 + number, diagnosis=("MEL", "NV")[number % 2])
+    call_command("hold_out_photos", name="local test", share=0.5)
+    held = Dataset.objects.get(name="local test")
+    assert set(held.examples.values_list("split", flat=True)) == {"test"} and held.example_count == 6
+    assert held.report["added"]["patients"] == 3 and held.report["added"]["patients_asked"] == 6
+    assert not held.examples.exclude(patient_id="").exists()
+    chosen = owners(held)
+    assert len(chosen) == 3
+    sealed = read_sealed(held, needed=("test",))
+    sealed.pictures.close()
+    assert len(sealed.split.images("test")) == 6
+    with pytest.raises(ExamplesError, match="no picture in its train split"):
+        read_sealed(held)
+
+    later = add(dataset, tmp_path)
+    assert owners(later) == {person.pk for person in people} - chosen
+    assert later.report["added"]["left_out"] == {"the patient is held out to test classifiers": 6}
+    # Patients of a version were learned from, so the next test set has the same ones and new patients only.
+    photo(patient("late"), 950)
+    call_command("hold_out_photos", name="again", share=0.5)
+    again = Dataset.objects.get(name="again")
+    assert owners(again) < chosen and len(owners(again)) == 2
+    assert again.report["added"]["left_out"] == {"a data set for training holds photos of the patient": 6}
+    with pytest.raises(CommandError, match="above 0"):
+        call_command("hold_out_photos", name="third", share=0.0)
+
+
+def test_without_a_confirmed_photo_nobody_is_held_out(patient: MakePatient, photo: MakePhoto) -> None:
+    photo(patient("p"), 900, diagnosis="")
+    with pytest.raises(CommandError, match="No patient can be held out"):
+        call_command("hold_out_photos", name="local test")
+    assert not Dataset.objects.exists()
+
+
+def owners(dataset: Dataset) -> set[int]:
+    photos = dataset.examples.filter(photo__isnull=False).values("photo")
+    return set(Photo.objects.filter(pk__in=photos).values_list("owner_id", flat=True))
 
 
 def test_the_training_worker_makes_the_version(

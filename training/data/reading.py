@@ -121,5 +121,6 @@ def example_table(dataset: Dataset) -> pd.DataFrame:
     table = pd.DataFrame.from_records(sorted(rows), columns=names)
     table["age_approx"] = pd.to_numeric(table["age_approx"])
     for name in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
-        table[name] = table[name].where(table[name] != "", None)
+        words = table[name].astype(object)
+        table[name] = words.where(words != "", None)
     return table

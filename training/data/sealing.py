@@ -48,18 +48,9 @@ ISIC_LICENCE: Final = "ISIC 2019: CC BY-NC 4.0 (non-commercial, with citation)"
 _LICENCE_LENGTH: Final = 200
 
 
-LICENCES: Final[Mapping[str, str]] = {
-    "milk10k": "MILK10k: CC BY-NC 4.0 (non-commercial, with citation)",
-    "pad-ufes-20": "PAD-UFES-20: CC BY 4.0 (with citation)",
-}
-"""Licences by layout; all other layouts are of the ISIC archive."""
-
-
-def licence_of(notes: Mapping[str, Any], layout: str = "") -> str:
-    """The licence of a data set of this layout, or those in the table of an isic-cli download, most frequent first."""
+def licence_of(notes: Mapping[str, Any]) -> str:
+    """The licence of the challenge files, or those in the table of an isic-cli download, most frequent first."""
     licences: Mapping[str, int] = notes.get("licences", {})
-    if layout in LICENCES:
-        return LICENCES[layout]
     if not licences:
         return ISIC_LICENCE
     return f"ISIC archive: {', '.join(f'{name} ({number:,})' for name, number in licences.items())}"[:_LICENCE_LENGTH]

@@ -8,13 +8,18 @@ The conditions are narrow on purpose. A photo is added only if
 - the data set does not hold the same picture, byte for byte or to the eye: that would leak.
 
 Photos of one patient stay on one side of the split. None goes to the test split, which does not change, so that
-classifiers of both versions can be compared. Photos of an earlier version are checked again: if the owner is no active
-patient any more, withdrew the consent or deleted the photo, the new version leaves the photo out. Sealed versions do
-not change; to erase a patient's pixels from them, delete the versions (docs/data.md).
+classifiers of both versions can be compared. A share of the patients can be held out instead (`hold_out_photos`): their
+photos become a data set of its own that only tests classifiers, and no version gets a photo of these patients.
+
+Photos of an earlier version are checked again: if the owner is no active patient any more, withdrew the consent or
+deleted the photo, the new version leaves the photo out. Sealed versions do not change; to erase a patient's pixels from
+them, delete the versions (docs/data.md).
 """
 
+import hashlib
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +34,7 @@ from recognition.sandbox import SAME_PICTURE_DISTANCE, hash_distance
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.import_errors import DatasetImportError
-from training.models import Dataset
+from training.models import Dataset, Example
 from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
@@ -70,7 +75,8 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
         left_out["consent withdrawn or photo deleted since the version before"] = len(before) - len(table)
     report(Progress("tables", 1, 1))
     archive_file = work / "archive.zip"
-    added = _gather(table, archive_file, left_out, report)
+    photos = _confirmed(table)
+    added = _gather(table, _not_held_out(photos, left_out), archive_file, left_out, report)
     if not added and len(table) == len(before):
         said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
         raise DatasetImportError(
@@ -112,6 +118,89 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     )
 
 
+def hold_out_photos(
+    *, name: str, share: float, seed: int, by: User | None, work: Path, report: Report = silent
+) -> Dataset:
+    """Make a local test set in the foreground; `work` is an empty folder for temporary files.
+
+    Raises NotAllowed, and DatasetImportError ("nothing_to_add" if there is no patient to hold out).
+    """
+    folder = shell_folder()
+    try:
+        new = prepare_held_out(name=name, share=share, seed=seed, folder=folder, work=work, report=report)
+        return sealing.write(new, by=by)
+    except BaseException:
+        discard_unused(folder)
+        raise
+
+
+def prepare_held_out(*, name: str, share: float, seed: int, folder: str, work: Path, report: Report) -> NewDataset:
+    """Prepare a local test set without writing rows: all confirmed photos of a `share` of the patients.
+
+    Patients of whom a data set for training has a photo cannot be held out any more. Those who are held out by another
+    local test set are chosen first. Raises DatasetImportError.
+    """
+    sealing.refuse_taken(name)
+    report(Progress("tables", 0, 1))
+    left_out: Counter[str] = Counter()
+    nothing = pd.DataFrame(columns=list(_ROW))
+    photos = []
+    learned, held = owners_by_use()
+    for photo in _confirmed(nothing):
+        if photo.owner_id in learned:
+            left_out["a data set for training holds photos of the patient"] += 1
+        elif photo.recognised_as is not None:
+            left_out["the photo is an image of an imported data set"] += 1
+        else:
+            photos.append(photo)
+    patients = sorted({photo.owner_id for photo in photos}, key=lambda owner: (owner not in held, _draw(seed, owner)))
+    chosen = set(patients[: max(round(share * len(patients)), 1)])
+    report(Progress("tables", 1, 1))
+    archive_file = work / "archive.zip"
+    mine = [photo for photo in photos if photo.owner_id in chosen]
+    added = _gather(nothing, mine, archive_file, left_out, report)
+    if not added:
+        said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
+        raise DatasetImportError(
+            "nothing_to_add",
+            "No patient can be held out: it takes confirmed photos of patients who agreed to training. "
+            f"{f'Left out: {said}. ' if said else ''}No data set was made.",
+        )
+    table = pd.DataFrame.from_records(added, columns=list(_ROW)).sort_values("image").reset_index(drop=True)
+    return sealing.seal(
+        table.astype({"age_approx": float}).drop(columns="split"),
+        name=name,
+        folder=folder,
+        report_so_far={
+            "sources": {},
+            "layout": "photos",
+            "notes": {"test_set": True},
+            "added": {
+                "photos": len(added),
+                "patients": len({row["owner"] for row in added}),
+                "patients_asked": len(patients),
+                "left_out": dict(left_out),
+                "findings": {row["image"]: row["source"] for row in added},
+            },
+        },
+        report=report,
+        seed=seed,
+        test_only=True,
+        archive_file=archive_file,
+        licence="",
+    )
+
+
+def owners_by_use() -> tuple[set[Any], set[Any]]:
+    """The owners of photos that data sets hold: for training, and for testing only."""
+    used = {False: set[Any](), True: set[Any]()}
+    photos = Example.objects.filter(photo__isnull=False)
+    for testing in (False, True):
+        keys = photos.filter(split=Example.Split.TEST) if testing else photos.exclude(split=Example.Split.TEST)
+        used[testing] = set(Photo.objects.filter(pk__in=keys.values("photo")).values_list("owner_id", flat=True))
+    return used[False], used[True]
+
+
 def rows_of(dataset: Dataset) -> pd.DataFrame:
     """All rows of a data set, sorted by image: the sealed columns and `split`. Missing words are None."""
     table = pd.DataFrame.from_records(list(dataset.examples.order_by("image").values_list(*_ROW)), columns=list(_ROW))
@@ -135,13 +224,27 @@ def _agreed() -> Any:
     return Photo.objects.filter(owner__role=Role.PATIENT, owner__is_active=True, owner__training_consent__isnull=False)
 
 
-def _gather(table: pd.DataFrame, archive_file: Path, left_out: Counter[str], report: Report) -> list[dict[str, Any]]:
-    """The rows of the photos that may be added, their images in the archive."""
-    there = {photo for photo in table["photo"] if photo is not None}
+def _confirmed(table: pd.DataFrame) -> list[Photo]:
+    """The confirmed photos of people who agreed, oldest first, without those of `table`."""
+    there = [photo for photo in table["photo"] if photo is not None]
+    found = _agreed().exclude(pk__in=there).filter(findings__isnull=False).distinct().order_by("created", "pk")
+    return list(found.prefetch_related("findings").select_related("recognised_as"))
+
+
+def _not_held_out(photos: Sequence[Photo], left_out: Counter[str]) -> list[Photo]:
+    held = owners_by_use()[1]
+    stays = [photo for photo in photos if photo.owner_id not in held]
+    if len(stays) < len(photos):
+        left_out["the patient is held out to test classifiers"] = len(photos) - len(stays)
+    return stays
+
+
+def _gather(
+    table: pd.DataFrame, photos: list[Photo], archive_file: Path, left_out: Counter[str], report: Report
+) -> list[dict[str, Any]]:
+    """The rows of those of `photos` that may be added to `table`, their images in the archive."""
     hashes = [bytes(each) for each in table["content_hash"] if each is not None]
     digests = set(table["sha256"])
-    candidates = _agreed().exclude(pk__in=there).filter(findings__isnull=False).distinct().order_by("created", "pk")
-    photos = list(candidates.prefetch_related("findings").select_related("recognised_as"))
     disputed = _disputed(table, photos)
     added: list[dict[str, Any]] = []
     with ArchiveWriter(archive_file) as archive:
@@ -204,6 +307,10 @@ def _disputed(table: pd.DataFrame, photos: list[Photo]) -> set[uuid.UUID]:
         if photo.lesion_id is not None and finding is not None:
             said.setdefault(_lesion_name(photo.lesion_id), set()).add(finding.diagnosis)
     return {lesion for lesion in lesions if len(said[_lesion_name(lesion)]) > 1}
+
+
+def _draw(seed: int, owner: Any) -> str:
+    return hashlib.sha256(f"{seed}:{owner}".encode()).hexdigest()
 
 
 def _lesion_name(lesion: uuid.UUID) -> str:

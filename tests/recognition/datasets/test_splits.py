@@ -6,15 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recognition.datasets.leakage import shared_lesions
 from recognition.datasets.splits import (
+    SHARES_BY_LAYOUT,
     SPLITS,
     TEST,
     TRAIN,
     SplitError,
+    dealt_split,
     lesion_groups,
     split_examples,
     split_fingerprint,
+    split_groups,
+    whole_test_split,
 )
+from recognition.datasets.tables import PAD_UFES
 from recognition.taxonomy import CODES
 
 FOR_EVER = "91ccc41ef466e494d979556a36a09faa56f84eed4c561aa0c7465807b007c394"
@@ -106,3 +112,51 @@ def test_one_lesion_with_two_diagnoses_is_refused_by_name() -> None:
     examples.loc[1, "lesion_id"] = examples.loc[examples["diagnosis"] == "SCC", "lesion_id"].iloc[1]
     with pytest.raises(SplitError, match="different diagnoses"):
         split_examples(examples)
+
+
+def patients(*, count: int = 200) -> pd.DataFrame:
+    """Patients with one to three lesions of any diagnosis, one picture of each; every ninth is none of the eight."""
+    generator = np.random.default_rng(5)
+    rows = []
+    for number in range(count):
+        for lesion in range(int(generator.integers(1, 4))):
+            image = f"P{number:03d}_{lesion}"
+            code = CODES[int(generator.integers(0, len(CODES)))] if len(rows) % 9 else ""
+            rows.append(
+                {"image": image, "diagnosis": code, "lesion_id": image, "patient_id": f"P{number}", "sha256": image}
+            )
+    return pd.DataFrame(rows)
+
+
+def test_a_patient_is_on_one_side_whatever_the_diagnoses_and_none_of_the_eight_on_no_side() -> None:
+    examples = patients()
+    split = split_examples(examples, shares=SHARES_BY_LAYOUT[PAD_UFES])
+    named = examples[examples["diagnosis"] != ""]
+    assert sorted(split.assignment.index) == sorted(named["image"])
+    side = named["image"].map(split.assignment)
+    assert (side.groupby(named["patient_id"]).nunique() == 1).all()
+    assert named.groupby("patient_id")["diagnosis"].nunique().max() > 1
+    for name, share in SHARES_BY_LAYOUT[PAD_UFES].items():
+        assert abs((split.assignment == name).mean() - share) < 0.05, name
+    leaked = shared_lesions(split_groups(named), split.assignment.to_dict(), named["image"])
+    assert leaked == {"validation": 0, "calibration": 0, "test": 0}
+
+
+def test_leakage_counts_patients_too() -> None:
+    examples = patients()
+    examples = examples[examples["diagnosis"] != ""].reset_index(drop=True)
+    by_lesion = split_examples(examples.drop(columns="patient_id")).assignment.to_dict()
+    assert sum(shared_lesions(lesion_groups(examples), by_lesion, examples["image"]).values()) == 0
+    assert sum(shared_lesions(split_groups(examples), by_lesion, examples["image"]).values()) > 20
+
+
+def test_a_test_set_is_all_test_and_a_split_can_be_cut_to_fewer_pictures() -> None:
+    examples = patients()
+    split = whole_test_split(examples)
+    assert set(split.assignment) == {TEST} and split.fingerprint == split.test_fingerprint
+    assert "" not in set(examples.set_index("image").loc[split.images(TEST), "diagnosis"])
+    fewer = split.only([*split.images(TEST)[:5], "not there"])
+    assert len(fewer.assignment) == 5 and fewer.fingerprint != split.fingerprint
+    dealt = split_examples(examples)
+    again = dealt_split(dealt.assignment.to_dict(), seed=dealt.seed)
+    assert again.fingerprint == dealt.fingerprint and sum(again.shares.values()) == pytest.approx(1.0)
