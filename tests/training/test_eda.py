@@ -184,7 +184,7 @@ def test_kinds_of_picture_are_counted_by_diagnosis_and_a_different_mix_is_called
 
 def test_none_of_the_eight_is_counted_apart_and_breaks_nothing() -> None:
     table = made_table()
-    others = table.head(30).assign(diagnosis="", lesion_id=[f"O{number}" for number in range(30)], width=None)
+    others = table.head(30).assign(diagnosis="", lesion_id=[f"O{number}" for number in range(30)])
     before, after = by_key(explore(table)), by_key(explore(pd.concat([table, others], ignore_index=True)))
     for key in before.keys() - {"class-distribution", "image_type"}:
         assert before[key].as_json() == after[key].as_json(), key
@@ -198,6 +198,14 @@ def test_none_of_the_eight_is_counted_apart_and_breaks_nothing() -> None:
         figure = draw(section)
         if figure is not None:
             as_svg(figure, title=section.title, description=section.reading)
+
+
+def test_rows_without_an_image_are_left_out_where_others_have_one() -> None:
+    table = made_table()
+    bare = table.head(25).assign(width=None, height=None)
+    before, after = explore(table), explore(pd.concat([table, bare], ignore_index=True))
+    assert before[1:] == after[1:] and after[0].figures == before[0].figures
+    assert "25 rows have no image" in after[0].caution
 
 
 def test_what_a_source_does_tell_is_not_said_to_be_untold() -> None:

@@ -1,5 +1,5 @@
 """Training in the admin: pages of data sets, runs, evaluations and classifiers. Django imports them from here."""
 
-from training.admin import classifiers, datasets, evaluation_jobs, evaluations, runs
+from training.admin import classifiers, datasets, evaluation_jobs, evaluations, imports, runs
 
-__all__ = ["classifiers", "datasets", "evaluation_jobs", "evaluations", "runs"]
+__all__ = ["classifiers", "datasets", "evaluation_jobs", "evaluations", "imports", "runs"]

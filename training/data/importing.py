@@ -24,9 +24,9 @@ from recognition.datasets.milk10k import read_milk10k
 from recognition.datasets.pad_ufes import read_pad_ufes
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.problems import ExamplesError, FileProblem
-from recognition.datasets.splits import SHARES_BY_LAYOUT
 from recognition.datasets.tables import ISIC2019, MILK10K, PAD_UFES, Tables, read_tables
 from recognition.progress import Progress, Report, silent
+from recognition.taxonomy import CODES
 from training.data import sealing
 from training.data.archive import ArchiveWriter
 from training.data.import_errors import DatasetImportError, error_of, writing
@@ -37,7 +37,6 @@ from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
 DEFAULT_SEED: Final = 2019
-_LICENCES: Final = {PAD_UFES: "PAD-UFES-20: CC BY 4.0 (with citation)"}
 _ABANDONED_AFTER: Final = 24 * 3600  # seconds; a work folder that is older belongs to a killed worker
 _PICTURES_NEED: Final = 1.02  # size of the archive, in sizes of its pictures: names and directory are added
 
@@ -52,8 +51,8 @@ class ImportSource:
 
     ground_truth: Path
     metadata: Path | None = None
-    supplement: Path | None = None
     images: Path | None = None
+    supplement: Path | None = None
     layout: str = ISIC2019
     leave_out_unmapped: bool = False
     near_together: bool = True
@@ -119,9 +118,8 @@ def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Pa
         report=report,
         seed=seed,
         archive_file=archive_file,
-        licence=_LICENCES.get(tables.layout) or sealing.licence_of(notes),
+        licence=sealing.licence_of(notes, tables.layout),
         near_together=source.near_together,
-        shares=SHARES_BY_LAYOUT.get(tables.layout),
         test_only=bool(notes.get("test_set")),
     )
 
@@ -182,7 +180,10 @@ def _with_photo(
     if len(there) and not there.any():
         reason = f"has no row whose photo is in {pictures.place.name}; photos are found by img_id."
         problems.append(FileProblem(tables.labels_file, 0, reason))
-    return tables.rows[there].reset_index(drop=True)
+    rows = tables.rows[there].reset_index(drop=True)
+    notes["image_types"] = {str(kind): int(number) for kind, number in rows["image_type"].value_counts().items()}
+    notes["absent_diagnoses"] = [code for code in CODES if code not in set(rows["diagnosis"])]
+    return rows
 
 
 def _require_room(size: int, folder: Path) -> None:

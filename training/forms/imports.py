@@ -86,8 +86,10 @@ class ImportForm(SourcesForm):
     ground_truth_upload = forms.FileField(
         label=_("or upload the table"),
         required=False,
-        help_text=_("ISIC_2019_Training_GroundTruth.csv, MILK10k_Training_GroundTruth.csv, or the metadata.csv of "
-                    "PAD-UFES-20 or of an isic-cli download."),
+        help_text=_(
+            "ISIC_2019_Training_GroundTruth.csv, MILK10k_Training_GroundTruth.csv, or the metadata.csv of "
+            "PAD-UFES-20 or of an isic-cli download."
+        ),
     )
     metadata = forms.ChoiceField(label=_("Metadata"), required=False)
     metadata_upload = forms.FileField(
@@ -196,9 +198,11 @@ class JoinForm(SourcesForm):
     same_lesion_upload = forms.FileField(
         label=_("or upload the table"),
         required=False,
-        help_text=_("Two columns with the ids of one lesion, such as same_lesion_as_isic2019.csv of MILK10k. Such lesions "
-                    "stay on one side of the split."),
-    )  # fmt: skip
+        help_text=_(
+            "Two columns with the ids of one lesion, such as same_lesion_as_isic2019.csv of MILK10k. All images of "
+            "such a lesion are put on one side of the split."
+        ),
+    )
     leave_out = forms.ChoiceField(label=_("Lesions to leave out"), required=False)
     leave_out_upload = forms.FileField(
         label=_("or upload the table"), required=False, help_text=_("A table with the column lesion_id.")

@@ -57,10 +57,13 @@ class ImportCommand(BaseCommand):
     def _say(self, dataset: Dataset) -> None:
         kind = "images" if dataset.has_images else "rows (tables only)"
         split = dataset.report["split"]
+        others = dataset.report["notes"].get("none_of_the_eight", 0)
+        more = f", and {others:,} that show none of the eight and are never learned" if others else ""
         ours = sum(split["leakage"]["ours"].values())
         random = split["leakage"]["random"]["mean"]
         self.stdout.write(
-            f"Imported {dataset.name}: {dataset.example_count:,} {kind} of {split['lesions']:,} lesions.\n"
+            f"Imported {dataset.name}: {dataset.example_count - others:,} {kind} of {split['lesions']:,} lesions{more}."
+            "\n"
             f"Split {dataset.split_fingerprint[:12]} (seed {dataset.split_seed}), test "
             f"{dataset.test_fingerprint[:12]}: {ours} images outside training show a lesion of "
             f"training; a random split of the images would leave {random:.0%} of its validation images so."
@@ -86,6 +89,11 @@ class ImportCommand(BaseCommand):
                 self.stdout.write(
                     f"{words}: {', '.join(f'{name} ({number:,})' for name, number in notes[key].items())}."
                 )
+        if notes.get("absent_diagnoses"):
+            absent = ", ".join(notes["absent_diagnoses"])
+            self.stdout.write(
+                self.style.WARNING(f"Diagnoses without an image, which cannot be learned here: {absent}.")
+            )
         if notes.get("unread_columns"):
             self.stdout.write(f"Columns that are not read: {', '.join(notes['unread_columns'])}.")
         if notes.get("missing_columns"):

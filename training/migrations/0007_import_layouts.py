@@ -4,40 +4,55 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('training', '0006_example_image_type'),
+        ("training", "0006_example_image_type"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='datasetimport',
-            name='leave_out',
-            field=models.CharField(blank=True, max_length=500, verbose_name='lesions to leave out'),
+            model_name="datasetimport",
+            name="leave_out",
+            field=models.CharField(blank=True, max_length=500, verbose_name="lesions to leave out"),
         ),
         migrations.AddField(
-            model_name='datasetimport',
-            name='parts',
-            field=models.ManyToManyField(blank=True, related_name='+', to='training.dataset', verbose_name='made of'),
+            model_name="datasetimport",
+            name="parts",
+            field=models.ManyToManyField(blank=True, related_name="+", to="training.dataset", verbose_name="made of"),
         ),
         migrations.AddField(
-            model_name='datasetimport',
-            name='same_lesion',
-            field=models.CharField(blank=True, max_length=500, verbose_name='same lesions'),
+            model_name="datasetimport",
+            name="same_lesion",
+            field=models.CharField(blank=True, max_length=500, verbose_name="same lesions"),
         ),
         migrations.AddField(
-            model_name='datasetimport',
-            name='supplement',
-            field=models.CharField(blank=True, max_length=500, verbose_name='supplement'),
+            model_name="datasetimport",
+            name="supplement",
+            field=models.CharField(blank=True, max_length=500, verbose_name="supplement"),
         ),
         migrations.AlterField(
-            model_name='datasetimport',
-            name='layout',
-            field=models.CharField(choices=[('isic2019', 'ISIC 2019 challenge files'), ('isic-cli', 'isic-cli download'), ('milk10k', 'MILK10k challenge files'), ('pad-ufes-20', 'PAD-UFES-20'), ('joined', 'Joined data sets'), ('photos', 'Confirmed photos of consenting patients')], default='isic2019', max_length=20, verbose_name='layout'),
+            model_name="datasetimport",
+            name="layout",
+            field=models.CharField(
+                choices=[
+                    ("isic2019", "ISIC 2019 challenge files"),
+                    ("isic-cli", "isic-cli download"),
+                    ("milk10k", "MILK10k challenge files"),
+                    ("pad-ufes-20", "PAD-UFES-20"),
+                    ("joined", "Joined data sets"),
+                    ("photos", "Confirmed photos of consenting patients"),
+                ],
+                default="isic2019",
+                max_length=20,
+                verbose_name="layout",
+            ),
         ),
         migrations.AlterField(
-            model_name='datasetimport',
-            name='leave_out_unmapped',
-            field=models.BooleanField(default=False, help_text='Skip images whose diagnosis is none of the eight, instead of refusing the files.', verbose_name='leave out other diagnoses'),
+            model_name="datasetimport",
+            name="leave_out_unmapped",
+            field=models.BooleanField(
+                default=False,
+                help_text="Skip images whose diagnosis is none of the eight, instead of refusing the files.",
+                verbose_name="leave out other diagnoses",
+            ),
         ),
     ]

@@ -94,6 +94,8 @@ def delete_dataset(*, dataset: Dataset, by: User | None) -> None:
         additions = DatasetImport.objects.filter(previous=dataset)
         if additions.active().exists():
             raise DatasetInUse(_("A new version with photos is being made from it."))
+        if DatasetImport.objects.filter(parts=dataset).active().exists():
+            raise DatasetInUse(_("It is being joined with other data sets."))
         # Imports that ended without a version, or whose version was deleted, do not need it any more.
         additions.update(previous=None)
         archives = list(ImageArchive.objects.filter(examples__dataset=dataset).distinct())

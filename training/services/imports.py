@@ -3,6 +3,7 @@
 This runs in the web process, so it reads only the first line of a file. `training.worker.importing` does the work.
 """
 
+import csv
 import functools
 import operator
 import uuid
@@ -19,8 +20,17 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from recognition.datasets.csv_files import read_header
-from recognition.datasets.layouts import GROUND_TRUTH_COLUMNS, METADATA_COLUMNS, has_diagnosis, is_isic_cli
+from recognition.datasets.csv_files import columns_of, read_header
+from recognition.datasets.layouts import (
+    GROUND_TRUTH_COLUMNS,
+    METADATA_COLUMNS,
+    TEST_COLUMNS,
+    TEST_METADATA_COLUMNS,
+    has_diagnosis,
+    is_isic_cli,
+    is_milk10k,
+    is_pad_ufes,
+)
 from recognition.datasets.pictures import is_picture
 from training.models import Dataset, DatasetImport, Job
 from training.services.jobs import JobRejected, announce, require_administrator
@@ -44,11 +54,9 @@ SOURCES: Final = {
 _Layout = DatasetImport.Layout
 _ONE_TABLE: Final = frozenset({_Layout.ISIC_CLI, _Layout.PAD_UFES})
 """Layouts whose table of diagnoses holds the metadata as well."""
-# Columns by which a table is known; it may have more.
-_MILK10K_GROUND_TRUTH: Final = frozenset({"lesion_id", "AKIEC", "SCCKA"})
+# Columns by which these tables are known; they have more.
 _MILK10K_METADATA: Final = frozenset({"lesion_id", "isic_id", "image_type"})
 _MILK10K_SUPPLEMENT: Final = frozenset({"isic_id", "diagnosis_full"})
-_PAD_UFES: Final = frozenset({"patient_id", "img_id", "diagnostic"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +257,7 @@ def _check_files(layout: DatasetImport.Layout, *, metadata: str | File[Any], sup
         )
 
 
-def _queue(
-    job: DatasetImport, sources: Mapping[str, str | File[Any]], parts: Sequence[Dataset] = ()
-) -> DatasetImport:
+def _queue(job: DatasetImport, sources: Mapping[str, str | File[Any]], parts: Sequence[Dataset] = ()) -> DatasetImport:
     """Store the uploads among `sources`, write the row and announce it. A failure leaves neither row nor upload."""
     for field, source in sources.items():
         if isinstance(source, str) and source:
@@ -295,14 +301,13 @@ def _layout_of(ground_truth: str | File[Any]) -> DatasetImport.Layout:
 
 def _layout_by_header(columns: tuple[str, ...]) -> DatasetImport.Layout | None:
     """The layout of which this is the header of the table with the diagnoses; None if it is no such table."""
-    if _MILK10K_GROUND_TRUTH.issubset(columns):
+    if is_milk10k(columns):
         return _Layout.MILK10K
-    if _PAD_UFES.issubset(columns):
+    if is_pad_ufes(columns):
         return _Layout.PAD_UFES
     if is_isic_cli(columns) and has_diagnosis(columns):
         return _Layout.ISIC_CLI
-    # The official test table has two columns of weights besides.
-    return _Layout.ISIC2019 if columns[: len(GROUND_TRUTH_COLUMNS)] == GROUND_TRUTH_COLUMNS else None
+    return _Layout.ISIC2019 if columns in (GROUND_TRUTH_COLUMNS, TEST_COLUMNS) else None
 
 
 def is_same_lesion(columns: tuple[str, ...]) -> bool:
@@ -315,8 +320,8 @@ def _uploaded_header(file: File[Any]) -> tuple[str, ...]:
     first = bytes(file.readline(10_000))
     file.seek(0)
     try:
-        return tuple(name.strip() for name in first.decode("utf-8-sig").strip().split(","))
-    except UnicodeDecodeError:
+        return columns_of(first.decode("utf-8-sig"))
+    except (UnicodeDecodeError, csv.Error):
         return ()
 
 
@@ -325,10 +330,7 @@ def _kind_of(path: Path) -> str:
     layout = _layout_by_header(columns)
     if layout is not None:
         return layout.value if layout in _ONE_TABLE else "ground-truth"
-    # The metadata of the official test set have no lesion ids.
-    if columns == METADATA_COLUMNS or {"image", "age_approx", "anatom_site_general"}.issubset(columns):
-        return "metadata"
-    if _MILK10K_METADATA.issubset(columns):
+    if columns in (METADATA_COLUMNS, TEST_METADATA_COLUMNS) or _MILK10K_METADATA.issubset(columns):
         return "metadata"
     if _MILK10K_SUPPLEMENT.issubset(columns):
         return "supplement"

@@ -12,6 +12,7 @@ from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.import_errors import DatasetImportError, writing
 from training.data.importing import ImportSource, prepare, use_pictures, workspace
+from training.data.joining import prepare_joined
 from training.data.versions import prepare_version
 from training.models import Dataset, DatasetImport, Job
 from training.services import jobs
@@ -83,6 +84,15 @@ def _prepare(job: DatasetImport, *, folder: str, work: Path, report: Report) -> 
     if job.layout == DatasetImport.Layout.CONFIRMED_PHOTOS:
         assert job.previous is not None
         return prepare_version(job.previous, name=job.name, folder=folder, work=work, report=report)
+    if job.layout == DatasetImport.Layout.JOINED:
+        return prepare_joined(
+            name=job.name,
+            parts=list(job.parts.order_by("pk")),
+            same_lesion=_source(job, "same_lesion", work, report),
+            leave_out=_source(job, "leave_out", work, report),
+            folder=folder,
+            report=report,
+        )
     source = ImportSource(
         ground_truth=_at_hand(job.ground_truth, work, SOURCES["ground_truth"], report),
         metadata=_source(job, "metadata", work, report),
