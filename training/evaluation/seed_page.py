@@ -1,7 +1,7 @@
 """The page about the seed: what it published, our runs of its recipe, and what all say of its two pictures.
 
 The seed is the published project whose recipe is here as `SEED_TRANSFER` and `SEED_FINE_TUNE`. The text is the template
-beside this file, `seed_page.md.jinja`; the figures come from the manifests of the bundles.
+beside this file, `seed_page.md.jinja`; the figures come from these runs and from the manifest of the shipped bundle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
+from numpy.typing import NDArray
 
 from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
-from recognition.datasets.splits import TRAIN, VALIDATION, Split, split_fingerprint, split_groups
+from recognition.datasets.splits import TEST, TRAIN, VALIDATION, Split, split_fingerprint, split_groups
+from recognition.evaluation.measure import split_metrics
+from recognition.fit.head_runs import HeadRun
+from recognition.inference.assessor import malignant_score
 from recognition.inference.bundle import Bundle
-from recognition.inference.runtime import LoadedClassifier, load_classifier
-from recognition.taxonomy import Diagnosis
+from recognition.inference.runtime import load_classifier
+from recognition.taxonomy import CODES, Diagnosis
 from training.charts.epochs import EpochCurve, Level, Stage, epoch_curves
 from training.charts.output import as_png
 from training.charts.style import BLUE, VERMILION
@@ -48,7 +53,7 @@ EXAMPLES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a classifier says of one picture. Probabilities are calibrated and lie in [0, 1]."""
+    """What a classifier says of one picture. Probabilities lie in [0, 1]."""
 
     classifier: str
     diagnosis: str
@@ -70,8 +75,7 @@ def without_lesions(split: Split, examples: Examples, images: Sequence[str]) -> 
 
 def seed_page(
     *,
-    transfer: Bundle,
-    fine_tuned: Bundle,
+    runs: Sequence[HeadRun],
     shipped: Bundle,
     examples: Examples,
     dealt: Split,
@@ -83,51 +87,61 @@ def seed_page(
 ) -> str:
     """The page as Markdown.
 
-    - `transfer`, `fine_tuned`: the runs of the two recipes, trained on `split`, which holds none of the pictures
-      `asked` about; `dealt` is the split of the whole data set;
+    - `runs`: those of the seed's recipes, trained on `split`, which holds none of the pictures `asked` about; `dealt`
+      is the split of the whole data set;
     - `shipped`: the classifier to compare with;
     - `charts`: the folder of the charts, as the page names it; `command`: what wrote the page.
 
     Raises KeyError or jinja2.UndefinedError for a manifest that lacks something, BundleError for a bundle that does
     not load, ExamplesError for a picture that cannot be read.
     """
-    replies: dict[str, list[Reply]] = {example.image: [] for example in asked}
-    for bundle, its_split in ((transfer, split), (fine_tuned, split), (shipped, dealt)):
-        loaded = load_classifier(bundle)
-        for example in asked:
-            learned = _learned(bundle, its_split, example.image)
-            replies[example.image].append(_reply(loaded, pictures, example, learned))
+    loaded = load_classifier(shipped)
+    replies: dict[str, list[Reply]] = {}
+    for example in asked:
+        row = examples.table["image"].tolist().index(example.image)
+        answer = loaded.classify([pictures.picture(example.image)])[0]
+        replies[example.image] = [
+            *(
+                _reply(run.recipe.name, run.probabilities[row], example, learned=_place(split, example.image))
+                for run in runs
+            ),
+            _reply(
+                shipped.version,
+                answer.probabilities,
+                example,
+                advice=answer.assessment.decision.replace("_", " "),
+                learned=_learned(shipped, dealt, example.image),
+            ),
+        ]
     # Markdown for a file: nothing is escaped.
     environment = Environment(  # noqa: S701
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     )
     environment.filters.update(percent=_percent)
-    columns = (transfer, fine_tuned, shipped)
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         accuracies=ACCURACIES,
         asked=asked,
         dealt_to={example.image: dealt.assignment.get(example.image) for example in asked},
         replies=replies,
-        transfer=transfer,
-        fine_tuned=fine_tuned,
+        runs=runs,
         shipped=shipped,
-        versions=[bundle.version for bundle in columns],
-        figures=_figures(columns),
+        names=[*(run.recipe.name for run in runs), shipped.version],
+        figures=_figures([*(_metrics(run, examples, split) for run in runs), shipped.manifest.metrics]),
         same_test=shipped.manifest.split["test_fingerprint"] == split.test_fingerprint,
         left_out=len(dealt.assignment) - len(split.assignment),
         examples=examples,
         split=split,
-        epochs=_epochs(transfer, fine_tuned),
-        kept=_kept(transfer),
+        tested=len(split.images(TEST)),
+        epochs=_epochs(runs),
         charts=charts,
         command=command,
     )
 
 
-def draw_charts(transfer: Bundle, fine_tuned: Bundle, *, split: Split, examples: Examples) -> dict[str, bytes]:
+def draw_charts(runs: Sequence[HeadRun], *, split: Split, examples: Examples) -> dict[str, bytes]:
     """Accuracy and loss by epoch, each of training and validation, as PNG files by name."""
-    stages = [Stage(bundle.manifest.recipe["name"], len(_history(bundle))) for bundle in (transfer, fine_tuned)]
-    epochs = _epochs(transfer, fine_tuned)
+    stages = [Stage(run.recipe.name, len(run.history.epochs)) for run in runs]
+    epochs = _epochs(runs)
 
     def curves(training: str, validation: str) -> list[EpochCurve]:
         return [
@@ -146,23 +160,25 @@ def draw_charts(transfer: Bundle, fine_tuned: Bundle, *, split: Split, examples:
     }
 
 
-def _history(bundle: Bundle) -> list[dict[str, float]]:
-    return list(bundle.manifest.provenance["history"]["head"])
+def _epochs(runs: Sequence[HeadRun]) -> list[dict[str, Any]]:
+    """The metrics of all epochs in order, each with its recipe and whether its weights were kept."""
+    return [
+        {"recipe": run.recipe.name, "kept": number == run.history.best_epoch, **figures}
+        for run in runs
+        for number, figures in enumerate(run.history.epochs)
+    ]
 
 
-def _epochs(*bundles: Bundle) -> list[dict[str, Any]]:
-    return [{"recipe": bundle.manifest.recipe["name"], **figures} for bundle in bundles for figures in _history(bundle)]
+def _metrics(run: HeadRun, examples: Examples, split: Split) -> dict[str, Any]:
+    """The metrics on the test split, as a manifest holds them."""
+    tested = examples.table["image"].isin(split.images(TEST)).to_numpy()
+    labels = np.array([CODES.index(code) for code in examples.table.loc[tested, "diagnosis"]])
+    probabilities = run.probabilities[tested]
+    return split_metrics(labels, probabilities, uncalibrated=probabilities, operating_points=[], one_by_one=True)
 
 
-def _kept(bundle: Bundle) -> int:
-    """The number of the epoch with the least validation loss, counted from 1."""
-    losses = [each["validation_loss"] for each in _history(bundle)]
-    return losses.index(min(losses)) + 1
-
-
-def _figures(bundles: Sequence[Bundle]) -> list[tuple[str, list[str]]]:
-    """The rows of the table of figures: a label, and a cell for each bundle."""
-    metrics = [bundle.manifest.metrics for bundle in bundles]
+def _figures(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The rows of the table of figures: a label, and a cell for each classifier."""
     return [
         ("accuracy", [_interval(each["accuracy"]) for each in metrics]),
         ("accuracy of one answer for all", [f"{each['majority_baseline']:.3f}" for each in metrics]),
@@ -178,26 +194,38 @@ def _found(confusion: Sequence[Sequence[int]]) -> str:
     return f"{sum(confusion[at][at] for at in positions)} of {sum(sum(confusion[at]) for at in positions)}"
 
 
-def _learned(bundle: Bundle, split: Split, image: str) -> str:
-    """Whether the classifier learned the picture, as far as its manifest says."""
-    if bundle.manifest.split["fingerprint"] != split.fingerprint:
-        return "perhaps: its split is another"
+def _place(split: Split, image: str, *, learns_validation: bool = False) -> str:
+    """Whether a picture was learned by a classifier of this split, in words."""
     place = split.assignment.get(image)
-    tuning = bundle.manifest.recipe.get("fine_tune") or {}
-    if place == TRAIN or (place == VALIDATION and tuning.get("learn_validation")):
+    if place == TRAIN or (place == VALIDATION and learns_validation):
         return "yes"
     return "no" if place is None else f"no ({place} split)"
 
 
-def _reply(loaded: LoadedClassifier, pictures: Pictures, example: SeedExample, learned: str) -> Reply:
-    answer = loaded.classify([pictures.picture(example.image)])[0]
+def _learned(bundle: Bundle, dealt: Split, image: str) -> str:
+    """Whether the classifier learned the picture, as far as its manifest says."""
+    if bundle.manifest.split["fingerprint"] != dealt.fingerprint:
+        return "perhaps: its split is another"
+    tuning = bundle.manifest.recipe.get("fine_tune") or {}
+    return _place(dealt, image, learns_validation=bool(tuning.get("learn_validation")))
+
+
+def _reply(
+    classifier: str,
+    probabilities: NDArray[np.float64],
+    example: SeedExample,
+    *,
+    learned: str,
+    advice: str = "has none",
+) -> Reply:
+    said = int(probabilities.argmax())
     return Reply(
-        classifier=loaded.bundle.version,
-        diagnosis=answer.diagnosis,
-        confidence=answer.confidence,
-        of_the_truth=float(answer.probabilities[example.truth.position]),
-        malignant_score=answer.malignant_score,
-        advice=answer.assessment.decision.replace("_", " "),
+        classifier=classifier,
+        diagnosis=CODES[said],
+        confidence=float(probabilities[said]),
+        of_the_truth=float(probabilities[example.truth.position]),
+        malignant_score=malignant_score(probabilities),
+        advice=advice,
         learned=learned,
     )
 
