@@ -69,7 +69,8 @@ def fit_head(
 
     `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `continues` starts from the
     network's head instead of a new one. With a `run_folder` every epoch writes a checkpoint there, and the phase
-    continues after the newest complete one. The best epoch by the recipe's `best_by` is kept.
+    continues after the newest complete one. The best epoch by the recipe's `best_by` is kept. The history also has
+    both accuracies: of training, as Keras counts it during the epoch with dropout on, and of validation.
 
     Raises TrainingError "diverged" when the loss is not finite, "collapsed" when (nearly) all validation pictures get
     one diagnosis at the end, "other_run" when the folder has another run. What `report` raises passes through; the
@@ -95,6 +96,7 @@ def fit_head(
             smoothing=phase.label_smoothing,
             focal_gamma=phase.balance.focal_gamma,
         ),
+        metrics=["accuracy"],
         jit_compile=jit_choice(),
     )
     optimizer.build(head.trainable_variables)
@@ -126,6 +128,8 @@ def fit_head(
         )
         table = softmax(head.predict(inputs["validation"], batch_size=4096, verbose=0))
         figures = epoch_figures(float(fitted.history["loss"][0]), labels["validation"], table)
+        figures["accuracy"] = float(fitted.history["accuracy"][0])
+        figures["validation_accuracy"] = float((table.argmax(axis=1) == labels["validation"]).mean())
         history.epochs.append(figures)
         score = figures["balanced_accuracy"] if phase.best_by == "balanced_accuracy" else -figures["validation_loss"]
         if score > history.best_score:

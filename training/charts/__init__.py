@@ -1,8 +1,8 @@
 """The one chart library of the project: matplotlib, drawn without pyplot, in one restrained style.
 
-A function of `bars`, `curves`, `distributions` or `grids` takes plain values and returns a `Figure`. `output` turns it
-into a PNG or an SVG without inline styles, because the content security policy of the site allows none. Labels are
-beside the thing they name, and colour-blind readers can tell the colours apart (Okabe and Ito 2008).
+A function of `bars`, `curves`, `distributions`, `epochs` or `grids` takes plain values and returns a `Figure`. `output`
+turns it into a PNG or an SVG without inline styles, because the content security policy of the site allows none. Labels
+are beside the thing they name, and colour-blind readers can tell the colours apart (Okabe and Ito 2008).
 
 Only workers and commands import those modules, because they load matplotlib. The web process needs what follows here:
 the neutral colours, and how they change on a dark page.

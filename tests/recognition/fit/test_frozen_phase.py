@@ -87,22 +87,27 @@ def test_cached_features_give_the_weights_of_an_ordinary_fit_through_the_frozen_
                 variable.assign(fresh_head[key])
     model = keras.Model(theirs.inputs, theirs.outputs[0])
     model.compile(
-        keras.optimizers.Adam(phase.learning_rate), loss=keras.losses.CategoricalCrossentropy(from_logits=True)
+        keras.optimizers.Adam(phase.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
     )
     truth = np.eye(len(CODES), dtype=np.float32)[made["labels"]["train"]]
-    best, kept = np.inf, {}
+    best, kept, accuracies = np.inf, {}, []
     for epoch in range(phase.epochs):
         order = epoch_order(made["labels"]["train"], phase.balance, len(truth), SMALL_SEED.seed, epoch)
         fitted = model.fit(
             made["pixels"]["train"][order], truth[order], batch_size=phase.batch_size, shuffle=False, verbose=0,
             validation_data=(made["pixels"]["validation"], np.eye(8)[made["labels"]["validation"]]),
         )  # fmt: skip
+        accuracies.append((fitted.history["accuracy"][0], fitted.history["val_accuracy"][0]))
         if fitted.history["val_loss"][0] < best:
             best, kept = fitted.history["val_loss"][0], network_tensors(theirs)
 
     history = fit_head(ours, recipe=SMALL_SEED, features=features_of(ours, made["pixels"]), labels=made["labels"])
     found = network_tensors(ours)
     assert -history.best_score == pytest.approx(best, abs=1e-5)
+    ours_by_epoch = [(each["accuracy"], each["validation_accuracy"]) for each in history.epochs]
+    assert ours_by_epoch == [pytest.approx(each, abs=1e-6) for each in accuracies]
     for key, value in kept.items():
         np.testing.assert_allclose(found[key], value, atol=2e-5, err_msg=key)
     assert any(np.abs(found[key] - fresh_head[key]).max() > 0.01 for key in fresh_head)  # it did train
