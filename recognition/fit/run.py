@@ -17,6 +17,7 @@ from recognition.fit import History, MetadataTraining, fine_tune, fit_head
 from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
 from recognition.fit.distillation import require_teachers
 from recognition.fit.features import cached_features, embedder
+from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.seal import seal_network
 from recognition.inference.bundle import Bundle
 from recognition.inference.metadata import MetadataHead, described, metadata_head_of
@@ -29,7 +30,6 @@ from recognition.inference.network import (
     network_tensors,
     set_network_tensors,
 )
-from recognition.inference.preprocessing import to_reference
 from recognition.progress import Report, silent
 from recognition.recipes import Recipe, RecipeError
 from recognition.taxonomy import CODES
@@ -120,19 +120,18 @@ def train_classifier(
 
     metadata = _metadata(recipe, examples, split, parent)
     if recipe.fine_tune is not None:
-        references = {
-            name: [
-                to_reference(pictures.picture(image), long_side=recipe.preprocessing.reference_long_side)
-                for image in split.images(name)
-            ]
-            for name in LEARNING_SPLITS
-        }
+        images = {name: list(split.images(name)) for name in LEARNING_SPLITS}
         taught = labels
         if recipe.fine_tune.learn_validation:
-            references[TRAIN] += references[VALIDATION]
+            images[TRAIN] += images[VALIDATION]
             taught = _with_validation(labels)
             if metadata is not None:
                 metadata = MetadataTraining(metadata.head, _with_validation(metadata.descriptions))
+        cache = PictureCache()
+        references = {
+            name: LearningPictures(names, pictures=pictures, preprocessing=recipe.preprocessing, cache=cache)
+            for name, names in images.items()
+        }
         history = tune(
             network,
             recipe=recipe,

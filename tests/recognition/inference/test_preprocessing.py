@@ -83,7 +83,7 @@ def test_other_arrays_are_refused(array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"input_size": 0}, {"input_size": 8, "fit": "crop"}, {"input_size": 8, "resample": "nearest"}]
+    "values", [{"input_size": 0}, {"input_size": 8, "fit": "squeeze"}, {"input_size": 8, "resample": "nearest"}]
 )
 def test_a_manifest_with_an_unknown_preprocessing_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"positive|unknown"):

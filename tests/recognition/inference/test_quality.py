@@ -61,13 +61,13 @@ def test_dark_skin_in_good_light_is_not_called_dark() -> None:
 
 def test_limits_come_from_good_pictures_and_stay_fair() -> None:
     measures = [measure_quality(textured(seed=seed)) for seed in range(20)]
-    limits = limits_from(measures, reference_long_side=200)
+    limits = limits_from(measures)
     # The border is a quantile: with so few pictures the least of them lies just outside.
     assert sum(not check_quality(each, limits).passed for each in measures) <= 2
     assert limits.bright_min < 0.5 * min(each.bright for each in measures)
     assert limits.long_side_min == 120
     with pytest.raises(ValueError, match="pictures"):
-        limits_from([], reference_long_side=200)
+        limits_from([])
 
 
 @pytest.fixture(scope="module")
