@@ -184,6 +184,11 @@ def test_a_column_that_is_there_twice_is_a_problem(tmp_path: Path) -> None:
     assert said(tables) == [("truth.csv", 1, "has the column 'sex' 2 times.")]
 
 
+def test_a_zero_byte_is_told_by_its_line(tmp_path: Path) -> None:
+    tables = read(tmp_path, f"{HEADER}\nISIC_1,{NV}\n", f"{METADATA_HEADER}\nISIC_1,,,L\0,\n")
+    assert said(tables)[0] == ("metadata.csv", 2, "has a zero byte, which no text has.")
+
+
 def test_a_quote_that_never_ends_is_told_by_its_line(tmp_path: Path) -> None:
     tables = read(tmp_path, f'{HEADER}\nISIC_1,{NV}\nISIC_2,"{NV}\nISIC_3,{NV}\n')
     assert said(tables) == [("truth.csv", 3, "is not a proper CSV file: unexpected end of data.")]
