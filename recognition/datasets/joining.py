@@ -100,11 +100,15 @@ def join_tables(
     own = rows["lesion_id"]
     asked = own.isin(set(leave_out)).to_numpy()
     one_name = _one_name(links, own)
-    rows["lesion_id"] = [None if name is None else one_name.get(name, name) for name in own]
-    rows["details"] = [
-        details if name == new else {**details, LESION_COLUMN: name}
-        for details, name, new in zip(rows["details"], own, rows["lesion_id"], strict=True)
-    ]
+    # An object column: pandas would make NaN of None in a list.
+    rows["lesion_id"] = pd.Series([None if name is None else one_name.get(name, name) for name in own], dtype=object)
+    rows["details"] = pd.Series(
+        [
+            details if name == new else {**details, LESION_COLUMN: name}
+            for details, name, new in zip(rows["details"], own, rows["lesion_id"], strict=True)
+        ],
+        dtype=object,
+    )
     keys = rows[["lesion_id", "sha256"]].assign(image=rows["image"].map(isic_id))
     lesion = connected_by_value(keys)
     group = connected_by_value(keys.assign(patient=rows["patient_id"]))

@@ -14,7 +14,7 @@ from diagnoses.photos.models import Photo
 from recognition.datasets.joined import write_joined
 from recognition.datasets.joining import join_tables, read_left_out, read_links
 from recognition.datasets.pictures import BROKEN_ARCHIVE
-from recognition.datasets.problems import ExamplesError
+from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.datasets.splits import dealt_split
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
@@ -136,7 +136,7 @@ def outcome_line(dataset: Dataset) -> str:
 
 
 def _read_files(same_lesion: Path | None, leave_out: Path | None) -> tuple[list[tuple[str, str]], list[str]]:
-    problems = []
+    problems: list[FileProblem] = []
     links: list[tuple[str, str]] = []
     asked: list[str] = []
     try:
@@ -161,8 +161,12 @@ def _table_of(part: Dataset, withdrawn: dict[str, int]) -> pd.DataFrame:
     owner = dict(Photo.objects.filter(pk__in=photos).values_list("pk", "owner_id"))
     return table.assign(
         own_patient=table["patient_id"],
-        patient_id=[
-            patient if photo is None else f"owner {owner[photo]}"
-            for patient, photo in zip(table["patient_id"], table["photo"], strict=True)
-        ],
+        patient_id=pd.Series(
+            [
+                patient if photo is None else f"owner {owner[photo]}"
+                for patient, photo in zip(table["patient_id"], table["photo"], strict=True)
+            ],
+            index=table.index,
+            dtype=object,
+        ),
     )

@@ -260,7 +260,7 @@ def _gather(
                 left_out["the same picture is in the data set already"] += 1
                 continue
             try:
-                with default_storage.open(photo.image.name, "rb") as file:
+                with default_storage.open(str(photo.image), "rb") as file:
                     content = file.read()
             except FileNotFoundError:
                 left_out["the image is missing on the storage"] += 1
