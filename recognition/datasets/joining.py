@@ -100,7 +100,8 @@ def join_tables(
     own = rows["lesion_id"]
     asked = own.isin(set(leave_out)).to_numpy()
     one_name = _one_name(links, own)
-    rows["lesion_id"] = [None if name is None else one_name.get(name, name) for name in own]
+    # An object column: pandas would make NaN of None in a list.
+    rows["lesion_id"] = pd.Series([None if name is None else one_name.get(name, name) for name in own], dtype=object)
     rows["details"] = [
         details if name == new else {**details, LESION_COLUMN: name}
         for details, name, new in zip(rows["details"], own, rows["lesion_id"], strict=True)

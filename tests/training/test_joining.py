@@ -73,7 +73,10 @@ def test_rows_without_a_picture_and_none_of_the_eight_are_kept_and_not_learned(p
         )  # fmt: skip
     Example.objects.filter(dataset=parts[0], image="FIRST_00001").update(diagnosis="", split="")
     Example.objects.filter(dataset=tables_only, image="FIRST_00000").update(patient_id="", lesion_id="LFIRST_00000")
+    Example.objects.filter(dataset=parts[1], image="SECOND_00001").update(lesion_id="")
     dataset = join_datasets(name="joined", parts=[*parts, tables_only])
+    assert dataset.examples.get(lesion_id="").image == "SECOND_00001"
+    assert set(dataset.examples.values_list("patient_id", flat=True)) == {"", "PAT_1"}
     assert dataset.example_count == 162
     assert dataset.report["joined"]["images_held_twice"] == 1
     # A patient is whole: the row of the test split went to training.
@@ -90,6 +93,7 @@ def test_rows_without_a_picture_and_none_of_the_eight_are_kept_and_not_learned(p
 
 
 def test_a_folder_holds_the_whole_data_set_and_training_reads_it(parts: list[Dataset], tmp_path: Path) -> None:
+    Example.objects.filter(dataset=parts[0], image="FIRST_00002").update(lesion_id="", sex="", age_approx=None)
     Example.objects.filter(dataset=parts[0], image="FIRST_00001").update(diagnosis="", split="")
     folder = tmp_path / "out" / "folder"
     dataset = join_datasets(name="joined", parts=parts, output=folder)

@@ -161,8 +161,12 @@ def _table_of(part: Dataset, withdrawn: dict[str, int]) -> pd.DataFrame:
     owner = dict(Photo.objects.filter(pk__in=photos).values_list("pk", "owner_id"))
     return table.assign(
         own_patient=table["patient_id"],
-        patient_id=[
-            patient if photo is None else f"owner {owner[photo]}"
-            for patient, photo in zip(table["patient_id"], table["photo"], strict=True)
-        ],
+        patient_id=pd.Series(
+            [
+                patient if photo is None else f"owner {owner[photo]}"
+                for patient, photo in zip(table["patient_id"], table["photo"], strict=True)
+            ],
+            index=table.index,
+            dtype=object,
+        ),
     )

@@ -65,7 +65,9 @@ def test_pictures_keep_their_side_and_linked_lesions_go_towards_training() -> No
 def test_a_patient_of_two_data_sets_is_whole_and_none_of_the_eight_stays_in_no_split() -> None:
     first = part(("A1", "NV", "1", "P1", "train"), ("A2", "BCC", "2", "P2", "validation"))
     second = part(("B1", "MEL", "3", "P1", "test"), ("B2", "", "4", "P2", ""), ("B3", "AK", "5", "P2", "test"), look=1)
+    second.loc[1, "lesion_id"] = None
     joined = join_tables({"a": first, "b": second})
+    assert joined.rows.set_index("image").loc["B2", "lesion_id"] is None
     assert sides(joined) == {"A1": "train", "A2": "validation", "B1": "train", "B2": "", "B3": "validation"}
     assert joined.report["leakage"] == {"before": 1, "after": 0}
 
