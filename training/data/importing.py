@@ -37,6 +37,10 @@ from training.services.datasets import NewDataset
 from training.services.orphans import discard_unused, shell_folder
 
 DEFAULT_SEED: Final = 2019
+_LICENCES: Final = {
+    MILK10K: "MILK10k: CC BY-NC 4.0 (non-commercial, with citation)",
+    PAD_UFES: "PAD-UFES-20: CC BY 4.0 (with citation)",
+}
 _ABANDONED_AFTER: Final = 24 * 3600  # seconds; a work folder that is older belongs to a killed worker
 _PICTURES_NEED: Final = 1.02  # size of the archive, in sizes of its pictures: names and directory are added
 
@@ -118,7 +122,7 @@ def prepare(*, name: str, source: ImportSource, seed: int, folder: str, work: Pa
         report=report,
         seed=seed,
         archive_file=archive_file,
-        licence=sealing.licence_of(notes, tables.layout),
+        licence=_LICENCES.get(tables.layout) or sealing.licence_of(notes),
         near_together=source.near_together,
         test_only=bool(notes.get("test_set")),
     )
