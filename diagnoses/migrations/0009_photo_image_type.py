@@ -4,15 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('diagnoses', '0008_one_priority'),
+        ("diagnoses", "0008_one_priority"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='photo',
-            name='image_type',
-            field=models.CharField(blank=True, choices=[('dermoscopic', 'through a dermatoscope'), ('clinical: close-up', 'with a phone or a camera')], max_length=40, verbose_name='kind of picture'),
+            model_name="photo",
+            name="image_type",
+            field=models.CharField(
+                blank=True,
+                choices=[("dermoscopic", "through a dermatoscope"), ("clinical: close-up", "with a phone or a camera")],
+                max_length=40,
+                verbose_name="kind of picture",
+            ),
         ),
     ]

@@ -53,8 +53,8 @@ class PhotoAdmin(LongListAdmin[Photo]):
     """Photos and the state of their analysis. Opening one is audited."""
 
     list_display = [
-        "small", "id", "owner", "created", "image_type", "status", "decision", "diagnosis", "confidence",
-        "review_state", "failure_code",
+        "small", "id", "owner", "created", "status", "decision", "diagnosis", "confidence", "review_state",
+        "failure_code", "image_type",
     ]  # fmt: skip
     list_display_links = ["id"]
     list_filter = [
