@@ -6,8 +6,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.core.files.base import ContentFile
 from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, InterfaceError, OperationalError, transaction
 from django.utils import timezone
@@ -39,7 +39,7 @@ class IdempotencyConflict(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoMetadata:
-    """What is said of a photo when it is uploaded, in ISIC terms. `submit_photo` checks `image_type`, the caller the rest."""
+    """What the patient says with a photo, in ISIC terms. The caller checks it; `submit_photo` checks `image_type`."""
 
     lesion: Lesion | None = None
     age_approx: int | None = None
