@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -25,6 +26,11 @@ EMPTY_CHOICE: Final = [("", _("Not said"))]
 def words_for(rejected: PhotoRejected) -> str:
     """Why the sandbox refused a file, in the reader's language."""
     return gettext(rejected.template) % rejected.params
+
+
+def _image_types() -> list[tuple[str, str | Promise]]:
+    """The choices as sentences begin. Most patients have a phone, so that comes first."""
+    return [*((value, capfirst(str(label))) for value, label in reversed(IMAGE_TYPE_CHOICES)), *EMPTY_CHOICE]
 
 
 class PhotosInput(forms.FileInput):
@@ -74,8 +80,7 @@ class PhotoForm(forms.Form):
         label=_("How was the photo taken?"),
         required=False,
         initial="",
-        # Most patients have a phone, so that comes first.
-        choices=[*((value, capfirst(label)) for value, label in reversed(IMAGE_TYPE_CHOICES)), *EMPTY_CHOICE],
+        choices=_image_types,
         help_text=_("A dermatoscope is a magnifier with a light that is held on the skin."),
         widget=forms.RadioSelect,
     )

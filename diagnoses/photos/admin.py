@@ -53,8 +53,8 @@ class PhotoAdmin(LongListAdmin[Photo]):
     """Photos and the state of their analysis. Opening one is audited."""
 
     list_display = [
-        "small", "id", "owner", "created", "image_type", "status", "decision", "diagnosis", "confidence",
-        "review_state", "failure_code",
+        "small", "id", "owner", "created", "status", "decision", "diagnosis", "confidence", "review_state",
+        "failure_code", "image_type",
     ]  # fmt: skip
     list_display_links = ["id"]
     list_filter = [
@@ -66,9 +66,9 @@ class PhotoAdmin(LongListAdmin[Photo]):
     ordering = ["-created", "-id"]
     fields = [
         "small", "id", "owner", "lesion", "created", "shown_name", "width", "height", "original_format", "sha256",
-        "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "image_type", "status", "queued",
-        "published", "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence", "malignant_score",
-        "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
+        "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "image_type", "status",
+        "queued", "published", "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence",
+        "malignant_score", "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
     ]  # fmt: skip
     # Generated columns cannot be form fields.
     readonly_fields = ["small", "priority"]

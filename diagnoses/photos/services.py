@@ -39,7 +39,7 @@ class IdempotencyConflict(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoMetadata:
-    """What is said of a photo when it is uploaded, in ISIC terms. `submit_photo` checks `image_type`, the caller the rest."""
+    """What the patient says with a photo, in ISIC terms. The caller checks it; `submit_photo` checks `image_type`."""
 
     lesion: Lesion | None = None
     age_approx: int | None = None

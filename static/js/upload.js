@@ -22,6 +22,7 @@ const several = form.querySelector("[data-several]");
 /** The chosen photos: { id, file, row, state: "chosen" | "sending" | "waiting" | "sent" | "refused", answer }. */
 let photos = [];
 let kept = true; // whether the browser keeps drafts at all
+let ready = Promise.resolve(); // the last draft has been read; nothing of it is overwritten before
 let busy = false;
 let tries = 0;
 let retryTimer = 0;
@@ -70,7 +71,15 @@ function add(id, file, isNew) {
     advice.textContent = code ? (rowTemplate.dataset[key] ?? "") : "";
     advice.hidden = !advice.textContent;
   });
-  if (isNew) keepPhoto(words.owner, id, file).then((done) => (kept &&= done));
+  if (isNew) keepFile(photo);
+}
+
+async function keepFile(photo) {
+  await ready;
+  // Meanwhile it may have been removed, sent or refused.
+  if (!photos.includes(photo) || ["sent", "refused"].includes(photo.state)) return;
+  const done = await keepPhoto(words.owner, photo.id, photo.file);
+  kept &&= done;
 }
 
 function problemWith(file) {
@@ -122,7 +131,8 @@ function fields() {
 let keeping = 0;
 function keepFields() {
   clearTimeout(keeping);
-  keeping = setTimeout(() => {
+  keeping = setTimeout(async () => {
+    await ready;
     if (photos.some((photo) => ["chosen", "waiting"].includes(photo.state))) {
       keepForm(words.owner, form.elements.upload_key.value, fields()).then((done) => (kept &&= done));
     } else {
@@ -365,4 +375,4 @@ addEventListener("beforeunload", (event) => {
 zone.classList.add("dropzone--enhanced");
 refresh();
 if (picker.files.length) choose(picker.files); // the browser's own memory after "back"
-else restore();
+else ready = restore();

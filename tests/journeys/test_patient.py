@@ -15,7 +15,7 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.labels import SAFETY_NET
 from diagnoses.photos.models import Photo
 from diagnoses.results.advice import advice_on
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import CLOSE_UP, CODES, Diagnosis
 from tests.factories import jpeg_bytes, made_photo
 
 PATIENCE_MS = 60_000
@@ -164,6 +164,45 @@ def test_a_refused_file_keeps_the_form_and_what_was_typed(
     assert Photo.objects.get().lesion is not None
     # A refused upload is an expected response, but Chromium logs every 4xx.
     visitor.complaints[:] = [line for line in visitor.complaints if "422" not in line]
+
+
+# A slow phone: its storage needs half a second to open.
+SLOW_STORAGE = """
+const open = IDBFactory.prototype.open;
+IDBFactory.prototype.open = function (...given) {
+  const request = {};
+  setTimeout(() => {
+    const real = open.apply(this, given);
+    for (const event of ["onupgradeneeded", "onsuccess"]) {
+      real[event] = () => { request.result = real.result; request[event]?.(); };
+    }
+  }, 500);
+  return request;
+};
+"""
+
+
+@pytest.mark.usefixtures("chromium", "patient")
+def test_an_unsent_photo_is_still_there_after_a_reload(live_web: Any, visit: Visit, picture: Path) -> None:
+    visitor = visit(live_web.url, width=390)
+    page = visitor.page
+    page.add_init_script(SLOW_STORAGE)
+    visitor.sign_in("patient@example.org", PASSWORD)
+    visitor.go("/photos/new/")
+    expect(page.get_by_label("Not said").first).to_be_checked()
+    page.locator("#id_image").set_input_files(picture)
+    page.get_by_label("With a phone or a camera").check()
+    page.get_by_label("Name of the new spot").fill("nape")
+    page.wait_for_timeout(1500)  # nothing on the page says that the draft is stored
+    for _ in range(2):
+        page.reload()
+        expect(page.locator(".chosen__photo")).to_contain_text("spot.jpg")
+        expect(page.get_by_label("With a phone or a camera")).to_be_checked()
+        expect(page.get_by_label("Name of the new spot")).to_have_value("nape")
+        page.wait_for_timeout(1000)  # whatever the page writes on its own
+    page.get_by_role("button", name="Analyse").click()
+    page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
+    assert Photo.objects.get().image_type == CLOSE_UP
 
 
 def test_without_javascript(site: str, visit: Visit, picture: Path) -> None:

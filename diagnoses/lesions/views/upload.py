@@ -213,7 +213,13 @@ def _digest(data: bytes, form: PhotoForm, history: HistoryForm) -> str:
     """SHA-256 (hex) of the file and of the answers in the form."""
     given = form.cleaned_data
     lesion = given["lesion"]
-    said = [lesion.pk.hex if lesion else "", given["lesion_name"], given["age_approx"], given["sex"], given["image_type"]]
+    said = [
+        lesion.pk.hex if lesion else "",
+        given["lesion_name"],
+        given["age_approx"],
+        given["sex"],
+        given["image_type"],
+    ]
     reported = asdict(history.answers) if history.answers.given else {}
     words = json.dumps([*said, given["anatom_site_general"], form.each_its_own, reported])
     return hashlib.sha256(hashlib.sha256(data).digest() + words.encode()).hexdigest()
