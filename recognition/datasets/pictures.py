@@ -76,8 +76,8 @@ class PictureFiles:
     """The picture files in a folder or a zip, by their names there.
 
     `names` is sorted; `passed_over` counts the files without a picture's suffix. Hidden files and the shadow files of
-    macOS archives are in neither. Several threads may read. Nothing is unpacked to disk, so a path inside a zip can do no harm. Raises
-    ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
+    macOS archives are in neither. Nothing is unpacked to disk, so a path inside a zip can do no harm. Several threads
+    may read. Raises ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
     """
 
     def __init__(self, place: Path) -> None:
