@@ -2,6 +2,7 @@
 
 import lzma
 import struct
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -75,13 +76,15 @@ class PictureFiles:
     """The picture files in a folder or a zip, by their names there.
 
     `names` is sorted; `passed_over` counts the files without a picture's suffix. Hidden files and the shadow files of
-    macOS archives are in neither. Nothing is unpacked to disk, so a path inside a zip can do no harm. Raises
-    ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
+    macOS archives are in neither. Nothing is unpacked to disk, so a path inside a zip can do no harm. Several threads
+    may read. Raises ExamplesError when the place cannot be read. Use as a context manager, or call `close`.
     """
 
     def __init__(self, place: Path) -> None:
         self.place = place
         self._zip: zipfile.ZipFile | None = None
+        # zipfile counts its open members without a lock, and closes the file when a count is lost.
+        self._reading = threading.Lock()
         with readable(place.name, "cannot be read as a folder or a zip file"):
             if place.is_dir():
                 found = [str(path.relative_to(place)) for path in sorted(place.rglob("*")) if path.is_file()]
@@ -110,7 +113,8 @@ class PictureFiles:
     def read(self, name: str, *, max_bytes: int) -> bytes:
         """The file's bytes, at most one more than `max_bytes`. Raises ExamplesError where they cannot be read."""
         if self._zip is not None:
-            return read_member(self._zip, name, max_bytes=max_bytes)
+            with self._reading:
+                return read_member(self._zip, name, max_bytes=max_bytes)
         return read_file(self.place / name, max_bytes=max_bytes)
 
 

@@ -1,7 +1,7 @@
 """Augmentation of training pictures: symmetries, crops, RandAugment, colour, cutout.
 
-NumPy and PIL only, so that it runs with every Keras backend. A crop is resized directly from the reference picture of
-200 px, with the filter that serving uses: augmented pictures are as sharp as served ones.
+NumPy and PIL only, so that it runs with every Keras backend. A crop is resized directly from the reference picture,
+with the filter that serving uses: augmented pictures are as sharp as served ones.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The batches of fine-tuning: augmented pictures, mixup, metadata dropout.
+"""The batches of fine-tuning: augmented pictures, mixup, metadata dropout; and those of the validation split.
 
 A batch depends on seed, epoch and index alone, so a resumed run gets the same batches.
 """
@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from recognition.fit.augment import augmented
 from recognition.fit.balance import one_hot
+from recognition.fit.learning_pictures import References
+from recognition.fit.prefetch import Prefetched
 from recognition.inference.metadata import FIELDS
+from recognition.inference.preprocessing import to_input
 from recognition.recipes import FineTunePhase, Recipe
 
 
 def batches(
-    references: Sequence[Image.Image],
+    references: References,
     labels: NDArray[np.integer],
     *,
     weights: NDArray[np.float32],
@@ -30,42 +32,82 @@ def batches(
 ) -> Any:
     """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
 
-    `references` are N RGB pictures at reference scale, `labels` and `weights` are (N,), `order` gives the rows of the
-    epoch. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a pair of
-    pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to learn
-    from the pixels and labels of a batch, both after mixup.
+    `references` are N pictures, `labels` and `weights` are (N,), `order` gives the rows of the epoch. Threads make the
+    batches ahead. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a
+    pair of pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to
+    learn from the pixels and labels of a batch, both after mixup.
     """
     import keras
 
+    def made(index: int) -> list[NDArray[np.float32]]:
+        """Pixels, labels, weights and, if there are any, descriptions of a batch."""
+        rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
+        generator = np.random.default_rng([recipe.seed, 202, epoch, index])
+        pixels = np.stack(
+            [
+                augmented(
+                    references[row],
+                    input_size=recipe.architecture.input_size,
+                    augmentation=phase.augmentation,
+                    generator=generator,
+                )
+                for row in rows
+            ]
+        )
+        parts = [pixels, one_hot(labels[rows]), weights[rows]]
+        if descriptions is not None:
+            parts.append(withheld(descriptions[rows], phase=phase, generator=generator))
+        return mixed(parts, alpha=phase.mixup_alpha, generator=generator) if phase.mixup_alpha else parts
+
+    ready = Prefetched(made, len(order) // phase.batch_size)
+
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
         def __len__(self) -> int:
-            return len(order) // phase.batch_size
+            return len(ready)
 
         def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-            rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
-            generator = np.random.default_rng([recipe.seed, 202, epoch, index])
-            pixels = np.stack(
-                [
-                    augmented(
-                        references[row],
-                        input_size=recipe.architecture.input_size,
-                        augmentation=phase.augmentation,
-                        generator=generator,
-                    )
-                    for row in rows
-                ]
-            )
-            parts = [pixels, one_hot(labels[rows]), weights[rows]]
-            if descriptions is not None:
-                parts.append(withheld(descriptions[rows], phase=phase, generator=generator))
-            if phase.mixup_alpha:
-                parts = mixed(parts, alpha=phase.mixup_alpha, generator=generator)
-            pixels, truth, weight, *described = parts
+            pixels, truth, weight, *described = ready[index]
+            # In the caller's thread: several threads at once would need the memory of several teachers.
             if teach is not None:
                 truth = teach(pixels, truth)
             return (pixels, *described) if described else pixels, truth, weight
 
     return Batches()
+
+
+def validation_batches(
+    references: References,
+    *,
+    input_size: int,
+    batch_size: int,
+    descriptions: NDArray[np.float32] | None = None,
+) -> Any:
+    """The inputs of all pictures in order, as a Keras data set for `predict`; inputs as in `batches`, not augmented.
+
+    All batches are full, because several devices and TensorFlow's data sets need that: the last one is filled with its
+    first picture. The caller leaves out the answers beyond the last picture.
+    """
+    import keras
+
+    count = len(references)
+
+    def made(index: int) -> tuple[Any]:
+        rows = np.arange(index * batch_size, (index + 1) * batch_size)
+        rows[rows >= count] = rows[0]
+        pixels = {row: to_input(references[row], input_size=input_size) for row in set(rows.tolist())}
+        inputs = np.stack([pixels[row] for row in rows.tolist()])
+        return ((inputs, descriptions[rows]) if descriptions is not None else inputs,)
+
+    ready = Prefetched(made, -(-count // batch_size))
+
+    class ValidationBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+        def __len__(self) -> int:
+            return len(ready)
+
+        def __getitem__(self, index: int) -> tuple[Any]:
+            return ready[index]
+
+    return ValidationBatches()
 
 
 def mixed(

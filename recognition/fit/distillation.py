@@ -67,8 +67,10 @@ def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, split_finger
                 f"{teacher.version} has learned the validation pictures, which {recipe.name} holds back to choose its "
                 "epoch: set fine_tune.learn_validation, or choose another teacher."
             )
-        if theirs.preprocessing.reference_long_side != recipe.preprocessing.reference_long_side:
+        if theirs.preprocessing.reference_long_side != recipe.reference_long_side:
             raise RecipeError(f"{teacher.version} sees its pictures at another scale; it cannot teach here.")
+        if theirs.preprocessing.fit != recipe.fit:
+            raise RecipeError(f"{teacher.version} sees its pictures with another aspect; it cannot teach here.")
 
 
 def learned_validation(bundle: Bundle) -> bool:

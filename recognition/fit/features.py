@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from recognition.datasets.pictures import Pictures
 from recognition.fit.device import has_accelerator
+from recognition.fit.prefetch import Prefetched
 from recognition.inference.bundle import GRAPH_NAME, WEIGHTS_NAME
 from recognition.inference.export import store_weights, write_graph
 from recognition.inference.preprocessing import Preprocessing, preprocess
@@ -87,11 +88,9 @@ def cached_features(
         files.append(path.with_suffix(f".part{begin // PART:04d}.npy"))
         if (part := _read(files[-1], len(wanted))) is None:
             pieces = []
-            for start in range(0, len(wanted), BATCH):
-                chunk = wanted[start : start + BATCH]
-                pixels = np.stack([preprocess(pictures.picture(image), preprocessing) for image in chunk])
+            for pixels in _prepared(wanted, pictures, preprocessing):
                 pieces.append(np.asarray(embed(pixels), dtype=np.float32))
-                report(Progress("features", begin + start + len(chunk), len(images)))
+                report(Progress("features", begin + sum(map(len, pieces)), len(images)))
             part = np.concatenate(pieces)
             _write(files[-1], part)
         else:
@@ -102,6 +101,18 @@ def cached_features(
     for file in files:
         file.unlink(missing_ok=True)
     return features
+
+
+def _prepared(
+    images: Sequence[str], pictures: Pictures, preprocessing: Preprocessing
+) -> Prefetched[NDArray[np.float32]]:
+    """The network inputs of the pictures in batches."""
+
+    def made(place: int) -> NDArray[np.float32]:
+        chunk = images[place * BATCH : (place + 1) * BATCH]
+        return np.stack([preprocess(pictures.picture(image), preprocessing) for image in chunk])
+
+    return Prefetched(made, -(-len(images) // BATCH))
 
 
 def _write(path: Path, features: NDArray[np.float32]) -> None:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from recognition.fit.averaging import averaging_optimizer
 from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order
-from recognition.fit.batches import batches
+from recognition.fit.batches import batches, validation_batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.device import (
     computing_in,
@@ -26,6 +25,7 @@ from recognition.fit.device import (
     training_devices,
 )
 from recognition.fit.distillation import keras_teaching
+from recognition.fit.learning_pictures import References
 from recognition.fit.norms import FROZEN, measure_norms, measuring_batches
 from recognition.fit.training_state import (
     History,
@@ -43,7 +43,6 @@ from recognition.fit.training_state import (
 from recognition.inference.bundle import Bundle
 from recognition.inference.metadata import KERNEL, MetadataHead
 from recognition.inference.network import BLOCK7B_GAMMA, build_network, network_tensors, numpy_of, set_network_tensors
-from recognition.inference.preprocessing import to_input
 from recognition.inference.runtime import softmax
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import FineTunePhase, Recipe
@@ -73,7 +72,7 @@ def fine_tune(
     network: "keras.Model",
     *,
     recipe: Recipe,
-    references: Mapping[str, Sequence[Image.Image]],
+    references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
     metadata: MetadataTraining | None = None,
@@ -83,12 +82,12 @@ def fine_tune(
 ) -> History:
     """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
-    `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale, and (N,).
-    `metadata` is needed if the architecture has a metadata head, `teachers` if the recipe has a `teacher_share` (see
-    `distillation.require_teachers`). `devices` are device names of the backend, by default those of the recipe. At the
-    end the network (and the metadata head) has the averaged weights of its best epoch by balanced accuracy on the
-    validation split, measured with metadata if there is a head; of its last epoch if the recipe learns the validation
-    split as well.
+    `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale (see
+    `learning_pictures`), and (N,). `metadata` is needed if the architecture has a metadata head, `teachers` if the
+    recipe has a `teacher_share` (see `distillation.require_teachers`). `devices` are device names of the backend, by
+    default those of the recipe. At the end the network (and the metadata head) has the averaged weights of its best
+    epoch by balanced accuracy on the validation split, measured with metadata if there is a head; of its last epoch if
+    the recipe learns the validation split as well.
 
     Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase,
     or when `metadata` and architecture do not fit; TrainingError "diverged" when the loss is not finite, "collapsed"
@@ -114,9 +113,13 @@ def fine_tune(
             {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
         )
         size = recipe.architecture.input_size
-        validation = [np.stack([to_input(picture, input_size=size) for picture in references["validation"]])]
-        if described:
-            validation.append(described["validation"])
+        shares = max(len(devices), 1)
+        validation = validation_batches(
+            references["validation"],
+            input_size=size,
+            batch_size=shares * -(-EVALUATION_BATCH // shares),
+            descriptions=described.get("validation"),
+        )
         weights = class_weights(labels["train"], phase.balance)
         teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
 
@@ -150,9 +153,8 @@ def fine_tune(
             averaging.take_average(trained.model.trainable_variables)
             trained.measure_norms(measuring_batches(drawn_now, phase))
             averaged = trained.tensors()
-            figures = epoch_figures(
-                float(fitted.history["loss"][0]), labels["validation"], trained.probabilities(validation, devices)
-            )
+            said = trained.probabilities(validation, len(labels["validation"]))
+            figures = epoch_figures(float(fitted.history["loss"][0]), labels["validation"], said)
             if history.add(figures, keeps_last=phase.learn_validation):
                 best = averaged
             trained.take(plain)
@@ -170,7 +172,7 @@ def fine_tune(
             report(Progress("fine-tune", (epoch + 1) * steps, total, figures))
 
         trained.take(best)
-        refuse_degenerate_output(labels["validation"], trained.probabilities(validation, devices))
+        refuse_degenerate_output(labels["validation"], trained.probabilities(validation, len(labels["validation"])))
     set_network_tensors(network, best)
     if metadata is not None:
         metadata.head.kernel[...] = best[KERNEL]
@@ -254,12 +256,6 @@ class _TrainingCopy:
         if self._kernel is not None:
             self._kernel.assign(tensors[KERNEL])
 
-    def probabilities(self, inputs: Sequence[NDArray[np.float32]], devices: Sequence[str]) -> NDArray[np.float64]:
-        """The probabilities float64 (N, 8) for the inputs, each (N, ...)."""
-        count, shares = len(inputs[0]), max(len(devices), 1)
-        batch = shares * -(-EVALUATION_BATCH // shares)
-        # Several devices need full batches. The rows that fill the last batch are removed again.
-        filler = -count % batch if shares > 1 else 0
-        filled = [np.concatenate([each, each[:1].repeat(filler, axis=0)]) for each in inputs]
-        logits = self.model.predict(filled if len(filled) > 1 else filled[0], batch_size=batch, verbose=0)
-        return softmax(np.asarray(logits)[:count])
+    def probabilities(self, batches: Any, count: int) -> NDArray[np.float64]:
+        """The probabilities float64 (count, 8) for the first `count` pictures of `batches.validation_batches`."""
+        return softmax(np.asarray(self.model.predict(batches, verbose=0))[:count])

@@ -143,7 +143,6 @@ def seal_measured(
             learned=learned,
             calibration=seen[CALIBRATION],
             probabilities=probabilities[CALIBRATION],
-            reference_long_side=preprocessing.reference_long_side,
         )
         figures |= measure_assessment(block, ood_detector, test=seen[TEST], probabilities=probabilities[TEST])
         if test_probabilities is not None:

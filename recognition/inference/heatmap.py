@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition.inference.network import Architecture
-from recognition.inference.preprocessing import STRETCH, Preprocessing
+from recognition.inference.preprocessing import CROP, PAD, Preprocessing
 
 OVERLAY_LONG_SIDE: Final = 256
 """Pixels of the overlay's longer side. The maps are 7 x 7, so more pixels show no more."""
@@ -76,18 +76,19 @@ def render_overlay(
     """The heatmap as an RGBA PNG in the photo's aspect ratio, long side 256 px, as an overlay for the photo.
 
     `heatmap` is (h, w) in [0, 1], `photo_size` (width, height) in pixels of the upright photo. Evidence 0 is fully
-    transparent. Raises ValueError for a photo of 0 pixels, or a fit other than "stretch".
+    transparent, and so is what the network did not see (fit "crop"). Raises ValueError for a photo of 0 pixels.
     """
     width, height = photo_size
     if width < 1 or height < 1:
         raise ValueError(f"A photo of {width} x {height} pixels has no overlay.")
-    if preprocessing.fit != STRETCH:
-        raise ValueError(f"The fit {preprocessing.fit!r} has no inverse here.")
     scale = OVERLAY_LONG_SIDE / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Preprocessing stretched the photo to a square. Stretching the map to the photo's shape reverses it.
-    smooth = Image.fromarray(np.asarray(heatmap, dtype=np.float32)).resize(size, Image.Resampling.BICUBIC)
-    evidence = np.clip(np.asarray(smooth), 0.0, 1.0)
+    # Preprocessing made the photo a square (`to_square`). This lays the map over the part that the network saw.
+    seen = {PAD: (max(size), max(size)), CROP: (min(size), min(size))}.get(preprocessing.fit, size)
+    smooth = Image.fromarray(np.asarray(heatmap, dtype=np.float32)).resize(seen, Image.Resampling.BICUBIC)
+    placed = Image.new("F", size)
+    placed.paste(smooth, ((size[0] - seen[0]) // 2, (size[1] - seen[1]) // 2))
+    evidence = np.clip(np.asarray(placed), 0.0, 1.0)
     pixels = np.empty((size[1], size[0], 4), dtype=np.uint8)
     pixels[..., :3] = _COLOURS[np.round(evidence * (len(_COLOURS) - 1)).astype(int)]
     pixels[..., 3] = np.round(evidence * OPACITY * 255.0)

@@ -1,9 +1,11 @@
 """Preprocessing, the same for training and serving: from a picture to the network input.
 
-    RGB picture, any size  ->  long side 200 px (area)  ->  input size (bilinear)  ->  float32 (S, S, 3) in [0, 255]
+    RGB picture, any size  ->  reference long side (area)  ->  square  ->  input size (bilinear)
+                           ->  float32 (S, S, 3) in [0, 255]
 
-The first step matters most. All training pictures have a long side of 200 px. A phone photo that is resized
-directly to the input size is far sharper than every training picture, and the answer would depend on that.
+The first step matters most. All training pictures have the same long side: 200 px for the first bundles, 400 px for new
+recipes. A phone photo that is resized directly to the input size is far sharper than every training picture, and the
+answer would depend on that.
 The network normalises inside (Keras EfficientNet takes [0, 255]): do not divide by 255.
 """
 
@@ -16,12 +18,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 REFERENCE_LONG_SIDE: Final = 200
-"""Pixels; the long side of every picture in isic2019-subset, on which the default classifier was trained."""
+"""Pixels; the long side of the pictures that the first bundles learned, and of recipes that do not say another."""
 
 AREA: Final = "area"
 BILINEAR: Final = "bilinear"
 STRETCH: Final = "stretch"
-"""Fit: the whole picture fills the square input without keeping its aspect ratio (as in the published recipe)."""
+PAD: Final = "pad"
+CROP: Final = "crop"
+FITS: Final = (STRETCH, PAD, CROP)
+"""How a picture becomes square: the whole picture without its aspect ratio (as in the published recipe); the whole
+picture with its reflection at two sides; or its middle."""
 
 CHANNELS: Final = 3
 
@@ -33,7 +39,7 @@ class Preprocessing:
     - `input_size`: side of the square input, pixels;
     - `reference_long_side`: the long side to which larger pictures are reduced first, pixels;
     - `reference_resample`, `resample`: filters of the two steps; only "area" and "bilinear" exist;
-    - `fit`: how the picture fills the square; only "stretch" exists.
+    - `fit`: how the picture fills the square, one of `FITS`.
 
     Raises ValueError for sizes below 1 or a word this code does not know.
     """
@@ -48,12 +54,12 @@ class Preprocessing:
         if self.input_size < 1 or self.reference_long_side < 1:
             raise ValueError("Preprocessing sizes are positive numbers of pixels.")
         for name, word, known in (
-            ("reference_resample", self.reference_resample, AREA),
-            ("resample", self.resample, BILINEAR),
-            ("fit", self.fit, STRETCH),
+            ("reference_resample", self.reference_resample, (AREA,)),
+            ("resample", self.resample, (BILINEAR,)),
+            ("fit", self.fit, FITS),
         ):
-            if word != known:
-                raise ValueError(f"Preprocessing {name} {word!r} is unknown; this version knows {known!r}.")
+            if word not in known:
+                raise ValueError(f"Preprocessing {name} {word!r} is unknown; this version knows {', '.join(known)}.")
 
     def as_json(self) -> dict[str, object]:
         """Plain values for the manifest."""
@@ -96,6 +102,22 @@ def to_reference(picture: Image.Image, *, long_side: int) -> Image.Image:
     return picture.resize(size, Image.Resampling.BOX)
 
 
+def to_square(picture: Image.Image, *, fit: str) -> Image.Image:
+    """The picture as a square, or as it is for the fit "stretch", which `to_input` does."""
+    width, height = picture.size
+    if fit == STRETCH or width == height:
+        return picture
+    if fit == CROP:
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return picture.crop((left, top, left + side, top + side))
+    side = max(width, height)
+    left, top = (side - width) // 2, (side - height) // 2
+    borders = ((top, side - height - top), (left, side - width - left), (0, 0))
+    # The reflection has no edge, and looks like more skin. A network could learn bars of one colour.
+    return Image.fromarray(np.pad(np.asarray(picture), borders, mode="symmetric"))
+
+
 def to_input(
     picture: Image.Image, *, input_size: int, box: tuple[float, float, float, float] | None = None
 ) -> NDArray[np.float32]:
@@ -107,4 +129,4 @@ def to_input(
 def preprocess(picture: Image.Image | NDArray[np.uint8], preprocessing: Preprocessing) -> NDArray[np.float32]:
     """The network input for one picture: float32 (S, S, 3) in [0, 255]. Raises ValueError as `to_picture` does."""
     reference = to_reference(to_picture(picture), long_side=preprocessing.reference_long_side)
-    return to_input(reference, input_size=preprocessing.input_size)
+    return to_input(to_square(reference, fit=preprocessing.fit), input_size=preprocessing.input_size)

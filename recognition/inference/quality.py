@@ -1,6 +1,6 @@
 """The first gate, picture quality: is a picture sharp, light and large enough?
 
-All is measured at the reference scale of the preprocessing (long side 200 px), because details that are lost there
+All is measured at the reference scale of the preprocessing, because details that are lost there
 cannot change the answer, and in the middle three quarters of the picture, because the dark corners of a dermatoscope
 are normal. Luminance is Rec. 601, 0 to 255.
 
@@ -37,8 +37,9 @@ PERCENT: Final = 100.0
 CLIPPED_SHARE_MIN: Final = 0.2
 """Least limit for the overexposed share: less than a fifth is common with a flash."""
 
-SIZE_SHARE: Final = 0.6
-"""Least long side as a share of the reference scale: 120 px. No training picture is coarser."""
+LONG_SIDE_MIN: Final = 120.0
+"""Least long side in pixels, whatever the reference scale: a coarser picture shows too little of a lesion. A picture
+between this and the reference scale is enlarged with the step to the network's input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class QualityLimits:
 
 
 DEFAULT_LIMITS: Final = QualityLimits(
-    long_side_min=SIZE_SHARE * REFERENCE_LONG_SIDE,
+    long_side_min=LONG_SIDE_MIN,
     bright_min=38.0,
     clipped_max=CLIPPED_SHARE_MIN,
     contrast_min=0.133,
@@ -134,7 +135,7 @@ def check_quality(measures: QualityMeasures, limits: QualityLimits) -> GateResul
     return GateResult(Gate.QUALITY, True)
 
 
-def limits_from(measures: Sequence[QualityMeasures], *, reference_long_side: int) -> QualityLimits:
+def limits_from(measures: Sequence[QualityMeasures]) -> QualityLimits:
     """The limits from good pictures: their extreme quantiles, adjusted by the constants of this module.
 
     Raises ValueError without pictures.
@@ -146,7 +147,7 @@ def limits_from(measures: Sequence[QualityMeasures], *, reference_long_side: int
         return float(np.quantile([getattr(each, name) for each in measures], REFUSED_SHARE))
 
     return QualityLimits(
-        long_side_min=min(SIZE_SHARE * reference_long_side, least("long_side")),
+        long_side_min=min(LONG_SIDE_MIN, least("long_side")),
         bright_min=DARK_SKIN_MARGIN * least("bright"),
         clipped_max=max(
             CLIPPED_SHARE_MIN, float(np.quantile([each.clipped for each in measures], 1.0 - REFUSED_SHARE))

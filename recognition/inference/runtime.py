@@ -20,7 +20,7 @@ from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_tensor
 from recognition.inference.heatmap import DenseHead, grad_cam
 from recognition.inference.metadata import Metadata, metadata_head_of
 from recognition.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
-from recognition.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference
+from recognition.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference, to_square
 from recognition.taxonomy import CODES, Diagnosis
 
 AUTO: Final = "auto"
@@ -243,7 +243,8 @@ def measure_and_prepare(
     whole = to_picture(picture)
     reference = to_reference(whole, long_side=long_side)
     statistics = PictureStatistics.of(whole, reference, reference_long_side=long_side)
-    return to_input(reference, input_size=preprocessing.input_size), statistics
+    square = to_square(reference, fit=preprocessing.fit)
+    return to_input(square, input_size=preprocessing.input_size), statistics
 
 
 def run_views(backend: Backend, pixels: NDArray[np.float32], views: int) -> Outputs:

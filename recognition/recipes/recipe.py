@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
 from recognition.inference.network import Architecture
-from recognition.inference.preprocessing import Preprocessing
+from recognition.inference.preprocessing import FITS, REFERENCE_LONG_SIDE, STRETCH, Preprocessing
 from recognition.recipes.phases import Augmentation, ClassBalance, FineTunePhase, FrozenPhase, RecipeError, require
 
 INPUT_SIZES: Final = (16, 600)
 """Least and largest side of the network's input in pixels; EfficientNet-B7, the largest of its family, takes 600."""
+
+REFERENCE_LONG_SIDES: Final = (32, 1024)
+"""Least and largest reference scale in pixels; the pictures of the data sets have 200 to 1024."""
 
 PRECISIONS: Final = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 DEVICES: Final = ("auto", "one")
@@ -26,7 +29,11 @@ class Recipe:
     - `continues`: starts from the weights of a classifier, including its head, and needs one;
     - `precision`: of the computations in fine-tuning: "float32", "mixed_bfloat16", "mixed_float16", or "auto": 16 bits
       on a GPU with tensor cores for it, float32 elsewhere. Weights are always float32;
-    - `devices`: "auto" shares each batch of fine-tuning among all visible GPUs, "one" uses the first.
+    - `devices`: "auto" shares each batch of fine-tuning among all visible GPUs, "one" uses the first;
+    - `reference_long_side`: every picture is first reduced to this long side in pixels, in training and in use alike:
+      that of the training pictures;
+    - `fit`: how a picture becomes square: "stretch" changes its aspect ratio, "pad" adds its reflection at two sides,
+      "crop" takes its middle.
 
     Raises RecipeError for impossible values.
     """
@@ -40,10 +47,15 @@ class Recipe:
     continues: bool = False
     precision: str = "auto"
     devices: str = "auto"
+    reference_long_side: int = REFERENCE_LONG_SIDE
+    fit: str = STRETCH
 
     def __post_init__(self) -> None:
         low, high = INPUT_SIZES
         require(low <= self.architecture.input_size <= high, f"input_size lies in {low} to {high} pixels.")
+        low, high = REFERENCE_LONG_SIDES
+        require(low <= self.reference_long_side <= high, f"reference_long_side lies in {low} to {high} pixels.")
+        require(self.fit in FITS, f"fit is one of {', '.join(FITS)}.")
         require(0 <= self.seed < 2**32, "seed lies in 0 to 2^32 - 1.")
         require(self.precision in PRECISIONS, f"precision is one of {', '.join(PRECISIONS)}.")
         require(self.devices in DEVICES, f"devices is one of {', '.join(DEVICES)}.")
@@ -58,8 +70,10 @@ class Recipe:
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The preprocessing that goes with the architecture."""
-        return Preprocessing(input_size=self.architecture.input_size)
+        """The preprocessing, which is sealed with the classifier."""
+        return Preprocessing(
+            input_size=self.architecture.input_size, reference_long_side=self.reference_long_side, fit=self.fit
+        )
 
     @property
     def needs_imagenet_weights(self) -> bool:
@@ -106,7 +120,7 @@ def _defaults(kind: type[Any], *names: str) -> dict[str, Any]:
 
 
 LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "": _defaults(Recipe, "continues", "precision", "devices"),
+    "": _defaults(Recipe, "continues", "precision", "devices", "reference_long_side", "fit"),
     "architecture": _defaults(Architecture, "metadata"),
     "frozen": _defaults(
         FrozenPhase,

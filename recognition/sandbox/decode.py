@@ -62,9 +62,42 @@ _DECODE_ERRORS = (
     struct.error,
     Image.DecompressionBombError,
 )
-#: Warnings are errors here (a malformed MPO header, an invalid APNG), and the filter list of Python 3.11
-#: belongs to the whole process: two threads inside `catch_warnings` would restore each other's filters.
-_WARNINGS_LOCK = threading.Lock()
+
+
+class _PillowWarningsAreErrors:
+    """A context manager: warnings of Pillow are errors (a malformed MPO header, an invalid APNG).
+
+    The filter list of Python 3.11 belongs to the whole process, and training decodes in several threads. So the first
+    thread inside sets the filters and the last one restores them, and they are about Pillow alone.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.filterwarnings("error", module=r"PIL\.")
+                # About Python and Pillow, not about the file.
+                for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning):
+                    warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
+                # Pillow reads EXIF with its TIFF parser. Broken metadata are dropped like all others; the pixels still
+                # count.
+                warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.__exit__(None, None, None)
+
+
+_PILLOW_WARNINGS_ARE_ERRORS = _PillowWarningsAreErrors()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +147,7 @@ def _open_and_load(data: bytes, sniffed: str, *, limits: IntakeLimits) -> tuple[
 
     Returns the picture as stored, its format and its EXIF orientation.
     """
-    with _WARNINGS_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("error")
-        # About Python and Pillow, not about the file.
-        for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, ImportWarning):
-            warnings.simplefilter("ignore", category)
-        # Pillow reads EXIF with its TIFF parser. Broken metadata are dropped like all others; the pixels still count.
-        warnings.filterwarnings("ignore", module=r"PIL\.TiffImagePlugin")
+    with _PILLOW_WARNINGS_ARE_ERRORS:
         image: ImageFile.ImageFile = Image.open(io.BytesIO(data), formats=(sniffed,))
         # "MPO" is a JPEG file with several pictures. The first is an ordinary JPEG; only that one is read.
         found = image.format or sniffed

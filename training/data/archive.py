@@ -5,6 +5,7 @@ of the imported file, so the SHA-256 of an example is that of the file in the IS
 """
 
 import hashlib
+import threading
 import zipfile
 from pathlib import Path
 from typing import IO, Any, Final
@@ -94,6 +95,7 @@ class DatasetPictures(PictureStore):
         self._opened: list[Any] = []
         self._zips: dict[int, zipfile.ZipFile] = {}
         self._where: dict[str, int] = {}
+        self._reading = threading.Lock()  # see PictureFiles
         rows = dataset.examples.filter(archive__isnull=False)
         for image, member, key in rows.values_list("image", "member", "archive_id"):
             assert key is not None
@@ -118,7 +120,8 @@ class DatasetPictures(PictureStore):
         return self._zips[self._where[image]].getinfo(self._names[image]).file_size
 
     def _read(self, image: str) -> bytes:
-        return read_member(self._zips[self._where[image]], self.name_of(image), max_bytes=PICTURE_BYTES_MAX)
+        with self._reading:
+            return read_member(self._zips[self._where[image]], self.name_of(image), max_bytes=PICTURE_BYTES_MAX)
 
     def _spelling(self, image: str) -> str:
         return image

@@ -14,11 +14,13 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from recognition.inference.network import BACKBONES
+from recognition.inference.preprocessing import FITS
 from recognition.recipes import BATCH_NORMS, DEVICES, PRECISIONS, Recipe, RecipeError, changed
 
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "precision": PRECISIONS,
     "devices": DEVICES,
+    "fit": FITS,
     "architecture.backbone": BACKBONES,
     "fine_tune.batch_norm": BATCH_NORMS,
     "frozen.best_by": ("balanced_accuracy", "loss"),

@@ -38,20 +38,17 @@ not: two photos of three have such a set."""
 
 
 def fit_assessment(
-    *, learned: Answers | None, calibration: Answers, probabilities: Table, reference_long_side: int
+    *, learned: Answers | None, calibration: Answers, probabilities: Table
 ) -> tuple[dict[str, Any], OodDetector | None]:
     """The block that `inference.assessor` reads, and its OOD detector.
 
     `learned` are the outputs for training pictures, None with fewer than `ENOUGH` calibration pictures;
-    `probabilities` (N, 8) are calibrated and of the calibration pictures; `reference_long_side` is in pixels. Parts
-    with too few pictures are left out.
+    `probabilities` (N, 8) are calibrated and of the calibration pictures. Parts with too few pictures are left out.
     """
     block: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
     if learned is None or len(calibration) < ENOUGH:
         return block, None
-    block["quality"] = limits_from(
-        [each.quality for each in learned.statistics], reference_long_side=reference_long_side
-    ).as_json()
+    block["quality"] = limits_from([each.quality for each in learned.statistics]).as_json()
     ood_detector = OodDetector.fit(
         features=learned.features,
         colours=learned.colours,

@@ -11,21 +11,20 @@ Several devices, a metadata head and focal loss are not supported.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch.nn import functional
 
 from recognition.fit.balance import class_weights, drawn_shares, epoch_order, logit_offsets
-from recognition.fit.batches import batches
+from recognition.fit.batches import batches, validation_batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.distillation import taught
+from recognition.fit.learning_pictures import References
 from recognition.fit.norms import TRAINED, measuring_batches
 from recognition.fit.pytorch.network import EfficientNetB4
 from recognition.fit.training_state import (
@@ -42,7 +41,6 @@ from recognition.fit.training_state import (
 )
 from recognition.inference.bundle import Bundle
 from recognition.inference.network import BLOCK7B_GAMMA, network_tensors, set_network_tensors
-from recognition.inference.preprocessing import to_input
 from recognition.inference.runtime import softmax
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import FineTunePhase, Recipe, RecipeError
@@ -54,15 +52,12 @@ EVALUATION_BATCH: Final = 16
 AVERAGED_EVERY: Final = 4
 """Steps between two updates of the running average; its momentum is that of so many steps."""
 
-AHEAD: Final = 2
-"""Batches that are prepared while another is computed."""
-
 
 def fine_tune(
     network: "keras.Model",
     *,
     recipe: Recipe,
-    references: Mapping[str, Sequence[Image.Image]],
+    references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
     metadata: Any = None,
@@ -103,7 +98,8 @@ def fine_tune(
         training.resume(group(kept, "optimizer/"), group(kept, "average/"), done=first * steps)
 
     weights = class_weights(labels["train"], phase.balance)
-    validation = np.stack([to_input(picture, input_size=size) for picture in references["validation"]])
+    validation = validation_batches(references["validation"], input_size=size, batch_size=EVALUATION_BATCH)
+    count = len(labels["validation"])
     for epoch in range(first, phase.epochs):
         torch.manual_seed(recipe.seed * 1000 + epoch)  # so that a resumed run draws the same random numbers
         order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
@@ -111,14 +107,14 @@ def fine_tune(
             references["train"], labels["train"], weights=weights, order=order, recipe=recipe, phase=phase, epoch=epoch
         )
         losses: list[float] = []
-        for batch in _made_ahead(drawn):
+        for batch in drawn:
             losses.append(training.step(*batch))
             if not np.isfinite(losses[-1]):
                 raise TrainingError("diverged", DIVERGED)
             done = epoch * steps + len(losses)
             report(Progress("fine-tune", done, steps * phase.epochs, {"loss": float(np.mean(losses))}))
         training.average.measure_norms(map(_channels_first, measuring_batches(drawn, phase)))
-        figures = epoch_figures(float(np.mean(losses)), labels["validation"], training.probabilities(validation))
+        figures = epoch_figures(float(np.mean(losses)), labels["validation"], training.probabilities(validation, count))
         averaged = training.average.tensors()
         if history.add(figures, keeps_last=phase.learn_validation):
             best = averaged
@@ -136,7 +132,7 @@ def fine_tune(
         report(Progress("fine-tune", (epoch + 1) * steps, steps * phase.epochs, figures))
 
     final = EfficientNetB4(best, head_dropout=0.0)
-    refuse_degenerate_output(labels["validation"], _probabilities(final, validation))
+    refuse_degenerate_output(labels["validation"], _probabilities(final, validation, count))
     set_network_tensors(network, best)
     return history
 
@@ -206,9 +202,9 @@ class _TrainingState:
                 torch._foreach_lerp_(self._averaged, self._learned, 1.0 - momentum)
         return float(loss.detach())
 
-    def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-        """float64 (N, 8) of the averaged network."""
-        return _probabilities(self.average, pixels)
+    def probabilities(self, batches: Any, count: int) -> NDArray[np.float64]:
+        """float64 (count, 8) of the averaged network for the first `count` pictures of `validation_batches`."""
+        return _probabilities(self.average, batches, count)
 
     def moments(self) -> dict[str, NDArray[np.float32]]:
         """The two moments of the optimiser for each trained weight, by its number."""
@@ -242,9 +238,8 @@ def learning_rate_at(step: int, steps: int, phase: FineTunePhase) -> float:
     return phase.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def _probabilities(network: EfficientNetB4, pixels: NDArray[np.float32]) -> NDArray[np.float64]:
-    batched = (pixels[start : start + EVALUATION_BATCH] for start in range(0, len(pixels), EVALUATION_BATCH))
-    return softmax(np.concatenate([_logits(network, _channels_first(batch)) for batch in batched]))
+def _probabilities(network: EfficientNetB4, batches: Any, count: int) -> NDArray[np.float64]:
+    return softmax(np.concatenate([_logits(network, _channels_first(pixels)) for (pixels,) in batches])[:count])
 
 
 def _logits(network: EfficientNetB4, images: Any) -> NDArray[np.float32]:
@@ -260,17 +255,6 @@ def _teacher(bundle: Bundle) -> EfficientNetB4:
             f"{bundle.version} cannot teach in the engine pytorch: it is no EfficientNetB4 with a linear head."
         )
     return _fast(EfficientNetB4(bundle.network_tensors(), head_dropout=0.0))
-
-
-def _made_ahead(drawn: Any) -> Iterator[Any]:
-    """The batches of a data set in order; a thread prepares the next ones while one is computed."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        waiting = [pool.submit(drawn.__getitem__, place) for place in range(min(AHEAD, len(drawn)))]
-        for place in range(len(drawn)):
-            batch = waiting.pop(0).result()
-            if place + AHEAD < len(drawn):
-                waiting.append(pool.submit(drawn.__getitem__, place + AHEAD))
-            yield batch
 
 
 def _channels_first(pixels: NDArray[np.float32]) -> Any:
