@@ -251,7 +251,8 @@ if not set(SECOND_READING_RULES) <= {"malignant", "disagreement"}:
 
 # The only folder the admin may import from, and where the command line finds the data by default.
 TRAINING_DATA_DIR = Path(env.str("TRAINING_DATA_DIR", default=str(BASE_DIR.parent / "shared" / "data")))
-# The ImageNet weights of EfficientNetB4 without the top; if the file is missing, Keras downloads its own.
+# The ImageNet weights of EfficientNetB4 without the top, as .npz. If the file is missing, Keras's own are downloaded
+# into TRAINING_WORK_DIR, with their checksum.
 IMAGENET_WEIGHTS = Path(
     env.str(
         "IMAGENET_WEIGHTS",

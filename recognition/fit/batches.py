@@ -33,9 +33,9 @@ def batches(
     """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
 
     `references` are N pictures, `labels` and `weights` are (N,), `order` gives the rows of the epoch. Threads make the
-    batches ahead. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a pair of
-    pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to learn
-    from the pixels and labels of a batch, both after mixup.
+    batches ahead. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a
+    pair of pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to
+    learn from the pixels and labels of a batch, both after mixup.
     """
     import keras
 

@@ -103,7 +103,9 @@ def cached_features(
     return features
 
 
-def _prepared(images: Sequence[str], pictures: Pictures, preprocessing: Preprocessing) -> Prefetched[NDArray[np.float32]]:
+def _prepared(
+    images: Sequence[str], pictures: Pictures, preprocessing: Preprocessing
+) -> Prefetched[NDArray[np.float32]]:
     """The network inputs of the pictures in batches."""
 
     def made(place: int) -> NDArray[np.float32]:

@@ -83,11 +83,11 @@ def fine_tune(
     """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale (see
-    `learning_pictures`), and (N,). `metadata` is needed if the architecture has a metadata head, `teachers` if the recipe has a `teacher_share` (see
-    `distillation.require_teachers`). `devices` are device names of the backend, by default those of the recipe. At the
-    end the network (and the metadata head) has the averaged weights of its best epoch by balanced accuracy on the
-    validation split, measured with metadata if there is a head; of its last epoch if the recipe learns the validation
-    split as well.
+    `learning_pictures`), and (N,). `metadata` is needed if the architecture has a metadata head, `teachers` if the
+    recipe has a `teacher_share` (see `distillation.require_teachers`). `devices` are device names of the backend, by
+    default those of the recipe. At the end the network (and the metadata head) has the averaged weights of its best
+    epoch by balanced accuracy on the validation split, measured with metadata if there is a head; of its last epoch if
+    the recipe learns the validation split as well.
 
     Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase,
     or when `metadata` and architecture do not fit; TrainingError "diverged" when the loss is not finite, "collapsed"

@@ -17,6 +17,7 @@ from recognition.fit import History, MetadataTraining, fine_tune, fit_head
 from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
 from recognition.fit.distillation import require_teachers
 from recognition.fit.features import cached_features, embedder
+from recognition.fit.imagenet import downloaded_imagenet_weights
 from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.seal import seal_network
 from recognition.inference.bundle import Bundle
@@ -58,14 +59,15 @@ def train_classifier(
 
     - `work`: folder for feature caches; `run_folder`: folder for checkpoints, by default one in `work` named by recipe
       and data. After a crash, a call with the same arguments continues the run;
-    - `imagenet_weights`: the .npz file of the backbone; recipes with the tiny network need none;
+    - `imagenet_weights`: the .npz file of the backbone; None downloads it into `work`. With a parent, or the tiny
+      network, none is needed;
     - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
       a classifier needs a parent with the same head;
     - `teachers`: classifiers for knowledge distillation, if the recipe has a `teacher_share`;
     - `engine`: computes the fine-tuning, one of `ENGINES`;
     - `test_probabilities`: gets the calibrated probabilities (8,) of each test picture, by image.
 
-    Raises ValueError when the .npz or the parent is needed and missing, RecipeError for teachers that do not fit (see
+    Raises ValueError when the parent is needed and missing, RecipeError for teachers that do not fit (see
     `require_teachers`) and for what the engine does not support, WeightsError, ExamplesError, TrainingError,
     SealingError, ExportError or OSError, and whatever `report` raises.
     """
@@ -78,10 +80,9 @@ def train_classifier(
     run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent, teachers)
     network = build_network(recipe.architecture)
     weights_key = "random"
-    if recipe.needs_imagenet_weights and imagenet_weights is not None:
-        weights_key = load_imagenet_backbone(network, imagenet_weights)
-    elif recipe.needs_imagenet_weights and parent is None:
-        raise ValueError(f"The recipe {recipe.name} starts from ImageNet weights; say where their .npz file is.")
+    if recipe.needs_imagenet_weights and (imagenet_weights is not None or parent is None):
+        weights_file = imagenet_weights or downloaded_imagenet_weights(work / "weights")
+        weights_key = load_imagenet_backbone(network, weights_file)
     head_continues = False
     if parent is not None:
         before = backbone_key(network)

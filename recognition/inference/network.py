@@ -10,6 +10,8 @@ imported inside the functions, because the ONNX path needs `Architecture` withou
 """
 
 import hashlib
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -224,8 +226,11 @@ def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma:
         content_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: np.asarray(archive[key], dtype=np.float32) for key in archive.files}
-    except (OSError, ValueError, EOFError) as error:
-        raise WeightsError(f"The ImageNet weights at {path} cannot be read: {error}.") from error
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        raise WeightsError(
+            f"The ImageNet weights at {path} cannot be read ({str(error).rstrip('.')}): bring the whole file there "
+            "again, or remove it, so that Keras's own are downloaded."
+        ) from error
     expected = 0
     for layer in network.layers:
         if not layer.weights or layer.name in _head_names(network):

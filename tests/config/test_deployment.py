@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Read by the code through django-environ or os.environ.
 READ = re.compile(r"""(?:\benv\.\w+\(|environ\.get\(|environ\[)\s*["']([A-Z][A-Z0-9_]+)["']""")
 # Read by Compose itself: for PostgreSQL and Redis, and for the published port and folder.
-COMPOSE_ONLY = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PUBLISHED_PORT", "DATASET_DIR"}
+COMPOSE_ONLY = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "PUBLISHED_PORT", "DATASET_DIR", "WEIGHTS_DIR"}
 # Read by Python, Django and the shell in our containers.
 OF_OTHERS = {"DJANGO_SETTINGS_MODULE", "PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
 GPU = {"inference-gpu": "inference", "training-gpu": "training"}

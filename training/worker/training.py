@@ -109,6 +109,7 @@ def version_name(run: TrainingRun) -> str:
 
 
 def _imagenet_weights(recipe: Recipe) -> Path | None:
+    """The file that the settings name. None if there is none: training then downloads Keras's own."""
     path = Path(settings.IMAGENET_WEIGHTS)
     return path if recipe.needs_imagenet_weights and path.is_file() else None
 

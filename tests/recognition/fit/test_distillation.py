@@ -136,6 +136,9 @@ def test_a_teacher_that_would_pass_on_what_is_held_back_is_refused(teacher: Bund
     with pytest.raises(RecipeError, match="has learned the validation pictures"):
         require_teachers(student(), [knowing], split_fingerprint=split)
     require_teachers(student(learn_validation="true"), [knowing], split_fingerprint=split)
+    padded = dataclasses.replace(manifest.preprocessing, fit="pad")
+    with pytest.raises(RecipeError, match="another aspect"):
+        require_teachers(student(), [changed_manifest(teacher, preprocessing=padded)], split_fingerprint=split)
     larger = dataclasses.replace(manifest.preprocessing, reference_long_side=400)
     with pytest.raises(RecipeError, match="another scale"):
         require_teachers(student(), [changed_manifest(teacher, preprocessing=larger)], split_fingerprint=split)

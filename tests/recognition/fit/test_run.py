@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from recognition.datasets.examples import Examples, read_examples
 from recognition.datasets.pictures import PictureStore
@@ -13,7 +14,7 @@ from recognition.inference.bundle import Bundle, BundleError, read_bundle
 from recognition.inference.network import WeightsError
 from recognition.inference.runtime import load_classifier
 from recognition.progress import Progress
-from recognition.recipes import FINE_TUNE, LINEAR_PROBE, SMOKE, RecipeError, changed
+from recognition.recipes import FINE_TUNE, LINEAR_PROBE, RECIPES, SMOKE, Recipe, RecipeError, changed
 from recognition.taxonomy import CODES
 from tests.factories import made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
@@ -128,13 +129,14 @@ def test_an_altered_byte_of_the_trained_bundle_is_refused(trained: tuple[Bundle,
     assert caught.value.code == "altered"
 
 
-def test_a_recipe_that_starts_from_imagenet_says_so(
+def test_a_recipe_that_starts_from_imagenet_downloads_its_weights_or_says_what_to_do(
     dataset: tuple[Examples, Split, PictureStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examples, _, pictures = dataset
     # Building the large network takes seconds and is not what is tested.
     monkeypatch.setattr("recognition.fit.run.build_network", lambda _: None)
-    with pytest.raises(ValueError, match="ImageNet"):
+    monkeypatch.setattr("recognition.fit.imagenet.ORIGIN", (tmp_path / "no-internet.h5").as_uri())
+    with pytest.raises(WeightsError, match="ImageNet weights could not be downloaded"):
         trained_in(tmp_path, examples, pictures, recipe=FINE_TUNE, version="none")
 
 
@@ -157,6 +159,36 @@ def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
     assert {"features", "head"}.isdisjoint(progress.stage for progress in reports)
     # A fresh head would be at chance, 1 in 8; this one goes on from what its parent knew.
     assert bundle.manifest.metrics["balanced_accuracy"]["value"] > 0.5
+
+
+def test_a_larger_scale_and_another_aspect_are_sealed_and_served(
+    dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
+) -> None:
+    examples, _, pictures = dataset
+    recipe = changed(LONGER, {"fit": "pad", "reference_long_side": "150", "fine_tune.learn_validation": "true"})
+    bundle = trained_in(tmp_path, examples, pictures, recipe=recipe, version="padded")
+    sealed = read_bundle(bundle.directory).manifest
+    assert (sealed.preprocessing.fit, sealed.preprocessing.reference_long_side) == ("pad", 150)
+    assert (sealed.recipe["fit"], sealed.recipe["reference_long_side"]) == ("pad", 150)
+    assert sealed.settings.quality.long_side_min == 120
+    picture = made_picture("MEL", 1, size=(600, 450))
+    upright, turned = load_classifier(bundle, "onnx").classify([picture, picture.transpose(Image.Transpose.ROTATE_180)])
+    assert upright.probabilities.sum() == pytest.approx(1.0)
+    assert turned.probabilities.sum() == pytest.approx(1.0)
+
+
+def test_older_recipes_go_on_as_they_were_and_new_ones_learn_finer_pictures() -> None:
+    assert {recipe.name: recipe.reference_long_side for recipe in RECIPES.values()} == {
+        "LINEAR_PROBE": 400, "FINE_TUNE": 400, "SEED_TRANSFER": 200, "SEED_FINE_TUNE": 200, "SMOKE": 200,
+    }  # fmt: skip
+    older = {key: value for key, value in SMOKE.as_json().items() if key not in ("reference_long_side", "fit")}
+    assert Recipe.from_json(older) == SMOKE
+    assert not {"reference_long_side", "fit"} & SMOKE.identity().keys()
+    assert changed(FINE_TUNE, {"architecture.input_size": "320"}).preprocessing.input_size == 320
+    with pytest.raises(RecipeError, match="reference_long_side lies in"):
+        changed(SMOKE, {"reference_long_side": "5"})
+    with pytest.raises(RecipeError, match="fit is one of"):
+        changed(SMOKE, {"fit": "squeeze"})
 
 
 def test_a_recipe_trains_something() -> None:

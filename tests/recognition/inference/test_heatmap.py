@@ -86,6 +86,33 @@ def test_the_overlay_is_where_the_evidence_is_and_nowhere_else() -> None:
     assert row < 192 / 7 < 256 * 6 / 7 < column
 
 
+def test_the_overlay_lies_on_the_part_of_the_photo_that_the_network_saw() -> None:
+    left_edge = np.zeros((8, 8))
+    left_edge[:, 0] = 1.0
+    strongest = {
+        fit: int(
+            np.asarray(
+                Image.open(
+                    io.BytesIO(
+                        render_overlay(left_edge, photo_size=(800, 400), preprocessing=Preprocessing(64, fit=fit))
+                    )
+                )
+            )[64, :, 3].argmax()
+        )
+        for fit in ("stretch", "crop")
+    }
+    assert strongest["stretch"] < 30
+    assert 64 <= strongest["crop"] < 80  # the middle begins after a quarter of the width
+    upper = np.zeros((8, 8))
+    upper[1] = 1.0  # of a padded square of 256 px, the photo has the rows 64 to 192
+    png = render_overlay(upper, photo_size=(800, 400), preprocessing=Preprocessing(64, fit="pad"))
+    alpha = np.asarray(Image.open(io.BytesIO(png)))[..., 3]
+    assert alpha.shape == (128, 256)
+    assert alpha.max(initial=0, where=np.arange(128)[:, None] > 20) < 40
+    png = render_overlay(np.roll(upper, 1, axis=0), photo_size=(800, 400), preprocessing=Preprocessing(64, fit="pad"))
+    assert np.asarray(Image.open(io.BytesIO(png)))[:20, :, 3].max() > 120
+
+
 def test_more_evidence_is_lighter_at_every_step() -> None:
     ramp = np.tile(np.linspace(0.0, 1.0, 64), (64, 1))
     png = render_overlay(ramp, photo_size=(256, 256), preprocessing=Preprocessing(64))

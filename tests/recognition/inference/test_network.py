@@ -16,6 +16,8 @@ from recognition.inference.network import (
     set_network_tensors,
 )
 
+REAL_CUT = Path(__file__).resolve().parents[4] / "shared/data/cases/weights/cut.npz"
+
 
 def test_three_outputs_of_one_pass() -> None:
     network = build_network(Architecture("tiny", 32, (12, 6), (0.0, 0.5, 0.1)))
@@ -100,6 +102,19 @@ def test_a_backbone_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         load_imagenet_backbone(network, backbone_file(network, tmp_path / "a.npz", **{"stem_bn/0": np.zeros(3)}))
     with pytest.raises(WeightsError, match="holds"):
         load_imagenet_backbone(network, backbone_file(network, tmp_path / "b.npz", **{"other/0": np.zeros(3)}))
+
+
+def test_a_cut_backbone_file_is_one_sentence(tmp_path: Path) -> None:
+    network = build_network(Architecture("tiny", 32))
+    whole = backbone_file(network, tmp_path / "whole.npz").read_bytes()
+    cut = tmp_path / "cut.npz"
+    for size in (0, 10, len(whole) // 2, len(whole) - 30):
+        cut.write_bytes(whole[:size])
+        with pytest.raises(WeightsError, match=r"cut\.npz cannot be read .* bring the whole file"):
+            load_imagenet_backbone(network, cut)
+    if REAL_CUT.is_file():
+        with pytest.raises(WeightsError, match="bring the whole file"):
+            load_imagenet_backbone(network, REAL_CUT)
 
 
 @pytest.mark.parametrize(

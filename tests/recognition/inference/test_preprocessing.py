@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recognition.inference.preprocessing import Preprocessing, preprocess, to_reference
+from recognition.inference.preprocessing import Preprocessing, preprocess, to_reference, to_square
 
 
 def checkered(width: int, height: int, cell: int) -> np.ndarray:
@@ -34,6 +34,29 @@ def test_golden_pixels_of_the_whole_way() -> None:
     assert pixels.dtype == np.float32
     assert pixels.shape == (8, 8, 3)
     assert np.array_equal(pixels[:, :, 1], np.tile([100, 100, 100, 125, 175, 200, 200, 200], (8, 1)))
+
+
+def test_golden_pixels_of_each_fit() -> None:
+    picture = Image.fromarray(np.array([[10, 20, 30, 40], [50, 60, 70, 80]], np.uint8)[..., None].repeat(3, axis=2))
+
+    def square(fit: str) -> list[list[int]]:
+        return np.asarray(to_square(picture, fit=fit))[..., 0].tolist()
+
+    upper, lower = [10, 20, 30, 40], [50, 60, 70, 80]
+    assert square("stretch") == [upper, lower]  # `to_input` does it
+    assert square("pad") == [upper, upper, lower, lower]
+    assert square("crop") == [[20, 30], [60, 70]]
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(400, 300), (100, 400), (400, 20), (200, 200)])
+def test_a_quarter_turn_turns_the_input_where_the_aspect_is_kept(fit: str, size: tuple[int, int]) -> None:
+    picture = checkered(*size, 10)
+    preprocessing = Preprocessing(input_size=64, reference_long_side=200, fit=fit)
+    pixels, turned = preprocess(picture, preprocessing), preprocess(np.rot90(picture), preprocessing)
+    assert np.abs(np.rot90(pixels) - turned).mean() < 0.1  # rounding
+    stretched = preprocess(picture, Preprocessing(input_size=64, reference_long_side=200))
+    assert np.array_equal(pixels, stretched) is (size[0] == size[1])
 
 
 @pytest.mark.parametrize("factor", [2, 5, 13])

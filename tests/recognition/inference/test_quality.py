@@ -9,10 +9,12 @@ import pytest
 from PIL import Image, ImageFilter
 
 from recognition.inference.bundle import read_bundle
-from recognition.inference.quality import DEFAULT_LIMITS, check_quality, limits_from, measure_quality
+from recognition.inference.preprocessing import to_reference
+from recognition.inference.quality import DEFAULT_LIMITS, LONG_SIDE_MIN, check_quality, limits_from, measure_quality
 
 ROOT = Path(__file__).resolve().parents[3]
-PICTURES = ROOT.parent / "shared" / "data" / "isic2019-subset" / "ISIC_2019_Training_Input.zip"
+DATA = ROOT.parent / "shared" / "data"
+PICTURES = DATA / "isic2019-subset" / "ISIC_2019_Training_Input.zip"
 
 
 def textured(size: tuple[int, int] = (600, 450), *, seed: int = 0, level: float = 150.0) -> Image.Image:
@@ -68,6 +70,31 @@ def test_limits_come_from_good_pictures_and_stay_fair() -> None:
     assert limits.long_side_min == 120
     with pytest.raises(ValueError, match="pictures"):
         limits_from([])
+
+
+def test_the_least_size_does_not_follow_the_scale_at_which_pictures_are_learned() -> None:
+    measures = [
+        measure_quality(textured(seed=seed), reference=to_reference(textured(seed=seed), long_side=400))
+        for seed in range(20)
+    ]
+    limits = limits_from(measures)
+    assert limits.long_side_min == 120
+    small = textured().resize((224, 168), Image.Resampling.BICUBIC)
+    measured = measure_quality(small, reference=to_reference(small, long_side=400))
+    assert check_quality(measured, limits).code != "too_small"
+
+
+@pytest.mark.parametrize(
+    ("place", "every"), [("phone-photos/photos.zip", 1), ("milk10k/MILK10k_Training_Input.zip", 9)]
+)
+def test_hardly_a_real_photo_of_a_lesion_is_refused_for_its_size(place: str, every: int) -> None:
+    if not (DATA / place).is_file():
+        pytest.skip(f"needs the pictures of ../shared/data/{place}")
+    with zipfile.ZipFile(DATA / place) as archive:
+        names = sorted(name for name in archive.namelist() if name.endswith(".webp"))[::every]
+        sizes = [Image.open(archive.open(name)).size for name in names]
+    assert len(sizes) > 400
+    assert np.mean([max(size) < LONG_SIDE_MIN for size in sizes]) <= 0.02
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageCms
 
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
-from recognition.sandbox.decode import MAX_SIDE, decode_photo
+from recognition.sandbox.decode import _PILLOW_WARNINGS_ARE_ERRORS, MAX_SIDE, decode_photo
 
 Encode = Callable[..., bytes]
 Colour = tuple[int, int, int]
@@ -313,6 +314,22 @@ def test_the_filters_of_the_process_are_left_as_they_were(quadrants: Image.Image
     before = list(warnings.filters)
     read_image(encode(quadrants, "PNG"))
     code_of(b"\x89PNG\r\n\x1a\n")
+    assert list(warnings.filters) == before
+
+
+def test_several_threads_decode_at_once_and_leave_the_warnings_of_others_alone(
+    quadrants: Image.Image, encode: Encode
+) -> None:
+    before, content = list(warnings.filters), encode(quadrants, "JPEG")
+    expected = read_image(content).tobytes()
+    with ThreadPoolExecutor(4) as pool:
+        decoded = pool.map(lambda _: read_image(content).tobytes(), range(200))
+        assert set(decoded) == {expected}
+    assert list(warnings.filters) == before
+    with _PILLOW_WARNINGS_ARE_ERRORS:
+        added = [each for each in warnings.filters if each not in before]
+        assert added
+        assert all(module is not None and module.pattern.startswith("PIL") for _, _, _, module, _ in added)
     assert list(warnings.filters) == before
 
 

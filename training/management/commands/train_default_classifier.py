@@ -33,7 +33,9 @@ class Command(BaseCommand):
             metavar="FOLDER_OR_NAME",
             help=DATA_HELP,
         )
-        parser.add_argument("--weights", type=Path, help="ImageNet backbone as .npz (not needed for SMOKE)")
+        parser.add_argument(
+            "--weights", type=Path, help="ImageNet backbone as .npz; without it Keras's own is downloaded into --work"
+        )
         parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
         parser.add_argument(
             "--teacher",
@@ -61,8 +63,6 @@ class Command(BaseCommand):
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
             parent = None if options["parent"] is None else read_bundle(options["parent"])
             teachers = [read_bundle(folder) for folder in options["teachers"]]
-            if recipe.needs_imagenet_weights and options["weights"] is None and parent is None:
-                raise CommandError(f"{recipe.name} starts from ImageNet weights: give their file with --weights.")
             with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
                 examples = data.examples
                 bundle = train_classifier(
