@@ -82,6 +82,11 @@ def test_every_problem_is_reported_by_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_problem_is_on_the_line_where_its_row_starts(tmp_path: Path) -> None:
+    tables = read(tmp_path, f'{HEADER}\n"ISIC_1\n",{NV}\n"ISIC\n2",{NV}\nISIC_1,{NV}\n')
+    assert [line for _file, line, _reason in said(tables)] == [4, 6]
+
+
 def test_problems_of_both_files_are_reported_at_once(tmp_path: Path) -> None:
     tables = read(
         tmp_path,

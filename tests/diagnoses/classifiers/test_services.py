@@ -11,7 +11,12 @@ from django.utils import timezone
 from accounts.models import AuditEntry, User
 from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import promote_classifier, register_bundle, registered_bundle
+from diagnoses.classifiers.services import (
+    note_bundle_problem,
+    promote_classifier,
+    register_bundle,
+    registered_bundle,
+)
 from diagnoses.photos.worker import NoLiveClassifier, check_live_bundle, warm_up
 from recognition.inference.bundle import BundleError, read_bundle
 
@@ -69,6 +74,14 @@ def test_promotion_retires_the_one_before_and_is_audited(tiny_bundle: Path, admi
     entry = AuditEntry.objects.get(action=AuditEntry.Action.CLASSIFIER_PROMOTED)
     assert entry.actor == str(administrator.pk)
     assert (entry.detail["before"], entry.detail["reason"]) == ("before", "better")
+
+
+def test_promotion_of_a_whole_bundle_ends_its_problem(tiny_bundle: Path) -> None:
+    classifier = register_bundle(directory=tiny_bundle)
+    note_bundle_problem(classifier=classifier, problem="graph.onnx was missing")
+    promote_classifier(classifier=classifier)
+    classifier.refresh_from_db()
+    assert classifier.fault == ""
 
 
 def test_only_administrators_promote(tiny_bundle: Path, clinician: User, patient: User) -> None:

@@ -223,6 +223,11 @@ class TestLooks:
         newest = next(accesses_of(whole))
         assert (newest.role, newest.lesion_id, newest.photo_id) == ("administrator", lesion.pk, None)
 
+    def test_by_the_person_are_not_listed(self, whole: User) -> None:
+        photo = Photo.objects.get(owner=whole)
+        AuditEntry.objects.create(action="photo-viewed", subject=f"photo:{photo.pk}", actor=str(whole.pk))
+        assert [each.role for each in accesses_of(whole)] == ["clinician"]
+
     def test_are_only_those_at_ones_own(self, whole: User, other_patient: User) -> None:
         assert list(accesses_of(other_patient)) == []
         assert len(list(accesses_of(whole))) == 1

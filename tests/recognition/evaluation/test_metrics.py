@@ -217,5 +217,10 @@ def test_operating_points_do_what_their_names_say() -> None:
         )
 
 
+def test_a_score_at_the_threshold_is_flagged() -> None:
+    positive, scores = np.array([True, False]), np.array([0.5, 0.5])
+    assert metrics.sensitivity_specificity(positive, scores, 0.5) == (1.0, 0.0)
+
+
 def test_there_are_no_operating_points_without_both_kinds() -> None:
     assert choose_operating_points(truth("NV", "DF"), answers("NV", "MEL")) == ()
