@@ -23,8 +23,8 @@ class CsvFile:
     """One CSV file.
 
     `columns`: the header. `rows`: one dictionary column -> text per row. `lines`: the line on which each row starts.
-    `problems`: everything wrong with the file. A row whose number of cells differs from the header is a problem and
-    not among `rows`.
+    `problems`: everything wrong with the file. A row whose number of cells differs from the header, or with a zero byte
+    (PostgreSQL stores none), is a problem and not among `rows`.
     """
 
     name: str
@@ -55,6 +55,9 @@ def read_csv(path: Path) -> CsvFile:
                     continue  # a blank line is skipped
                 if len(cells) != len(found.columns):
                     found.add_problem(line, f"has {len(cells)} cells; the header has {len(found.columns)}.")
+                    continue
+                if any("\0" in cell for cell in cells):
+                    found.add_problem(line, "has a zero byte, which no text has.")
                     continue
                 found.rows.append(dict(zip(found.columns, (cell.strip() for cell in cells), strict=True)))
                 found.lines.append(line)

@@ -11,9 +11,9 @@ import pytest
 from django.core.management import call_command
 
 from diagnoses.photos.models import KnownImage
-from recognition.classify import Unreadable, classify_sources, find_sources
+from recognition.classify import Unreadable, classify_sources, find_sources, image_names
 from recognition.datasets.known_images import fingerprint_images
-from recognition.datasets.pictures import PICTURE_TYPES, PictureFiles
+from recognition.datasets.pictures import PICTURE_TYPES, PictureFiles, PictureStore
 from recognition.datasets.problems import ExamplesError
 from recognition.inference.runtime import LoadedClassifier
 from recognition.sandbox import IntakeLimits, read_image
@@ -74,6 +74,30 @@ def test_a_member_is_unpacked_no_further_than_it_may_be_large(tmp_path: Path) ->
         archive.writestr(MEMBER, bytes(1_000_000))
     with PictureFiles(place) as files:
         assert len(files.read(MEMBER, max_bytes=1000)) == 1001
+
+
+def test_names_with_backslashes_are_read_everywhere(tmp_path: Path) -> None:
+    """Zips of older Windows programs: the folder is part of the name, and a folder is a file without content."""
+    place = tmp_path / "windows.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("Input\\", b"")
+        archive.writestr(f"Input\\{MEMBER}", made_photo())
+    with PictureStore(place) as store:
+        assert list(store) == ["ISIC_1"] and store.name_of("ISIC_1") == f"Input/{MEMBER}"
+        assert store.size_of("ISIC_1") == len(store.content("ISIC_1")) == len(made_photo())
+    assert list(fingerprint_images(place, ["ISIC_1"])) == ["ISIC_1"]
+    sources, passed_over = find_sources([place], limits=IntakeLimits())
+    assert ([source.name for source in sources], passed_over) == ([f"{place}::Input/{MEMBER}"], 0)
+    assert image_names([sources[0].name]) == ["ISIC_1"] and sources[0].read() == made_photo()
+
+
+def test_one_file_under_both_spellings_is_there_twice(tmp_path: Path) -> None:
+    place = tmp_path / "both.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        for name in (f"a\\{MEMBER}", f"a/{MEMBER}"):
+            archive.writestr(name, made_photo())
+    with pytest.raises(ExamplesError, match="ISIC_1 is there twice"):
+        PictureStore(place)
 
 
 # --- Broken archives -------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def test_every_problem_is_reported_by_line(tmp_path: Path) -> None:
             2,
             "PAT_46_881_939: diagnostic is 'WART'; expected ACK, BCC, BOD, MEL, NEV, SCC, SEK.",
         ),
-        ("metadata.csv", 3, "'../x.png' is not an image name: letters, digits, _ . - and at most 100."),
+        ("metadata.csv", 3, "'../x' is not an image name: letters, digits, _ . - and at most 100."),
         ("metadata.csv", 4, "has no image name."),
         ("metadata.csv", 5, "has no patient_id; without it a patient could be on both sides of a split."),
         (
