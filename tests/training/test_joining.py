@@ -198,3 +198,15 @@ def test_the_command_says_what_it_did(parts: list[Dataset], tmp_path: Path, caps
     assert Dataset.objects.get(name="joined").example_count == 157
     with pytest.raises(CommandError, match="no data set named third"):
         call_command("join_datasets", "first", "third", name="more")
+
+
+def test_a_folder_trains_and_the_name_of_the_data_set_reproduces_the_figures(
+    parts: list[Dataset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    join_datasets(name="joined", parts=parts, output=tmp_path / "folder")
+    bundle = tmp_path / "bundle"
+    call_command(
+        "train_default_classifier", data=tmp_path / "folder", recipe="SMOKE", output=bundle, work=tmp_path / "caches"
+    )
+    call_command("reseal_classifier", data="joined", bundle=bundle)
+    assert "Every figure of smoke-" in capsys.readouterr().out
