@@ -111,6 +111,9 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(root / "isic", per_diagnosis=8)
     write_milk10k(root / "milk")
     write_pad_ufes(root / "pad")
+    (root / "pad" / "metadata_without_photos.csv").write_text(
+        "".join((root / "pad" / "metadata.csv").read_text().splitlines(keepends=True)[:1])
+    )
     write_table(root / "links.csv", ["milk10k_lesion_id", "isic2019_lesion_id"], [["IL_0000000", "L00"]])
     write_table(root / "leave.csv", ["lesion_id"], [["IL_1000001"]])
     return root
@@ -302,6 +305,7 @@ def test_the_listing_knows_every_table(made_files: Path) -> None:
         "milk/MILK10k_Training_Metadata.csv": "metadata",
         "milk/MILK10k_Training_Supplement.csv": "supplement",
         "pad/metadata.csv": "pad-ufes-20",
+        "pad/metadata_without_photos.csv": "pad-ufes-20",
         "pad/photos.zip": "zip",
     }
 
@@ -323,7 +327,8 @@ def test_the_form_imports_milk10k(admin_client: Client) -> None:
     assert {key: found["milk"][key] for key in ("ground_truth", "metadata", "supplement", "images")} == {
         key: MILK_FORM[key] for key in ("ground_truth", "metadata", "supplement", "images")
     }
-    assert found["pad"]["ground_truth"] == "pad/metadata.csv" and found["pad"]["images"] == "pad/photos.zip"
+    assert found["pad metadata"]["images"] == "pad/photos.zip"
+    assert found["pad metadata_without_photos"]["images"] == ""
     response = admin_client.post(address, MILK_FORM)
     job = DatasetImport.objects.get()
     assert response.status_code == 302 and job.layout == DatasetImport.Layout.MILK10K

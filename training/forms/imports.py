@@ -32,6 +32,9 @@ _KINDS: Final = {
 }
 
 
+_WITH_DIAGNOSES: Final = ("ground-truth", "isic-cli", "pad-ufes-20")
+
+
 class SourcesForm(forms.Form):
     """Fields for source files: each is either a file of the data folder or an upload.
 
@@ -158,7 +161,7 @@ class ImportForm(SourcesForm):
         """Subfolders of the data folder that hold a whole data set, as initial values of this form."""
         found = []
         for source in self.sources:
-            if source.kind not in ("ground-truth", "isic-cli", "pad-ufes-20"):
+            if source.kind not in _WITH_DIAGNOSES:
                 continue
             beside = [other for other in self.sources if other.folder == source.folder]
             metadata = next((other.path for other in beside if other.kind == "metadata"), "")
@@ -167,9 +170,14 @@ class ImportForm(SourcesForm):
             images = images or next(
                 (s.path for s in self.sources if s.kind == "folder" and s.path == source.folder), ""
             )
+            tables = [other.path for other in beside if other.kind in _WITH_DIAGNOSES]
+            if source.kind == "pad-ufes-20" and source.path != tables[0]:
+                # A second table of PAD-UFES-20 beside the first holds the rows whose photos are not there.
+                images = ""
+            folder, stem = source.folder.rsplit("/", maxsplit=1)[-1], source.path.rsplit("/")[-1].removesuffix(".csv")
             found.append(
                 {
-                    "name": source.folder.rsplit("/", maxsplit=1)[-1] or source.path.removesuffix(".csv"),
+                    "name": f"{folder} {stem}".strip() if len(tables) > 1 else folder or stem,
                     "ground_truth": source.path,
                     "metadata": metadata if source.kind == "ground-truth" else "",
                     "supplement": supplement if source.kind == "ground-truth" else "",
