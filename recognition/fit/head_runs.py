@@ -17,6 +17,7 @@ from recognition.datasets.splits import TRAIN, VALIDATION, Split
 from recognition.fit.device import use_onednn
 from recognition.fit.features import cached_features, embedder
 from recognition.fit.head import fit_head
+from recognition.fit.imagenet import downloaded_imagenet_weights
 from recognition.fit.run import backbone_key
 from recognition.fit.training_state import History
 from recognition.inference.network import (
@@ -57,7 +58,7 @@ def run_heads(
     """Train the frozen phase of each recipe; a recipe that continues goes on from the head of the one before it.
 
     All recipes have the architecture and preprocessing of the first. `work` is the folder for feature caches;
-    `imagenet_weights` is the .npz file of the backbone, and None for the tiny network.
+    `imagenet_weights` is the .npz file of the backbone; None downloads it into `work`. The tiny network needs none.
 
     Raises WeightsError, TrainingError, ExamplesError or OSError.
     """
@@ -67,10 +68,11 @@ def run_heads(
     first = recipes[0]
     keras.utils.set_random_seed(first.seed)
     network = build_network(first.architecture)
-    if imagenet_weights is None:
-        weights_key = backbone_key(network)
+    if first.needs_imagenet_weights:
+        weights_file = imagenet_weights or downloaded_imagenet_weights(work / "weights")
+        weights_key = load_imagenet_backbone(network, weights_file)
     else:
-        weights_key = load_imagenet_backbone(network, imagenet_weights)
+        weights_key = backbone_key(network)
     images = examples.table["image"].tolist()
     with tempfile.TemporaryDirectory() as exported:
         table = cached_features(

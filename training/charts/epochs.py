@@ -58,7 +58,7 @@ def epoch_curves(
         axes.set_ylabel(y)
         if level is not None:
             axes.axhline(level.value, color=MUTED, linewidth=1, linestyle=(0, (3, 3)))
-            axes.text(0.7, level.value, level.label, color=MUTED, size=SMALL, va="bottom")
+            axes.text(0.7, level.value, level.label, color=MUTED, size=SMALL, va="top")
         first = 1
         for stage in stages:
             if first > 1:

@@ -41,8 +41,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--weights",
             type=Path,
-            default=Path(settings.IMAGENET_WEIGHTS),
-            help="ImageNet backbone as .npz (default: the file that the setting IMAGENET_WEIGHTS names)",
+            help="ImageNet backbone as .npz; without it the file of the setting IMAGENET_WEIGHTS, or Keras's own",
         )
         parser.add_argument("--bundle", type=Path, default=Path("bundles/default"), help="the classifier beside them")
         parser.add_argument("--work", type=Path, default=Path("var/training"), help="cache of the features")
@@ -70,7 +69,7 @@ class Command(BaseCommand):
                     examples=examples,
                     split=split,
                     pictures=pictures,
-                    imagenet_weights=options["weights"],
+                    imagenet_weights=options["weights"] or _weights_of_settings(),
                     work=options["work"],
                     report=bar,
                 )
@@ -95,6 +94,11 @@ class Command(BaseCommand):
         except (KeyError, UndefinedError) as error:
             raise CommandError(f"The manifest lacks a figure: {error}; was the bundle sealed by a training?") from error
         self.stdout.write(f"Wrote {output} and {len(charts)} charts in {folder}.")
+
+
+def _weights_of_settings() -> Path | None:
+    path = Path(settings.IMAGENET_WEIGHTS)
+    return path if path.is_file() else None
 
 
 def _pictures(data: Path) -> Path:
