@@ -54,7 +54,7 @@ def test_a_quarter_turn_turns_the_input_where_the_aspect_is_kept(fit: str, size:
     picture = checkered(*size, 10)
     preprocessing = Preprocessing(input_size=64, reference_long_side=200, fit=fit)
     pixels, turned = preprocess(picture, preprocessing), preprocess(np.rot90(picture), preprocessing)
-    assert np.abs(np.rot90(pixels) - turned).mean() < 0.1  # rounding
+    assert np.abs(np.rot90(pixels) - turned).max() <= 2  # rounding
     stretched = preprocess(picture, Preprocessing(input_size=64, reference_long_side=200))
     assert np.array_equal(pixels, stretched) is (size[0] == size[1])
 
