@@ -40,7 +40,8 @@ def test_golden_pixels_of_each_fit() -> None:
     picture = Image.fromarray(np.array([[10, 20, 30, 40], [50, 60, 70, 80]], np.uint8)[..., None].repeat(3, axis=2))
 
     def square(fit: str) -> list[list[int]]:
-        return np.asarray(to_square(picture, fit=fit))[..., 0].tolist()
+        rows: list[list[int]] = np.asarray(to_square(picture, fit=fit))[..., 0].tolist()
+        return rows
 
     upper, lower = [10, 20, 30, 40], [50, 60, 70, 80]
     assert square("stretch") == [upper, lower]  # `to_input` does it
