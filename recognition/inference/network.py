@@ -223,9 +223,11 @@ def load_imagenet_backbone(network: "keras.Model", path: Path, *, block7b_gamma:
     Returns the file's sha256 (hex). Raises WeightsError when the file is missing, unreadable or does not fit.
     """
     try:
-        content_sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: np.asarray(archive[key], dtype=np.float32) for key in archive.files}
+        with path.open("rb") as stream:
+            content_sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                arrays = {key: np.asarray(archive[key], dtype=np.float32) for key in archive.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(
             f"The ImageNet weights at {path} cannot be read ({str(error).rstrip('.')}): bring the whole file there "

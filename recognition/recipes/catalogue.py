@@ -3,16 +3,21 @@
 from typing import Final
 
 from recognition.inference.network import Architecture
+from recognition.inference.preprocessing import PAD
 from recognition.recipes.phases import Augmentation, ClassBalance, FineTunePhase, FrozenPhase
 from recognition.recipes.recipe import Recipe
 
 FINE_LONG_SIDE: Final = 400
-"""Pixels; the long side of the pictures of isic2019-subset-400px and milk10k, which new recipes learn."""
+"""Pixels; the long side of the pictures of isic2019-subset-400px and milk10k, which new recipes learn.
+
+They pad (`python -m benchmarks.picture_fit`, calibration split): a quarter turn changes the advice of 7.5 % of pictures
+instead of 9.0 % with stretching, with the same AUC of cancers, in a classifier that has only learned stretched ones.
+"""
 
 FINE_TUNE: Final = Recipe(
     name="FINE_TUNE",
     expected=(
-        "Measured with reference_long_side 200: balanced accuracy 0.66 (0.60 to 0.72) and malignant "
+        "Measured with reference_long_side 200 and fit stretch: balanced accuracy 0.66 (0.60 to 0.72) and malignant "
         "AUC 0.85 on the test split of isic2019-subset at 192 px with one view; on validation 0.73, and 0.74 when "
         "served at 224 px with two views. See docs/training-log.md."
     ),
@@ -45,12 +50,13 @@ FINE_TUNE: Final = Recipe(
         ),
     ),
     reference_long_side=FINE_LONG_SIDE,
+    fit=PAD,
 )
 
 LINEAR_PROBE: Final = Recipe(
     name="LINEAR_PROBE",
     expected=(
-        "Minutes. Measured with reference_long_side 200: balanced accuracy 0.55 (0.49 to 0.61), malignant AUC 0.81 on "
+        "Minutes. Measured with reference_long_side 200 and fit stretch: balanced accuracy 0.55 (0.49 to 0.61), malignant AUC 0.81 on "
         "the test split of isic2019-subset."
     ),
     architecture=Architecture(backbone="efficientnetb4", input_size=224, head_dropouts=(0.3,)),
@@ -63,6 +69,7 @@ LINEAR_PROBE: Final = Recipe(
         balance=ClassBalance(logit_adjustment=1.0),
     ),
     reference_long_side=FINE_LONG_SIDE,
+    fit=PAD,
 )
 """Balanced accuracy 0.55 on the test split of isic2019-subset, measured."""
 

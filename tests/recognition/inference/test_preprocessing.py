@@ -40,7 +40,8 @@ def test_golden_pixels_of_each_fit() -> None:
     picture = Image.fromarray(np.array([[10, 20, 30, 40], [50, 60, 70, 80]], np.uint8)[..., None].repeat(3, axis=2))
 
     def square(fit: str) -> list[list[int]]:
-        return np.asarray(to_square(picture, fit=fit))[..., 0].tolist()
+        rows: list[list[int]] = np.asarray(to_square(picture, fit=fit))[..., 0].tolist()
+        return rows
 
     upper, lower = [10, 20, 30, 40], [50, 60, 70, 80]
     assert square("stretch") == [upper, lower]  # `to_input` does it
@@ -54,7 +55,7 @@ def test_a_quarter_turn_turns_the_input_where_the_aspect_is_kept(fit: str, size:
     picture = checkered(*size, 10)
     preprocessing = Preprocessing(input_size=64, reference_long_side=200, fit=fit)
     pixels, turned = preprocess(picture, preprocessing), preprocess(np.rot90(picture), preprocessing)
-    assert np.abs(np.rot90(pixels) - turned).mean() < 0.1  # rounding
+    assert np.abs(np.rot90(pixels) - turned).max() <= 2  # rounding
     stretched = preprocess(picture, Preprocessing(input_size=64, reference_long_side=200))
     assert np.array_equal(pixels, stretched) is (size[0] == size[1])
 
