@@ -158,7 +158,7 @@ def test_the_names_of_two_curves_that_end_together_do_not_overlap() -> None:
 
     figure = epoch_curves(curves, stages=[Stage("first", 2)], y="accuracy", level=Level("always NV", 0.55))
 
-    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts if hasattr(text, "xy")}  # type: ignore[attr-defined]
+    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts if hasattr(text, "xy")}
     low, high = figure.axes[0].get_ylim()
     assert abs(places["training"] - places["validation"]) > 0.05 * (high - low)
 
