@@ -56,8 +56,8 @@ FINE_TUNE: Final = Recipe(
 LINEAR_PROBE: Final = Recipe(
     name="LINEAR_PROBE",
     expected=(
-        "Minutes. Measured with reference_long_side 200 and fit stretch: balanced accuracy 0.55 (0.49 to 0.61), malignant AUC 0.81 on "
-        "the test split of isic2019-subset."
+        "Minutes. Measured with reference_long_side 200 and fit stretch: balanced accuracy 0.55 (0.49 to 0.61), "
+        "malignant AUC 0.81 on the test split of isic2019-subset."
     ),
     architecture=Architecture(backbone="efficientnetb4", input_size=224, head_dropouts=(0.3,)),
     frozen=FrozenPhase(

@@ -21,7 +21,7 @@ def image_types(table: pd.DataFrame) -> Section:
     crossed = pd.crosstab(kinds, table["diagnosis"]).reindex(columns=[d.value for d in Diagnosis] + [""], fill_value=0)
     order = [kind for kind in (*IMAGE_TYPES, NOT_STATED) if kind in crossed.index]
     codes = [str(code) for code in crossed.columns]
-    counts = {kind: dict(zip(codes, crossed.loc[kind].astype(int).tolist(), strict=True)) for kind in order}
+    counts = {kind: dict(zip(codes, map(int, crossed.loc[kind].to_numpy()), strict=True)) for kind in order}
     learned = {kind: sum(counts[kind][d.value] for d in Diagnosis) for kind in order}
     cancers = {kind: sum(counts[kind][code] for code in MALIGNANT_CODES) for kind in order}
     rows: list[tuple[Any, ...]] = []
