@@ -214,7 +214,8 @@ def test_what_a_source_does_tell_is_not_said_to_be_untold() -> None:
 
     table = made_table()
     assert untold(table) == ["Skin tone", "Patient", "Camera and clinic", "How the diagnosis was made"]
-    table = table.assign(details=[{"fitspatrick": 2, "diagnosis_confirm_type": ""}] * len(table))
+    said = {"fitspatrick": 2, "diagnosis_confirm_type": ""}
+    table = table.assign(details=lambda rows: rows["image"].map(lambda _image: said))
     table.loc[3, "patient_id"] = "PAT_1"
     assert untold(table) == ["Camera and clinic", "How the diagnosis was made"]
 

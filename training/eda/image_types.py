@@ -20,7 +20,7 @@ def image_types(table: pd.DataFrame) -> Section:
     kinds = _kinds(table)
     crossed = pd.crosstab(kinds, table["diagnosis"]).reindex(columns=[d.value for d in Diagnosis] + [""], fill_value=0)
     order = [kind for kind in (*IMAGE_TYPES, NOT_STATED) if kind in crossed.index]
-    counts = {kind: {str(code): int(number) for code, number in crossed.loc[kind].items()} for kind in order}
+    counts: dict[str, dict[str, int]] = crossed.loc[order].to_dict("index")  # type: ignore[assignment]  # our own words
     learned = {kind: sum(counts[kind][d.value] for d in Diagnosis) for kind in order}
     cancers = {kind: sum(counts[kind][code] for code in MALIGNANT_CODES) for kind in order}
     rows: list[tuple[Any, ...]] = []
