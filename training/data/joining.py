@@ -19,6 +19,7 @@ from recognition.datasets.splits import dealt_split
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.archive import DatasetPictures
+from training.data.importing import use_pictures
 from training.data.import_errors import DatasetImportError, error_of
 from training.data.versions import rows_of, still_allowed
 from training.models import Dataset
@@ -53,6 +54,7 @@ def join_datasets(
     except BaseException:
         discard_unused(folder)
         raise
+    use_pictures(dataset)
     if output is not None:
         write_output(dataset, output, report=report)
     return dataset

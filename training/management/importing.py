@@ -83,7 +83,7 @@ class ImportCommand(BaseCommand):
 
     def _say_notes(self, notes: dict[str, Any]) -> None:
         if notes.get("test_set"):
-            self.stdout.write("This is the official test set: every image is in the test split.")
+            self.stdout.write("This is a test set: every image is in the test split.")
         for words, key in (("Kinds of picture", "image_types"), ("Left out", "left_out")):
             if notes.get(key):
                 self.stdout.write(
