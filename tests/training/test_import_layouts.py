@@ -286,7 +286,7 @@ def test_the_official_test_table_becomes_a_test_set(
     dataset = Dataset.objects.get()
     assert set(dataset.examples.values_list("split", flat=True)) == {Example.Split.TEST}
     assert dataset.example_count == 63
-    assert "This is the official test set" in page_of(dataset, admin_client)
+    assert "This is a test set" in page_of(dataset, admin_client)
 
 
 # --- In the admin ----------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from recognition.datasets.splits import dealt_split
 from recognition.progress import Progress, Report, silent
 from training.data import sealing
 from training.data.archive import DatasetPictures
-from training.data.importing import use_pictures
 from training.data.import_errors import DatasetImportError, error_of
+from training.data.importing import use_pictures
 from training.data.versions import rows_of, still_allowed
 from training.models import Dataset
 from training.services.datasets import NewDataset
