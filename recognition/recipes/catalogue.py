@@ -3,15 +3,17 @@
 from typing import Final
 
 from recognition.inference.network import Architecture
-from recognition.inference.preprocessing import PAD
+from recognition.inference.preprocessing import CROP
 from recognition.recipes.phases import Augmentation, ClassBalance, FineTunePhase, FrozenPhase
 from recognition.recipes.recipe import Recipe
 
 FINE_LONG_SIDE: Final = 400
 """Pixels; the long side of the pictures of isic2019-subset-400px and milk10k, which new recipes learn.
 
-They pad (`python -m benchmarks.picture_fit`, calibration split): a quarter turn changes the advice of 7.5 % of pictures
-instead of 9.0 % with stretching, with the same AUC of cancers, in a classifier that has only learned stretched ones.
+They crop (`python -m benchmarks.picture_fit`, 200 pictures of the calibration split, a classifier that has only learned
+stretched ones): a quarter turn changes the advice of 5.0 % of pictures, with stretching 9.0 %, with padding 7.5 %;
+balanced accuracy 0.797, 0.806, 0.778; the AUC of cancers is 0.915 each time. Of 426 outlined lesions of ISIC 2019, 7 %
+lose more than a tenth of their area, none a quarter; the smartphone photos of PAD-UFES-20 are square.
 """
 
 FINE_TUNE: Final = Recipe(
@@ -50,7 +52,7 @@ FINE_TUNE: Final = Recipe(
         ),
     ),
     reference_long_side=FINE_LONG_SIDE,
-    fit=PAD,
+    fit=CROP,
 )
 
 LINEAR_PROBE: Final = Recipe(
@@ -69,7 +71,7 @@ LINEAR_PROBE: Final = Recipe(
         balance=ClassBalance(logit_adjustment=1.0),
     ),
     reference_long_side=FINE_LONG_SIDE,
-    fit=PAD,
+    fit=CROP,
 )
 """Balanced accuracy 0.55 on the test split of isic2019-subset, measured."""
 
