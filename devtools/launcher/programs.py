@@ -24,8 +24,9 @@ class Program:
     once: bool = False
 
 
-# Labelled pictures, beside the checkout where the project's shared data are laid out.
-REFERENCE_PICTURES = Path("..", "shared", "data", "isic2019-subset")
+# Labelled pictures beside the checkout, where the project's shared data are laid out: the first of these that is there.
+SHARED_DATA = Path("..", "shared", "data")
+REFERENCE_PICTURES = ("isic2019-subset-400px", "isic2019-subset")
 CELERY = (sys.executable, "-m", "celery", "-A", "config", "--quiet")
 
 
@@ -62,8 +63,9 @@ def one_shot_jobs(base_dir: Path) -> list[Program]:
     The one job registers the labelled pictures of the data set, so that an upload of one of them shows its ground
     truth. The command compares photos that were uploaded earlier as well.
     """
-    folder = base_dir / REFERENCE_PICTURES
-    if not folder.is_dir():
-        return []
-    command = (sys.executable, str(base_dir / "manage.py"), "import_known_images", str(folder), "--if-empty")
-    return [Program("pictures", command, niceness=10, once=True)]
+    for name in REFERENCE_PICTURES:
+        folder = base_dir / SHARED_DATA / name
+        if folder.is_dir():
+            command = (sys.executable, str(base_dir / "manage.py"), "import_known_images", str(folder), "--if-empty")
+            return [Program("pictures", command, niceness=10, once=True)]
+    return []

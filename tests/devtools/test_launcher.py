@@ -162,6 +162,9 @@ def test_labelled_pictures_are_a_one_shot_job_where_there_are_any(tmp_path: Path
     (job,) = one_shot_jobs(checkout)
     assert job.once
     assert "--if-empty" in job.command
+    (tmp_path / "shared/data/isic2019-subset-400px").mkdir()
+    (finer,) = one_shot_jobs(checkout)
+    assert finer.command[3].endswith("isic2019-subset-400px")
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "static/site.css"])

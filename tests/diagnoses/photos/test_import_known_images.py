@@ -15,7 +15,7 @@ from diagnoses.similar.models import ReferencePicture
 from recognition.taxonomy import CODES
 
 HEADER = "image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK"
-SUBSET = Path(__file__).resolve().parents[4] / "shared" / "data" / "isic2019-subset"
+SUBSET = Path(__file__).resolve().parents[4] / "shared" / "data" / "isic2019-subset-400px"
 
 
 def row(image: str, code: str) -> str:
@@ -121,7 +121,7 @@ def test_an_official_image_uploaded_shows_its_ground_truth(
 ) -> None:
     """The whole path with real pictures: import some, upload one, see its diagnosis."""
     if not SUBSET.is_dir():
-        pytest.skip("needs ../shared/data/isic2019-subset")
+        pytest.skip("needs ../shared/data/isic2019-subset-400px")
     truth = (SUBSET / "ISIC_2019_Training_GroundTruth.csv").read_text().splitlines()
     chosen = truth[1:40]
     (tmp_path / "S_GroundTruth.csv").write_text("\n".join([truth[0], *chosen]))
@@ -129,7 +129,7 @@ def test_an_official_image_uploaded_shows_its_ground_truth(
     call_command("import_known_images", images=source, ground_truth=tmp_path / "S_GroundTruth.csv", dataset="ISIC 2019")
     name = chosen[7].split(",")[0]
     with zipfile.ZipFile(source) as archive:
-        photo = submit_photo(owner=patient, data=archive.read(f"ISIC_2019_Training_Input/{name}.jpg"))
+        photo = submit_photo(owner=patient, data=archive.read(f"ISIC_2019_Training_Input/{name}.webp"))
     browser = Client()
     browser.force_login(patient)
     truth_shown = browser.get(f"/api/v1/photos/{photo.pk}/").json()["ground_truth"]
