@@ -106,7 +106,7 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
         (lambda values: values.update(format_version=4), "unknown_format"),
         (lambda values: values.update(format="keras"), "unknown_format"),
         (lambda values: values["architecture"].update(backbone="resnet50"), "unknown_architecture"),
-        (lambda values: values["preprocessing"].update(fit="crop"), "unknown_architecture"),
+        (lambda values: values["preprocessing"].update(fit="squeeze"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(input_size=33), "unreadable"),
         (lambda values: values.update(temperature=0.0), "unreadable"),
         (lambda values: values.update(temperature=float("nan")), "unreadable"),
