@@ -27,6 +27,9 @@ from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.services.test_contamination import contamination_of
 
+# The fields of a row whose picture is not in the data set.
+NO_PICTURE: dict[str, Any] = {"archive": None, "member": "", "sha256": ""}
+
 POINTS = (OperatingPoint("balanced", 0.4, 0.8, 0.8), OperatingPoint("sensitive", 0.1, 0.95, 0.4))
 
 
@@ -346,6 +349,57 @@ def test_contaminated_test_images_are_counted_if_the_training_data_are_registere
     some = contamination_of(manifest, ours)
     assert (some.kept, some.seen, some.by) == (False, 2, "v")
     assert "v learned from 2 of these 32 test images" in contamination_said(some.as_json())
+
+
+@pytest.mark.django_db
+def test_another_picture_of_a_learned_patient_is_test_contamination() -> None:
+    theirs, ours = made_dataset("a"), made_dataset("b", seed=500)
+    manifest = {"dataset": {"fingerprint": theirs.fingerprint}, "split": {"fingerprint": theirs.split_fingerprint}}
+    learned, tested = theirs.examples.filter(split="train")[0], theirs.examples.filter(split="test")[0]
+    theirs.examples.filter(pk=learned.pk).update(patient_id="P1")
+    theirs.examples.filter(pk=tested.pk).update(patient_id="P2")
+    one, two = ours.examples.filter(split="test")[:2]
+    ours.examples.filter(pk=one.pk).update(patient_id="P1")
+    ours.examples.filter(pk=two.pk).update(patient_id="P2")
+    assert contamination_of(manifest, ours).seen == 1
+
+
+@pytest.mark.parametrize("unlearned", [{"split": ""}, {"diagnosis": ""}, NO_PICTURE])
+@pytest.mark.django_db
+def test_rows_that_were_never_learned_contaminate_nothing(unlearned: dict[str, Any]) -> None:
+    theirs, ours = made_dataset("a"), made_dataset("b", seed=500)
+    manifest = {"dataset": {"fingerprint": theirs.fingerprint}, "split": {"fingerprint": theirs.split_fingerprint}}
+    row, test_image = theirs.examples.filter(split="train")[0], ours.examples.filter(split="test")[0]
+    ours.examples.filter(pk=test_image.pk).update(lesion_id=row.lesion_id)
+    assert contamination_of(manifest, ours).seen == 1
+    theirs.examples.filter(pk=row.pk).update(**unlearned)
+    assert contamination_of(manifest, ours).seen == 0
+
+
+@pytest.mark.django_db
+def test_only_measured_rows_count_as_test_images() -> None:
+    theirs, ours = made_dataset("a"), made_dataset("b", seed=500)
+    manifest = {"dataset": {"fingerprint": theirs.fingerprint}, "split": {"fingerprint": theirs.split_fingerprint}}
+    one, two = ours.examples.filter(split="test")[:2]
+    learned = theirs.examples.filter(split="train")[0]
+    ours.examples.filter(pk=one.pk).update(lesion_id=learned.lesion_id, **NO_PICTURE)
+    ours.examples.filter(pk=two.pk).update(lesion_id=learned.lesion_id, diagnosis="")
+    found = contamination_of(manifest, ours)
+    assert (found.kept, found.seen, found.pictures) == (True, 0, 30)
+
+
+@pytest.mark.django_db
+def test_the_ground_truth_has_the_rows_that_were_measured() -> None:
+    dataset = made_dataset()
+    evaluation = evaluate_made(classifier_named("one"), dataset)
+    one, two = dataset.examples.filter(split="test")[:2]
+    dataset.examples.filter(pk=one.pk).update(**NO_PICTURE)
+    dataset.examples.filter(pk=two.pk).update(diagnosis="")
+    images = [line.split(",")[0] for line in ground_truth_csv(evaluation).splitlines()[1:]]
+    assert images == sorted(evaluation.predictions.keys() - {one.image, two.image})
+    # Tables without images: every row with a diagnosis.
+    dataset.has_images = False
+    assert dataset.measurable().filter(split="test").count() == 31
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ from diagnoses.classifiers.models import Classifier
 from recognition.progress import Progress
 from recognition.recipes import SMOKE
 from tests.training.run_factories import made_dataset
-from tests.training.test_evaluation import classifier_named, evaluate_made
+from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
 from training.models import Dataset, Evaluation, EvaluationJob, Job, TrainingRun
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset
@@ -67,6 +67,14 @@ def test_what_could_only_fail_is_refused() -> None:
     with pytest.raises(JobRejected, match="already"):
         request_evaluation(classifier=classifier, dataset=dataset)
     assert not EvaluationJob.objects.exists()
+
+
+@pytest.mark.parametrize("lacking", [{"diagnosis": ""}, NO_PICTURE])
+def test_test_rows_that_cannot_be_measured_are_no_test_images(lacking: dict[str, Any]) -> None:
+    dataset = made_dataset()
+    dataset.examples.filter(split="test").update(**lacking)
+    with pytest.raises(JobRejected, match="no test images"):
+        request_evaluation(classifier=classifier_named("one"), dataset=dataset)
 
 
 def test_only_administrators_ask() -> None:

@@ -14,7 +14,7 @@ from diagnoses.classifiers.models import Classifier
 from recognition.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
 from recognition.taxonomy import CODES
 from tests.training.run_factories import made_dataset
-from tests.training.test_evaluation import classifier_named, evaluate_made
+from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
 from training.models import Dataset, Job, TrainingRun
 from training.services import jobs
@@ -65,6 +65,14 @@ def test_tables_without_images_cannot_be_trained_on() -> None:
 def test_an_empty_split_is_named() -> None:
     dataset = made_dataset()
     dataset.examples.filter(split="calibration").delete()
+    with pytest.raises(JobRejected, match="calibration"):
+        request_run(dataset=dataset, recipe=SMOKE)
+
+
+@pytest.mark.parametrize("lacking", [{"diagnosis": ""}, NO_PICTURE])
+def test_a_split_with_nothing_to_learn_is_empty(lacking: dict[str, Any]) -> None:
+    dataset = made_dataset()
+    dataset.examples.filter(split="calibration").update(**lacking)
     with pytest.raises(JobRejected, match="calibration"):
         request_run(dataset=dataset, recipe=SMOKE)
 

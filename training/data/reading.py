@@ -15,7 +15,7 @@ from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.datasets.splits import SPLITS, Split, dealt_split
 from recognition.progress import Report, silent
 from training.data.archive import DatasetPictures
-from training.models import Dataset, Example
+from training.models import Dataset
 
 OFFICIAL_PREFIX: Final = "ISIC_2019_Training_"
 """Begins the names of the official files: GroundTruth.csv, Metadata.csv and Input (a folder or a .zip)."""
@@ -114,10 +114,7 @@ def example_table(dataset: Dataset) -> pd.DataFrame:
     Where the data set has pictures, rows without one are left out. Missing metadata is None (age: NaN).
     """
     names = [*COLUMNS, "split"]
-    found = Example.objects.filter(dataset=dataset).exclude(diagnosis="")
-    if dataset.has_images:
-        found = found.exclude(sha256="")
-    rows = found.order_by().values_list(*names)
+    rows = dataset.measurable().order_by().values_list(*names)
     table = pd.DataFrame.from_records(sorted(rows), columns=names)
     table["age_approx"] = pd.to_numeric(table["age_approx"])
     for name in ("anatom_site_general", "lesion_id", "patient_id", "sex"):

@@ -17,9 +17,12 @@ def predictions_csv(evaluation: Evaluation) -> str:
 
 
 def ground_truth_csv(evaluation: Evaluation) -> str:
-    """One row for each image: the one-hot truth, UNK 0."""
+    """One row for each measured image: the one-hot truth, UNK 0."""
     truth = (
-        evaluation.dataset.examples.filter(split=evaluation.split).order_by("image").values_list("image", "diagnosis")
+        evaluation.dataset.measurable()
+        .filter(split=evaluation.split)
+        .order_by("image")
+        .values_list("image", "diagnosis")
     )
     return _csv(
         [[image, *("1.0" if code == diagnosis else "0.0" for code in CODES), "0.0"] for image, diagnosis in truth]

@@ -48,6 +48,11 @@ class Dataset(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def measurable(self) -> models.QuerySet["Example"]:
+        """The examples that can be learned or measured: with a diagnosis and, if the data set has images, an image."""
+        found = self.examples.exclude(diagnosis="")
+        return found.exclude(sha256="") if self.has_images else found
+
 
 class ImageArchive(models.Model):
     """A zip of images on the default storage, written once. Versions of a data set share archives."""

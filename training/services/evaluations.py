@@ -28,7 +28,7 @@ def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | N
         raise JobRejected(
             "dataset", _("%(name)s has tables only. Import it with its images to measure on it.") % {"name": dataset}
         )
-    if not dataset.examples.filter(split=Example.Split.TEST).exists():
+    if not dataset.measurable().filter(split=Example.Split.TEST).exists():
         raise JobRejected("dataset", _("%(name)s has no test images.") % {"name": dataset})
     if evaluation_on(classifier, dataset) is not None:
         raise JobRejected(

@@ -93,7 +93,7 @@ def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
             "recipe",
             _("Only train_default_classifier can name classifiers to learn from: leave fine_tune.teacher_share at 0."),
         )
-    counts = dict(dataset.examples.values_list("split").annotate(n=Count("pk")).values_list("split", "n"))
+    counts = dict(dataset.measurable().values_list("split").annotate(n=Count("pk")).values_list("split", "n"))
     for split in LEARNING:
         if not counts.get(split):
             raise JobRejected(

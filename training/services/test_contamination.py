@@ -23,8 +23,8 @@ class Contamination:
     """The result for one classifier and the test images of one data set.
 
     `kept`: neither the classifier nor one it continues learned from these test images. `seen`: how many of the
-    `pictures` test images the classifier named `by` learned from, or from another picture of the same lesion; None if
-    that is unknown. Evaluations store these names (key "exposure").
+    `pictures` test images the classifier named `by` learned from, or from another picture of the same lesion or
+    patient; None if that is unknown. Evaluations store these names (key "exposure").
     """
 
     kept: bool
@@ -42,7 +42,7 @@ def contamination_of(manifest: Mapping[str, Any], dataset: Dataset) -> Contamina
 
     If a parent learned from a test image, its child did too. For a parent that is not registered here it is unknown.
     """
-    pictures = dataset.examples.filter(split=Example.Split.TEST).count()
+    pictures = dataset.measurable().filter(split=Example.Split.TEST).count()
     version = str(manifest.get("version", ""))
     for _generation in range(MAX_ANCESTORS):
         seen = _seen(manifest, dataset)
@@ -88,14 +88,18 @@ def dealt_fingerprint(dataset: Dataset) -> str:
 
 
 def _counted(split: str, data: str | None, dataset: Dataset) -> int | None:
-    """How many test images of `dataset` are outside the test split in the data set with these fingerprints."""
+    """How many test images of `dataset`, or other images of their lesion or patient, were learned from.
+
+    The data set with these fingerprints was learned from, without its test split.
+    """
     theirs = Dataset.objects.filter(fingerprint=data, split_fingerprint=split).first() if data else None
     if theirs is None:
         return None
-    learned = Example.objects.filter(dataset=theirs).exclude(split=Example.Split.TEST)
+    learned = theirs.measurable().exclude(split__in=["", Example.Split.TEST])
     known = (
         Q(image__in=learned.values("image"))
         | (~Q(sha256="") & Q(sha256__in=learned.exclude(sha256="").values("sha256")))
         | (~Q(lesion_id="") & Q(lesion_id__in=learned.exclude(lesion_id="").values("lesion_id")))
+        | (~Q(patient_id="") & Q(patient_id__in=learned.exclude(patient_id="").values("patient_id")))
     )
-    return Example.objects.filter(dataset=dataset, split=Example.Split.TEST).filter(known).count()
+    return dataset.measurable().filter(split=Example.Split.TEST).filter(known).count()
