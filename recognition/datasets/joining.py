@@ -2,7 +2,8 @@
 
 Each picture keeps the split that its own data set gave it. Where a lesion or a patient has pictures in two splits, all
 of them go to the first of these in the order of `SPLITS`: towards training, never towards the test split. So a
-classifier that was trained on one of the parts has seen no test picture of the joined data set.
+classifier that was trained on one of the parts has seen no test picture of the joined data set. Rows without a picture
+follow the pictures of their lesion or patient.
 """
 
 from collections import Counter
@@ -88,8 +89,9 @@ def join_tables(
 
     Each table has the columns image, diagnosis, lesion_id, patient_id, sha256, content_hash, split and details, and all
     have the same other columns. Two rows are one image if they have the same name or, in two data sets, the same file;
-    the row with a picture is kept, else that of the earlier data set. `links` are pairs of ids of one lesion: it gets
-    one id, and the other id goes into `details`.
+    the row with a picture is kept, else that of the earlier data set. `links` are pairs of ids of one lesion. All rows
+    that links, ids or images connect get one lesion id; the own id goes into `details`, where an earlier one stays and
+    still counts as an id of the lesion.
 
     Lesions of `leave_out` are left out. So are both lesions wherever two data sets do not agree about the diagnosis of
     one lesion, or of two pictures that look alike: nobody can tell which of the two is right.
@@ -98,26 +100,30 @@ def join_tables(
     for column in ("lesion_id", "patient_id", "sha256"):
         rows[column] = rows[column].astype(object).where(rows[column].notna() & (rows[column] != ""), None)
     own = rows["lesion_id"]
-    asked = own.isin(set(leave_out)).to_numpy()
-    one_name = _one_name(links, own)
     # An object column: pandas would make NaN of None in a list.
+    earlier = pd.Series([details.get(LESION_COLUMN) for details in rows["details"]], dtype=object)
+    asked = (own.isin(set(leave_out)) | earlier.isin(set(leave_out))).to_numpy()
+    joined_before = [(old, name) for old, name in zip(earlier, own, strict=True) if old and name]
+    one_name = _one_name([*links, *dict.fromkeys(joined_before)], own)
     rows["lesion_id"] = pd.Series([None if name is None else one_name.get(name, name) for name in own], dtype=object)
+    keys = rows[["lesion_id", "sha256"]].assign(image=rows["image"].map(isic_id))
+    lesion = connected_by_value(keys)
+    rows["lesion_id"] = _first_ids(rows["lesion_id"], lesion, asked)
     rows["details"] = pd.Series(
         [
-            details if name == new else {**details, LESION_COLUMN: name}
+            details if name is None or name == new else {LESION_COLUMN: name, **details}
             for details, name, new in zip(rows["details"], own, rows["lesion_id"], strict=True)
         ],
         dtype=object,
     )
-    keys = rows[["lesion_id", "sha256"]].assign(image=rows["image"].map(isic_id))
-    lesion = connected_by_value(keys)
     group = connected_by_value(keys.assign(patient=rows["patient_id"]))
     looks, disputed = _look_alikes(rows, lesion, asked)
     reason = _reasons(rows, lesion, disputed, asked)
     out = reason != ""
     twice = _held_twice(rows) & ~out
     before = rows["split"].to_numpy()
-    after = _towards_training(before, connected_by_value(pd.DataFrame({"group": group, "looks": looks})))
+    together = connected_by_value(pd.DataFrame({"group": group, "looks": looks}))
+    after = _towards_training(before, together, pictured=rows["sha256"].notna().to_numpy())
     kept = ~out & ~twice
     part = rows["part"].to_numpy()
     moved = kept & (before != after)
@@ -129,7 +135,7 @@ def join_tables(
         "links": _links_report(links, set(own.dropna())),
         "images_held_twice": int(twice.sum()),
         "left_out": _left_out_report(rows.assign(own=own), lesion, reason),
-        "asked_not_there": len(set(leave_out) - set(own.dropna())),
+        "asked_not_there": len(set(leave_out) - set(own.dropna()) - set(earlier.dropna())),
         "moved": dict(Counter(f"{old} to {new}" for old, new in zip(before[moved], after[moved], strict=True))),
         "leakage": {"before": _leakage(group, before), "after": _leakage(group[kept], after[kept])},
     }
@@ -152,6 +158,12 @@ def _one_name(links: Sequence[tuple[str, str]], own: "pd.Series[str]") -> dict[s
     for name, at in sorted(zip(names, label, strict=True), key=lambda each: rank.get(each[0], len(rank))):
         best.setdefault(int(at), str(name))
     return {str(name): best[int(at)] for name, at in zip(names, label, strict=True)}
+
+
+def _first_ids(named: "pd.Series[str]", lesion: NDArray[np.intp], asked: NDArray[np.bool_]) -> "pd.Series[str]":
+    """For each row the first id of its lesion, None where it has none. Rows left out by hand give no id."""
+    first = named.where(~asked, None).groupby(lesion).transform("first").astype(object)
+    return first.where(first.notna(), None)
 
 
 def _look_alikes(
@@ -205,10 +217,16 @@ def _held_twice(rows: pd.DataFrame) -> NDArray[np.bool_]:
     return twice
 
 
-def _towards_training(split: NDArray[np.object_], together: NDArray[np.intp]) -> NDArray[np.object_]:
-    """The first split, in the order of `SPLITS`, that a group has a picture in; "" stays, it was never dealt."""
+def _towards_training(
+    split: NDArray[np.object_], together: NDArray[np.intp], *, pictured: NDArray[np.bool_]
+) -> NDArray[np.object_]:
+    """The first split, in the order of `SPLITS`, that a group has a picture in; "" stays, it was never dealt.
+
+    In a group without pictures it is the first split of its rows.
+    """
     place = pd.Series(split).map({name: number for number, name in enumerate(SPLITS)})
-    first = place.groupby(together).transform("min")
+    of_pictures = place.where(pictured).groupby(together).transform("min")
+    first = of_pictures.fillna(place.groupby(together).transform("min"))
     return np.array(
         [SPLITS[int(at)] if name else "" for at, name in zip(first.fillna(0), split, strict=True)], dtype=object
     )

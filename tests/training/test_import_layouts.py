@@ -18,9 +18,12 @@ from django.urls import reverse
 
 from accounts.models import Role, User
 from recognition.datasets.layouts import MILK10K_COLUMNS
+from recognition.datasets.tables import MILK10K
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
 from tests.factories import made_picture, write_dataset
 from training.data.archive import DatasetPictures
+from training.data.import_errors import DatasetImportError
+from training.data.importing import ImportSource, import_dataset
 from training.models import Dataset, DatasetImport, Example, Job
 from training.services.datasets import DatasetInUse, delete_dataset
 from training.services.imports import available_sources, request_import, request_join
@@ -154,6 +157,17 @@ def milk10k(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def page_of(dataset: Dataset, client: Client) -> str:
     return " ".join(client.get(reverse("admin:training_dataset_change", args=[dataset.pk])).content.decode().split())
+
+
+def test_an_import_of_none_of_the_eight_alone_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.MILK_CLASSES", {"": "BEN_OTH"})
+    folder = write_milk10k(tmp_path / "others", lesions=2)
+    files = [folder / f"MILK10k_Training_{name}.csv" for name in ("GroundTruth", "Metadata", "Supplement")]
+    source = ImportSource(files[0], metadata=files[1], supplement=files[2], layout=MILK10K)
+    with pytest.raises(DatasetImportError, match="has no picture with one of the eight diagnoses") as failed:
+        import_dataset(name="others", source=source)
+    assert failed.value.code == "faulty_files"
+    assert not Dataset.objects.exists()
 
 
 def test_milk10k_by_command(data_folder: Path, admin_client: Client, capsys: pytest.CaptureFixture[str]) -> None:

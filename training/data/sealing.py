@@ -179,6 +179,10 @@ def seal(
     report(Progress("split", 0, 1))
     has_images = bool((table["sha256"] != "").any())
     learned = table[(table["diagnosis"] != "") & ((table["sha256"] != "") | (not has_images))].reset_index(drop=True)
+    if learned.empty:
+        raise DatasetImportError(
+            "faulty_files", f"{name} has no picture with one of the eight diagnoses. No data set was made."
+        )
     gathered = None
     if test_only:
         split = whole_test_split(table, seed=seed)

@@ -79,7 +79,8 @@ def test_an_image_of_two_data_sets_counts_once_on_the_side_nearest_training() ->
     third = part(("A3", "NV", "3", None, "train"), ("C1", "NV", "3", None, "train"), look=2)
     third["sha256"], third["content_hash"] = "", None
     joined = join_tables({"c": third, "a": first, "b": second})
-    assert sides(joined) == {"A1": "train", "A2": "train", "A3": "train", "C1": "train"}
+    # The rows of the third without a picture follow the picture of A3.
+    assert sides(joined) == {"A1": "train", "A2": "train", "A3": "test", "C1": "test"}
     assert joined.report["images_held_twice"] == 3
     # Of A3 the row with the picture.
     assert joined.rows.set_index("image").loc["A3", "sha256"] == "sha-0-A3"
@@ -87,6 +88,49 @@ def test_an_image_of_two_data_sets_counts_once_on_the_side_nearest_training() ->
     twins = part(("A1", "NV", "1", None, "test"), ("A2", "NV", "1", None, "test"))
     twins["sha256"] = "one"
     assert len(join_tables({"a": twins, "b": part(("B1", "NV", "2", None, "test"), look=1)}).rows) == 3
+
+
+def test_rows_without_a_picture_follow_the_pictures_of_their_patient() -> None:
+    first = part(("A1", "NV", "1", "P1", "test"), ("A2", "BCC", "2", "P2", "validation"), ("A3", "", "3", "P3", ""))
+    bare = part(
+        ("B1", "MEL", "4", "P1", "train"), ("B2", "AK", "5", "P2", "test"), ("B3", "AK", "6", "P3", "test"),
+        ("B4", "AK", "7", "P3", "calibration"), look=1,
+    )  # fmt: skip
+    bare["sha256"], bare["content_hash"] = "", None
+    joined = join_tables({"a": first, "b": bare})
+    assert sides(joined) == {
+        "A1": "test", "A2": "validation", "A3": "", "B1": "test", "B2": "validation", "B3": "calibration",
+        "B4": "calibration",
+    }  # fmt: skip
+    assert joined.report["leakage"]["after"] == 0
+
+
+@pytest.mark.parametrize("later", ["L1", "L2"])
+def test_lesions_that_an_image_connects_stay_one_when_joined_again(later: str) -> None:
+    first = part(("X", "NV", "L1", None, "test"), ("A2", "NV", "L1", None, "test"))
+    second = part(
+        ("X", "NV", "L2", None, "test"), ("B2", "NV", "L2", None, "test"), ("B3", "NV", "L3", None, "test"), look=1
+    )
+    third = part(("C1", "NV", later, None, "train"), look=2)
+    both = join_tables({"a": first, "b": second}).rows
+    named = both.set_index("image")
+    assert named["lesion_id"].to_dict() == {"A2": "L1", "B2": "L1", "B3": "L3", "X": "L1"}
+    assert named.loc["B2", "details"] == {"lesion_id": "L2"} and named.loc["X", "details"] == {}
+    again = join_tables({"c": third, "ab": both})
+    assert sides(again) == {"A2": "train", "B2": "train", "B3": "test", "C1": "train", "X": "train"}
+    renamed = again.rows.set_index("image")
+    assert set(renamed.drop("B3")["lesion_id"]) == {later}
+    # An earlier id in the details stays.
+    assert renamed.loc["B2", "details"] == {"lesion_id": "L2"}
+    assert set(sides(join_tables({"c": third, "ab": both}, leave_out=["L2"]))) >= {"A2", "X"}
+    assert "B2" not in sides(join_tables({"c": third, "ab": both}, leave_out=["L2"]))
+
+
+def test_a_row_without_a_lesion_id_gets_that_of_the_same_image() -> None:
+    first = part(("X", "NV", None, None, "test"))
+    second = part(("X", "NV", "L2", None, "test"), ("B2", "NV", "L2", None, "test"), look=1)
+    named = join_tables({"a": first, "b": second}).rows.set_index("image")
+    assert named["lesion_id"].to_dict() == {"B2": "L2", "X": "L2"} and named.loc["X", "details"] == {}
 
 
 def test_lesions_that_contradict_each_other_are_left_out_and_named() -> None:
