@@ -20,6 +20,7 @@ from accounts.services import set_training_consent
 from diagnoses.lesions.models import Lesion
 from diagnoses.personal_data.erasure import erase_account
 from diagnoses.photos.models import KnownImage, Photo
+from diagnoses.photos.services import delete_photo
 from diagnoses.readings.findings import record_finding
 from recognition.datasets.problems import ExamplesError
 from recognition.sandbox import content_hash, read_image
@@ -29,7 +30,7 @@ from training.data.archive import DatasetPictures
 from training.data.import_errors import DatasetImportError
 from training.data.reading import read_sealed
 from training.data.versions import add_confirmed_photos
-from training.models import Dataset, DatasetImport, Job
+from training.models import Dataset, DatasetImport, Example, Job
 from training.services.imports import request_version_with_photos
 from training.services.jobs import JobRejected
 from training.worker.importing import run_import_job
@@ -291,7 +292,7 @@ def test_patients_who_are_held_out_test_classifiers_and_are_never_learned(
     held = Dataset.objects.get(name="local test")
     assert set(held.examples.values_list("split", flat=True)) == {"test"} and held.example_count == 6
     assert held.report["added"]["patients"] == 3 and held.report["added"]["patients_asked"] == 6
-    assert not held.examples.exclude(patient_id="").exists()
+    assert held.examples.values("patient_id").distinct().count() == 3
     chosen = owners(held)
     assert len(chosen) == 3
     sealed = read_sealed(held, needed=("test",))
@@ -311,6 +312,78 @@ def test_patients_who_are_held_out_test_classifiers_and_are_never_learned(
     assert again.report["added"]["left_out"] == {"a data set for training holds photos of the patient": 6}
     with pytest.raises(CommandError, match="above 0"):
         call_command("hold_out_photos", name="third", share=0.0)
+
+
+def test_a_patient_stays_held_out_after_they_delete_the_photo(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    owner = patient("held")
+    first = photo(owner, 900)
+    call_command("hold_out_photos", name="local test", share=1.0)
+    delete_photo(photo=first, by=owner)
+    photo(owner, 901)
+    wanted = photo(patient("other"), 902)
+    later = add(dataset, tmp_path)
+    assert list(later.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == [wanted.pk]
+    assert later.report["added"]["left_out"] == {"the patient is held out to test classifiers": 1}
+
+
+def test_a_patient_who_was_learned_is_not_held_out_after_they_delete_the_photo(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    owner = patient("learned")
+    first = photo(owner, 900)
+    second = add(dataset, tmp_path)
+    assert second.examples.get(photo=first.pk).patient_id.startswith("TERI_")
+    delete_photo(photo=first, by=owner)
+    photo(owner, 901)
+    with pytest.raises(CommandError, match="holds photos of the patient: 1"):
+        call_command("hold_out_photos", name="local test", share=1.0)
+
+
+def test_examples_without_a_pseudonym_are_told_by_their_photo(
+    dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    held, learned = patient("held"), patient("learned")
+    photo(held, 900)
+    call_command("hold_out_photos", name="local test", share=1.0)
+    first = photo(learned, 901)
+    second = add(dataset, tmp_path)
+    Example.objects.filter(photo__isnull=False).update(patient_id="")
+    photo(held, 902)
+    fresh = photo(learned, 903)
+    third = add(second, tmp_path, name="third")
+    own = third.examples.filter(photo__isnull=False)
+    assert set(own.values_list("photo", flat=True)) == {first.pk, fresh.pk}
+    # The new version names the patient of the earlier photo too.
+    assert own.values("patient_id").distinct().count() == 1 and not own.filter(patient_id="").exists()
+    call_command("hold_out_photos", name="again", share=1.0)
+    assert owners(Dataset.objects.get(name="again")) == {held.pk}
+
+
+@pytest.mark.parametrize("held_first", [True, False])
+def test_a_picture_is_not_both_learned_and_held_out(
+    held_first: bool, dataset: Dataset, patient: MakePatient, photo: MakePhoto, tmp_path: Path
+) -> None:
+    """Another patient's photo is the same picture, also after the first was deleted."""
+    owner, other = patient("owner"), patient("other")
+    first = photo(owner, 900)
+    with default_storage.open(str(first.image)) as stored:
+        content = stored.read()
+    if held_first:
+        call_command("hold_out_photos", name="local test", share=1.0)
+    else:
+        add(dataset, tmp_path)
+    delete_photo(photo=first, by=owner)
+    photo(other, 901, content=content)
+    wanted = photo(other, 902)
+    if held_first:
+        later = add(dataset, tmp_path)
+    else:
+        call_command("hold_out_photos", name="local test", share=1.0)
+        later = Dataset.objects.get(name="local test")
+    assert list(later.examples.filter(photo__isnull=False).values_list("photo", flat=True)) == [wanted.pk]
+    assert later.report["added"]["left_out"] == {"the same picture is on the other side, learned or held out": 1}
 
 
 def test_without_a_confirmed_photo_nobody_is_held_out(patient: MakePatient, photo: MakePhoto) -> None:

@@ -7,9 +7,11 @@ The conditions are narrow on purpose. A photo is added only if
 - a clinician or a pathologist recorded a diagnosis (the newest histopathology, else the newest clinician's finding);
 - the data set does not hold the same picture, byte for byte or to the eye: that would leak.
 
-Photos of one patient stay on one side of the split. None goes to the test split, which does not change, so that
+Photos of one patient stay on one side of the split. Their examples carry a pseudonym of the patient as `patient_id`,
+which tells the patient after the photo is deleted. None goes to the test split, which does not change, so that
 classifiers of both versions can be compared. A share of the patients can be held out instead (`hold_out_photos`): their
-photos become a data set of its own that only tests classifiers, and no version gets a photo of these patients.
+photos become a data set of its own that only tests classifiers, and no version gets a photo of these patients, nor a
+picture that such a data set holds.
 
 Photos of an earlier version are checked again: if the owner is no active patient any more, withdrew the consent or
 deleted the photo, the new version leaves the photo out. Sealed versions do not change; to erase a patient's pixels from
@@ -19,12 +21,13 @@ them, delete the versions (docs/data.md).
 import hashlib
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 from django.core.files.storage import default_storage
+from django.db.models import QuerySet
 
 from accounts.models import Role, User
 from diagnoses.photos.models import Photo
@@ -40,6 +43,11 @@ from training.services.orphans import discard_unused, shell_folder
 
 NAME: Final = "TERI_"
 """Image names of photos begin with this, so that they differ from names of the ISIC archive."""
+
+_PATIENT: Final = "patient of a photo:"
+"""Prefix of what pseudonyms are digests of. Sealed data sets hold them: a change would make patients unknown."""
+
+_PSEUDONYM_DIGITS: Final = 24
 
 _ROW: Final = (
     "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex",
@@ -76,7 +84,15 @@ def prepare_version(previous: Dataset, *, name: str, folder: str, work: Path, re
     report(Progress("tables", 1, 1))
     archive_file = work / "archive.zip"
     photos = _confirmed(table)
-    added = _gather(table, _not_held_out(photos, left_out), archive_file, left_out, report)
+    tested = _photo_examples(testing=True)
+    added = _gather(
+        table,
+        _not_held_out(photos, left_out),
+        other_side=tested,
+        archive_file=archive_file,
+        left_out=left_out,
+        report=report,
+    )
     if not added and len(table) == len(before):
         said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
         raise DatasetImportError(
@@ -147,18 +163,23 @@ def prepare_held_out(*, name: str, share: float, seed: int, folder: str, work: P
     photos = []
     learned, held = owners_by_use()
     for photo in _confirmed(nothing):
-        if photo.owner_id in learned:
+        if _pseudonym(photo.owner_id) in learned:
             left_out["a data set for training holds photos of the patient"] += 1
         elif photo.recognised_as is not None:
             left_out["the photo is an image of an imported data set"] += 1
         else:
             photos.append(photo)
-    patients = sorted({photo.owner_id for photo in photos}, key=lambda owner: (owner not in held, _draw(seed, owner)))
+    patients = sorted(
+        {photo.owner_id for photo in photos}, key=lambda owner: (_pseudonym(owner) not in held, _draw(seed, owner))
+    )
     chosen = set(patients[: max(round(share * len(patients)), 1)])
     report(Progress("tables", 1, 1))
     archive_file = work / "archive.zip"
+    learned_photos = _photo_examples(testing=False)
     mine = [photo for photo in photos if photo.owner_id in chosen]
-    added = _gather(nothing, mine, archive_file, left_out, report)
+    added = _gather(
+        nothing, mine, other_side=learned_photos, archive_file=archive_file, left_out=left_out, report=report
+    )
     if not added:
         said = "; ".join(f"{reason}: {number}" for reason, number in left_out.items())
         raise DatasetImportError(
@@ -191,14 +212,22 @@ def prepare_held_out(*, name: str, share: float, seed: int, folder: str, work: P
     )
 
 
-def owners_by_use() -> tuple[set[Any], set[Any]]:
-    """The owners of photos that data sets hold: for training, and for testing only."""
-    used = {False: set[Any](), True: set[Any]()}
+def owners_by_use() -> tuple[set[str], set[str]]:
+    """Pseudonyms of the owners of photos that data sets hold: for training, and for testing only."""
+    return _owners(_photo_examples(testing=False)), _owners(_photo_examples(testing=True))
+
+
+def _photo_examples(*, testing: bool) -> QuerySet[Example]:
+    """The examples of all data sets that were made from photos: those of test splits, or all others."""
     photos = Example.objects.filter(photo__isnull=False)
-    for testing in (False, True):
-        keys = photos.filter(split=Example.Split.TEST) if testing else photos.exclude(split=Example.Split.TEST)
-        used[testing] = set(Photo.objects.filter(pk__in=keys.values("photo")).values_list("owner_id", flat=True))
-    return used[False], used[True]
+    return photos.filter(split=Example.Split.TEST) if testing else photos.exclude(split=Example.Split.TEST)
+
+
+def _owners(examples: QuerySet[Example]) -> set[str]:
+    named = set(examples.exclude(patient_id="").values_list("patient_id", flat=True))
+    # Examples sealed by earlier releases name no patient; while the photo exists, it tells the owner.
+    unnamed = Photo.objects.filter(pk__in=examples.filter(patient_id="").values("photo"))
+    return named | {_pseudonym(owner) for owner in unnamed.values_list("owner_id", flat=True)}
 
 
 def rows_of(dataset: Dataset) -> pd.DataFrame:
@@ -212,11 +241,16 @@ def rows_of(dataset: Dataset) -> pd.DataFrame:
 
 
 def still_allowed(table: pd.DataFrame) -> pd.DataFrame:
-    """`table` without photos that were deleted or whose patient no longer agrees."""
+    """`table` without photos that were deleted or whose patient no longer agrees; the other photos name the patient."""
     photos = [photo for photo in table["photo"] if photo is not None]
-    allowed = set(_agreed().filter(pk__in=photos).values_list("pk", flat=True))
-    keep = table["photo"].map(lambda photo: photo is None or photo in allowed).astype(bool)
-    return table[keep].reset_index(drop=True)
+    owner = dict(_agreed().filter(pk__in=photos).values_list("pk", "owner_id"))
+    keep = table["photo"].map(lambda photo: photo is None or photo in owner).astype(bool)
+    kept = table[keep].reset_index(drop=True)
+    patients = [
+        patient if photo is None else _pseudonym(owner[photo])
+        for patient, photo in zip(kept["patient_id"], kept["photo"], strict=True)
+    ]
+    return kept.assign(patient_id=pd.Series(patients, index=kept.index, dtype=object))
 
 
 def _agreed() -> Any:
@@ -233,18 +267,30 @@ def _confirmed(table: pd.DataFrame) -> list[Photo]:
 
 def _not_held_out(photos: Sequence[Photo], left_out: Counter[str]) -> list[Photo]:
     held = owners_by_use()[1]
-    stays = [photo for photo in photos if photo.owner_id not in held]
+    stays = [photo for photo in photos if _pseudonym(photo.owner_id) not in held]
     if len(stays) < len(photos):
         left_out["the patient is held out to test classifiers"] = len(photos) - len(stays)
     return stays
 
 
 def _gather(
-    table: pd.DataFrame, photos: list[Photo], archive_file: Path, left_out: Counter[str], report: Report
+    table: pd.DataFrame,
+    photos: list[Photo],
+    *,
+    other_side: QuerySet[Example],
+    archive_file: Path,
+    left_out: Counter[str],
+    report: Report,
 ) -> list[dict[str, Any]]:
-    """The rows of those of `photos` that may be added to `table`, their images in the archive."""
+    """The rows of those of `photos` that may be added to `table`, their images in the archive.
+
+    A picture of `other_side` is left out: it would be both learned and tested.
+    """
     hashes = [bytes(each) for each in table["content_hash"] if each is not None]
     digests = set(table["sha256"])
+    opposite = list(other_side.values_list("sha256", "content_hash").distinct())
+    opposite_hashes = [bytes(each) for _, each in opposite]
+    opposite_digests = {digest for digest, _ in opposite}
     disputed = _disputed(table, photos)
     added: list[dict[str, Any]] = []
     with ArchiveWriter(archive_file) as archive:
@@ -255,9 +301,11 @@ def _gather(
             if photo.lesion_id in disputed:
                 left_out["photos of this lesion were confirmed as different diagnoses"] += 1
                 continue
-            same = photo.sha256 in digests or photo.original_sha256 in digests
-            if same or any(hash_distance(photo.content_hash, each) <= SAME_PICTURE_DISTANCE for each in hashes):
+            if _is_there(photo, digests, hashes):
                 left_out["the same picture is in the data set already"] += 1
+                continue
+            if _is_there(photo, opposite_digests, opposite_hashes):
+                left_out["the same picture is on the other side, learned or held out"] += 1
                 continue
             try:
                 with default_storage.open(str(photo.image), "rb") as file:
@@ -274,7 +322,7 @@ def _gather(
                     "image": image,
                     "diagnosis": finding.diagnosis,
                     "image_type": photo.image_type,
-                    "patient_id": None,
+                    "patient_id": _pseudonym(photo.owner_id),
                     "details": {},
                     "age_approx": photo.age_approx,
                     "anatom_site_general": photo.anatom_site_general or None,
@@ -296,6 +344,13 @@ def _gather(
     return added
 
 
+def _is_there(photo: Photo, digests: Collection[str], hashes: Sequence[bytes]) -> bool:
+    """Whether a picture of these is the photo, byte for byte or to the eye."""
+    if photo.sha256 in digests or photo.original_sha256 in digests:
+        return True
+    return any(hash_distance(photo.content_hash, each) <= SAME_PICTURE_DISTANCE for each in hashes)
+
+
 def _disputed(table: pd.DataFrame, photos: list[Photo]) -> set[uuid.UUID]:
     """Lesions whose photos carry more than one diagnosis, here or in the version before."""
     said: dict[str, set[str]] = {}
@@ -311,6 +366,11 @@ def _disputed(table: pd.DataFrame, photos: list[Photo]) -> set[uuid.UUID]:
 
 def _draw(seed: int, owner: Any) -> str:
     return hashlib.sha256(f"{seed}:{owner}".encode()).hexdigest()
+
+
+def _pseudonym(owner: Any) -> str:
+    """The `patient_id` of photos of this owner: the same in all data sets, also after a photo is deleted."""
+    return f"{NAME}{hashlib.sha256(f'{_PATIENT}{owner}'.encode()).hexdigest()[:_PSEUDONYM_DIGITS]}"
 
 
 def _lesion_name(lesion: uuid.UUID) -> str:
