@@ -3,7 +3,8 @@
 A batch depends on seed, epoch and index alone, so a resumed run gets the same batches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,10 @@ def batches(
                 truth = teach(pixels, truth)
             return (pixels, *described) if described else pixels, truth, weight
 
+        @property
+        def failed(self) -> Exception | None:
+            return ready.failed
+
     return Batches()
 
 
@@ -107,7 +112,26 @@ def validation_batches(
         def __getitem__(self, index: int) -> tuple[Any]:
             return ready[index]
 
+        @property
+        def failed(self) -> Exception | None:
+            return ready.failed
+
     return ValidationBatches()
+
+
+@contextmanager
+def own_errors(drawn: Any) -> Iterator[None]:
+    """A context manager for Keras reading `drawn`, the result of `batches` or `validation_batches`.
+
+    TensorFlow puts an error of its data set, such as ExamplesError, into an UnknownError. Here the error itself is
+    raised. Other errors, such as those of a report, pass through.
+    """
+    try:
+        yield
+    except Exception as error:
+        if drawn.failed is not None and type(error).__module__.startswith("tensorflow."):
+            raise drawn.failed from error
+        raise
 
 
 def mixed(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recognition.fit.averaging import averaging_optimizer
 from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order
-from recognition.fit.batches import batches, validation_batches
+from recognition.fit.batches import batches, own_errors, validation_batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.device import (
     computing_in,
@@ -92,7 +92,7 @@ def fine_tune(
     Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase,
     or when `metadata` and architecture do not fit; TrainingError "diverged" when the loss is not finite, "collapsed"
     when (nearly) all validation pictures get one diagnosis at the end, "other_run" when the folder has another run.
-    What `report` raises passes through; the checkpoints stay.
+    What `report` raises, and what reading `references` raises, passes through; the checkpoints stay.
     """
     import keras
 
@@ -146,9 +146,10 @@ def fine_tune(
                 descriptions=described.get("train"),
                 teach=teach,
             )
-            fitted = trained.model.fit(
-                drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]
-            )
+            with own_errors(drawn_now):
+                fitted = trained.model.fit(
+                    drawn_now, shuffle=False, verbose=0, callbacks=[reporting(report, epoch * steps, total)]
+                )
             plain = trained.tensors()
             averaging.take_average(trained.model.trainable_variables)
             trained.measure_norms(measuring_batches(drawn_now, phase))
@@ -258,4 +259,6 @@ class _TrainingCopy:
 
     def probabilities(self, batches: Any, count: int) -> NDArray[np.float64]:
         """The probabilities float64 (count, 8) for the first `count` pictures of `batches.validation_batches`."""
-        return softmax(np.asarray(self.model.predict(batches, verbose=0))[:count])
+        with own_errors(batches):
+            logits = np.asarray(self.model.predict(batches, verbose=0))
+        return softmax(logits[:count])

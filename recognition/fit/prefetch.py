@@ -29,13 +29,14 @@ class Prefetched(Generic[Item]):
 
     `make` must not depend on the order of its calls, and must not read from a `Prefetched` itself. The items can be
     read in any order, and more than once; reading them in order is fast. What `make` raises is raised where its item is
-    read.
+    read; `failed` is the first such error.
     """
 
     def __init__(self, make: Callable[[int], Item], count: int) -> None:
         self._make, self._count = make, count
         self._waiting: dict[int, Future[Item]] = {}
         self._lock = threading.Lock()
+        self.failed: Exception | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -54,4 +55,8 @@ class Prefetched(Generic[Item]):
                 if each not in self._waiting:
                     self._waiting[each] = _pool().submit(self._make, each)
             item = self._waiting.pop(place)
-        return item.result()
+        try:
+            return item.result()
+        except Exception as error:
+            self.failed = self.failed or error
+            raise

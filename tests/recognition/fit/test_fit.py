@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.fit import TrainingError, fine_tune, fit_head
 from recognition.fit.augment import augmented
 from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
 from recognition.fit.batches import batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
+from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.norms import measure_norms, measuring_batches
 from recognition.inference.network import build_network, network_tensors, set_network_tensors
 from recognition.inference.preprocessing import preprocess, to_input, to_reference
@@ -96,6 +98,38 @@ def test_the_network_ends_with_the_weights_of_its_best_epoch_and_not_of_its_last
     assert history.best_epoch == 0
     kept = network_tensors(network)
     assert all(np.allclose(kept[key], value, atol=1e-5) for key, value in first.items())
+
+
+class SpoiledStore:
+    """Pictures by name; reading the one called "spoiled" raises ExamplesError."""
+
+    def picture(self, image: str) -> Image.Image:
+        if image == "spoiled":
+            raise ExamplesError([FileProblem("spoiled.jpg", 0, "cannot be read.")])
+        return made_picture("NV", int(image), size=(80, 60))
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_an_unreadable_picture_ends_the_fine_tuning_with_its_name(split: str, tmp_path: Path) -> None:
+    recipe = short()
+    assert recipe.fine_tune is not None
+    labels = {each: np.repeat(np.arange(8), 12) for each in ("train", "validation")}
+    names = {each: [str(number) for number in range(96)] for each in labels}
+    steps = 96 // recipe.fine_tune.batch_size
+    order = epoch_order(
+        labels["train"], recipe.fine_tune.balance, steps * recipe.fine_tune.batch_size, recipe.seed, epoch=0
+    )
+    # In the last batch: Keras reads the first two before TensorFlow runs.
+    assert steps > 2
+    names[split][int(order[-1]) if split == "train" else -1] = "spoiled"
+    references = {
+        each: LearningPictures(
+            names[each], pictures=SpoiledStore(), preprocessing=recipe.preprocessing, cache=PictureCache()
+        )
+        for each in names
+    }
+    with pytest.raises(ExamplesError, match=r"spoiled\.jpg"):
+        tuned({"references": references, "labels": labels}, recipe, tmp_path)
 
 
 def test_shares_and_weights_follow_their_powers() -> None:
