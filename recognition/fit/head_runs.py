@@ -3,7 +3,6 @@
 For looking at recipes without a fine-tuning phase: no bundle is sealed, so one pass over the pictures is all it costs.
 """
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,9 @@ from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
 from recognition.fit.device import use_onednn
-from recognition.fit.features import cached_features, embedder
 from recognition.fit.head import fit_head
 from recognition.fit.imagenet import downloaded_imagenet_weights
-from recognition.fit.run import backbone_key
+from recognition.fit.run import backbone_key, features_of_all
 from recognition.fit.training_state import History
 from recognition.inference.network import (
     build_head,
@@ -74,17 +72,15 @@ def run_heads(
     else:
         weights_key = backbone_key(network)
     images = examples.table["image"].tolist()
-    with tempfile.TemporaryDirectory() as exported:
-        table = cached_features(
-            images,
-            pictures=pictures,
-            content_key=examples.fingerprint,
-            embed=embedder(network, folder=Path(exported)),
-            embed_key=f"{first.architecture.backbone}:{weights_key}",
-            preprocessing=first.preprocessing,
-            folder=work / "features",
-            report=report,
-        )
+    table = features_of_all(
+        network,
+        recipe=first,
+        examples=examples,
+        pictures=pictures,
+        weights_key=weights_key,
+        work=work,
+        report=report,
+    )
     row = {image: number for number, image in enumerate(images)}
     rows = {name: [row[image] for image in split.images(name)] for name in (TRAIN, VALIDATION)}
     codes = np.array([CODES.index(code) if code else -1 for code in examples.table["diagnosis"]])

@@ -252,13 +252,38 @@ def _features(
     work: Path,
     report: Report,
 ) -> Mapping[str, NDArray[np.float32]]:
-    # Features of all pictures, not of the learning splits alone: another seed or share then needs no second pass.
-    images = examples.table["image"].tolist()
     if weights_key == "random":
         weights_key = _tensors_key(network)
+    table = features_of_all(
+        network,
+        recipe=recipe,
+        examples=examples,
+        pictures=pictures,
+        weights_key=weights_key,
+        work=work,
+        report=report,
+    )
+    row = {image: number for number, image in enumerate(examples.table["image"].tolist())}
+    return {name: table[[row[image] for image in split.images(name)]] for name in LEARNING_SPLITS}
+
+
+def features_of_all(
+    network: Any,
+    *,
+    recipe: Recipe,
+    examples: Examples,
+    pictures: Pictures,
+    weights_key: str,
+    work: Path,
+    report: Report,
+) -> NDArray[np.float32]:
+    """Features (N, C) of every row of the table, in its order, from the cache in `work` or computed.
+
+    Not of the learning splits alone: another seed or share then needs no second pass. `weights_key` names the weights.
+    """
     with tempfile.TemporaryDirectory() as exported:
-        table = cached_features(
-            images,
+        return cached_features(
+            examples.table["image"].tolist(),
             pictures=pictures,
             content_key=examples.fingerprint,
             embed=embedder(network, folder=Path(exported)),
@@ -267,8 +292,6 @@ def _features(
             folder=work / "features",
             report=report,
         )
-    row = {image: number for number, image in enumerate(images)}
-    return {name: table[[row[image] for image in split.images(name)]] for name in LEARNING_SPLITS}
 
 
 def _tensors_key(network: Any) -> str:

@@ -1,6 +1,9 @@
-"""What the import commands share: name, images and seed, the import with a progress bar, and the words about it."""
+"""What the commands that make data sets share: checks of name and seed, problems shown, and the import itself."""
 
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,16 +18,43 @@ from training.services.imports import NAME_LENGTH
 PROBLEMS_SHOWN: Final = 50
 
 
-class ImportCommand(BaseCommand):
+def checked_name(options: Mapping[str, Any]) -> str:
+    """The name of the new data set, without spaces around it. Raises CommandError."""
+    name = str(options["name"]).strip()
+    if not name or len(name) > NAME_LENGTH:
+        raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
+    return name
+
+
+def check_seed(options: Mapping[str, Any]) -> None:
+    """Raise CommandError for a seed that the database cannot hold."""
+    if not 0 <= options["seed"] < 2**31:
+        raise CommandError("--seed is a whole number from 0 to 2147483647.")
+
+
+@contextmanager
+def shown_problems(command: BaseCommand) -> Iterator[None]:
+    """Turn a DatasetImportError into a CommandError, after its problems are on the error output."""
+    try:
+        yield
+    except DatasetImportError as error:
+        for problem in error.problems[:PROBLEMS_SHOWN]:
+            command.stderr.write(str(problem))
+        if len(error.problems) > PROBLEMS_SHOWN:
+            command.stderr.write(f"... and {len(error.problems) - PROBLEMS_SHOWN:,} more faults.")
+        raise CommandError(error.message) from error
+
+
+class ImportCommand(ABC, BaseCommand):
     """A command that imports one data set; a subclass names its files in `add_files` and gives them in `source`."""
 
+    @abstractmethod
     def add_files(self, parser: ArgumentParser) -> None:
         """Add the arguments for the tables and images."""
-        raise NotImplementedError
 
+    @abstractmethod
     def source(self, options: dict[str, Any]) -> ImportSource:
         """The files that the options name."""
-        raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--name", required=True, help="what the data set will be called")
@@ -38,20 +68,10 @@ class ImportCommand(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"].strip()
-        if not name or len(name) > NAME_LENGTH:
-            raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
-        if not 0 <= options["seed"] < 2**31:
-            raise CommandError("--seed is a whole number from 0 to 2147483647.")
-        try:
-            with ProgressBar() as bar:
-                dataset = import_dataset(name=name, source=self.source(options), seed=options["seed"], report=bar)
-        except DatasetImportError as error:
-            for problem in error.problems[:PROBLEMS_SHOWN]:
-                self.stderr.write(str(problem))
-            if len(error.problems) > PROBLEMS_SHOWN:
-                self.stderr.write(f"... and {len(error.problems) - PROBLEMS_SHOWN:,} more faults.")
-            raise CommandError(error.message) from error
+        name = checked_name(options)
+        check_seed(options)
+        with shown_problems(self), ProgressBar() as bar:
+            dataset = import_dataset(name=name, source=self.source(options), seed=options["seed"], report=bar)
         self._say(dataset)
 
     def _say(self, dataset: Dataset) -> None:

@@ -6,11 +6,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from recognition.datasets.splits import DEFAULT_SEED
-from training.data.import_errors import DatasetImportError
 from training.data.importing import workspace
 from training.data.versions import hold_out_photos
 from training.management.console import ProgressBar
-from training.services.imports import NAME_LENGTH
+from training.management.importing import check_seed, checked_name, shown_problems
 
 
 class Command(BaseCommand):
@@ -25,20 +24,14 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the choice (default %(default)s)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"].strip()
-        if not name or len(name) > NAME_LENGTH:
-            raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
+        name = checked_name(options)
         if not 0 < options["share"] <= 1:
             raise CommandError("--share is above 0 and at most 1.")
-        if not 0 <= options["seed"] < 2**31:
-            raise CommandError("--seed is a whole number from 0 to 2147483647.")
-        try:
-            with ProgressBar() as bar, workspace() as work:
-                dataset = hold_out_photos(
-                    name=name, share=options["share"], seed=options["seed"], by=None, work=work, report=bar
-                )
-        except DatasetImportError as error:
-            raise CommandError(error.message) from error
+        check_seed(options)
+        with shown_problems(self), ProgressBar() as bar, workspace() as work:
+            dataset = hold_out_photos(
+                name=name, share=options["share"], seed=options["seed"], by=None, work=work, report=bar
+            )
         added = dataset.report["added"]
         self.stdout.write(
             f"{dataset.name}: {added['photos']} photos of {added['patients']} of {added['patients_asked']} patients, "

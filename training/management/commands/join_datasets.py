@@ -2,17 +2,14 @@
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from training.data.import_errors import DatasetImportError
 from training.data.joining import join_datasets, outcome_line
 from training.management.console import ProgressBar
+from training.management.importing import checked_name, shown_problems
 from training.models import Dataset
-from training.services.imports import NAME_LENGTH
-
-PROBLEMS_SHOWN: Final = 50
 
 
 class Command(BaseCommand):
@@ -39,29 +36,20 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"].strip()
-        if not name or len(name) > NAME_LENGTH:
-            raise CommandError(f"Give the data set a --name of 1 to {NAME_LENGTH} characters.")
+        name = checked_name(options)
         there = {dataset.name: dataset for dataset in Dataset.objects.filter(name__in=options["datasets"])}
         missing = [each for each in options["datasets"] if each not in there]
         if missing:
             raise CommandError(f"There is no data set named {', '.join(missing)}.")
-        try:
-            with ProgressBar() as bar:
-                dataset = join_datasets(
-                    name=name,
-                    parts=[there[each] for each in options["datasets"]],
-                    same_lesion=options["same_lesion"],
-                    leave_out=options["leave_out"],
-                    output=options["output"],
-                    report=bar,
-                )
-        except DatasetImportError as error:
-            for problem in error.problems[:PROBLEMS_SHOWN]:
-                self.stderr.write(str(problem))
-            if len(error.problems) > PROBLEMS_SHOWN:
-                self.stderr.write(f"... and {len(error.problems) - PROBLEMS_SHOWN:,} more faults.")
-            raise CommandError(error.message) from error
+        with shown_problems(self), ProgressBar() as bar:
+            dataset = join_datasets(
+                name=name,
+                parts=[there[each] for each in options["datasets"]],
+                same_lesion=options["same_lesion"],
+                leave_out=options["leave_out"],
+                output=options["output"],
+                report=bar,
+            )
         self._say(dataset)
 
     def _say(self, dataset: Dataset) -> None:
