@@ -14,6 +14,7 @@ class AuditEntry(models.Model):
         FINDING_RECORDED = "finding-recorded", _("Finding recorded")
         CLASSIFIER_PROMOTED = "classifier-promoted", _("Classifier promoted")
         CLASSIFIER_REGISTERED = "classifier-registered", _("Classifier registered")
+        TEST_FIGURES_OPENED = "test-figures-opened", _("Test figures opened")
         ROLE_CHANGED = "role-changed", _("Role changed")
         ACCOUNT_CREATED = "account-created", _("Account created")
         ACCOUNT_SWITCHED = "account-switched", _("Account switched on or off")

@@ -1,6 +1,6 @@
 """Evaluations: request one, record the result, find the result of a classifier on a data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -9,13 +9,21 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from training.models import Dataset, Evaluation, EvaluationJob, Example, Job
+from training.models.evaluation import PREDICTIONS_FORMAT
 from training.services import jobs
 from training.services.jobs import JobRejected, require_administrator
 
 
 def evaluation_on(classifier: Classifier, dataset: Dataset) -> Evaluation | None:
-    """The evaluation of a classifier on the test pictures of a data set; None if there is none."""
-    return Evaluation.objects.filter(classifier=classifier, fingerprint=dataset.test_content_fingerprint).first()
+    """The evaluation of a classifier on the test pictures of a data set; None if there is none.
+
+    One that keeps no decisions (`Evaluation.has_decisions`) does not count: the classifier is measured again.
+    """
+    return Evaluation.objects.filter(
+        classifier=classifier,
+        fingerprint=dataset.test_content_fingerprint,
+        predictions_format=PREDICTIONS_FORMAT,
+    ).first()
 
 
 def request_evaluation(*, classifier: Classifier, dataset: Dataset, by: User | None = None) -> EvaluationJob:
@@ -62,18 +70,22 @@ def record_evaluation(
     classifier: Classifier,
     dataset: Dataset,
     metrics: Mapping[str, Any],
-    predictions: Mapping[str, Sequence[float]],
+    predictions: Mapping[str, Any],
     by: User | None = None,
 ) -> Evaluation:
-    """Store the figures of a classifier on a data set's test split. A second call changes nothing."""
+    """Store the figures of a classifier on a data set's test split. A second call changes nothing.
+
+    `predictions` has one entry per picture, as `Evaluation.predictions` describes.
+    """
     require_administrator(by)
     evaluation, _created = Evaluation.objects.get_or_create(
         classifier=classifier,
         fingerprint=dataset.test_content_fingerprint,
+        predictions_format=PREDICTIONS_FORMAT,
         defaults={
             "dataset": dataset,
             "metrics": dict(metrics),
-            "predictions": {image: list(row) for image, row in predictions.items()},
+            "predictions": dict(predictions),
             "created_by": by,
         },
     )
