@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,10 @@ from recognition.progress import Progress, Report, silent
 
 COLUMNS: Final = (
     "image", "diagnosis", "image_type", "age_approx", "anatom_site_general", "lesion_id", "patient_id", "sex", "sha256",
+    "details",
 )  # fmt: skip
-"""Columns of the checked table; missing metadata is None (age: NaN), sha256 is empty without pictures."""
+"""Columns of the checked table; missing metadata is None (age: NaN), sha256 is empty without a picture, `details` is a
+dict of what else the source says, by its own column names."""
 
 
 def metadata_of(table: pd.DataFrame, images: Sequence[str]) -> list[Metadata]:
@@ -38,12 +40,14 @@ class Examples:
     """A checked data set.
 
     `table` has the columns `COLUMNS` and one row per picture, sorted by image name; `fingerprint` is that of
-    `examples_fingerprint`.
+    `examples_fingerprint`. `further` has the same columns: rows without a picture, of the training split and with one
+    of the eight diagnoses. Ages, sites and answers can be learned from them.
     """
 
     name: str
     table: pd.DataFrame
     fingerprint: str
+    further: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))
 
     def __len__(self) -> int:
         return len(self.table)
@@ -77,10 +81,15 @@ def read_examples(
 
 
 def examples_fingerprint(table: pd.DataFrame) -> str:
-    """sha256 (hex) over the sorted "image,diagnosis,sha256" lines: it depends on labels and pixels alone."""
+    """sha256 (hex) over the sorted "image,diagnosis,sha256" lines: it depends on labels and pixels alone.
+
+    Where some rows have a picture, rows without one do not count: no figure of a network depends on them.
+    """
+    pictured = table[table["sha256"] != ""]
+    counted = table if pictured.empty else pictured
     lines = sorted(
         f"{image},{diagnosis},{digest}\n"
-        for image, diagnosis, digest in zip(table["image"], table["diagnosis"], table["sha256"], strict=True)
+        for image, diagnosis, digest in zip(counted["image"], counted["diagnosis"], counted["sha256"], strict=True)
     )
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -17,14 +17,15 @@ from recognition.datasets.csv_files import read_csv, require_columns, shown
 from recognition.datasets.examples import COLUMNS, Examples, examples_fingerprint, hashes
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.problems import ExamplesError, FileProblem
-from recognition.datasets.splits import SPLITS, Split, dealt_split
+from recognition.datasets.splits import SPLITS, TRAIN, Split, dealt_split
 from recognition.progress import Progress, Report, silent
 
 TABLE: Final = "examples.csv"
 PICTURES: Final = "pictures.zip"
 ABOUT: Final = "dataset.json"
 
-_TABLE_COLUMNS: Final = (*COLUMNS, "split", "details")
+# In the order of folders that were written before `details` was among COLUMNS.
+_TABLE_COLUMNS: Final = (*(name for name in COLUMNS if name != "details"), "split", "details")
 _MAY_BE_MISSING: Final = ("anatom_site_general", "lesion_id", "patient_id", "sex")
 # The earliest time a zip can hold: the same pictures always make the same file.
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -81,14 +82,16 @@ def write_joined(
 def read_joined(folder: Path, *, report: Report = silent) -> JoinedData:
     """Read and check the folder: the table, and every picture by its SHA-256.
 
-    Rows of none of the eight and rows without a picture are not among the examples. Raises ExamplesError with every
-    problem found.
+    Rows of none of the eight are not among the examples; those without a picture are `Examples.further` if they may be
+    learned. Raises ExamplesError with every problem found.
     """
     about = _about(folder)
     table = _table(folder)
     if examples_fingerprint(table) != about["fingerprint"]:
         raise ExamplesError([FileProblem(TABLE, 0, f"is not the table that {ABOUT} names. Write the folder again.")])
-    learned = table[(table["diagnosis"] != "") & (table["sha256"] != "")].reset_index(drop=True)
+    pictured = table["sha256"] != ""
+    learned = table[(table["diagnosis"] != "") & pictured].reset_index(drop=True)
+    further = table[(table["diagnosis"] != "") & (table["split"] == TRAIN) & ~pictured].reset_index(drop=True)
     split = dealt_split(dict(zip(learned["image"], learned["split"], strict=True)), seed=about["seed"])
     empty = [name for name in SPLITS if not split.images(name)]
     if empty:
@@ -99,7 +102,8 @@ def read_joined(folder: Path, *, report: Report = silent) -> JoinedData:
     except BaseException:
         pictures.close()
         raise
-    return JoinedData(Examples(about["name"], learned[list(COLUMNS)], about["fingerprint"]), split, pictures)
+    examples = Examples(about["name"], learned[list(COLUMNS)], about["fingerprint"], further[list(COLUMNS)])
+    return JoinedData(examples, split, pictures)
 
 
 def _check_pictures(table: pd.DataFrame, pictures: PictureStore, report: Report) -> None:
@@ -137,7 +141,12 @@ def _table(folder: Path) -> pd.DataFrame:
         except ValueError:
             found.add_problem(line, f"age_approx is {shown(row['age_approx'])}; expected a number, or nothing.")
             continue
-        rows.append({**row, "age_approx": age, **{name: row[name] or None for name in _MAY_BE_MISSING}})
+        details = _details(row["details"])
+        if details is None:
+            found.add_problem(line, f"details are {shown(row['details'])}; expected a JSON object, or nothing.")
+            continue
+        missing = {name: row[name] or None for name in _MAY_BE_MISSING}
+        rows.append({**row, "age_approx": age, "details": details, **missing})
     if found.problems:
         raise ExamplesError(found.problems)
     table = pd.DataFrame.from_records(rows, columns=list(_TABLE_COLUMNS)).sort_values("image").reset_index(drop=True)
@@ -145,6 +154,15 @@ def _table(folder: Path) -> pd.DataFrame:
         words = table[name].astype(object)
         table[name] = words.where(words.notna(), None)
     return table
+
+
+def _details(cell: str) -> dict[str, Any] | None:
+    """Inverse of `_cell` for the details; None if it is no JSON object."""
+    try:
+        details = json.loads(cell or "{}")
+    except ValueError:
+        return None
+    return details if isinstance(details, dict) else None
 
 
 def _cell(value: Any) -> str:

@@ -94,7 +94,9 @@ def join_tables(
     still counts as an id of the lesion.
 
     Lesions of `leave_out` are left out. So are both lesions wherever two data sets do not agree about the diagnosis of
-    one lesion, or of two pictures that look alike: nobody can tell which of the two is right.
+    one lesion, or of two pictures that look alike: nobody can tell which of the two is right. A row without a picture
+    puts no picture out: if it contradicts the pictures of its lesion, it is left out alone, so that the same pictures
+    are joined with and without tables.
     """
     rows = pd.concat([table.assign(part=number) for number, table in enumerate(parts.values())], ignore_index=True)
     for column in ("lesion_id", "patient_id", "sha256"):
@@ -193,11 +195,19 @@ def _reasons(
     """Why each row is left out; "" for rows that stay."""
     reason = np.full(len(rows), "", dtype=object)
     reason[np.isin(lesion, [label for pair in disputed for label in pair])] = LOOKS_LIKE_ANOTHER
+    pictured = rows["sha256"].notna().to_numpy()
     # A lesion that is left out by hand does not contradict the one that stays.
-    said = rows["diagnosis"][~asked].groupby(lesion[~asked]).nunique()
-    reason[np.isin(lesion, said.index[said > 1])] = CONTRADICTED
+    contradicted = _with_two_diagnoses(rows, lesion, ~asked)
+    among_pictures = _with_two_diagnoses(rows, lesion, ~asked & pictured)
+    reason[contradicted & (~pictured | among_pictures)] = CONTRADICTED
     reason[asked] = ASKED
     return reason
+
+
+def _with_two_diagnoses(rows: pd.DataFrame, lesion: NDArray[np.intp], counted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rows belong to a lesion with more than one diagnosis among the rows that are `counted`."""
+    said = rows["diagnosis"][counted].groupby(lesion[counted]).nunique()
+    return np.isin(lesion, said.index[said > 1])
 
 
 def _held_twice(rows: pd.DataFrame) -> NDArray[np.bool_]:

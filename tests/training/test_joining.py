@@ -92,6 +92,42 @@ def test_rows_without_a_picture_and_none_of_the_eight_are_kept_and_not_learned(p
     assert sealed.split.test_fingerprint == dataset.test_fingerprint
 
 
+def test_rows_without_a_picture_can_be_learned_from_and_change_nothing_else(
+    parts: list[Dataset], tmp_path: Path
+) -> None:
+    tables_only = Dataset.objects.create(name="answers", example_count=5, fingerprint="0" * 64)
+    for image, diagnosis, split, patient in (
+        ("P1", "MEL", "train", "PAT_1"), ("P2", "NV", "test", "PAT_2"), ("P3", "", "", "PAT_3"),
+        ("P4", "NV", "train", ""), ("P5", "MEL", "train", ""),
+    ):  # fmt: skip
+        Example.objects.create(
+            dataset=tables_only, image=image, diagnosis=diagnosis, split=split, patient_id=patient, lesion_id=image,
+            details={"itch": "UNK", "grew": "True"}, age_approx=40,
+        )  # fmt: skip
+    # P4 is a nevus, and a melanoma to the picture of its lesion; P5 agrees with a picture of the test split.
+    Example.objects.filter(dataset=tables_only, image="P4").update(lesion_id="LFIRST_00000")
+    tested = parts[0].examples.filter(split="test", diagnosis="MEL").first()
+    assert tested is not None
+    Example.objects.filter(dataset=tables_only, image="P5").update(lesion_id=tested.lesion_id)
+    assert parts[0].examples.get(image="FIRST_00000").diagnosis == "MEL"
+    folder = tmp_path / "folder"
+    alone = join_datasets(name="alone", parts=parts)
+    dataset = join_datasets(name="joined", parts=[*parts, tables_only], output=folder)
+    assert (dataset.example_count, alone.example_count) == (164, 160)
+    assert dataset.fingerprint == alone.fingerprint
+    assert dataset.split_fingerprint == alone.split_fingerprint
+    assert dataset.examples.get(image=tested.image).split == dataset.examples.get(image="P5").split == "test"
+    sealed, read = read_learning_data("joined"), read_learning_data(folder)
+    with sealed.pictures, read.pictures:
+        for examples in (sealed.examples, read.examples):
+            assert list(examples.further["image"]) == ["P1"], "P2 and P5 are held out, P3 has no diagnosis"
+            (row,) = examples.further.to_dict("records")
+            assert row["details"] == {"itch": "UNK", "grew": "True"} and row["patient_id"] == "PAT_1"
+            assert row["age_approx"] == 40 and row["sex"] is None and row["sha256"] == ""
+            assert examples.table["details"].tolist() == [{}] * 160
+        pd.testing.assert_frame_equal(read.examples.further, sealed.examples.further)
+
+
 def test_a_folder_holds_the_whole_data_set_and_training_reads_it(parts: list[Dataset], tmp_path: Path) -> None:
     Example.objects.filter(dataset=parts[0], image="FIRST_00002").update(lesion_id="", sex="", age_approx=None)
     Example.objects.filter(dataset=parts[0], image="FIRST_00001").update(diagnosis="", split="")
@@ -129,6 +165,7 @@ def test_a_broken_folder_is_a_sentence(parts: list[Dataset], tmp_path: Path) -> 
         (TABLE, lambda content: content.replace(b",MEL,", b",NV,", 1), "is not the table"),
         (TABLE, lambda content: content.replace(b",train,", b",learn,", 1), "line 2: split is 'learn'"),
         (TABLE, lambda content: content.replace(b"image,", b"picture,", 1), "expected exactly image"),
+        (TABLE, lambda content: content.replace(b",train,\n", b",train,[]\n", 1), "details are '\\[\\]'; expected"),
         (TABLE, lambda content: b"", "is empty"),
         (PICTURES, lambda content: content[: len(content) // 2], "cannot be read"),
     ):

@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
 from django.db import DatabaseError
+from django.db.models import QuerySet
 
 from recognition.datasets.examples import COLUMNS, Examples, read_examples
 from recognition.datasets.joined import is_joined, read_joined
 from recognition.datasets.pictures import BROKEN_ARCHIVE, PictureStore
 from recognition.datasets.problems import ExamplesError, FileProblem
-from recognition.datasets.splits import SPLITS, Split, dealt_split
+from recognition.datasets.splits import SPLITS, TRAIN, Split, dealt_split
 from recognition.progress import Report, silent
 from training.data.archive import DatasetPictures
-from training.models import Dataset
+from training.models import Dataset, Example
 
 OFFICIAL_PREFIX: Final = "ISIC_2019_Training_"
 """Begins the names of the official files: GroundTruth.csv, Metadata.csv and Input (a folder or a .zip)."""
@@ -67,7 +69,12 @@ def read_sealed(dataset: Dataset, *, needed: Sequence[str] = SPLITS) -> SealedDa
         reason = f"lacks a whole archive of its pictures on the storage ({error}). Restore it from a backup."
         raise ExamplesError([FileProblem(dataset.name, 0, reason)]) from error
     return SealedData(
-        examples=Examples(name=dataset.name, table=table[list(COLUMNS)], fingerprint=dataset.fingerprint),
+        examples=Examples(
+            name=dataset.name,
+            table=table[list(COLUMNS)],
+            fingerprint=dataset.fingerprint,
+            further=_frame(dataset.examples.filter(sha256="", split=TRAIN).exclude(diagnosis=""))[list(COLUMNS)],
+        ),
         split=Split(split.assignment, split.seed, split.shares, dataset.split_fingerprint),
         pictures=pictures,
     )
@@ -113,9 +120,13 @@ def example_table(dataset: Dataset) -> pd.DataFrame:
 
     Where the data set has pictures, rows without one are left out. Missing metadata is None (age: NaN).
     """
+    return _frame(dataset.measurable())
+
+
+def _frame(examples: QuerySet[Example]) -> pd.DataFrame:
     names = [*COLUMNS, "split"]
-    rows = dataset.measurable().order_by().values_list(*names)
-    table = pd.DataFrame.from_records(sorted(rows), columns=names)
+    rows = examples.order_by().values_list(*names)
+    table = pd.DataFrame.from_records(sorted(rows, key=itemgetter(0)), columns=names)
     table["age_approx"] = pd.to_numeric(table["age_approx"])
     for name in ("anatom_site_general", "lesion_id", "patient_id", "sex"):
         words = table[name].astype(object)
