@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from recognition.fit.balance import drawn_shares, logit_offsets
 from recognition.inference.bundle import Bundle
+from recognition.inference.learned import Learned
 from recognition.inference.runtime import KerasBackend, softmax
 from recognition.recipes import FineTunePhase, Recipe, RecipeError
 
@@ -41,41 +42,30 @@ def keras_teaching(
     return lambda pixels, truth: taught(truth, teach(pixels), offsets=offsets, share=phase.teacher_share)
 
 
-def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, split_fingerprint: str) -> None:
+def require_teachers(recipe: Recipe, teachers: Sequence[Bundle], *, learned: Sequence[Learned]) -> None:
     """Raise RecipeError if the recipe and the teachers do not fit together.
 
-    A teacher of another split may have learned pictures of this run's validation, calibration or test split. A teacher
-    that learned the validation split is refused if this recipe chooses its epoch on it.
+    `learned` is what each teacher has learned. Where that is not known completely, it may have learned pictures of this
+    run's validation, calibration or test split. Whether it has: `learned.require_unlearned`.
     """
-    phase = recipe.fine_tune
-    share = 0.0 if phase is None else phase.teacher_share
+    share = 0.0 if recipe.fine_tune is None else recipe.fine_tune.teacher_share
     if bool(share) is not bool(teachers):
         raise RecipeError(
             f"The recipe {recipe.name} learns from teachers (fine_tune.teacher_share is {share:g}): name at least one."
             if share
             else f"The recipe {recipe.name} learns from no teacher: set fine_tune.teacher_share, or name none."
         )
-    for teacher in teachers:
-        theirs = teacher.manifest
-        if theirs.split["fingerprint"] != split_fingerprint:
+    for teacher, theirs in zip(teachers, learned, strict=True):
+        preprocessing = teacher.manifest.preprocessing
+        if not theirs.complete:
             raise RecipeError(
-                f"{teacher.version} cannot teach here: it was trained on another split, and may have learned pictures "
-                "that this one holds back."
+                f"{teacher.version} cannot teach here: it was trained on another split, or continues a classifier that "
+                "was, and may have learned pictures that this one holds back."
             )
-        if phase is not None and not phase.learn_validation and learned_validation(teacher):
-            raise RecipeError(
-                f"{teacher.version} has learned the validation pictures, which {recipe.name} holds back to choose its "
-                "epoch: set fine_tune.learn_validation, or choose another teacher."
-            )
-        if theirs.preprocessing.reference_long_side != recipe.reference_long_side:
+        if preprocessing.reference_long_side != recipe.reference_long_side:
             raise RecipeError(f"{teacher.version} sees its pictures at another scale; it cannot teach here.")
-        if theirs.preprocessing.fit != recipe.fit:
+        if preprocessing.fit != recipe.fit:
             raise RecipeError(f"{teacher.version} sees its pictures with another aspect; it cannot teach here.")
-
-
-def learned_validation(bundle: Bundle) -> bool:
-    """Whether the recipe of a classifier learned the validation split as well. A parent's recipe does not count."""
-    return bool((bundle.manifest.recipe.get("fine_tune") or {}).get("learn_validation"))
 
 
 def keras_teachers(teachers: Sequence[Bundle], *, input_size: int) -> Teach:

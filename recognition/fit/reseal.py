@@ -19,7 +19,7 @@ from recognition.datasets.splits import CALIBRATION, VALIDATION, Split, split_ex
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.fit.calibration import fit_temperature
-from recognition.fit.distillation import learned_validation
+from recognition.fit.learned import ancestry, learned_by, learned_validation
 from recognition.fit.seal import seal_measured
 from recognition.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
 from recognition.inference.export import store_weights, write_graph
@@ -106,6 +106,9 @@ def reseal(
         directory=directory,
         version=version,
         provenance={**manifest.provenance, "resealed_from": {"version": bundle.version, "sha256": bundle.sha256}},
+        ancestry=ancestry(resealed=bundle),
+        absent=manifest.absent,
+        learned=learned_by(bundle, examples, split),
         metadata_head=metadata_head_of(bundle),
         views=views or manifest.views,
         keep_answers=keep_answers,

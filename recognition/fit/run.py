@@ -4,6 +4,8 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +20,18 @@ from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precis
 from recognition.fit.distillation import require_teachers
 from recognition.fit.features import cached_features, embedder
 from recognition.fit.imagenet import downloaded_imagenet_weights
+from recognition.fit.learned import (
+    absent_diagnoses,
+    ancestry,
+    learned_by,
+    learned_here,
+    learns_validation,
+    require_unlearned,
+)
 from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.seal import seal_network
 from recognition.inference.bundle import Bundle
+from recognition.inference.learned import Learned
 from recognition.inference.metadata import MetadataHead, described, metadata_head_of
 from recognition.inference.network import (
     HEAD_PREFIX,
@@ -51,6 +62,7 @@ def train_classifier(
     run_folder: Path | None = None,
     parent: Bundle | None = None,
     teachers: Sequence[Bundle] = (),
+    parent_learned: Learned | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     engine: str = KERAS_ENGINE,
     report: Report = silent,
@@ -64,15 +76,27 @@ def train_classifier(
     - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
       a classifier needs a parent with the same head;
     - `teachers`: classifiers for knowledge distillation, if the recipe has a `teacher_share`;
+    - `parent_learned`: what the parent has learned, where the caller knows more than its bundle says;
     - `engine`: computes the fine-tuning, one of `ENGINES`;
     - `test_probabilities`: gets the calibrated probabilities (8,) of each test picture, by image.
 
     Raises ValueError when the parent is needed and missing, RecipeError for teachers that do not fit (see
-    `require_teachers`) and for what the engine does not support, WeightsError, ExamplesError, TrainingError,
-    SealingError, ExportError or OSError, and whatever `report` raises.
+    `require_teachers`), for a parent or teacher that has learned what this run holds back (see `require_unlearned`) and
+    for what the engine does not support, WeightsError, ExamplesError, TrainingError, SealingError, ExportError or
+    OSError, and whatever `report` raises.
     """
     tune = tuner(engine)
-    require_teachers(recipe, teachers, split_fingerprint=split.fingerprint)
+    learned_before = [learned_by(each, examples, split) for each in teachers]
+    require_teachers(recipe, teachers, learned=learned_before)
+    if parent is not None:
+        learned_before.append(parent_learned or learned_by(parent, examples, split))
+    named = [*teachers, *([] if parent is None else [parent])]
+    require_unlearned(
+        recipe,
+        [(bundle.version, each) for bundle, each in zip(named, learned_before, strict=True)],
+        examples=examples,
+        split=split,
+    )
     use_onednn()
     import keras
 
@@ -145,6 +169,7 @@ def train_classifier(
         )
         histories["fine_tune"] = history.epochs
 
+    learns = learns_validation(recipe.as_json())
     return seal_network(
         network,
         recipe=recipe,
@@ -164,6 +189,9 @@ def train_classifier(
             "devices": 1 if engine == PYTORCH_ENGINE else max(1, len(training_devices(recipe.devices))),
             "history": histories,
         },
+        ancestry=ancestry(parent=parent, teachers=teachers),
+        absent=absent_diagnoses(examples, split, learn_validation=learns),
+        learned=reduce(or_, learned_before, learned_here(examples, split, learn_validation=learns)),
         metadata_head=None if metadata is None else metadata.head,
         test_probabilities=test_probabilities,
         report=report,

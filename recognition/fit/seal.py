@@ -14,13 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
+from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
+from recognition.datasets.sources import SOURCES, licence_text, sources_of
 from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
 from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.evaluation.measure import picture_alone, sealed_metrics
 from recognition.fit.calibration import choose_operating_points, fit_temperature
 from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
 from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
+from recognition.inference.learned import Learned
 from recognition.inference.metadata import MetadataHead
 from recognition.inference.network import Architecture
 from recognition.inference.preprocessing import Preprocessing, preprocess
@@ -47,6 +50,9 @@ def seal_network(
     directory: Path,
     version: str,
     provenance: Mapping[str, Any],
+    ancestry: Sequence[Mapping[str, Any]] = (),
+    absent: Sequence[str] = (),
+    learned: Learned | None = None,
     metadata_head: MetadataHead | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
@@ -63,6 +69,9 @@ def seal_network(
         directory=directory,
         version=version,
         provenance=provenance,
+        ancestry=ancestry,
+        absent=absent,
+        learned=learned,
         metadata_head=metadata_head,
         test_probabilities=test_probabilities,
         report=report,
@@ -81,6 +90,9 @@ def seal_measured(
     directory: Path,
     version: str,
     provenance: Mapping[str, Any],
+    ancestry: Sequence[Mapping[str, Any]] = (),
+    absent: Sequence[str] = (),
+    learned: Learned | None = None,
     metadata_head: MetadataHead | None = None,
     views: int = 1,
     keep_answers: Path | None = None,
@@ -91,8 +103,10 @@ def seal_measured(
 
     `views` of each picture are averaged, in every figure and in serving. `keep_answers` is a folder that caches the
     network's outputs for the next sealing of the same weights. `test_probabilities` gets the calibrated probabilities
-    (8,) of each test picture, so that an evaluation need not compute them again. With a `metadata_head` everything is
-    calibrated and measured with the metadata of the rows; the metrics also have the values without metadata.
+    (8,) of each test picture, so that an evaluation need not compute them again. `ancestry` and `learned` are those of
+    `fit.learned`, `absent` are the codes of diagnoses that were not learned and are never answered. With a
+    `metadata_head` everything is calibrated and measured with the metadata of the rows; the metrics also have the
+    values without metadata.
 
     Raises SealingError, ExportError or OSError; `directory` is then unchanged.
     """
@@ -126,7 +140,7 @@ def seal_measured(
         enough = len(split.images(CALIBRATION)) >= ENOUGH
         # A random choice that is the same every time.
         shuffled = sorted(split.images(TRAIN), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
-        learned = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
+        known = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
         seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
         logits = {name: each.logits for name, each in seen.items()}
         if metadata_head is not None:
@@ -140,7 +154,7 @@ def seal_measured(
         if metadata_head is not None:
             figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
         block, ood_detector = fit_assessment(
-            learned=learned,
+            learned=known,
             calibration=seen[CALIBRATION],
             probabilities=probabilities[CALIBRATION],
         )
@@ -152,6 +166,11 @@ def seal_measured(
         draft.discard()
         raise
     report(Progress("seal", 0, 1))
+    named = {
+        *sources_of(picture_ids(examples.table, examples.table["image"].tolist())),
+        *(name for each in ancestry for name in each["sources"]),
+    }
+    sources = [name for name in SOURCES if name in named]
     bundle = seal_bundle(
         draft,
         directory=directory,
@@ -159,7 +178,13 @@ def seal_measured(
         probe=probe,
         temperature=temperature,
         operating_points=points,
-        dataset={"name": examples.name, "fingerprint": examples.fingerprint, "pictures": len(examples)},
+        dataset={
+            "name": examples.name,
+            "fingerprint": examples.fingerprint,
+            "pictures": len(examples),
+            # Of the ancestors' pictures as well.
+            "sources": sources,
+        },
         split={
             "fingerprint": split.fingerprint,
             # Of the test pictures alone: later versions of the data set keep them, so classifiers stay comparable.
@@ -176,6 +201,10 @@ def seal_measured(
         assessment=block,
         ood_detector=ood_detector,
         views=views,
+        licence=licence_text(sources),
+        ancestry=ancestry,
+        absent=absent,
+        learned=learned,
     )
     report(Progress("seal", 1, 1))
     return bundle

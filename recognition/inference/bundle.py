@@ -4,6 +4,7 @@
     weights.safetensors      every weight by name, once; large kernels as float16, everything else float32
     graph.onnx               the exported graph; its initialisers are external data *inside* weights.safetensors
     familiarity.safetensors  the OOD detector (optional)
+    learned.safetensors      hashes of what it and its ancestors have learned (optional), see `learned`
 
 Version 1 of the format has no assessment (gates, decision, score) and no views. Version 2 added both. Since version 3
 EfficientNetB4 computes with the normalisation among its weights. The networks of versions 1 and 2 were trained and
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from recognition.inference.assessor import AssessmentSettings, Assessor
+from recognition.inference.learned import Learned
 from recognition.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
 from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
@@ -38,8 +40,10 @@ MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
 GRAPH_NAME: Final = "graph.onnx"
 OOD_NAME: Final = "familiarity.safetensors"
+LEARNED_NAME: Final = "learned.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
-"""In every bundle; `OOD_NAME` is there as well if the manifest's assessment has the part "familiarity"."""
+"""In every bundle; `OOD_NAME` is there as well if the manifest's assessment has the part "familiarity", `LEARNED_NAME`
+in bundles that were sealed since it exists."""
 
 FORMAT: Final = "teri-classifier"
 FORMAT_VERSION: Final = 3
@@ -101,7 +105,10 @@ class Manifest:
     - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
     - `parity`: differences between Keras and the exported graph, measured at sealing;
     - `assessment`: limits of gates, decision, score and alarm, see `assessor`; empty in version 1 of the format;
-    - `views`: number of views of a picture that are averaged, one of `VIEWS`.
+    - `views`: number of views of a picture that are averaged, one of `VIEWS`;
+    - `ancestry`: the classifiers whose weights or answers went into this one, theirs included: version, sha256,
+      relation ("parent", "teacher" or "resealed_from"), and name and fingerprints of data set and split;
+    - `absent`: diagnoses of which the network has not learned a single picture, and which it never answers.
     """
 
     version: str
@@ -123,6 +130,8 @@ class Manifest:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     assessment: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
+    ancestry: tuple[Mapping[str, Any], ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def settings(self) -> AssessmentSettings:
@@ -178,6 +187,8 @@ class Manifest:
                 format_version=format_version,
                 assessment=dict(values["assessment"]) if format_version > 1 else {},
                 views=int(values["views"]) if format_version > 1 else 1,
+                ancestry=tuple(dict(each) for each in values.get("ancestry", ())),
+                absent=tuple(str(code) for code in values.get("absent", ())),
             )
             _settings(manifest.assessment, manifest.operating_points)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -189,7 +200,7 @@ class Manifest:
         if manifest.views not in VIEWS:
             raise BundleError("unreadable", f"The bundle averages {manifest.views} views; this version knows {VIEWS}.")
         expected = (*SEALED_FILES, OOD_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
-        if set(manifest.files) != set(expected):
+        if set(manifest.files) - {LEARNED_NAME} != set(expected):
             raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(expected)}.")
         return manifest
 
@@ -224,6 +235,16 @@ class Bundle:
             for key, value in ((NORMALIZATION_MEAN, 0.0), (NORMALIZATION_VARIANCE, 1.0)):
                 tensors[key] = np.full_like(tensors[key], value)
         return tensors
+
+    def learned(self) -> Learned | None:
+        """What the network and its ancestors have learned; None in bundles that do not say. Raises BundleError."""
+        if LEARNED_NAME not in self.manifest.files:
+            return None
+        with _opened(self.directory / LEARNED_NAME) as file:
+            try:
+                return Learned.from_tensors({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            except ValueError as error:
+                raise BundleError("altered", f"{LEARNED_NAME} of {self.version} cannot be read: {error}") from error
 
     def assessor(self) -> Assessor:
         """The assessor with this bundle's limits. Raises BundleError when the OOD detector's tensors do not fit."""

@@ -8,7 +8,7 @@ a probe of real pictures, writes the manifest, and renames the folder to its pla
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.numpy import save_file
 
 from recognition.inference.bundle import (
     GRAPH_NAME,
+    LEARNED_NAME,
     MANIFEST_NAME,
     OOD_NAME,
     SEALED_FILES,
@@ -32,6 +34,7 @@ from recognition.inference.bundle import (
     read_tensors,
 )
 from recognition.inference.export import store_weights, write_graph
+from recognition.inference.learned import Learned
 from recognition.inference.metadata import MetadataHead
 from recognition.inference.network import Architecture, set_network_tensors
 from recognition.inference.ood import OodDetector
@@ -53,11 +56,6 @@ SPREAD_MIN: Final = 1e-3
 
 SHARE_MAX: Final = 0.95
 """Largest share of the probe, balanced over the diagnoses, that one diagnosis may take."""
-
-LICENCE: Final = (
-    "Weights derived from ISIC 2019 images (HAM10000, BCN_20000, MSK), CC BY-NC 4.0: non-commercial use with citation "
-    "of Tschandl 2018, Codella 2018 and Combalia 2019. Backbone initialised from ImageNet EfficientNet-B4 (Apache-2.0)."
-)
 
 
 class SealingError(Exception):
@@ -126,25 +124,28 @@ def seal_bundle(
     recipe: Mapping[str, Any],
     metrics: Mapping[str, Any],
     provenance: Mapping[str, Any] | None = None,
-    licence: str = LICENCE,
+    licence: str,
     assessment: Mapping[str, Any] | None = None,
     ood_detector: OodDetector | None = None,
     views: int = 1,
+    ancestry: Sequence[Mapping[str, Any]] = (),
+    absent: Sequence[str] = (),
+    learned: Learned | None = None,
 ) -> Bundle:
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
 
     `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `assessment` is
-    the block that `assessor` reads; `ood_detector` is given exactly if the block has the part "familiarity". Raises
+    the block that `assessor` reads; `ood_detector` is given exactly if the block has the part "familiarity".
+    `ancestry`, `absent`, `licence`: see `Manifest`; `learned` is what the network and its ancestors learned. Raises
     SealingError when graph and Keras differ, an output is not finite, or the output is degenerate; the draft is then
     deleted and `directory` unchanged.
     """
     try:
         names: tuple[str, ...] = SEALED_FILES
-        if ood_detector is not None:
-            from safetensors.numpy import save_file
-
-            save_file(ood_detector.as_tensors(), draft.folder / OOD_NAME, metadata={"format": "teri"})
-            names = (*SEALED_FILES, OOD_NAME)
+        for name, sealed in ((OOD_NAME, ood_detector), (LEARNED_NAME, learned)):
+            if sealed is not None:
+                save_file(sealed.as_tensors(), draft.folder / name, metadata={"format": "teri"})
+                names = (*names, name)
         parity = check_outputs(
             keras_outputs=KerasBackend(draft.network).run(probe), graph_outputs=_in_pieces(draft.backend, probe)
         )
@@ -168,6 +169,8 @@ def seal_bundle(
             provenance=provenance or {},
             assessment=assessment or {},
             views=views,
+            ancestry=tuple(ancestry),
+            absent=tuple(absent),
         )
         (draft.folder / MANIFEST_NAME).write_bytes(manifest.as_bytes())
         for name in (*names, MANIFEST_NAME):

@@ -10,6 +10,7 @@ import pytest
 from recognition.fit import TrainingError, fine_tune
 from recognition.fit.distillation import keras_teachers, require_teachers, taught
 from recognition.inference.bundle import Bundle, read_bundle
+from recognition.inference.learned import Learned
 from recognition.inference.network import build_network, network_tensors, set_network_tensors
 from recognition.inference.preprocessing import to_input, to_reference
 from recognition.inference.runtime import softmax
@@ -114,34 +115,30 @@ def test_a_checkpoint_belongs_to_its_teachers(made: dict[str, Any], teacher: Bun
     assert refused.value.code == "other_run"
 
 
+KNOWN = Learned.of([])
+
+
 def test_recipe_and_teachers_come_together(teacher: Bundle) -> None:
-    split = teacher.manifest.split["fingerprint"]
-    require_teachers(SMOKE, [], split_fingerprint=split)
-    require_teachers(student(), [teacher, teacher], split_fingerprint=split)
+    require_teachers(SMOKE, [], learned=[])
+    require_teachers(student(), [teacher, teacher], learned=[KNOWN, KNOWN])
     with pytest.raises(RecipeError, match="name at least one"):
-        require_teachers(student(), [], split_fingerprint=split)
+        require_teachers(student(), [], learned=[])
     with pytest.raises(RecipeError, match="learns from no teacher"):
-        require_teachers(SMOKE, [teacher], split_fingerprint=split)
+        require_teachers(SMOKE, [teacher], learned=[KNOWN])
     with pytest.raises(RecipeError, match="teacher_share lies in"):
         student(teacher_share="1.5")
 
 
-def test_a_teacher_that_would_pass_on_what_is_held_back_is_refused(teacher: Bundle) -> None:
+def test_a_teacher_that_sees_pictures_otherwise_or_of_which_nothing_is_known_is_refused(teacher: Bundle) -> None:
     manifest = teacher.manifest
-    split = manifest.split["fingerprint"]
     with pytest.raises(RecipeError, match="another split"):
-        require_teachers(student(), [teacher], split_fingerprint="0" * 64)
-    learned = {**manifest.recipe, "fine_tune": {**manifest.recipe["fine_tune"], "learn_validation": True}}
-    knowing = changed_manifest(teacher, recipe=learned)
-    with pytest.raises(RecipeError, match="has learned the validation pictures"):
-        require_teachers(student(), [knowing], split_fingerprint=split)
-    require_teachers(student(learn_validation="true"), [knowing], split_fingerprint=split)
+        require_teachers(student(), [teacher], learned=[Learned.unknown()])
     padded = dataclasses.replace(manifest.preprocessing, fit="pad")
     with pytest.raises(RecipeError, match="another aspect"):
-        require_teachers(student(), [changed_manifest(teacher, preprocessing=padded)], split_fingerprint=split)
+        require_teachers(student(), [changed_manifest(teacher, preprocessing=padded)], learned=[KNOWN])
     larger = dataclasses.replace(manifest.preprocessing, reference_long_side=400)
     with pytest.raises(RecipeError, match="another scale"):
-        require_teachers(student(), [changed_manifest(teacher, preprocessing=larger)], split_fingerprint=split)
+        require_teachers(student(), [changed_manifest(teacher, preprocessing=larger)], learned=[KNOWN])
 
 
 def test_a_killed_student_ends_as_an_undisturbed_one(made: dict[str, Any], teacher: Bundle, tmp_path: Path) -> None:

@@ -67,5 +67,6 @@ def seal(draft: Draft, directory: Path, **changes: Any) -> Bundle:
         "split": {"fingerprint": "none"},
         "recipe": {"name": "TEST"},
         "metrics": {},
+        "licence": "none",
     }
     return seal_bundle(draft, directory=directory, **(words | changes))

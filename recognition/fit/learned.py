@@ -1,0 +1,139 @@
+"""What a run, its parent and its teachers have learned, and which of them may not continue because of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from recognition.datasets.examples import Examples
+from recognition.datasets.identity import picture_ids
+from recognition.datasets.sources import ISIC_2019
+from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
+from recognition.inference.bundle import Bundle, Manifest
+from recognition.inference.learned import Learned
+from recognition.recipes import Recipe, RecipeError
+from recognition.taxonomy import CODES
+
+PARENT: Final = "parent"
+TEACHER: Final = "teacher"
+RESEALED_FROM: Final = "resealed_from"
+
+
+WHAT_TO_DO: Final = {
+    VALIDATION: (
+        "They could no longer choose the epoch: learn them as well (fine_tune.learn_validation, in a recipe that "
+        "fine-tunes), or choose another classifier."
+    ),
+    CALIBRATION: (
+        "Its probabilities and thresholds would promise too much: choose another classifier, or data whose split keeps "
+        "back what it has not learned (the data set it was trained on, alone or joined with others)."
+    ),
+    TEST: (
+        "Its figures would flatter it: choose another classifier, or data whose split keeps back what it has not "
+        "learned (the data set it was trained on, alone or joined with others)."
+    ),
+}
+
+
+def learned_here(examples: Examples, split: Split, *, learn_validation: bool) -> Learned:
+    """What a training on these data learns: the training pictures. Validation is learned too, or chooses the epoch."""
+    train, validation = (picture_ids(examples.table, split.images(name)) for name in (TRAIN, VALIDATION))
+    return Learned.of([*train, *validation]) if learn_validation else Learned.of(train, validation)
+
+
+def learned_by(bundle: Bundle, examples: Examples, split: Split) -> Learned:
+    """What the network of a bundle and its ancestors have learned.
+
+    An older bundle does not say. Of such a one it is known if it was trained with this split, and its ancestors too.
+    """
+    said = bundle.learned()
+    if said is not None:
+        return said
+    if bundle.manifest.split.get("fingerprint") != split.fingerprint:
+        return Learned.unknown()
+    known = all(each["split_fingerprint"] == split.fingerprint for each in _named(bundle.manifest))
+    return replace(learned_here(examples, split, learn_validation=learned_validation(bundle)), complete=known)
+
+
+def learned_validation(bundle: Bundle) -> bool:
+    """Whether the recipe of a classifier learned the validation split as well. A parent's recipe does not count."""
+    return learns_validation(bundle.manifest.recipe)
+
+
+def learns_validation(recipe: Mapping[str, Any]) -> bool:
+    """Whether a recipe (as JSON) learns the validation split as well."""
+    return bool((recipe.get("fine_tune") or {}).get("learn_validation"))
+
+
+def absent_diagnoses(examples: Examples, split: Split, *, learn_validation: bool) -> list[str]:
+    """Codes of the diagnoses of which not one picture is learned, in the order of `CODES`."""
+    images = [*split.images(TRAIN), *(split.images(VALIDATION) if learn_validation else ())]
+    there = set(examples.table.loc[examples.table["image"].isin(images), "diagnosis"])
+    return [code for code in CODES if code not in there]
+
+
+def ancestry(
+    *, parent: Bundle | None = None, teachers: Sequence[Bundle] = (), resealed: Bundle | None = None
+) -> list[dict[str, Any]]:
+    """The manifest's list of the classifiers that a new one comes from, and of those that these come from.
+
+    `relation` is that to the classifier that names the ancestor. Names and fingerprints are "" where nobody knows them.
+    `sources` are names of `datasets.sources`.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    named = [(PARENT, parent), *((TEACHER, each) for each in teachers), (RESEALED_FROM, resealed)]
+    for relation, bundle in named:
+        for entry in () if bundle is None else (_entry(bundle, relation), *_named(bundle.manifest)):
+            known = found.setdefault(entry["sha256"], entry)
+            found[entry["sha256"]] = {name: known[name] or value for name, value in entry.items()}
+    return list(found.values())
+
+
+def require_unlearned(
+    recipe: Recipe, learned: Iterable[tuple[str, Learned]], *, examples: Examples, split: Split
+) -> None:
+    """Raise RecipeError if a classifier (its version and what it learned) has learned what this run holds back."""
+    held_back = {name: picture_ids(examples.table, split.images(name)) for name in (VALIDATION, CALIBRATION, TEST)}
+    for version, each in learned:
+        for name, pictures in held_back.items():
+            may_be_learned = name == VALIDATION and learns_validation(recipe.as_json())
+            # To have chosen an epoch on the pictures that choose one now, as SEED_TRANSFER before SEED_FINE_TUNE, hurts
+            # no figure.
+            count = 0 if may_be_learned else len(each.overlap(pictures, chosen=name != VALIDATION))
+            if count:
+                raise RecipeError(
+                    f"{version}, or a classifier it comes from, has learned {count} of the {len(pictures)} {name} "
+                    f"pictures, or others of their lesions or patients. {WHAT_TO_DO[name]}"
+                )
+
+
+def _entry(bundle: Bundle, relation: str) -> dict[str, Any]:
+    return {"version": bundle.version, "sha256": bundle.sha256, "relation": relation, **_data(bundle.manifest)}
+
+
+def _data(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "dataset": str(manifest.dataset.get("name", "")),
+        "dataset_fingerprint": str(manifest.dataset.get("fingerprint", "")),
+        "split_fingerprint": str(manifest.split.get("fingerprint", "")),
+        # Older manifests do not name their sources; all named ISIC 2019 in their licence.
+        "sources": list(manifest.dataset.get("sources", [ISIC_2019.name])),
+    }
+
+
+def _named(manifest: Manifest) -> list[dict[str, Any]]:
+    """The ancestors that a manifest names. Older ones name parent and teachers alone.
+
+    A teacher had to be of the same split then, and what was sealed again of the same data.
+    """
+    if manifest.ancestry:
+        return [dict(each) for each in manifest.ancestry]
+    provenance = manifest.provenance
+    nothing = {"dataset": "", "dataset_fingerprint": "", "split_fingerprint": "", "sources": []}
+    same = [
+        *((TEACHER, each) for each in provenance.get("teachers") or ()),
+        *((RESEALED_FROM, each) for each in (provenance.get("resealed_from"),) if each),
+    ]
+    found = {each["sha256"]: {**each, "relation": relation, **_data(manifest)} for relation, each in same}
+    if parent := provenance.get("parent"):
+        found.setdefault(parent["sha256"], {**parent, "relation": PARENT, **nothing})
+    return list(found.values())
