@@ -1,4 +1,4 @@
-"""What a classifier and its ancestors have learned: sealed, passed on, and refused where it spoils what is held back."""
+"""What a classifier and its ancestors have learned: sealed, passed on, refused where it spoils what is held back."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -174,7 +174,7 @@ def test_a_parent_that_learned_what_measures_the_child_is_refused_always(name: s
 
 def swapped(split: Split, one: str, other: str) -> Split:
     names = {one: other, other: one}
-    return dealt_split({image: names.get(place, place) for image, place in split.assignment.items()})
+    return dealt_split({str(image): names.get(place, place) for image, place in split.assignment.items()})
 
 
 def older(bundle: Bundle, **provenance: Any) -> Bundle:
@@ -188,7 +188,8 @@ def test_what_an_older_classifier_learned_is_known_where_it_was_trained_on_this_
     data: Data, parent: Bundle
 ) -> None:
     examples, split, _ = data
-    alone, orphan = {"parent": None, "teachers": []}, {"parent": {"version": "gone", "sha256": "0" * 64}}
+    alone: dict[str, Any] = {"parent": None, "teachers": []}
+    orphan: dict[str, Any] = {"parent": {"version": "gone", "sha256": "0" * 64}}
     known = learned_by(older(parent, **alone), examples, split)
     assert known.complete
     sealed = parent.learned()
