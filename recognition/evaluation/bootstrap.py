@@ -1,27 +1,28 @@
-"""The bootstrap: metrics of a split with their 95 % intervals.
+"""The bootstrap over lesions: metrics of a split with their 95 % intervals, and differences of two classifiers.
 
-The pictures of each diagnosis are redrawn among themselves (stratified), so that every round has the rare ones. A round
-is a row of counts: how often each picture was drawn. A metric (`metrics.Metric`) is a function of such counts and is
-computed for many rounds at once. The interval is from the 2.5th to the 97.5th percentile (Efron and Tibshirani 1993,
-chapter 13).
+Pictures of one lesion are not independent, so lesions are redrawn, each with all its pictures. The lesions of each
+diagnosis are redrawn among themselves (stratified), so that every round has the rare ones. A round is a row of counts:
+how often each picture was drawn. A metric (`metrics.Metric`) is a function of such counts and is computed for many
+rounds at once.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.evaluation.metrics import Counts, Labels, Metric
-
-ROUNDS: Final = 1000
-SEED: Final = 7
-PERCENTILES: Final = (2.5, 97.5)
+from recognition.evaluation.intervals import ROUNDS, SEED, percentile_interval, share_interval
+from recognition.evaluation.metrics import Counts, Labels, Metric, Proportion
 
 BLOCK_CELLS: Final = 2_000_000
-"""Most counts in memory at once (16 MB as float64): 1,000 rounds of 1,248 pictures are one block."""
+"""Most counts in memory at once (16 MB as float64): 1,000 rounds of 2,000 pictures are one block."""
+
+Groups = Sequence[str] | NDArray[Any] | None
+"""The lesion of each of N pictures, for example `datasets.splits.lesion_groups`. None only for data without lesion ids:
+each picture is then a lesion by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,45 +40,100 @@ def on_all(metric: Metric, labels: Labels) -> float:
 
 
 def estimates(
-    metrics: Mapping[str, Metric], labels: Labels, *, rounds: int = ROUNDS, seed: int = SEED, one_by_one: bool = False
+    metrics: Mapping[str, Metric], labels: Labels, groups: Groups, *, rounds: int = ROUNDS, seed: int = SEED
 ) -> dict[str, Estimate]:
-    """Every metric with its interval, all from the same rounds.
+    """Every metric with its interval, all from the same rounds; `labels` (N,), `groups` (N,).
 
-    Rounds in which a metric is NaN are left out for it. `one_by_one`: see `redrawn`.
+    Rounds in which a metric is NaN are left out for it. A share of none or all pictures has the interval that
+    `intervals.share_interval` says.
     """
-    seen: dict[str, list[NDArray[np.float64]]] = {name: [] for name in metrics}
-    for counts in redrawn(labels, rounds=rounds, seed=seed, one_by_one=one_by_one):
-        for name, metric in metrics.items():
-            seen[name].append(metric(counts))
+    seen = _rounds_of(metrics, labels, groups, rounds=rounds, seed=seed)
+    found = {}
+    for name, metric in metrics.items():
+        value = on_all(metric, labels)
+        ends = (
+            share_interval(value, seen[name], number_of_lesions(groups, metric.of))
+            if isinstance(metric, Proportion)
+            else percentile_interval(seen[name])
+        )
+        found[name] = Estimate(value, *ends)
+    return found
+
+
+def paired_differences(
+    metrics_new: Mapping[str, Metric],
+    metrics_live: Mapping[str, Metric],
+    labels: Labels,
+    groups: Groups,
+    *,
+    rounds: int = ROUNDS,
+    seed: int = SEED,
+) -> dict[str, Estimate]:
+    """Each metric of the new classifier minus the same of the live one, on the same pictures (paired bootstrap).
+
+    Both are computed on the same redrawn lesions, so what is hard about a lesion is hard for both. A metric that is the
+    same in every round (two classifiers that answer alike) has an interval without width: with few lesions that is no
+    proof of anything, so ask for enough of them before this. Raises ValueError unless both have the same metrics.
+    """
+    if metrics_new.keys() != metrics_live.keys():
+        raise ValueError("Two classifiers are compared by the same metrics.")
+    differences = {name: _difference(metric, metrics_live[name]) for name, metric in metrics_new.items()}
+    seen = _rounds_of(differences, labels, groups, rounds=rounds, seed=seed)
     return {
-        name: Estimate(on_all(metrics[name], labels), *_interval(np.concatenate(parts))) for name, parts in seen.items()
+        name: Estimate(on_all(metric, labels), *percentile_interval(seen[name])) for name, metric in differences.items()
     }
 
 
-def redrawn(labels: Labels, *, rounds: int, seed: int, one_by_one: bool = False) -> Iterator[Counts]:
-    """Blocks of rounds, each (rounds in the block, N). The counts of a diagnosis add up to its number of pictures.
+def redrawn(labels: Labels, groups: Groups, *, rounds: int, seed: int) -> Iterator[Counts]:
+    """Blocks of rounds, each (rounds in the block, N); pictures of one lesion have the same count.
 
-    With `one_by_one` the pictures are drawn one after another instead of all counts at once. The distribution is the
-    same. Sealed metrics use it, so that sealing a bundle again gives the same intervals.
+    A round draws as many lesions of each diagnosis as there are. A group with several diagnoses (all lesions of a
+    patient) is drawn with those of its rarest.
     """
     generator = np.random.default_rng(seed)
-    groups = [np.flatnonzero(labels == position) for position in np.unique(labels)]
+    lesion, strata = _strata(labels, groups)
     step = max(1, BLOCK_CELLS // max(labels.size, 1))
     for start in range(0, rounds, step):
-        counts = np.zeros((min(step, rounds - start), labels.size))
-        if one_by_one:
-            for row in counts:
-                for group in groups:
-                    row[group] = np.bincount(generator.integers(0, group.size, group.size), minlength=group.size)
-        else:
-            for group in groups:
-                counts[:, group] = generator.multinomial(group.size, np.full(group.size, 1 / group.size), len(counts))
-        yield counts
+        block = min(step, rounds - start)
+        counts = np.zeros((block, lesion.max(initial=-1) + 1))
+        for stratum in strata:
+            drawn = generator.integers(0, stratum.size, (block, stratum.size))
+            cells = drawn + stratum.size * np.arange(block)[:, None]
+            counts[:, stratum] = np.bincount(cells.ravel(), minlength=block * stratum.size).reshape(block, stratum.size)
+        yield counts[:, lesion]
 
 
-def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return math.nan, math.nan
-    low, high = np.percentile(finite, PERCENTILES)
-    return float(low), float(high)
+def number_of_lesions(groups: Groups, chosen: NDArray[np.bool_]) -> int:
+    """How many lesions the `chosen` pictures (N,) show."""
+    return int(chosen.sum()) if groups is None else int(np.unique(np.asarray(groups)[chosen]).size)
+
+
+def _rounds_of(
+    metrics: Mapping[str, Metric], labels: Labels, groups: Groups, *, rounds: int, seed: int
+) -> dict[str, NDArray[np.float64]]:
+    seen: dict[str, list[NDArray[np.float64]]] = {name: [] for name in metrics}
+    for counts in redrawn(labels, groups, rounds=rounds, seed=seed):
+        for name, metric in metrics.items():
+            seen[name].append(metric(counts))
+    return {name: np.concatenate(parts) if parts else np.array([math.nan]) for name, parts in seen.items()}
+
+
+def _difference(new: Metric, live: Metric) -> Metric:
+    return lambda counts: new(counts) - live(counts)
+
+
+def _strata(labels: Labels, groups: Groups) -> tuple[NDArray[np.intp], list[NDArray[np.intp]]]:
+    """The lesion (N,) of each picture as a number from 0, and the numbers of the lesions of each diagnosis."""
+    named = np.arange(labels.size) if groups is None else np.asarray(groups)
+    if named.shape != labels.shape:
+        raise ValueError(f"{labels.size} pictures, but {named.size} lesions.")
+    # In the order of the pictures, so that the rounds do not depend on how lesions are named.
+    _, first, inverse = np.unique(named, return_index=True, return_inverse=True)
+    lesion = np.argsort(np.argsort(first))[inverse]
+    present = np.unique(np.stack([lesion, labels], axis=1), axis=0)
+    lesions_of = {label: present[present[:, 1] == label, 0] for label in np.unique(labels)}
+    stratum = np.zeros(first.size, dtype=np.intp)
+    # The rarest last: it counts where a group has several.
+    for label in sorted(lesions_of, key=lambda label: (-lesions_of[label].size, label)):
+        stratum[lesions_of[label]] = label
+    return lesion, [np.flatnonzero(stratum == label) for label in np.unique(stratum)]

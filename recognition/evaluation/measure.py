@@ -1,6 +1,8 @@
-"""All metrics of a split as JSON values, for the manifest of a bundle and for evaluations.
+"""The figures of a split as JSON values, for the manifest of a bundle and for evaluations; of one kind of picture.
 
-A metric with a 95 % interval is {"value", "low", "high"}; a metric that is not defined for these rows is null.
+A figure is {"value", "low", "high"}, with its 95 % interval by the bootstrap over lesions; all three are null if it is
+not defined for these pictures. The metrics by name (`metrics_of`, `main_metrics`) are also what two classifiers are
+compared by: `bootstrap.paired_differences`. A dot in a name leads into the JSON objects: "advice.soon.sensitivity".
 """
 
 import math
@@ -10,127 +12,224 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.datasets.splits import TEST
-from recognition.evaluation import agreement, bootstrap, metrics
-from recognition.evaluation.metrics import SENSITIVITY_FLOOR, Labels, Metric, Table
+from recognition.evaluation import bootstrap, metrics
+from recognition.evaluation.bootstrap import Groups
+from recognition.evaluation.intervals import ROUNDS
+from recognition.evaluation.metrics import SENSITIVITY_FLOOR, Labels, Metric, Proportion, Table
+from recognition.inference.assessment import Decision
 from recognition.inference.bundle import OperatingPoint
-from recognition.inference.runtime import softmax
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
 
-PER_DIAGNOSIS: Final = ("sensitivity", "specificity", "precision", "auc", "auc_above_80_sensitivity")
-CALIBRATION_METRICS: Final = ("log_loss", "expected_calibration_error")
+FEWEST_LESIONS: Final = 10
+"""Fewest lesions of a side (cancers for a sensitivity, others for a specificity) for a figure of `main_figures`. With
+10, the 95 % interval of one half reaches from 0.2 to 0.8."""
 
+CALIBRATION_METRICS: Final = ("log_loss", "malignant_calibration_error", "classwise_calibration_error")
 
-def sealed_metrics(
-    labels: Labels, logits: Table, *, temperature: float, operating_points: Sequence[OperatingPoint]
-) -> dict[str, Any]:
-    """The metrics of the test split as the manifest holds them.
+ADVICE: Final[Mapping[str, tuple[Decision, ...]]] = {
+    "soon": (Decision.SOON, Decision.URGENT),
+    "urgent": (Decision.URGENT,),
+}
+"""The decisions that count as "soon or more" and as "urgent"."""
 
-    `labels` (N,) are positions in `CODES`, `logits` (N, 8) are not yet divided by the `temperature`. Calibration
-    metrics, and those of a diagnosis except its sensitivity, are values without intervals.
-    """
-    sealed = split_metrics(
-        labels,
-        softmax(logits / temperature),
-        uncalibrated=softmax(logits),
-        operating_points=operating_points,
-        one_by_one=True,
-    )
-    for name in CALIBRATION_METRICS:
-        sealed[name] = {when: each["value"] for when, each in sealed[name].items()}
-    del sealed["malignant_auc_above_80_sensitivity"]
-    for row in sealed["per_diagnosis"].values():
-        del row["auc_above_80_sensitivity"]
-        row |= {name: row[name]["value"] for name in ("specificity", "precision", "auc")}
-    return {"split": TEST, **sealed}
+Weights = NDArray[np.floating] | None
+"""A weight (N,) of each picture, mean 1, so that diagnoses weigh together as in a case mix; None: every picture 1."""
 
 
 def split_metrics(
     labels: Labels,
     probabilities: Table,
     *,
-    uncalibrated: Table,
-    operating_points: Sequence[OperatingPoint],
-    one_by_one: bool = False,
+    groups: Groups,
+    balanced: Table | None = None,
+    uncalibrated: Table | None = None,
+    weights: Weights = None,
+    operating_points: Sequence[OperatingPoint] = (),
+    decisions: Sequence[str] | None = None,
+    rounds: int = ROUNDS,
     decimals: int | None = None,
 ) -> dict[str, Any]:
-    """Every metric of a split.
+    """Every figure of a split.
 
-    `labels` (N,), `probabilities` (N, 8), and `uncalibrated` (N, 8) before temperature scaling. `one_by_one`: see
-    `bootstrap.redrawn`. `decimals` rounds the values.
+    `labels` (N,), `groups` (N,) the lesions. `probabilities` (N, 8) as they are served, at the sealed case mix, and the
+    same ones of the `balanced` case mix (without it, the served ones) and `uncalibrated`, before anything was fitted
+    (without it, there is no "before"). `weights` lead to the case mix. `decisions` are the N values of `Decision`;
+    without them there is no "advice".
+
+    - "balanced_accuracy", the official metric, and "balanced" are of the balanced table;
+    - "log_loss" and the calibration errors, "before" and "after", are weighted to the case mix;
+    - all others are of the served table and count every picture once.
+
+    `decimals` rounds the figures.
     """
+    balanced = probabilities if balanced is None else balanced
     found = with_intervals(
-        metrics_of(labels, probabilities, uncalibrated, operating_points),
+        metrics_of(
+            labels,
+            probabilities,
+            balanced=balanced,
+            uncalibrated=uncalibrated,
+            weights=weights,
+            operating_points=operating_points,
+            decisions=decisions,
+        ),
         labels,
-        one_by_one=one_by_one,
+        groups=groups,
+        rounds=rounds,
         decimals=decimals,
     )
     counts = metrics.confusion(labels, probabilities)
     pictures = counts.sum(axis=1)
-    per_diagnosis: dict[str, dict[str, Any]] = {
-        code: {"pictures": int(pictures[position]), **{name: found[f"{name}:{code}"] for name in PER_DIAGNOSIS}}
-        for position, code in enumerate(CODES)
-    }
-    areas = [row["auc"]["value"] for row in per_diagnosis.values() if row["auc"]["value"] is not None]
-    return {
+    areas = [found[f"per_diagnosis.{code}.auc"]["value"] for code in CODES]
+    known = [area for area in areas if area is not None]
+    split: dict[str, Any] = {
         "pictures": int(labels.size),
-        "balanced_accuracy": found["balanced_accuracy"],
-        "accuracy": found["accuracy"],
+        "lesions": bootstrap.number_of_lesions(groups, np.ones(labels.size, dtype=bool)),
         "majority_baseline": number(pictures.max() / labels.size, decimals),
-        "malignant_auc": found["malignant_auc"],
-        "malignant_auc_above_80_sensitivity": found["malignant_auc_above_80_sensitivity"],
-        "mean_class_auc": number(np.mean(areas) if areas else math.nan, decimals),
-        **{name: {when: found[f"{name} {when}"] for when in ("before", "after")} for name in CALIBRATION_METRICS},
-        "per_diagnosis": per_diagnosis,
-        "operating_points": {
-            point.name: {
-                "threshold": point.threshold,
-                **{rate: found[f"{rate} at {point.name}"] for rate in ("sensitivity", "specificity")},
-            }
-            for point in operating_points
-        },
+        "mean_class_auc": number(np.mean(known) if known else math.nan, decimals),
+        "operating_points": {},
+        **nested(found),
         "confusion": counts.tolist(),
     }
+    split["balanced"]["confusion"] = metrics.confusion(labels, balanced).tolist()
+    for position, code in enumerate(CODES):
+        lesions = bootstrap.number_of_lesions(groups, labels == position)
+        split["per_diagnosis"][code] |= {"pictures": int(pictures[position]), "lesions": lesions}
+    for point in operating_points:
+        split["operating_points"][point.name]["threshold"] = point.threshold
+    return split
 
 
 def metrics_of(
-    labels: Labels, probabilities: Table, uncalibrated: Table, points: Sequence[OperatingPoint]
+    labels: Labels,
+    probabilities: Table,
+    *,
+    balanced: Table,
+    uncalibrated: Table | None = None,
+    weights: Weights = None,
+    operating_points: Sequence[OperatingPoint] = (),
+    decisions: Sequence[str] | None = None,
 ) -> dict[str, Metric]:
-    """Every metric of a split that has an interval, by name."""
-    called = probabilities.argmax(axis=1)
-    found = {
-        "balanced_accuracy": metrics.mean_sensitivity(labels, probabilities),
-        "accuracy": metrics.proportion(called == labels, np.ones(labels.size, dtype=bool)),
+    """Every metric of `split_metrics` by its dotted name; "before" needs `uncalibrated`, "advice" decisions."""
+    everyone, called = np.ones(labels.size, dtype=bool), probabilities.argmax(axis=1)
+    called_balanced = balanced.argmax(axis=1)
+    found: dict[str, Metric] = {
+        "balanced_accuracy": metrics.mean_sensitivity(labels, balanced),
+        "balanced.accuracy": metrics.proportion(called_balanced == labels, everyone),
+        "accuracy": metrics.proportion(called == labels, everyone),
         **_areas("malignant_auc{}", metrics.is_malignant(labels), metrics.malignant_score(probabilities)),
     }
     for position, code in enumerate(CODES):
         true, answered = labels == position, called == position
         found |= {
-            f"sensitivity:{code}": metrics.proportion(answered, true),
-            f"specificity:{code}": metrics.proportion(~answered, ~true),
-            f"precision:{code}": metrics.proportion(true, answered),
-            **_areas("auc{}:" + code, true, probabilities[:, position]),
+            f"per_diagnosis.{code}.sensitivity": metrics.proportion(answered, true),
+            f"per_diagnosis.{code}.specificity": metrics.proportion(~answered, ~true),
+            f"per_diagnosis.{code}.precision": metrics.proportion(true, answered),
+            **_areas(f"per_diagnosis.{code}.auc{{}}", true, probabilities[:, position]),
+            f"balanced.sensitivity.{code}": metrics.proportion(called_balanced == position, true),
         }
     for when, table in (("before", uncalibrated), ("after", probabilities)):
-        found[f"log_loss {when}"] = metrics.mean(metrics.surprise(labels, table))
-        found[f"expected_calibration_error {when}"] = metrics.expected_calibration_error(labels, table)
-    for point in points:
+        if table is not None:
+            for name, metric in zip(CALIBRATION_METRICS, _calibration(labels, table), strict=True):
+                found[f"{name}.{when}"] = metrics.weighted(metric, weights)
+    for point in operating_points:
         rates = metrics.at_threshold(labels, probabilities, point.threshold)
-        found |= {f"{rate} at {point.name}": metric for rate, metric in rates.items()}
+        found |= {f"operating_points.{point.name}.{rate}": metric for rate, metric in rates.items()}
+    if decisions is not None:
+        found |= {f"advice.{name}": metric for name, metric in advice_metrics(labels, decisions).items()}
     return found
 
 
-def picture_alone(labels: Labels, logits: Table, *, temperature: float) -> dict[str, float | None]:
-    """The metrics of a classifier with a metadata head when it gets no age, sex and site.
+def advice_metrics(labels: Labels, decisions: Sequence[str]) -> dict[str, Metric]:
+    """How good the advice is. `decisions` are the N values of `Decision`.
 
-    `labels` (N,), `logits` (N, 8) of the network of the picture, before the `temperature`.
+    For "soon" (or more) and for "urgent": "sensitivity" for cancers, "melanoma_sensitivity", "specificity" and
+    "precision". A refused picture ("not_assessed") counts as missed on either side: its cancer is not found, and its
+    harmless lesion is not told from one. "assessed" has the same rates of the assessed pictures alone; "with_precursor"
+    counts AK as a cancer. "not_assessed" is the share refused, of all pictures and ("…_malignant") of the cancers.
     """
-    calibrated = softmax(logits / temperature)
-    error = metrics.expected_calibration_error(labels, calibrated)
+    said = np.array([str(decision) for decision in decisions], dtype=object)
+    assessed = said != Decision.NOT_ASSESSED.value
+    everyone = np.ones(labels.size, dtype=bool)
+    cancer = metrics.is_malignant(labels)
+    melanoma = labels == Diagnosis.MEL.position
+    found: dict[str, Metric] = {
+        "not_assessed": metrics.proportion(~assessed, everyone),
+        "not_assessed_malignant": metrics.proportion(~assessed, cancer),
+    }
+    for name, levels in ADVICE.items():
+        told = np.isin(said, [level.value for level in levels])
+
+        def rates(
+            truth: NDArray[np.bool_], among: NDArray[np.bool_], told: NDArray[np.bool_] = told
+        ) -> dict[str, Metric]:
+            return {
+                "sensitivity": metrics.proportion(told, truth & among),
+                "specificity": metrics.proportion(assessed & ~told, ~truth & among),
+            }
+
+        of_each: dict[str, Metric] = {
+            **rates(cancer, everyone),
+            "melanoma_sensitivity": metrics.proportion(told, melanoma),
+            "precision": metrics.proportion(cancer, told),
+            "assessed.melanoma_sensitivity": metrics.proportion(told, melanoma & assessed),
+            **{f"assessed.{rate}": metric for rate, metric in rates(cancer, assessed).items()},
+        }
+        precursor = cancer | np.isin(labels, PRECURSOR_POSITIONS)
+        of_each |= {f"with_precursor.{rate}": metric for rate, metric in rates(precursor, everyone).items()}
+        of_each["with_precursor.precision"] = metrics.proportion(precursor, told)
+        found |= {f"{name}.{rate}": metric for rate, metric in of_each.items()}
+    return found
+
+
+def main_metrics(
+    labels: Labels, probabilities: Table, *, decisions: Sequence[str], weights: Weights = None
+) -> dict[str, Metric]:
+    """The few metrics by which a classifier is judged, as served: by advice, not by its most probable diagnosis.
+
+    "malignant_auc"; "sensitivity" and "melanoma_sensitivity" at "soon" or more, "specificity" (refused pictures counted
+    as missed); "not_assessed"; "malignant_calibration_error", weighted.
+    """
+    advice = advice_metrics(labels, decisions)
+    error = metrics.malignant_calibration_error(labels, probabilities)
+    found: dict[str, Metric] = {
+        "malignant_auc": metrics.auc(metrics.is_malignant(labels), metrics.malignant_score(probabilities))
+    }
+    found |= {rate: advice[f"soon.{rate}"] for rate in ("sensitivity", "melanoma_sensitivity", "specificity")}
+    found["not_assessed"] = advice["not_assessed"]
+    found["malignant_calibration_error"] = metrics.weighted(error, weights)
+    return found
+
+
+def main_figures(
+    labels: Labels,
+    probabilities: Table,
+    *,
+    groups: Groups,
+    decisions: Sequence[str],
+    weights: Weights = None,
+    rounds: int = ROUNDS,
+    decimals: int | None = None,
+) -> dict[str, Any]:
+    """The figures of `main_metrics`, with "pictures", "lesions" and "malignant_lesions"; null where too few to say.
+
+    A share needs `FEWEST_LESIONS` lesions of its side, AUC and calibration error as many with a cancer and without.
+    """
+    cancer = metrics.is_malignant(labels)
+    sides = [bootstrap.number_of_lesions(groups, side) for side in (cancer, ~cancer)]
+    wanted = main_metrics(labels, probabilities, decisions=decisions, weights=weights)
+    enough = {
+        name: metric
+        for name, metric in wanted.items()
+        if (bootstrap.number_of_lesions(groups, metric.of) if isinstance(metric, Proportion) else min(sides))
+        >= FEWEST_LESIONS
+    }
+    found = with_intervals(enough, labels, groups=groups, rounds=rounds, decimals=decimals) if enough else {}
     return {
-        "balanced_accuracy": number(metrics.balanced_accuracy(labels, calibrated)),
-        "malignant_auc": number(metrics.malignant_auc(labels, calibrated)),
-        "expected_calibration_error": number(bootstrap.on_all(error, labels)),
+        "pictures": int(labels.size),
+        "lesions": bootstrap.number_of_lesions(groups, np.ones(labels.size, dtype=bool)),
+        "malignant_lesions": sides[0],
+        **{name: found.get(name) for name in wanted},
     }
 
 
@@ -138,22 +237,28 @@ def with_intervals(
     wanted: Mapping[str, Metric],
     labels: Labels,
     *,
-    rounds: int = bootstrap.ROUNDS,
-    one_by_one: bool = False,
+    groups: Groups,
+    rounds: int = ROUNDS,
     decimals: int | None = None,
 ) -> dict[str, dict[str, float | None]]:
-    """Every metric as {"value", "low", "high"}, all from one bootstrap."""
-    found = bootstrap.estimates(wanted, labels, rounds=rounds, one_by_one=one_by_one)
+    """Every metric as {"value", "low", "high"}, all from one bootstrap over lesions."""
+    found = bootstrap.estimates(wanted, labels, groups, rounds=rounds)
     return {
         name: {part: number(getattr(each, part), decimals) for part in ("value", "low", "high")}
         for name, each in found.items()
     }
 
 
-def share(hits: int, of: int) -> dict[str, float | None]:
-    """A share with its Wilson interval, as {"value", "low", "high"}; all None if `of` is 0."""
-    found = agreement.wilson(hits, of)
-    return {part: None if found is None else getattr(found, part) for part in ("value", "low", "high")}
+def nested(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures with dotted names as JSON objects: {"a.b": 1} becomes {"a": {"b": 1}}."""
+    whole: dict[str, Any] = {}
+    for name, figure in figures.items():
+        *path, last = name.split(".")
+        part = whole
+        for step in path:
+            part = part.setdefault(step, {})
+        part[last] = figure
+    return whole
 
 
 def number(value: float | np.floating[Any], decimals: int | None = None) -> float | None:
@@ -162,6 +267,15 @@ def number(value: float | np.floating[Any], decimals: int | None = None) -> floa
     if not math.isfinite(plain):
         return None
     return plain if decimals is None else round(plain, decimals)
+
+
+def _calibration(labels: Labels, table: Table) -> tuple[Metric, ...]:
+    """The metrics of `CALIBRATION_METRICS`, in that order."""
+    return (
+        metrics.mean(metrics.surprise(labels, table)),
+        metrics.malignant_calibration_error(labels, table),
+        metrics.classwise_calibration_error(labels, table),
+    )
 
 
 def _areas(name: str, positive: NDArray[np.bool_], scores: Table) -> dict[str, Metric]:

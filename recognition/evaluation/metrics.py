@@ -11,6 +11,7 @@ instead of a minute. A test compares them with scikit-learn.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,8 @@ Table = NDArray[np.floating]
 
 POSITIONS: Final = range(len(CODES))
 
-ECE_BINS: Final = 15
+CALIBRATION_BINS: Final = 10
+"""Bins of equal width of a calibration error."""
 
 SENSITIVITY_FLOOR: Final = 0.8
 """Least sensitivity of the partial AUC that the ISIC challenges report: "AUC above 80 % sensitivity"."""
@@ -104,21 +106,45 @@ def sensitivity_specificity(positive: NDArray[np.bool_], scores: Table, threshol
 # Second part: metrics of bootstrap rounds.
 
 Counts = NDArray[np.float64]
-"""How often each picture was drawn in each round, (rounds, N). A row of ones is every picture once."""
+"""How often each picture was drawn in each round, (rounds, N), or that times its weight. A row of ones is every picture
+once."""
 
 Metric = Callable[[Counts], NDArray[np.float64]]
 """A function from counts (rounds, N) to the metric of each round, (rounds,); NaN where it is not defined."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Proportion:
+    """The `Metric` of a share of pictures. `inside` and `whole` are float (N,): 0, or the weight of the picture.
+
+    It is a class of its own because the interval of a share of 0 or 1 needs the number of its lesions.
+    """
+
+    inside: NDArray[np.float64]
+    whole: NDArray[np.float64]
+
+    @property
+    def of(self) -> NDArray[np.bool_]:
+        """The pictures (N,) of which it is the share."""
+        return self.whole > 0.0
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            return np.asarray((counts @ self.inside) / (counts @ self.whole))
+
+
 def proportion(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Metric:
     """Share of the pictures `of` that are `inside`, both bool (N,): sensitivity, specificity, precision or accuracy."""
-    both, whole = (inside & of).astype(float), of.astype(float)
+    return Proportion((inside & of).astype(float), of.astype(float))
 
-    def metric(counts: Counts) -> NDArray[np.float64]:
-        with np.errstate(invalid="ignore"):
-            return np.asarray((counts @ both) / (counts @ whole))
 
-    return metric
+def weighted(metric: Metric, weights: NDArray[np.floating] | None) -> Metric:
+    """The metric with each picture counted by its weight (N,), for example to a case mix; None: all by 1."""
+    if weights is None:
+        return metric
+    if isinstance(metric, Proportion):
+        return Proportion(metric.inside * weights, metric.whole * weights)
+    return lambda counts: metric(counts * weights)
 
 
 def mean_sensitivity(labels: Labels, probabilities: Table, positions: Sequence[int] = POSITIONS) -> Metric:
@@ -146,14 +172,28 @@ def mean(values: NDArray[np.floating]) -> Metric:
     return lambda counts: np.asarray((counts @ values) / counts.sum(axis=1))
 
 
-def expected_calibration_error(labels: Labels, probabilities: Table, *, bins: int = ECE_BINS) -> Metric:
-    """Expected calibration error (Guo et al. 2017): mean distance of confidence and accuracy, in [0, 1]."""
-    confidence = probabilities.max(axis=1)
-    gap = (probabilities.argmax(axis=1) == labels) - confidence
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    in_bin = np.zeros((labels.size, bins))
-    in_bin[np.arange(labels.size), which] = gap
+def calibration_error(true: NDArray[np.bool_], given: Table, *, bins: int = CALIBRATION_BINS) -> Metric:
+    """Distance of a probability (N,) and how often it came `true` (N,), in bins of equal width, in [0, 1].
+
+    The mean over the bins, each by its share of the pictures, of the distance of its mean probability and its share of
+    true ones. Chance adds to it: with few pictures even a perfect classifier has an error, and bootstrap rounds have
+    more than the pictures themselves.
+    """
+    which = np.clip((given * bins).astype(int), 0, bins - 1)
+    in_bin = np.zeros((given.size, bins))
+    in_bin[np.arange(given.size), which] = true - given
     return lambda counts: np.asarray(np.abs(counts @ in_bin).sum(axis=1) / counts.sum(axis=1))
+
+
+def malignant_calibration_error(labels: Labels, probabilities: Table, *, bins: int = CALIBRATION_BINS) -> Metric:
+    """`calibration_error` of the malignant score: what it is wrong by when it says how likely a cancer is."""
+    return calibration_error(is_malignant(labels), malignant_score(probabilities), bins=bins)
+
+
+def classwise_calibration_error(labels: Labels, probabilities: Table, *, bins: int = CALIBRATION_BINS) -> Metric:
+    """The mean over the eight diagnoses of the `calibration_error` of their probability (Kull et al. 2019)."""
+    errors = [calibration_error(labels == at, probabilities[:, at], bins=bins) for at in POSITIONS]
+    return lambda counts: np.asarray(np.mean([error(counts) for error in errors], axis=0))
 
 
 def auc(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Metric:

@@ -56,7 +56,9 @@ def _balance(balance: Mapping[str, float]) -> str:
     return " and ".join(words) or "diagnoses as frequent as they come"
 
 
-def _number(value: float | None) -> str:
+def _number(figure: Mapping[str, float | None] | float | None) -> str:
+    """The figure without its interval, if it has one."""
+    value = figure["value"] if isinstance(figure, Mapping) else figure
     return "too few to say" if value is None else f"{value:.3f}"
 
 

@@ -17,9 +17,9 @@ from recognition.datasets.examples import Examples, fingerprint_of_test, metadat
 from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import SOURCES, licence_text, sources_of
-from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
+from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split, lesions_of
 from recognition.evaluation.answers import AnswerCache, Answers
-from recognition.evaluation.measure import picture_alone, sealed_metrics
+from recognition.evaluation.measure import split_metrics
 from recognition.fit.calibration import choose_operating_points, fit_temperature
 from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
 from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
@@ -150,15 +150,25 @@ def seal_measured(
         temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
         probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
         points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])
-        figures = sealed_metrics(seen[TEST].labels, logits[TEST], temperature=temperature, operating_points=points)
-        if metadata_head is not None:
-            figures["picture_alone"] = picture_alone(seen[TEST].labels, seen[TEST].logits, temperature=temperature)
+        lesions = lesions_of(examples.table, split.images(TEST))
+        figures = {
+            "split": TEST,
+            **split_metrics(
+                seen[TEST].labels,
+                probabilities[TEST],
+                groups=lesions,
+                uncalibrated=softmax(logits[TEST]),
+                operating_points=points,
+            ),
+        }
         block, ood_detector = fit_assessment(
             learned=known,
             calibration=seen[CALIBRATION],
             probabilities=probabilities[CALIBRATION],
         )
-        figures |= measure_assessment(block, ood_detector, test=seen[TEST], probabilities=probabilities[TEST])
+        figures |= measure_assessment(
+            block, ood_detector, test=seen[TEST], probabilities=probabilities[TEST], lesions=lesions
+        )
         if test_probabilities is not None:
             test_probabilities |= dict(zip(split.images(TEST), probabilities[TEST], strict=True))
         probe = _probe(split.images(VALIDATION), labels, preprocessing, pictures)

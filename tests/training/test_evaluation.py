@@ -139,9 +139,9 @@ def test_calibration_undone_gives_the_figures_before_it() -> None:
 
     before = measure(labels, softmax(logits), temperature=1.0, operating_points=())
     after = measure(labels, softmax(logits / 2.5), temperature=2.5, operating_points=())
-    error = "expected_calibration_error"
-    assert after[error]["before"]["value"] == pytest.approx(before[error]["after"]["value"], abs=1e-6)
-    assert after[error]["after"]["high"] < after[error]["before"]["low"]
+    for error in ("malignant_calibration_error", "classwise_calibration_error"):
+        assert after[error]["before"]["value"] == pytest.approx(before[error]["after"]["value"], abs=1e-6)
+        assert after[error]["after"]["value"] < after[error]["before"]["low"]
 
 
 def test_the_bootstrap_by_matrix_product_equals_drawing_pictures() -> None:
@@ -152,17 +152,19 @@ def test_the_bootstrap_by_matrix_product_equals_drawing_pictures() -> None:
     answers /= answers.sum(axis=1, keepdims=True)
     plain = answers**0.7
     plain /= plain.sum(axis=1, keepdims=True)
-    metrics = metrics_of(labels, answers, plain, POINTS)
-    for one_by_one in (False, True):
-        (counts,) = bootstrap.redrawn(labels, rounds=3, seed=1, one_by_one=one_by_one)
-        assert counts.sum(axis=1).tolist() == [300.0] * 3
-        assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
-        drawn = {name: metric(counts) for name, metric in metrics.items()}
-        for row, often in enumerate(counts.astype(int)):
-            rows = np.repeat(np.arange(300), often)
-            for name, metric in metrics_of(labels[rows], answers[rows], plain[rows], POINTS).items():
-                value = bootstrap.on_all(metric, labels)
-                assert drawn[name][row] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+    metrics = metrics_of(labels, answers, balanced=plain, uncalibrated=plain, operating_points=POINTS)
+    (counts,) = bootstrap.redrawn(labels, None, rounds=3, seed=1)
+    assert counts.sum(axis=1).tolist() == [300.0] * 3
+    assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
+    drawn = {name: metric(counts) for name, metric in metrics.items()}
+    for row, often in enumerate(counts.astype(int)):
+        rows = np.repeat(np.arange(300), often)
+        again = metrics_of(
+            labels[rows], answers[rows], balanced=plain[rows], uncalibrated=plain[rows], operating_points=POINTS
+        )
+        for name, metric in again.items():
+            value = bootstrap.on_all(metric, labels)
+            assert drawn[name][row] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
 
 def test_a_diagnosis_nobody_has_gives_no_interval_and_no_error() -> None:
@@ -199,8 +201,9 @@ def test_an_old_evaluation_without_intervals_is_still_shown() -> None:
     metrics = measure(labels, made_answers(labels), temperature=1.3, operating_points=POINTS)
     for row in metrics["per_diagnosis"].values():
         row["auc_above_80_sensitivity"] = row["auc_above_80_sensitivity"]["value"]
-    for name in ("expected_calibration_error", "log_loss"):
-        metrics[name] = {when: figure["value"] for when, figure in metrics[name].items()}
+    error = {when: figure["value"] for when, figure in metrics.pop("malignant_calibration_error").items()}
+    metrics["expected_calibration_error"] = error
+    metrics["log_loss"] = {when: figure["value"] for when, figure in metrics["log_loss"].items()}
     old = record_evaluation(classifier=classifier, dataset=dataset, metrics=metrics, predictions={})
     assert f"{metrics['expected_calibration_error']['after']:.3f}" in printed_table(old)
     shown = figures_context(old)

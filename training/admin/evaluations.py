@@ -19,7 +19,7 @@ from diagnoses.photos.media import PRIVATE_HEADERS
 from recognition.taxonomy import CODES, Diagnosis
 from training.admin.jobs import STYLES, administrator
 from training.charts import dark_twin
-from training.evaluation.figures import figure_of, figures_json, ground_truth_csv, predictions_csv
+from training.evaluation.figures import calibration_errors, figure_of, figures_json, ground_truth_csv, predictions_csv
 from training.models import Evaluation
 from training.services.pictures import picture_of
 
@@ -159,7 +159,7 @@ def figures_context(evaluation: Evaluation) -> dict[str, Any]:
         (code, [(count, called == truth) for called, count in enumerate(row)], sum(row))
         for truth, (code, row) in enumerate(zip(CODES, metrics["confusion"], strict=True))
     ]
-    error = metrics["expected_calibration_error"]
+    error = calibration_errors(metrics)
     return {
         "pictures": metrics["pictures"],
         "headline": [

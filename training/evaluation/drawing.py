@@ -12,7 +12,7 @@ from training.charts.curves import Curve, panels, square
 from training.charts.grids import grid
 from training.charts.output import as_png, as_svg
 from training.charts.style import BLUE, GREY, VERMILION
-from training.evaluation.figures import figure_of
+from training.evaluation.figures import calibration_errors, figure_of
 
 TITLES: Final = {
     "roc": "ROC curve of each diagnosis against all others, and of malignant against benign",
@@ -58,7 +58,7 @@ def roc_reading(figures: Mapping[str, Any]) -> str:
 
 def reliability_reading(figures: Mapping[str, Any]) -> str:
     """A sentence that reads the reliability curve."""
-    error = {when: figure_of(value)["value"] for when, value in figures["expected_calibration_error"].items()}
+    error = {when: figure_of(value)["value"] for when, value in calibration_errors(figures).items()}
     bins = figures["reliability"]["after"]
     share = sum(each["pictures"] for each in bins if each["confidence"] > each["accuracy"]) / figures["pictures"]
     lean = "surer than it should be" if share > 0.5 else "less sure than it could be"

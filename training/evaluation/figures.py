@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from accounts.csv_rows import safe_cell
@@ -49,6 +50,12 @@ def _csv(rows: list[list[str]]) -> str:
     writer.writerow(["image", *CODES, UNKNOWN_CODE])
     writer.writerows([safe_cell(image), *figures] for image, *figures in rows)
     return file.getvalue()
+
+
+def calibration_errors(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The calibration error of the malignant score, "before" and "after"; in old evaluations that of the confidence."""
+    found: Mapping[str, Any] = metrics.get("malignant_calibration_error") or metrics["expected_calibration_error"]
+    return found
 
 
 def figure_of(stored: Any) -> dict[str, float | None]:

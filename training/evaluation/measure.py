@@ -41,7 +41,12 @@ def measure(
     """The figures of one split. `labels` (N,), `probabilities` (N, 8) calibrated by `temperature`."""
     uncalibrated = softmax(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) * temperature)
     found = split_metrics(
-        labels, probabilities, uncalibrated=uncalibrated, operating_points=operating_points, decimals=DECIMALS
+        labels,
+        probabilities,
+        groups=None,
+        uncalibrated=uncalibrated,
+        operating_points=operating_points,
+        decimals=DECIMALS,
     )
     return found | {
         "majority_diagnosis": max(CODES, key=lambda code: found["per_diagnosis"][code]["pictures"]),
@@ -87,7 +92,7 @@ def subgroups(
         known = np.flatnonzero(np.bincount(here, minlength=len(CODES)) >= TOO_FEW)
         if known.size >= FEWEST_DIAGNOSES:
             wanted["balanced_accuracy"] = metrics.mean_sensitivity(here, answers, known.tolist())
-        found = with_intervals(wanted, here, rounds=SUBGROUP_ROUNDS, decimals=DECIMALS) if wanted else {}
+        found = with_intervals(wanted, here, groups=None, rounds=SUBGROUP_ROUNDS, decimals=DECIMALS) if wanted else {}
         entry["operating_points"] = {
             point.name: {rate: found.get(f"{rate} at {point.name}") for rate in enough} for point in operating_points
         }

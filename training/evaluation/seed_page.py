@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
-from recognition.datasets.splits import TEST, TRAIN, VALIDATION, Split, split_fingerprint, split_groups
+from recognition.datasets.splits import TEST, TRAIN, VALIDATION, Split, lesion_groups, split_fingerprint, split_groups
 from recognition.evaluation.measure import split_metrics
 from recognition.fit.head_runs import HeadRun
 from recognition.inference.assessor import malignant_score
@@ -174,7 +174,8 @@ def _metrics(run: HeadRun, examples: Examples, split: Split) -> dict[str, Any]:
     tested = examples.table["image"].isin(split.images(TEST)).to_numpy()
     labels = np.array([CODES.index(code) for code in examples.table.loc[tested, "diagnosis"]])
     probabilities = run.probabilities[tested]
-    return split_metrics(labels, probabilities, uncalibrated=probabilities, operating_points=[], one_by_one=True)
+    lesions = lesion_groups(examples.table)[tested].tolist()
+    return split_metrics(labels, probabilities, groups=lesions)
 
 
 def _figures(metrics: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:

@@ -3,6 +3,8 @@
 Limits, thresholds and edges never depend on the test split. The shares that the result page shows are measured on it.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import Answers
-from recognition.evaluation.measure import share
+from recognition.evaluation.measure import with_intervals
 from recognition.evaluation.metrics import Table
 from recognition.fit.calibration import COVERAGE, advised, choose_decision, choose_edges, set_thresholds
 from recognition.inference.assessment import REFUSING, Gate
@@ -81,12 +83,17 @@ def fit_assessment(
 
 
 def measure_assessment(
-    block: dict[str, Any], ood_detector: OodDetector | None, *, test: Answers, probabilities: Table
+    block: dict[str, Any],
+    ood_detector: OodDetector | None,
+    *,
+    test: Answers,
+    probabilities: Table,
+    lesions: Sequence[str],
 ) -> dict[str, Any]:
     """Measure the block on the test pictures, for the manifest's metrics. Adds the measured shares to `block`.
 
-    `probabilities` (N, 8) are the calibrated ones of `test`. All figures except those of the gates include the pictures
-    that a gate refuses.
+    `probabilities` (N, 8) are the calibrated ones of `test`, `lesions` (N) theirs. All figures except those of the
+    gates include the pictures that a gate refuses.
     """
     assessor = Assessor(AssessmentSettings.from_json(block), ood_detector)
     assessments = [
@@ -95,16 +102,16 @@ def measure_assessment(
     ]
     labels, positive = test.labels, metrics.is_malignant(test.labels)
     figures: dict[str, Any] = {}
+    everyone = np.ones(len(test), dtype=bool)
+    share = partial(_share, labels=labels, lesions=lesions)
 
     refused = {gate: np.array([not each.gate(gate).passed for each in assessments]) for gate in Gate}
     either = np.any([refused[gate] for gate in REFUSING], axis=0)
     figures["gates"] = {
-        **{gate.value: share(int(refused[gate].sum()), len(test)) for gate in Gate},
-        "not_assessed": share(int(either.sum()), len(test)),
-        "not_assessed_malignant": share(int(either[positive].sum()), int(positive.sum())),
-        "not_assessed_by_diagnosis": {
-            code: share(int(either[labels == at].sum()), int((labels == at).sum())) for at, code in enumerate(CODES)
-        },
+        **{gate.value: share(refused[gate], everyone) for gate in Gate},
+        "not_assessed": share(either, everyone),
+        "not_assessed_malignant": share(either, positive),
+        "not_assessed_by_diagnosis": {code: share(either, labels == at) for at, code in enumerate(CODES)},
     }
     if "familiarity" in block:
         block["familiarity"]["refused_share_test"] = float(refused[Gate.OOD].mean())
@@ -114,10 +121,8 @@ def measure_assessment(
         )
         sizes = np.array([len(each.prediction_set) for each in assessments])
         figures["prediction_set"] = {
-            "coverage": share(int(within.sum()), len(test)),
-            "coverage_by_diagnosis": {
-                code: share(int(within[labels == at].sum()), int((labels == at).sum())) for at, code in enumerate(CODES)
-            },
+            "coverage": share(within, everyone),
+            "coverage_by_diagnosis": {code: share(within, labels == at) for at, code in enumerate(CODES)},
             "mean_size": float(sizes.mean()),
             "sizes": {str(size): int((sizes == size).sum()) for size in range(1, len(CODES) + 1)},
         }
@@ -128,7 +133,7 @@ def measure_assessment(
         }
     if "decision" in block:
         figures["decision"] = {
-            name: _advice(labels, advised(probabilities, name, point["threshold"]), point["threshold"])
+            name: _advice(labels, advised(probabilities, name, point["threshold"]), point["threshold"], share)
             for name, point in block["decision"].items()
         }
     if "score" in block:
@@ -137,7 +142,7 @@ def measure_assessment(
         for entry in block["score"]:
             at = scores == entry["score"]
             cancers, pictures = int(positive[at].sum()), int(at.sum())
-            figure = share(cancers, pictures)
+            figure = share(positive, at)
             entry |= {
                 "pictures": pictures,
                 "malignant": cancers,
@@ -148,22 +153,33 @@ def measure_assessment(
     return figures
 
 
-def _advice(labels: NDArray[np.int64], flagged: NDArray[np.bool_], threshold: float) -> dict[str, Any]:
+def _share(
+    inside: NDArray[np.bool_], of: NDArray[np.bool_], *, labels: NDArray[np.int64], lesions: Sequence[str]
+) -> dict[str, float | None]:
+    return with_intervals({"": metrics.proportion(inside, of)}, labels, groups=lesions)[""]
+
+
+def _advice(
+    labels: NDArray[np.int64],
+    flagged: NDArray[np.bool_],
+    threshold: float,
+    share: Callable[[NDArray[np.bool_], NDArray[np.bool_]], dict[str, float | None]],
+) -> dict[str, Any]:
     positive = metrics.is_malignant(labels)
     melanoma = labels == Diagnosis.MEL.position
     precursor = positive | np.isin(labels, PRECURSOR_POSITIONS)
 
     def rates(truth: NDArray[np.bool_]) -> dict[str, Any]:
         return {
-            "sensitivity": share(int(flagged[truth].sum()), int(truth.sum())),
-            "specificity": share(int((~flagged)[~truth].sum()), int((~truth).sum())),
-            "precision": share(int(truth[flagged].sum()), int(flagged.sum())),
+            "sensitivity": share(flagged, truth),
+            "specificity": share(~flagged, ~truth),
+            "precision": share(truth, flagged),
         }
 
     return {
         "threshold": threshold,
         **rates(positive),
-        "melanoma_sensitivity": share(int(flagged[melanoma].sum()), int(melanoma.sum())),
+        "melanoma_sensitivity": share(flagged, melanoma),
         "with_precursor": rates(precursor),
-        "flagged": share(int(flagged.sum()), labels.size),
+        "flagged": share(flagged, np.ones(labels.size, dtype=bool)),
     }

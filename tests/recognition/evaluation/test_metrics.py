@@ -7,10 +7,13 @@ import pytest
 from sklearn import metrics as scikit
 
 from recognition.evaluation import bootstrap, metrics
-from recognition.evaluation.measure import sealed_metrics
-from recognition.evaluation.metrics import balanced_accuracy, expected_calibration_error, mean_sensitivity
+from recognition.evaluation.metrics import (
+    balanced_accuracy,
+    classwise_calibration_error,
+    malignant_calibration_error,
+    mean_sensitivity,
+)
 from recognition.fit.calibration import choose_operating_points, fit_temperature
-from recognition.inference.bundle import OperatingPoint
 from recognition.inference.runtime import softmax
 from recognition.taxonomy import CODES
 
@@ -85,10 +88,41 @@ def test_the_malignant_score_is_mel_bcc_and_scc() -> None:
 
 
 def test_calibration_error_of_a_known_table() -> None:
-    # Four answers at 0.65, two of them right: |0.5 - 0.65|.
-    labels, table = truth("MEL", "MEL", "NV", "NV"), answers("MEL", "NV", "NV", "MEL")
-    error = expected_calibration_error(labels, table)
-    assert bootstrap.on_all(error, labels) == pytest.approx(0.15)
+    # Four malignant scores of 0.65 + 2 * 0.05 = 0.75, three cancers: no error. Four of 0.15, two cancers: 0.35 away.
+    labels = truth("MEL", "MEL", "BCC", "NV", "MEL", "NV", "SCC", "NV")
+    table = answers("MEL", "MEL", "MEL", "MEL", "NV", "NV", "NV", "NV")
+    error = malignant_calibration_error(labels, table)
+    assert bootstrap.on_all(error, labels) == pytest.approx((0.0 + 0.35) / 2)
+    # Weighted so that the wrong half counts three times as much.
+    weights = np.repeat([0.5, 1.5], 4)
+    assert bootstrap.on_all(metrics.weighted(error, weights), labels) == pytest.approx(0.75 * 0.35)
+    # MEL and NV: 2 of 4 at 0.65, 1 of 4 at 0.05. BCC and SCC: 1 of 8 at 0.05. The others: 0 of 8 at 0.05.
+    expected = (2 * (0.15 + 0.2) / 2 + 2 * 0.075 + 4 * 0.05) / 8
+    assert bootstrap.on_all(classwise_calibration_error(labels, table), labels) == pytest.approx(expected)
+
+
+def test_the_bins_of_the_calibration_error_are_ten_of_equal_width() -> None:
+    # Scores 0.05, 0.15, ... 0.95 and 1: each bin by itself is 0.05 wrong or more, and none helps another.
+    scores = np.r_[np.arange(10) / 10 + 0.05, 1.0]
+    cancer = np.r_[np.arange(10) >= 5, True]
+    error = metrics.calibration_error(cancer, scores)
+    last = abs(1.0 - (0.95 + 1.0) / 2) * 2
+    expected = (sum(abs(c - s) for c, s in zip(cancer[:9], scores[:9], strict=True)) + last) / 11
+    assert bootstrap.on_all(error, cancer) == pytest.approx(expected)
+
+
+def test_weights_bring_the_calibration_error_to_a_case_mix() -> None:
+    # The error of weighted pictures is that of each picture repeated as often as it weighs.
+    labels = np.random.default_rng(3).integers(0, 8, 400)
+    table, often = softmax(made_answers(labels, seed=3)), np.array([1, 5, 2, 1, 3, 1, 2, 4])[labels]
+    repeated = np.repeat(np.arange(400), often)
+    for make in (malignant_calibration_error, classwise_calibration_error):
+        there = metrics.weighted(make(labels, table), often / often.mean())
+        here = make(labels[repeated], table[repeated])
+        assert bootstrap.on_all(there, labels) == pytest.approx(bootstrap.on_all(here, labels[repeated]))
+    right = metrics.proportion(table.argmax(axis=1) == labels, np.ones(400, bool))
+    expected = scikit.accuracy_score(labels, table.argmax(axis=1), sample_weight=often)
+    assert bootstrap.on_all(metrics.weighted(right, often), labels) == pytest.approx(expected)
 
 
 def test_log_loss_of_a_known_table() -> None:
@@ -101,27 +135,6 @@ def test_the_mean_log_loss_counts_every_diagnosis_once_however_frequent() -> Non
     probabilities = np.stack([np.full(8, 0.125), *[np.eye(8)[1]] * 3])
     assert metrics.log_loss(labels, probabilities) == pytest.approx(math.log(8) / 4)
     assert metrics.mean_log_loss(labels, probabilities) == pytest.approx(math.log(8) / 2)
-
-
-def test_the_interval_holds_the_figure_and_shrinks_with_more_pictures() -> None:
-    generator = np.random.default_rng(5)
-
-    def width(copies: int) -> float:
-        labels = np.tile(np.arange(8), copies)
-        table = np.where(generator.random((labels.size, 1)) < 0.6, np.eye(8)[labels], np.eye(8)[(labels + 1) % 8])
-        found = bootstrap.estimates({"": mean_sensitivity(labels, table)}, labels, rounds=200)[""]
-        assert found.low <= balanced_accuracy(labels, table) <= found.high
-        return found.high - found.low
-
-    assert width(100) < width(10) / 2
-
-
-def test_an_interval_without_a_figure_is_nan() -> None:
-    labels = truth("NV", "NV")
-    area = metrics.auc(metrics.is_malignant(labels), metrics.malignant_score(answers("NV", "NV")))
-    found = bootstrap.estimates({"": area}, labels, rounds=5)[""]
-    assert math.isnan(found.low)
-    assert math.isnan(found.high)
 
 
 def made_answers(labels: np.ndarray, *, seed: int) -> np.ndarray:
@@ -148,7 +161,7 @@ def test_metrics_of_rounds_are_those_of_scikit_learn() -> None:
         "log loss": metrics.mean(metrics.surprise(labels, table)),
         **metrics.at_threshold(labels, table, 0.4),
     }
-    (counts,) = bootstrap.redrawn(labels, rounds=20, seed=1)
+    (counts,) = bootstrap.redrawn(labels, None, rounds=20, seed=1)
     found = {name: metric(counts) for name, metric in ours.items()}
     for row, weight in enumerate(counts):
         theirs = {
@@ -163,26 +176,6 @@ def test_metrics_of_rounds_are_those_of_scikit_learn() -> None:
             "specificity": scikit.recall_score(~positive, ~flagged, sample_weight=weight),
         }
         assert {name: values[row] for name, values in found.items()} == pytest.approx(theirs, abs=1e-12)
-
-
-def test_sealed_intervals_are_those_of_redrawing_pictures_one_by_one() -> None:
-    # A manifest is reproduced when its classifier is sealed again: neither the draws nor their order may change.
-    labels = np.repeat(np.arange(8), [30, 90, 12, 6, 15, 5, 5, 7])
-    logits = made_answers(labels, seed=7)
-    sealed = sealed_metrics(
-        labels, logits, temperature=1.3, operating_points=(OperatingPoint("balanced", 0.4, 0.8, 0.8),)
-    )
-    table, generator = softmax(logits / 1.3), np.random.default_rng(7)
-    drawn = [
-        np.concatenate([generator.choice(np.flatnonzero(labels == d), size=(labels == d).sum()) for d in range(8)])
-        for _ in range(1000)
-    ]
-    for name, metric in (("balanced_accuracy", balanced_accuracy), ("malignant_auc", metrics.malignant_auc)):
-        low, high = np.percentile([metric(labels[rows], table[rows]) for rows in drawn], [2.5, 97.5])
-        assert sealed[name] == pytest.approx({"value": metric(labels, table), "low": low, "high": high}, abs=1e-12)
-    assert set(sealed["per_diagnosis"]["DF"]) == {"pictures", "sensitivity", "specificity", "precision", "auc"}
-    assert isinstance(sealed["per_diagnosis"]["DF"]["auc"], float)
-    assert set(sealed["log_loss"]) == {"before", "after"} and isinstance(sealed["log_loss"]["after"], float)
 
 
 @pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from recognition.evaluation import metrics
-from recognition.evaluation.measure import share
 from recognition.fit.calibration import advised, choose_decision, choose_edges, set_thresholds
 from recognition.fit.calibration.points import SOON_SENSITIVITY, URGENT_SPECIFICITY
 from recognition.inference.decision import decide
@@ -105,10 +104,3 @@ def test_a_diagnosis_too_rare_to_promise_anything_is_always_in_the_set() -> None
     assert thresholds["NV"] == pytest.approx(0.125)
     assert {thresholds[code] for code in CODES if code != "NV"} == {0.0}
     assert set(prediction_set(np.array([0, 1.0, 0, 0, 0, 0, 0, 0]), thresholds)) == set(CODES)
-
-
-def test_wilson_intervals_are_those_of_the_textbook() -> None:
-    assert share(0, 10) == pytest.approx({"value": 0.0, "low": 0.0, "high": 0.2775}, abs=1e-4)
-    assert share(10, 10) == pytest.approx({"value": 1.0, "low": 0.7225, "high": 1.0}, abs=1e-4)
-    assert share(8, 20) == pytest.approx({"value": 0.4, "low": 0.2188, "high": 0.6134}, abs=1e-4)
-    assert share(0, 0) == {"value": None, "low": None, "high": None}

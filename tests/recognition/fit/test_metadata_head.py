@@ -97,9 +97,6 @@ def test_the_sealed_figures_are_those_with_the_metadata_of_the_rows(trained: dic
     )
     for image, outcome in zip(images, outcomes, strict=True):
         assert np.allclose(outcome.probabilities, trained["answers"][image], atol=1e-4)
-    assert set(bundle.manifest.metrics["picture_alone"]) == {
-        "balanced_accuracy", "malignant_auc", "expected_calibration_error",
-    }  # fmt: skip
     assert bundle.manifest.architecture.metadata
 
 

@@ -9,7 +9,7 @@ from recognition.datasets.problems import ExamplesError
 from recognition.inference.bundle import BundleError
 from recognition.taxonomy import CODES
 from training.evaluation.evaluating import evaluate_classifier
-from training.evaluation.figures import figure_of
+from training.evaluation.figures import calibration_errors, figure_of
 from training.management.console import ProgressBar
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, request_evaluation
@@ -84,7 +84,7 @@ def table(evaluation: Evaluation) -> str:
         ]
     accuracy = _figure(figures["accuracy"])
     baseline = f"always {figures['majority_diagnosis']}: {figures['majority_baseline']:.3f}"
-    error = figures["expected_calibration_error"]
+    error = calibration_errors(figures)
     lines += [
         f"{'Balanced accuracy':<28}{_figure(figures['balanced_accuracy'])}",
         f"{'Accuracy':<28}{accuracy}   ({baseline})",
