@@ -20,8 +20,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from recognition.inference.bundle import read_bundle
+from recognition.inference.calibration import softmax
 from recognition.inference.network import build_network, set_network_tensors
-from recognition.inference.runtime import OnnxBackend, softmax
+from recognition.inference.runtime import OnnxBackend
 
 
 def main() -> None:

@@ -9,7 +9,9 @@ from django.utils import timezone
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.models import ClassifierAlarm
 from diagnoses.photos.models import Prediction
+from recognition.inference.bundle import image_type_blocks
 from recognition.inference.degenerate_output import find_degenerate_output
+from recognition.taxonomy import DERMOSCOPIC
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ def watch_live_classifier() -> ClassifierAlarm | None:
     replaced.exclude(classifier=live).update(cleared=timezone.now())
     if live is None:
         return None
-    assessment = live.manifest.get("assessment") or {}
+    assessment = image_type_blocks(live.manifest)[DERMOSCOPIC].get("assessment") or {}
     finding = find_degenerate_output(recent_answers(live), assessment.get("live") or {})
     with transaction.atomic():
         # One check at a time: two workers must not both raise the alarm.

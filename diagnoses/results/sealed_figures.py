@@ -10,6 +10,8 @@ from typing import Any
 
 from diagnoses.photos.models import Prediction
 from recognition.inference.assessment import Decision
+from recognition.inference.bundle import image_type_blocks
+from recognition.taxonomy import DERMOSCOPIC
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class SealedFigures:
 
 def sealed_figures_of(prediction: Prediction) -> SealedFigures:
     """The sealed figures of this prediction's classifier, as far as its manifest has them."""
-    manifest = prediction.classifier.manifest
+    manifest = image_type_blocks(prediction.classifier.manifest).get(DERMOSCOPIC, {})
     assessment = _mapping(manifest.get("assessment"))
     return SealedFigures(
         score=score_figures(assessment.get("score"), prediction.score),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.datasets.pictures import Pictures
-from recognition.inference.assessor import PictureStatistics
+from recognition.inference.outputs import PictureStatistics
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.quality import QualityMeasures
 from recognition.inference.runtime import Backend, measure_and_prepare, run_views

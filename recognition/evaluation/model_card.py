@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from recognition.datasets.splits import SPLITS
 from recognition.inference.bundle import NORMALISED_FROM, Bundle
-from recognition.taxonomy import Diagnosis
+from recognition.taxonomy import DERMOSCOPIC, Diagnosis
 
 TEMPLATE: Final = Path(__file__).with_name("model_card.md.jinja")
 LINE_LENGTH: Final = 118
@@ -28,12 +28,15 @@ def model_card(bundle: Bundle) -> str:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
     )
     environment.filters.update(paragraph=_paragraph, balance=_balance, number=_number, interval=_interval)
-    figures = bundle.manifest.metrics
+    block = bundle.manifest.image_types[DERMOSCOPIC]
+    figures = block["metrics"]
     counts = {code: figures["per_diagnosis"][code]["pictures"] for code in Diagnosis}
     return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         bundle=bundle,
         manifest=bundle.manifest,
         figures=figures,
+        assessment=block["assessment"],
+        temperature=block["calibration"]["temperature"],
         diagnoses=list(Diagnosis),
         rarest=[f"{code} {counts[code]}" for code in sorted(counts, key=counts.__getitem__)[:4]],
         splits=SPLITS,

@@ -14,7 +14,7 @@ from recognition.fit.augment import augmented
 from recognition.fit.balance import one_hot
 from recognition.fit.learning_pictures import References
 from recognition.fit.prefetch import Prefetched
-from recognition.inference.metadata import FIELDS
+from recognition.inference.metadata_head import FIELDS
 from recognition.inference.preprocessing import to_input
 from recognition.recipes import FineTunePhase, Recipe
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from recognition.fit.balance import drawn_shares, logit_offsets
 from recognition.inference.bundle import Bundle
+from recognition.inference.calibration import softmax
 from recognition.inference.learned import Learned
-from recognition.inference.runtime import KerasBackend, softmax
+from recognition.inference.runtime import KerasBackend
 from recognition.recipes import FineTunePhase, Recipe, RecipeError
 
 Teach = Callable[[NDArray[np.float32]], NDArray[np.float32]]

@@ -41,9 +41,9 @@ from recognition.fit.training_state import (
     run_state,
 )
 from recognition.inference.bundle import Bundle
-from recognition.inference.metadata import KERNEL, MetadataHead
+from recognition.inference.calibration import softmax
+from recognition.inference.metadata_head import KERNEL, MetadataHead
 from recognition.inference.network import BLOCK7B_GAMMA, build_network, network_tensors, numpy_of, set_network_tensors
-from recognition.inference.runtime import softmax
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import FineTunePhase, Recipe
 from recognition.taxonomy import CODES

@@ -22,8 +22,8 @@ from recognition.fit.training_state import (
     run_key_of,
     run_state,
 )
+from recognition.inference.calibration import softmax
 from recognition.inference.network import build_head, network_tensors, set_network_tensors
-from recognition.inference.runtime import softmax
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import ClassBalance, FrozenPhase, Recipe
 

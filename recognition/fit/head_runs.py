@@ -18,6 +18,7 @@ from recognition.fit.head import fit_head
 from recognition.fit.imagenet import downloaded_imagenet_weights
 from recognition.fit.run import backbone_key, features_of_all
 from recognition.fit.training_state import History
+from recognition.inference.calibration import softmax
 from recognition.inference.network import (
     build_head,
     build_network,
@@ -25,7 +26,6 @@ from recognition.inference.network import (
     network_tensors,
     set_network_tensors,
 )
-from recognition.inference.runtime import softmax
 from recognition.progress import Report, silent
 from recognition.recipes import Recipe
 from recognition.taxonomy import CODES

@@ -22,10 +22,11 @@ from recognition.fit.calibration import fit_temperature
 from recognition.fit.learned import ancestry, learned_by, learned_validation
 from recognition.fit.seal import seal_measured
 from recognition.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
+from recognition.inference.calibration import softmax
 from recognition.inference.export import store_weights, write_graph
-from recognition.inference.metadata import metadata_head_of
+from recognition.inference.metadata_head import metadata_head_of
 from recognition.inference.network import Architecture, build_network, set_network_tensors
-from recognition.inference.runtime import OnnxBackend, softmax
+from recognition.inference.runtime import OnnxBackend
 from recognition.progress import Report, silent
 from recognition.taxonomy import CODES
 

@@ -32,7 +32,7 @@ from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.seal import seal_network
 from recognition.inference.bundle import Bundle
 from recognition.inference.learned import Learned
-from recognition.inference.metadata import MetadataHead, described, metadata_head_of
+from recognition.inference.metadata_head import MetadataHead, described, metadata_head_of
 from recognition.inference.network import (
     HEAD_PREFIX,
     LOGITS,

@@ -7,6 +7,7 @@ will answer patients.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,16 +23,16 @@ from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.evaluation.measure import split_metrics
 from recognition.fit.calibration import choose_operating_points, fit_temperature
 from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
-from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
+from recognition.inference.bundle import WEIGHTS_NAME, Bundle, Detectors, file_sha256
+from recognition.inference.calibration import Calibration, softmax
 from recognition.inference.learned import Learned
-from recognition.inference.metadata import MetadataHead
+from recognition.inference.metadata_head import MetadataHead
 from recognition.inference.network import Architecture
 from recognition.inference.preprocessing import Preprocessing, preprocess
-from recognition.inference.runtime import softmax
 from recognition.inference.sealing import draft_bundle, seal_bundle
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import Recipe
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 
 if TYPE_CHECKING:
     import keras
@@ -186,8 +187,14 @@ def seal_measured(
         directory=directory,
         version=version,
         probe=probe,
-        temperature=temperature,
-        operating_points=points,
+        image_types={
+            DERMOSCOPIC: {
+                "calibration": Calibration(temperature=temperature).as_json(),
+                "operating_points": [asdict(point) for point in points],
+                "assessment": block,
+                "metrics": figures,
+            }
+        },
         dataset={
             "name": examples.name,
             "fingerprint": examples.fingerprint,
@@ -206,10 +213,8 @@ def seal_measured(
             "pictures": {name: len(split.images(name)) for name in split.shares},
         },
         recipe=recipe,
-        metrics=figures,
         provenance=provenance,
-        assessment=block,
-        ood_detector=ood_detector,
+        detectors=None if ood_detector is None else Detectors({DERMOSCOPIC: ood_detector}),
         views=views,
         licence=licence_text(sources),
         ancestry=ancestry,

@@ -39,7 +39,7 @@ class Gate(StrEnum):
 
 CODES_OF: Final[Mapping[Gate, tuple[str, ...]]] = {
     Gate.QUALITY: ("too_small", "too_dark", "too_bright", "low_contrast", "blurred", "cropped"),
-    Gate.OOD: ("unfamiliar",),
+    Gate.OOD: ("other_image_type", "unfamiliar"),
     Gate.PREDICTION_SET: ("uncertain",),
 }
 """Why a gate may refuse a picture. With several reasons the first in this order is given."""

@@ -3,12 +3,14 @@
     manifest.json            what the classifier is, how it was made and measured, and the sha256 of the other files
     weights.safetensors      every weight by name, once; large kernels as float16, everything else float32
     graph.onnx               the exported graph; its initialisers are external data *inside* weights.safetensors
-    familiarity.safetensors  the OOD detector (optional)
+    familiarity.safetensors  the OOD detectors and the image-type head (optional)
     learned.safetensors      hashes of what it and its ancestors have learned (optional), see `learned`
 
 Version 1 of the format has no assessment (gates, decision, score) and no views. Version 2 added both. Since version 3
 EfficientNetB4 computes with the normalisation among its weights. The networks of versions 1 and 2 were trained and
-measured without it: `Bundle.network_tensors` gives them a normalisation that changes nothing.
+measured without it: `Bundle.network_tensors` gives them a normalisation that changes nothing. Version 4 has a part for
+each kind of picture (`image_types`), a case mix and a metadata table. Versions 1 to 3 know dermoscopic pictures alone,
+and their probabilities are those of a balanced world.
 
 The identity of a bundle is the sha256 of its manifest's bytes. A bundle holds no code: no pickle, no Keras file. The
 architecture comes from `network`, and a bundle that names another one is refused. Reading needs neither TensorFlow nor
@@ -29,12 +31,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from recognition.inference.assessor import AssessmentSettings, Assessor
+from recognition.inference.assessor import Assessor
+from recognition.inference.case_mix import BALANCED
+from recognition.inference.image_type import ImageTypeHead
 from recognition.inference.learned import Learned
 from recognition.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
 from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 
 MANIFEST_NAME: Final = "manifest.json"
 WEIGHTS_NAME: Final = "weights.safetensors"
@@ -42,19 +46,20 @@ GRAPH_NAME: Final = "graph.onnx"
 OOD_NAME: Final = "familiarity.safetensors"
 LEARNED_NAME: Final = "learned.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
-"""In every bundle; `OOD_NAME` is there as well if the manifest's assessment has the part "familiarity", `LEARNED_NAME`
-in bundles that were sealed since it exists."""
+"""In every bundle; `OOD_NAME` is there as well if a kind of picture has the part "familiarity" or there is an
+image-type head, `LEARNED_NAME` in bundles that were sealed since it exists."""
+
+IMAGE_TYPE_HEAD: Final = "image_type_head"
+"""Prefix of the tensors of the image-type head; those of a detector have its kind of picture before the slash."""
 
 FORMAT: Final = "teri-classifier"
-FORMAT_VERSION: Final = 3
-READABLE_VERSIONS: Final = (1, 2, 3)
+FORMAT_VERSION: Final = 4
+READABLE_VERSIONS: Final = (1, 2, 3, 4)
 NORMALISED_FROM: Final = 3
+IMAGE_TYPES_FROM: Final = 4
 
 VIEWS: Final = (1, 2, 8)
 """Number of views of one picture whose logits are averaged: 1 (upright), 2 (also mirrored), 8 (both, four turns)."""
-
-ADVICE_POINT: Final = "balanced"
-"""The operating point whose threshold gives "soon" in bundles without a decision."""
 
 MANIFEST_MAX_BYTES: Final = 4 * 1024 * 1024
 """A larger manifest is not parsed. Real ones have some kilobytes."""
@@ -75,7 +80,7 @@ class BundleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold on the malignant score (the calibrated MEL + BCC + SCC, 0 to 1): at or above it, "malignant".
+    """A threshold on the malignant score (MEL + BCC + SCC, 0 to 1): at or above it, "malignant".
 
     `sensitivity` and `specificity` are those of the calibration split, where the threshold was chosen.
     """
@@ -100,43 +105,42 @@ class Manifest:
 
     - `version`: name for people; `created`: ISO 8601 with time zone;
     - `diagnoses`: codes in the order of the outputs, always `taxonomy.CODES`;
-    - `temperature`: the logits are divided by it before the softmax, above 0;
+    - `case_mix`: name and shares of the world that the probabilities are about, see `case_mix.CaseMix.as_json`;
+    - `image_types`: for each kind of picture that the bundle knows: "calibration", "operating_points", "assessment"
+      (see `assessor`) and "metrics", measured on the sealed test split;
+    - `lesion`: "decision" and "metrics" of the joint answer for pictures of both kinds of one lesion, or empty;
+    - `metadata_table`: see `metadata.MetadataTable.as_json`; `absent`: codes that are never answered;
+    - `image_type_head`: "metrics" of the head that recognises the kind of a picture, empty without one;
     - `dataset`, `split`: name and fingerprint, so that two classifiers can be compared on the same test pictures;
-    - `recipe`: snapshot of every field of the recipe; `metrics`: measured on the sealed test split;
-    - `parity`: differences between Keras and the exported graph, measured at sealing;
-    - `assessment`: limits of gates, decision, score and alarm, see `assessor`; empty in version 1 of the format;
-    - `views`: number of views of a picture that are averaged, one of `VIEWS`;
     - `ancestry`: the classifiers whose weights or answers went into this one, theirs included: version, sha256,
       relation ("parent", "teacher" or "resealed_from"), and name and fingerprints of data set and split;
-    - `absent`: diagnoses of which the network has not learned a single picture, and which it never answers.
+    - `recipe`: snapshot of every field of the recipe;
+    - `parity`: differences between Keras and the exported graph, measured at sealing;
+    - `views`: number of views of a picture that are averaged, one of `VIEWS`.
     """
 
     version: str
     created: str
     architecture: Architecture
     preprocessing: Preprocessing
-    temperature: float
-    operating_points: tuple[OperatingPoint, ...]
+    image_types: Mapping[str, Mapping[str, Any]]
     dataset: Mapping[str, Any]
     split: Mapping[str, Any]
     recipe: Mapping[str, Any]
-    metrics: Mapping[str, Any]
     parity: Mapping[str, float]
     licence: str
     files: Mapping[str, SealedFile]
+    case_mix: Mapping[str, Any] = field(default_factory=BALANCED.as_json)
+    lesion: Mapping[str, Any] = field(default_factory=dict)
+    metadata_table: Mapping[str, Any] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    image_type_head: Mapping[str, Any] = field(default_factory=dict)
+    ancestry: tuple[Mapping[str, Any], ...] = ()
     diagnoses: tuple[str, ...] = CODES
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    assessment: Mapping[str, Any] = field(default_factory=dict)
     views: int = 1
-    ancestry: tuple[Mapping[str, Any], ...] = ()
-    absent: tuple[str, ...] = ()
-
-    @property
-    def settings(self) -> AssessmentSettings:
-        """The limits of the assessment."""
-        return _settings(self.assessment, self.operating_points)
 
     def as_bytes(self) -> bytes:
         """The canonical bytes of manifest.json: sorted keys, two spaces, a newline at the end."""
@@ -169,37 +173,39 @@ class Manifest:
                 "unknown_architecture", f"The bundle describes a network this version cannot build: {error}"
             ) from error
         try:
+            if missing := [name for name in _needed(format_version) if name not in values]:
+                raise KeyError(*missing)
             manifest = cls(
                 version=str(values["version"]),
                 created=datetime.fromisoformat(values["created"]).isoformat(),
                 architecture=architecture,
                 preprocessing=preprocessing,
-                temperature=float(values["temperature"]),
-                operating_points=tuple(OperatingPoint(**point) for point in values["operating_points"]),
+                image_types={name: dict(block) for name, block in image_type_blocks(values).items()},
                 dataset=dict(values["dataset"]),
                 split=dict(values["split"]),
                 recipe=dict(values["recipe"]),
-                metrics=dict(values["metrics"]),
                 parity=dict(values["parity"]),
                 licence=str(values["licence"]),
                 files={name: SealedFile(**described) for name, described in values["files"].items()},
                 provenance=dict(values["provenance"]),
                 format_version=format_version,
-                assessment=dict(values["assessment"]) if format_version > 1 else {},
                 views=int(values["views"]) if format_version > 1 else 1,
-                ancestry=tuple(dict(each) for each in values.get("ancestry", ())),
-                absent=tuple(str(code) for code in values.get("absent", ())),
+                **_since_version_4(values),
             )
-            _settings(manifest.assessment, manifest.operating_points)
+            Assessor.from_manifest(manifest)
+            for block in manifest.image_types.values():
+                for point in block["operating_points"]:
+                    OperatingPoint(**point)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError("unreadable", f"The bundle's manifest is incomplete or malformed: {error!r}.") from error
-        if not 0.0 < manifest.temperature < float("inf"):
-            raise BundleError("unreadable", f"The bundle's temperature is {manifest.temperature}; it must be above 0.")
         if architecture.input_size != preprocessing.input_size:
             raise BundleError("unreadable", "The bundle's network and preprocessing disagree about the input size.")
         if manifest.views not in VIEWS:
             raise BundleError("unreadable", f"The bundle averages {manifest.views} views; this version knows {VIEWS}.")
-        expected = (*SEALED_FILES, OOD_NAME) if manifest.assessment.get("familiarity") else SEALED_FILES
+        gated = manifest.image_type_head or any(
+            block["assessment"].get("familiarity") for block in manifest.image_types.values()
+        )
+        expected = (*SEALED_FILES, OOD_NAME) if gated else SEALED_FILES
         if set(manifest.files) - {LEARNED_NAME} != set(expected):
             raise BundleError("unreadable", f"The bundle must list exactly the files {', '.join(expected)}.")
         return manifest
@@ -247,19 +253,82 @@ class Bundle:
                 raise BundleError("altered", f"{LEARNED_NAME} of {self.version} cannot be read: {error}") from error
 
     def assessor(self) -> Assessor:
-        """The assessor with this bundle's limits. Raises BundleError when the OOD detector's tensors do not fit."""
-        detector = None
-        if OOD_NAME in self.manifest.files:
-            try:
-                detector = OodDetector.from_tensors(read_tensors(self.directory / OOD_NAME))
-            except ValueError as error:
-                raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
-        return Assessor(self.manifest.settings, detector)
+        """The assessor with this bundle's calibration and limits."""
+        return Assessor.from_manifest(self.manifest)
+
+    def detectors(self) -> "Detectors":
+        """The OOD detectors and the image-type head. Raises BundleError (altered) when their tensors do not fit."""
+        if OOD_NAME not in self.manifest.files:
+            return Detectors({})
+        grouped: dict[str, dict[str, NDArray[np.float32]]] = {}
+        for key, tensor in read_tensors(self.directory / OOD_NAME).items():
+            kind, _, name = key.rpartition("/")
+            grouped.setdefault(kind or DERMOSCOPIC, {})[name] = tensor
+        try:
+            head = grouped.pop(IMAGE_TYPE_HEAD, None)
+            return Detectors(
+                {kind: OodDetector.from_tensors(tensors) for kind, tensors in grouped.items()},
+                None if head is None else ImageTypeHead.from_tensors(head),
+            )
+        except (KeyError, ValueError) as error:
+            raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
 
 
-def _settings(assessment: Mapping[str, Any], points: tuple[OperatingPoint, ...]) -> AssessmentSettings:
-    advice = next((point.threshold for point in points if point.name == ADVICE_POINT), None)
-    return AssessmentSettings.from_json(assessment, fallback=advice)
+@dataclass(frozen=True, slots=True)
+class Detectors:
+    """What a bundle recognises from pooled features: for each kind of picture its OOD detector, and the kind itself."""
+
+    ood: Mapping[str, OodDetector]
+    image_type: ImageTypeHead | None = None
+
+    def as_tensors(self) -> dict[str, NDArray[Any]]:
+        """The tensors of `OOD_NAME`."""
+        tensors = {
+            f"{kind}/{name}": each for kind, made in self.ood.items() for name, each in made.as_tensors().items()
+        }
+        if self.image_type is not None:
+            tensors |= {f"{IMAGE_TYPE_HEAD}/{name}": each for name, each in self.image_type.as_tensors().items()}
+        return tensors
+
+
+def image_type_blocks(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The part of each kind of picture of a manifest's JSON, of any version, in the form of version 4.
+
+    Missing parts of an incomplete manifest are empty; nothing is checked.
+    """
+    if "image_types" in values:
+        return dict(values["image_types"])
+    calibration = {
+        "temperature": values.get("temperature", 1.0),
+        "prior_strength": 0.0,
+        "strengths": {"demographics": 0.0, "answers": 0.0},
+    }
+    return {
+        DERMOSCOPIC: {
+            "calibration": calibration,
+            "operating_points": values.get("operating_points", []),
+            "assessment": values.get("assessment", {}),
+            "metrics": values.get("metrics", {}),
+        }
+    }
+
+
+def _needed(format_version: int) -> tuple[str, ...]:
+    """The fields from which `image_type_blocks` makes the parts of a kind of picture."""
+    if format_version >= IMAGE_TYPES_FROM:
+        return ("image_types",)
+    return ("temperature", "operating_points", "metrics", *(("assessment",) if format_version > 1 else ()))
+
+
+def _since_version_4(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that older manifests do not have."""
+    if values["format_version"] < IMAGE_TYPES_FROM:
+        return {}
+    return {
+        **{name: dict(values[name]) for name in ("case_mix", "lesion", "metadata_table", "image_type_head")},
+        "absent": tuple(map(str, values["absent"])),
+        "ancestry": tuple(dict(each) for each in values["ancestry"]),
+    }
 
 
 def read_bundle(directory: Path) -> Bundle:

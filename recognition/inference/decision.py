@@ -24,6 +24,20 @@ def decide(malignant_score: float, diagnosis: Diagnosis, *, soon: float, urgent:
     return Decision.MONITOR
 
 
+_ORDER: Final = (Decision.MONITOR, Decision.SOON, Decision.URGENT)
+
+
+def with_metadata(decision: Decision, *, picture_alone: Decision) -> Decision:
+    """The advice after age, sex, site and answers: `decision` is that of picture and metadata together.
+
+    It may be graver than that of the picture by any step, and milder by one step, but "urgent" stays. The metadata
+    come from people who were sent to one clinic, and who was sent is in their answers.
+    """
+    if picture_alone is Decision.URGENT:
+        return Decision.URGENT
+    return _ORDER[max(_ORDER.index(decision), _ORDER.index(picture_alone) - 1)]
+
+
 def score_of(malignant_score: float, edges: Sequence[float]) -> int:
     """The score from 1 to 10: 1 plus the number of edges that are at or below the malignant score.
 

@@ -1,54 +1,54 @@
-"""The metadata head: age, sex and site added to the logits of the picture's network, in NumPy.
+"""What is known beside the picture: age, sex, site and the patient's answers, and the table that lets them count.
 
-    logits = network(picture) + (description - mean) @ kernel,   an unknown field counting as its mean
+    scores = scores of the picture + strength * sum over the known fields of log(P(word | diagnosis) / P(word))
 
-- **An unknown field adds exactly nothing**: there is no bias, and no flag says that a field is known. A picture without
-  metadata gets the answer of the picture alone, from the same graph.
-- **A known field adds nothing on average**: `mean` is the mean over the training pictures in which the field is known.
-  In ISIC 2019 7.8 % of the images without a site are malignant, and 33.4 % of all. A head that sees *whether* a site is
-  known would learn the hospital of a picture, and a patient's answer would depend on filling in the form. This head can
-  only learn *which* site, sex and age.
-
-The head is linear: a person can read its three small tables. The effect of age is piecewise linear with corners at 30,
-50 and 70 years, because the odds of most diagnoses do not change evenly with age.
+A naive Bayes classifier: a person can read its table. **An unknown field adds exactly nothing**, and nothing says
+whether a field is known: in ISIC 2019 7.8 % of the images without a site are malignant, and 33.4 % of all, so a model
+that saw the gap would learn the hospital of a picture. Fields are not independent, so the table is sealed with
+strengths, fitted on the calibration split for each kind of picture.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.inference.bundle import Bundle, BundleError, read_tensors
-from recognition.inference.network import METADATA_PREFIX
-from recognition.taxonomy import AGES_APPROX, CODES, SEXES, SITES
+from recognition.taxonomy import CODES, SEXES, SITES
 
-AGE_CORNERS: Final = (30, 50, 70)
-AGE_UNIT: Final = 25.0
-"""Years that count as much as a known sex or site."""
+DEMOGRAPHICS: Final = ("age_approx", "sex", "anatom_site_general")
+"""Who the person is and where the spot is, in the names of the ISIC metadata."""
 
-GAIN: Final = 8.0
-"""Factor of every description. An adaptive optimiser moves each weight by about the learning rate per step. At the
-small rate of a trained backbone the weights of this new head stay small; larger inputs make up for that."""
+ANSWERS: Final = ("itch", "grew", "hurt", "changed", "bleed", "elevation")
+"""What the patient was asked about the spot, in the names of PAD-UFES-20 (Pacheco et al. 2020)."""
 
-FIELDS: Final[Mapping[str, slice]] = {
-    "age_approx": slice(0, 1 + len(AGE_CORNERS)),
-    "sex": slice(1 + len(AGE_CORNERS), 1 + len(AGE_CORNERS) + len(SEXES)),
-    "anatom_site_general": slice(1 + len(AGE_CORNERS) + len(SEXES), 1 + len(AGE_CORNERS) + len(SEXES) + len(SITES)),
+AGE_EDGES: Final = (30, 40, 50, 60, 70, 80)
+"""Years. Ages are known to five years at best."""
+
+AGE_BANDS: Final = ("0-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80+")
+
+YES: Final = "True"
+NO: Final = "False"
+
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "age_approx": AGE_BANDS,
+    "sex": SEXES,
+    "anatom_site_general": SITES,
+    **dict.fromkeys(ANSWERS, (YES, NO)),
 }
-"""The columns of a description, by field."""
-
-WIDTH: Final = 1 + len(AGE_CORNERS) + len(SEXES) + len(SITES)
-
-KERNEL: Final = f"{METADATA_PREFIX}kernel"
-MEAN: Final = f"{METADATA_PREFIX}mean"
+"""The words of each field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """Age (years), sex and site of a picture, in the words of ISIC 2019; None, "" and NaN mean unknown.
+    """What is known beside a picture; None, "" and NaN mean unknown.
+
+    - `age_approx`: years; `sex`, `anatom_site_general`: in the words of ISIC 2019;
+    - `itch`, `grew` (larger), `hurt`, `changed` (shape or colour), `bleed`, `elevation` (raised): what the patient
+      answered.
 
     An age below 0 and a word that is not in `SEXES` or `SITES` also count as unknown: no photo is refused for its
     metadata.
@@ -57,71 +57,87 @@ class Metadata:
     age_approx: float | None = None
     sex: str | None = None
     anatom_site_general: str | None = None
+    itch: bool | None = None
+    grew: bool | None = None
+    hurt: bool | None = None
+    changed: bool | None = None
+    bleed: bool | None = None
+    elevation: bool | None = None
 
-
-def described(records: Sequence[Metadata | None]) -> NDArray[np.float32]:
-    """The metadata as numbers, float32 (N, WIDTH), NaN for an unknown field."""
-    table = np.full((len(records), WIDTH), np.nan, dtype=np.float32)
-    for row, record in zip(table, records, strict=True):
-        if record is None:
-            continue
-        age = record.age_approx
+    def words(self) -> dict[str, str]:
+        """The known fields with their words (`WORDS`)."""
+        known: dict[str, str] = {}
+        age = self.age_approx
         if age is not None and math.isfinite(age) and age >= 0:
-            # The data have no older people, so a higher age counts as this one.
-            years = min(float(age), AGES_APPROX[-1])
-            row[FIELDS["age_approx"]] = [years / AGE_UNIT, *(max(years - each, 0) / AGE_UNIT for each in AGE_CORNERS)]
-        for name, words in (("sex", SEXES), ("anatom_site_general", SITES)):
-            if (word := getattr(record, name)) in words:
-                row[FIELDS[name]] = [float(word == each) for each in words]
-    return GAIN * table
+            known["age_approx"] = AGE_BANDS[bisect_right(AGE_EDGES, age)]
+        for name in ("sex", "anatom_site_general"):
+            if (word := getattr(self, name)) in WORDS[name]:
+                known[name] = word
+        for name in ANSWERS:
+            if (answer := getattr(self, name)) is not None:
+                known[name] = YES if answer else NO
+        return known
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MetadataHead:
-    """A metadata head: `kernel` float32 (WIDTH, 8) and `mean` float32 (WIDTH,).
+@dataclass(frozen=True, slots=True)
+class Strengths:
+    """How much the table counts for one kind of picture: factors of its two groups of fields, each from 0."""
 
-    Raises ValueError for other shapes or weights that are not finite.
-    """
-
-    kernel: NDArray[np.float32]
-    mean: NDArray[np.float32]
+    demographics: float = 0.0
+    answers: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kernel.shape != (WIDTH, len(CODES)) or self.mean.shape != (WIDTH,):
-            raise ValueError(f"A metadata head has shapes {(WIDTH, len(CODES))} and {(WIDTH,)}.")
-        if not (np.all(np.isfinite(self.kernel)) and np.all(np.isfinite(self.mean))):
-            raise ValueError("A weight of the metadata head is not a finite number.")
+        if not all(math.isfinite(each) and each >= 0 for each in (self.demographics, self.answers)):
+            raise ValueError("A strength is a number from 0.")
+
+    def of(self, name: str) -> float:
+        """The strength of a field."""
+        return self.answers if name in ANSWERS else self.demographics
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataTable:
+    """The log ratios log(P(word | diagnosis) / P(word)) of each field and word, (8,) each, in the order of `CODES`.
+
+    Fields and words that are not in the table add nothing. Raises ValueError for a field or word that is not in
+    `WORDS`, and for ratios that are not eight finite numbers.
+    """
+
+    ratios: Mapping[str, Mapping[str, tuple[float, ...]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, words in self.ratios.items():
+            for word, row in words.items():
+                if word not in WORDS.get(name, ()):
+                    raise ValueError(f"{name} {word} is no field and word of the metadata.")
+                if len(row) != len(CODES) or not all(map(math.isfinite, row)):
+                    raise ValueError(f"The log ratios of {name} {word} are not {len(CODES)} finite numbers.")
+
+    def used(self, metadata: Metadata | None, strengths: Strengths) -> tuple[str, ...]:
+        """The fields that count: known, in the table, and with a strength above 0."""
+        known = {} if metadata is None else metadata.words()
+        return tuple(
+            name for name, word in known.items() if word in self.ratios.get(name, {}) and strengths.of(name) > 0
+        )
+
+    def contribution(self, metadata: Metadata | None, strengths: Strengths) -> NDArray[np.float64]:
+        """The addition to the scores of a picture, (8,); exactly 0 if nothing is known."""
+        total = np.zeros(len(CODES))
+        known = {} if metadata is None else metadata.words()
+        for name in self.used(metadata, strengths):
+            total += strengths.of(name) * np.asarray(self.ratios[name][known[name]])
+        return total
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        return {name: {word: list(row) for word, row in words.items()} for name, words in self.ratios.items()}
 
     @classmethod
-    def untrained(cls, training: NDArray[np.float32]) -> Self:
-        """A head with zero weights, centred on the descriptions (N, WIDTH) of the training pictures."""
-        known = ~np.isnan(training)
-        mean = np.where(known, training, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        return cls(np.zeros((WIDTH, len(CODES)), np.float32), mean.astype(np.float32))
-
-    @classmethod
-    def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
-        """The head from the tensors of a weights file. Raises KeyError without one, ValueError for other shapes."""
-        return cls(np.asarray(tensors[KERNEL], np.float32), np.asarray(tensors[MEAN], np.float32))
-
-    def as_tensors(self) -> dict[str, NDArray[np.float32]]:
-        """Inverse of `from_tensors`."""
-        return {KERNEL: self.kernel, MEAN: self.mean}
-
-    def centred(self, descriptions: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The descriptions minus the mean, float32 (N, WIDTH), 0 where unknown."""
-        return np.where(np.isnan(descriptions), np.float32(0.0), descriptions - self.mean).astype(np.float32)
-
-    def contribution(self, records: Sequence[Metadata | None]) -> NDArray[np.float32]:
-        """The addition to the logits, float32 (N, 8); exactly 0 for a record that is None or all unknown."""
-        return np.asarray(self.centred(described(records)) @ self.kernel, dtype=np.float32)
-
-
-def metadata_head_of(bundle: Bundle) -> MetadataHead | None:
-    """The metadata head of a bundle, None if its architecture has none. Raises BundleError (altered) if missing."""
-    if not bundle.manifest.architecture.metadata:
-        return None
-    try:
-        return MetadataHead.from_tensors(read_tensors(bundle.weights_path, prefixes=(METADATA_PREFIX,)))
-    except (KeyError, ValueError) as error:
-        raise BundleError("altered", f"The metadata head of {bundle.version} cannot be read: {error}.") from error
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `as_json`. Raises ValueError, TypeError or AttributeError for anything else."""
+        return cls(
+            {
+                name: {word: tuple(float(each) for each in row) for word, row in words.items()}
+                for name, words in values.items()
+            }
+        )

@@ -1,4 +1,4 @@
-"""Running a sealed classifier on ONNX Runtime or on Keras: from pictures to calibrated classifications.
+"""Running a sealed classifier on ONNX Runtime or on Keras: from pictures to classifications.
 
 The ONNX backend imports neither TensorFlow nor Keras: it starts in half a second, needs a third of the memory and is
 several times as fast on a CPU. The Keras backend is for a GPU. Both give the same answers; their difference is measured
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from recognition.inference.assessment import Assessment
-from recognition.inference.assessor import PictureStatistics, malignant_score
+from recognition.inference.assessor import Answer
 from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_tensors
+from recognition.inference.case_mix import CaseMix
 from recognition.inference.heatmap import DenseHead, grad_cam
-from recognition.inference.metadata import Metadata, metadata_head_of
+from recognition.inference.metadata import Metadata
 from recognition.inference.network import OUTPUTS, WeightsError, build_network, set_network_tensors
+from recognition.inference.outputs import PictureOutputs, PictureStatistics
 from recognition.inference.preprocessing import Preprocessing, to_input, to_picture, to_reference, to_square
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import Diagnosis
 
 AUTO: Final = "auto"
 ONNX: Final = "onnx"
@@ -128,21 +130,42 @@ def _limit_tensorflow_threads(threads: int) -> None:
 class Classification:
     """The classification of one picture.
 
-    - `probabilities`: float64 (8,), calibrated, in the order of `CODES`, summing to 1;
-    - `diagnosis`, `confidence`: the most probable diagnosis and its probability;
-    - `malignant_score`: MEL + BCC + SCC, in [0, 1];
-    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for `diagnosis`, or None without positive
-      evidence, see `heatmap.grad_cam`;
-    - `assessment`: gates, decision, score and prediction set. A picture that a gate refuses has all of the above too.
+    - `outputs`: what network and gates measured; `answer`: what is said of the picture, see `assessor.Answer`;
+    - `features`: float32 (C,), pooled; `heatmap`: float32 (h, w) in [0, 1] for the most probable diagnosis of the
+      picture alone, or None without positive evidence, see `heatmap.grad_cam`.
+
+    A picture that a gate refuses has all of this too.
     """
 
-    probabilities: NDArray[np.float64]
-    diagnosis: Diagnosis
-    confidence: float
-    malignant_score: float
+    outputs: PictureOutputs
+    answer: Answer
     features: NDArray[np.float32]
     heatmap: NDArray[np.float32] | None
-    assessment: Assessment
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """The probabilities (8,) in the order of `CODES`, summing to 1."""
+        return self.answer.probabilities
+
+    @property
+    def diagnosis(self) -> Diagnosis:
+        """The most probable diagnosis."""
+        return self.answer.diagnosis
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable diagnosis."""
+        return self.answer.confidence
+
+    @property
+    def malignant_score(self) -> float:
+        """The malignant score by which advice and score go, in [0, 1]."""
+        return self.answer.malignant_score
+
+    @property
+    def assessment(self) -> Assessment:
+        """Gates, advice, score and prediction set."""
+        return self.answer.assessment
 
 
 class LoadedClassifier:
@@ -155,7 +178,7 @@ class LoadedClassifier:
         tensors = read_tensors(bundle.weights_path, prefixes=tuple(f"{name}/" for name in head))
         self._head = DenseHead.from_tensors(bundle.manifest.architecture, tensors)
         self._assessor = bundle.assessor()
-        self._metadata_head = metadata_head_of(bundle)
+        self._detectors = bundle.detectors()
 
     @property
     def runtime(self) -> str:
@@ -163,24 +186,28 @@ class LoadedClassifier:
         return self.backend.name
 
     def classify(
-        self, images: Sequence[Image.Image], metadata: Sequence[Metadata | None] | None = None
+        self,
+        images: Sequence[Image.Image],
+        metadata: Sequence[Metadata | None] | None = None,
+        image_types: Sequence[str] | None = None,
+        case_mix: CaseMix | None = None,
     ) -> list[Classification]:
         """One classification per RGB picture of any size, in order.
 
-        `metadata`, one for each picture, is used if the classifier has a metadata head. Without it, and for None, the
-        answer is that of the picture alone. Raises ValueError for another mode than RGB, and ArithmeticError when an
-        output of the network is not finite.
+        `metadata` and `image_types` (the kind that was told, "" if none was) have one entry for each picture.
+        `case_mix` is that of the probabilities, by default the sealed one. Raises ValueError for another mode than RGB
+        or another number of entries, and ArithmeticError when an output of the network is not finite.
         """
         outcomes: list[Classification] = []
         for start in range(0, len(images), self.backend.batch_size):
-            prepared = [
-                measure_and_prepare(image, self.bundle.manifest.preprocessing)
-                for image in images[start : start + self.backend.batch_size]
-            ]
+            rows = slice(start, start + self.backend.batch_size)
+            prepared = [measure_and_prepare(image, self.bundle.manifest.preprocessing) for image in images[rows]]
             outcomes += self.classify_batch(
                 np.stack([pixels for pixels, _ in prepared]),
                 statistics=[each for _, each in prepared],
-                metadata=None if metadata is None else metadata[start : start + len(prepared)],
+                metadata=None if metadata is None else metadata[rows],
+                image_types=None if image_types is None else image_types[rows],
+                case_mix=case_mix,
             )
         return outcomes
 
@@ -189,47 +216,67 @@ class LoadedClassifier:
         pixels: NDArray[np.float32],
         statistics: Sequence[PictureStatistics] | None = None,
         metadata: Sequence[Metadata | None] | None = None,
+        image_types: Sequence[str] | None = None,
+        case_mix: CaseMix | None = None,
     ) -> list[Classification]:
         """One classification per row of preprocessed pixels, float32 (N, S, S, 3) in [0, 255].
 
-        `statistics` are those of each picture, for the gates; without them the first two gates pass. `metadata` is as
-        in `classify`. Raises ValueError for another shape or number of records, and ArithmeticError when an output of
-        the network is not finite.
+        `statistics` are those of each picture, for the gates; without them the first two gates pass. The rest is as in
+        `classify`.
         """
-        size = self.bundle.manifest.preprocessing.input_size
+        size, count = self.bundle.manifest.preprocessing.input_size, len(pixels)
         if pixels.ndim != 4 or pixels.shape[1:] != (size, size, 3):
             raise ValueError(f"The pixels are {pixels.shape}; (N, {size}, {size}, 3) is expected.")
-        if metadata is not None and len(metadata) != len(pixels):
-            raise ValueError(f"There are {len(metadata)} records of metadata for {len(pixels)} pictures.")
-        if not len(pixels):
+        for name, given in (("metadata", metadata), ("kinds", image_types)):
+            if given is not None and len(given) != count:
+                raise ValueError(f"There are {len(given)} records of {name} for {count} pictures.")
+        if not count:
             return []
         logits, features, maps = run_views(self.backend, pixels, self.bundle.manifest.views)
         if not np.all(np.isfinite(logits)) or not np.all(np.isfinite(features)):
             raise ArithmeticError("The network's answer is not a finite number.")
-        if self._metadata_head is not None and metadata is not None:
-            logits = logits + self._metadata_head.contribution(metadata)
-        table = softmax(logits / self.bundle.manifest.temperature)
-        seen: Sequence[PictureStatistics | None] = [None] * len(table) if statistics is None else statistics
-        rows = zip(table, features, maps, seen, strict=True)
-        return [self._classification(*row) for row in rows]
+        outputs = self._measured(logits, features, [None] * count if statistics is None else statistics)
+        known: Sequence[Metadata | None] = [None] * count if metadata is None else metadata
+        told = [""] * count if image_types is None else image_types
+        answers = [
+            self._assessor.assess(each, image_type=kind, metadata=about, case_mix=case_mix)
+            for each, about, kind in zip(outputs, known, told, strict=True)
+        ]
+        return [
+            Classification(
+                outputs=each,
+                answer=answer,
+                features=row.copy(),  # a copy: a view would keep the whole batch in memory
+                heatmap=grad_cam(self._head, features=row, maps=map_, position=int(answer.picture_alone.argmax())),
+            )
+            for each, answer, row, map_ in zip(outputs, answers, features, maps, strict=True)
+        ]
 
-    def _classification(
+    def _measured(
         self,
-        probabilities: NDArray[np.float64],
+        logits: NDArray[np.float32],
         features: NDArray[np.float32],
-        maps: NDArray[np.float32],
-        statistics: PictureStatistics | None,
-    ) -> Classification:
-        position = int(probabilities.argmax())
-        return Classification(
-            probabilities=probabilities,
-            diagnosis=Diagnosis(CODES[position]),
-            confidence=float(probabilities[position]),
-            malignant_score=malignant_score(probabilities),
-            features=features.copy(),  # a copy: a view would keep the whole batch in memory
-            heatmap=grad_cam(self._head, features=features, maps=maps, position=position),
-            assessment=self._assessor.assess(statistics, features=features, probabilities=probabilities),
-        )
+        statistics: Sequence[PictureStatistics | None],
+    ) -> list[PictureOutputs]:
+        head = self._detectors.image_type
+        dermoscopic = [None] * len(logits) if head is None else head.probability(features).tolist()
+        outputs = []
+        for row, feature, seen, probability in zip(logits, features, statistics, dermoscopic, strict=True):
+            distances = {}
+            if seen is not None:
+                distances = {
+                    kind: float(detector.score(feature[None], seen.colours[None])[0])
+                    for kind, detector in self._detectors.ood.items()
+                }
+            outputs.append(
+                PictureOutputs(
+                    logits=np.asarray(row, dtype=np.float64),
+                    dermoscopic=probability,
+                    quality=None if seen is None else seen.quality,
+                    ood=distances,
+                )
+            )
+        return outputs
 
 
 def measure_and_prepare(
@@ -270,13 +317,6 @@ def dihedral(pixels: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         turned = np.rot90(pixels, turns, axes=(1, 2))
         yield turned
         yield turned[:, :, ::-1]
-
-
-def softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Probabilities float64 (N, 8) of logits (N, 8); rows sum to 1."""
-    shifted = np.asarray(logits, dtype=np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), dtype=np.float64)
 
 
 def load_classifier(bundle: Bundle, runtime: str = AUTO, threads: int | None = None) -> LoadedClassifier:

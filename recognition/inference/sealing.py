@@ -26,20 +26,22 @@ from recognition.inference.bundle import (
     SEALED_FILES,
     WEIGHTS_NAME,
     Bundle,
+    Detectors,
     Manifest,
-    OperatingPoint,
     SealedFile,
     file_sha256,
     read_bundle,
     read_tensors,
 )
+from recognition.inference.calibration import softmax
+from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.export import store_weights, write_graph
 from recognition.inference.learned import Learned
-from recognition.inference.metadata import MetadataHead
+from recognition.inference.metadata import MetadataTable
+from recognition.inference.metadata_head import MetadataHead
 from recognition.inference.network import Architecture, set_network_tensors
-from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
-from recognition.inference.runtime import KerasBackend, OnnxBackend, Outputs, softmax
+from recognition.inference.runtime import KerasBackend, OnnxBackend, Outputs
 from recognition.taxonomy import CODES
 
 if TYPE_CHECKING:
@@ -117,16 +119,17 @@ def seal_bundle(
     directory: Path,
     version: str,
     probe: NDArray[np.float32],
-    temperature: float,
-    operating_points: tuple[OperatingPoint, ...],
+    image_types: Mapping[str, Mapping[str, Any]],
     dataset: Mapping[str, Any],
     split: Mapping[str, Any],
     recipe: Mapping[str, Any],
-    metrics: Mapping[str, Any],
     provenance: Mapping[str, Any] | None = None,
     licence: str,
-    assessment: Mapping[str, Any] | None = None,
-    ood_detector: OodDetector | None = None,
+    detectors: Detectors | None = None,
+    case_mix: CaseMix = BALANCED,
+    lesion: Mapping[str, Any] | None = None,
+    metadata_table: MetadataTable | None = None,
+    image_type_head: Mapping[str, Any] | None = None,
     views: int = 1,
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
@@ -134,15 +137,15 @@ def seal_bundle(
 ) -> Bundle:
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
 
-    `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `assessment` is
-    the block that `assessor` reads; `ood_detector` is given exactly if the block has the part "familiarity".
-    `ancestry`, `absent`, `licence`: see `Manifest`; `learned` is what the network and its ancestors learned. Raises
-    SealingError when graph and Keras differ, an output is not finite, or the output is degenerate; the draft is then
-    deleted and `directory` unchanged.
+    `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `image_types`,
+    `lesion` and `image_type_head` are parts of the manifest; `detectors` are given exactly if a kind has the part
+    "familiarity" or `image_type_head` is there. `ancestry`, `absent`, `licence`: see `Manifest`; `learned` is what the
+    network and its ancestors learned. Raises SealingError when graph and Keras differ, an output is not finite, or the
+    output is degenerate; the draft is then deleted and `directory` unchanged.
     """
     try:
         names: tuple[str, ...] = SEALED_FILES
-        for name, sealed in ((OOD_NAME, ood_detector), (LEARNED_NAME, learned)):
+        for name, sealed in ((OOD_NAME, detectors), (LEARNED_NAME, learned)):
             if sealed is not None:
                 save_file(sealed.as_tensors(), draft.folder / name, metadata={"format": "teri"})
                 names = (*names, name)
@@ -154,12 +157,10 @@ def seal_bundle(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             architecture=draft.architecture,
             preprocessing=draft.preprocessing,
-            temperature=temperature,
-            operating_points=operating_points,
+            image_types=image_types,
             dataset=dataset,
             split=split,
             recipe=recipe,
-            metrics=metrics,
             parity=parity,
             licence=licence,
             files={
@@ -167,7 +168,10 @@ def seal_bundle(
                 for name in names
             },
             provenance=provenance or {},
-            assessment=assessment or {},
+            case_mix=case_mix.as_json(),
+            lesion=lesion or {},
+            metadata_table=(metadata_table or MetadataTable()).as_json(),
+            image_type_head=image_type_head or {},
             views=views,
             ancestry=tuple(ancestry),
             absent=tuple(absent),

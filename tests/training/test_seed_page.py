@@ -15,7 +15,7 @@ from recognition.fit import History
 from recognition.fit.head_runs import HeadRun
 from recognition.inference.bundle import Bundle, read_bundle
 from recognition.recipes import SEED_FINE_TUNE, SEED_TRANSFER, Recipe
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import CODES, DERMOSCOPIC, Diagnosis
 from tests.factories import write_dataset
 from training.charts.epochs import EpochCurve, Level, Stage, epoch_curves
 from training.evaluation.seed_page import EXAMPLES, SeedExample, draw_charts, seed_page, without_lesions
@@ -124,7 +124,7 @@ def test_the_page_has_the_seed_beside_what_each_classifier_says(
         assert all("65.0 %" in line and line.endswith("| has none | no |") for line in ours)
         [shipped] = [line for line in said if line.startswith(f"| `{bundle.version}` |")]
         assert shipped.endswith(f"| {answer} |")
-    value = bundle.manifest.metrics["accuracy"]["value"]
+    value = bundle.manifest.image_types[DERMOSCOPIC]["metrics"]["accuracy"]["value"]
     [accuracy] = [line for line in page.splitlines() if line.startswith("| accuracy |")]
     assert f"| {value:.3f} (" in accuracy
     assert "measured on the same test images" in page

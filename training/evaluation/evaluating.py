@@ -13,10 +13,10 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import registered_bundle
 from recognition.datasets.examples import metadata_of
 from recognition.datasets.splits import TEST
-from recognition.inference.bundle import Bundle
+from recognition.inference.bundle import Bundle, OperatingPoint
 from recognition.inference.runtime import load_classifier
 from recognition.progress import Progress, Report, silent
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 from training.data.reading import SealedData, example_table, read_sealed
 from training.evaluation.drawing import store_charts
 from training.evaluation.measure import hardest_mistakes, measure, subgroups
@@ -58,10 +58,11 @@ def measure_bundle(
     probabilities = np.stack([answers[image] for image in images])
     table = example_table(dataset).set_index("image").loc[images]
     labels = np.array([CODES.index(code) for code in table["diagnosis"]])
-    points = bundle.manifest.operating_points
+    block = bundle.manifest.image_types[DERMOSCOPIC]
+    points = [OperatingPoint(**point) for point in block["operating_points"]]
     report(Progress("figures", 0, 1))
     contamination = contamination_of(json.loads(bundle.manifest.as_bytes()), dataset)
-    figures = measure(labels, probabilities, temperature=bundle.manifest.temperature, operating_points=points)
+    figures = measure(labels, probabilities, temperature=block["calibration"]["temperature"], operating_points=points)
     report(Progress("figures", 1, 1))
     figures |= {
         "subgroups": subgroups(table, labels, probabilities, operating_points=points),

@@ -15,7 +15,7 @@ from recognition.evaluation import metrics
 from recognition.evaluation.measure import number, split_metrics, with_intervals
 from recognition.evaluation.metrics import Labels, Metric, Table, roc_curve
 from recognition.inference.bundle import OperatingPoint
-from recognition.inference.runtime import softmax
+from recognition.inference.calibration import softmax
 from recognition.taxonomy import CODES, SEXES, SITES
 
 DECIMALS: Final = 6

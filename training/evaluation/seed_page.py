@@ -21,7 +21,7 @@ from recognition.fit.head_runs import HeadRun
 from recognition.inference.assessor import malignant_score
 from recognition.inference.bundle import Bundle
 from recognition.inference.runtime import load_classifier
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import CODES, DERMOSCOPIC, Diagnosis
 from training.charts.epochs import EpochCurve, Level, Stage, epoch_curves
 from training.charts.output import as_png
 from training.charts.style import BLUE, VERMILION
@@ -126,7 +126,9 @@ def seed_page(
         runs=runs,
         shipped=shipped,
         names=[*(run.recipe.name for run in runs), shipped.version],
-        figures=_figures([*(_metrics(run, examples, split) for run in runs), shipped.manifest.metrics]),
+        figures=_figures(
+            [*(_metrics(run, examples, split) for run in runs), shipped.manifest.image_types[DERMOSCOPIC]["metrics"]]
+        ),
         same_test=shipped.manifest.split["test_fingerprint"] == split.test_fingerprint,
         left_out=len(dealt.assignment) - len(split.assignment),
         examples=examples,

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from diagnoses.fields import DecisionField, DiagnosisField
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, Assessment, Decision
-from recognition.taxonomy import CODES
+from recognition.inference.bundle import image_type_blocks
+from recognition.taxonomy import CODES, DERMOSCOPIC
 
 # The operating point (recognition.inference.bundle.OperatingPoint) for "see a doctor" in rows from before there were
 # decisions.
@@ -106,6 +107,6 @@ class Prediction(models.Model):
         """
         if self.decision:
             return self.decision in {Decision.URGENT, Decision.SOON}
-        points = self.classifier.manifest.get("operating_points", [])
+        points = image_type_blocks(self.classifier.manifest)[DERMOSCOPIC].get("operating_points", [])
         thresholds = [float(point["threshold"]) for point in points if point["name"] == SUSPICION]
         return any(self.malignant_score >= threshold for threshold in thresholds)

@@ -16,12 +16,14 @@ from recognition.evaluation.measure import with_intervals
 from recognition.evaluation.metrics import Table
 from recognition.fit.calibration import COVERAGE, advised, choose_decision, choose_edges, set_thresholds
 from recognition.inference.assessment import REFUSING, Gate
-from recognition.inference.assessor import AssessmentSettings, Assessor
+from recognition.inference.assessor import AssessmentSettings, Assessor, ImageTypeSettings
+from recognition.inference.calibration import Calibration
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
 from recognition.inference.ood import METHOD, OodDetector
+from recognition.inference.outputs import PictureOutputs
 from recognition.inference.quality import limits_from
-from recognition.taxonomy import CODES, PRECURSOR_POSITIONS, Diagnosis
+from recognition.taxonomy import CODES, DERMOSCOPIC, PRECURSOR_POSITIONS, Diagnosis
 
 OOD_SHARE: Final = 0.025
 """Share of the calibration pictures that the OOD gate refuses: half of the 5 % that may be refused on other data."""
@@ -95,10 +97,18 @@ def measure_assessment(
     `probabilities` (N, 8) are the calibrated ones of `test`, `lesions` (N) theirs. All figures except those of the
     gates include the pictures that a gate refuses.
     """
-    assessor = Assessor(AssessmentSettings.from_json(block), ood_detector)
+    limits = AssessmentSettings.from_json(block)
+    assessor = Assessor({DERMOSCOPIC: ImageTypeSettings(Calibration(), limits)})
+    distances = None if ood_detector is None else ood_detector.score(test.features, test.colours)
     assessments = [
-        assessor.assess(statistics, features=features, probabilities=row)
-        for statistics, features, row in zip(test.statistics, test.features, probabilities, strict=True)
+        assessor.assess(
+            PictureOutputs(
+                logits=np.log(row),
+                quality=statistics.quality,
+                ood={} if distances is None else {DERMOSCOPIC: float(distances[at])},
+            )
+        ).assessment
+        for at, (statistics, row) in enumerate(zip(test.statistics, probabilities, strict=True))
     ]
     labels, positive = test.labels, metrics.is_malignant(test.labels)
     figures: dict[str, Any] = {}

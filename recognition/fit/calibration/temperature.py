@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.evaluation.metrics import Labels, log_loss
-from recognition.inference.runtime import softmax
+from recognition.inference.calibration import softmax
 
 TEMPERATURE_LIMITS: Final = (0.05, 20.0)
 GOLDEN: Final = (5**0.5 - 1) / 2

@@ -40,8 +40,8 @@ from recognition.fit.training_state import (
     run_state,
 )
 from recognition.inference.bundle import Bundle
+from recognition.inference.calibration import softmax
 from recognition.inference.network import BLOCK7B_GAMMA, network_tensors, set_network_tensors
-from recognition.inference.runtime import softmax
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import FineTunePhase, Recipe, RecipeError
 

@@ -14,7 +14,7 @@ from recognition.evaluation.metrics import (
     mean_sensitivity,
 )
 from recognition.fit.calibration import choose_operating_points, fit_temperature
-from recognition.inference.runtime import softmax
+from recognition.inference.calibration import softmax
 from recognition.taxonomy import CODES
 
 

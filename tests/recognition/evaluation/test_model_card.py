@@ -5,7 +5,7 @@ from pathlib import Path
 
 from recognition.evaluation.model_card import model_card
 from recognition.inference.bundle import read_bundle
-from recognition.taxonomy import Diagnosis
+from recognition.taxonomy import DERMOSCOPIC, Diagnosis
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -17,7 +17,7 @@ def test_the_card_in_docs_is_the_default_bundles_own() -> None:
 
 def test_the_card_tells_every_diagnosis_and_the_figures_of_the_manifest() -> None:
     bundle = read_bundle(ROOT / "bundles" / "default")
-    card, figures = model_card(bundle), bundle.manifest.metrics
+    card, figures = model_card(bundle), bundle.manifest.image_types[DERMOSCOPIC]["metrics"]
     for code in Diagnosis:
         assert f"| {code.full_name} ({code}) | {figures['per_diagnosis'][code.value]['pictures']} |" in card
     assert f"{figures['balanced_accuracy']['value']:.3f}" in card
@@ -26,8 +26,10 @@ def test_the_card_tells_every_diagnosis_and_the_figures_of_the_manifest() -> Non
 
 def test_a_figure_without_a_meaning_is_said_to_be_none() -> None:
     bundle = read_bundle(ROOT / "bundles" / "default")
-    figures = dict(bundle.manifest.metrics, malignant_auc={"value": None, "low": None, "high": None})
-    changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, metrics=figures))
+    block = bundle.manifest.image_types[DERMOSCOPIC]
+    figures = dict(block["metrics"], malignant_auc={"value": None, "low": None, "high": None})
+    image_types = {DERMOSCOPIC: {**block, "metrics": figures}}
+    changed = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, image_types=image_types))
     assert "against the rest | too few to say |" in model_card(changed)
 
 

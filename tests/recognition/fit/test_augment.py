@@ -11,7 +11,7 @@ from recognition.fit.augment import augmented
 from recognition.fit.balance import one_hot
 from recognition.fit.batches import batches, mixed, withheld
 from recognition.fit.randaugment import OPERATIONS, rand_augmented
-from recognition.inference.metadata import FIELDS, WIDTH
+from recognition.inference.metadata_head import FIELDS, WIDTH
 from recognition.recipes import SMOKE, Augmentation, FineTunePhase, changed
 from recognition.taxonomy import CODES
 from tests.factories import made_picture

@@ -20,7 +20,8 @@ from pathlib import Path
 import keras
 import numpy as np
 from recognition.inference.bundle import read_bundle
-from recognition.inference.runtime import load_classifier, softmax
+from recognition.inference.runtime import load_classifier
+from recognition.inference.calibration import softmax
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.examples import read_examples
 from recognition.fit.run import train_classifier
@@ -45,7 +46,7 @@ for directory in [bundle.directory, *others]:
     outcomes = load_classifier(read_bundle(directory), runtime="keras").classify_batch(pixels)
     answers[str(directory)] = [[float(p) for p in outcome.probabilities] for outcome in outcomes]
 print(json.dumps({"backend": keras.backend.backend(), "answers": answers,
-                  "score": bundle.manifest.metrics["balanced_accuracy"]["value"]}))
+                  "score": bundle.manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"]}))
 """
 
 

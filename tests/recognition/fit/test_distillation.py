@@ -10,10 +10,10 @@ import pytest
 from recognition.fit import TrainingError, fine_tune
 from recognition.fit.distillation import keras_teachers, require_teachers, taught
 from recognition.inference.bundle import Bundle, read_bundle
+from recognition.inference.calibration import softmax
 from recognition.inference.learned import Learned
 from recognition.inference.network import build_network, network_tensors, set_network_tensors
 from recognition.inference.preprocessing import to_input, to_reference
-from recognition.inference.runtime import softmax
 from recognition.recipes import SMOKE, Recipe, RecipeError, changed
 from recognition.taxonomy import CODES
 from tests.factories import made_picture

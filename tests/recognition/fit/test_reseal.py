@@ -23,7 +23,7 @@ from recognition.inference.assessment import Decision
 from recognition.inference.bundle import OOD_NAME, Bundle, read_bundle
 from recognition.inference.runtime import load_classifier
 from recognition.recipes import SMOKE, changed
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 from tests.factories import made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
 
@@ -67,7 +67,10 @@ def trained(data: tuple[Examples, PictureStore], tmp_path_factory: pytest.TempPa
 
 
 def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
-    block, figures = trained.manifest.assessment, trained.manifest.metrics
+    block, figures = (
+        trained.manifest.image_types[DERMOSCOPIC]["assessment"],
+        trained.manifest.image_types[DERMOSCOPIC]["metrics"],
+    )
     assert set(block) >= {"quality", "familiarity", "conformal", "decision", "live", "monitor_days"}
     assert OOD_NAME in trained.manifest.files
     for name in ("soon", "urgent"):
@@ -105,15 +108,15 @@ OF_THE_TEST_SPLIT = {
 def chosen(bundle: Bundle) -> dict[str, Any]:
     """Everything in a bundle that decides the assessment of a photo, except the weights."""
     manifest = bundle.manifest
-    block = json.loads(json.dumps(manifest.assessment))
+    block = json.loads(json.dumps(manifest.image_types[DERMOSCOPIC]["assessment"]))
     for part, names in OF_THE_TEST_SPLIT.items():
         entries = block.get(part, [])  # a score needs more calibration pictures than there are here
         for entry in entries if isinstance(entries, list) else [entries]:
             for name in names:
                 del entry[name]
     return {
-        "temperature": manifest.temperature,
-        "operating_points": manifest.operating_points,
+        "temperature": manifest.image_types[DERMOSCOPIC]["calibration"]["temperature"],
+        "operating_points": manifest.image_types[DERMOSCOPIC]["operating_points"],
         "familiarity_tensors": manifest.files[OOD_NAME],
         **block,
     }
@@ -130,7 +133,7 @@ def test_nothing_that_decides_is_chosen_on_test_pictures(
         return reseal(trained, examples=examples, pictures=swapped, directory=tmp_path / name, version=name)
 
     test, calibration = sealed("test"), sealed("calibration")
-    assert test.manifest.metrics != trained.manifest.metrics
+    assert test.manifest.image_types[DERMOSCOPIC]["metrics"] != trained.manifest.image_types[DERMOSCOPIC]["metrics"]
     assert chosen(test) == chosen(trained)
     before, after = chosen(trained), chosen(calibration)
     moved = {name for name in before if before[name] != after[name]}
@@ -149,7 +152,7 @@ def test_every_answer_carries_what_was_sealed(trained: Bundle) -> None:
     for outcome in outcomes:
         assert outcome.assessment.prediction_set[0] == outcome.diagnosis
         if outcome.assessment.decision != Decision.NOT_ASSESSED:
-            settings = trained.manifest.settings
+            settings = trained.assessor().image_types[DERMOSCOPIC].limits
             urgent = outcome.malignant_score >= settings.urgent
             assert (outcome.assessment.decision == Decision.URGENT) == urgent
 
@@ -200,8 +203,19 @@ def test_sealed_again_every_figure_is_the_same(
         version="again",
         keep_answers=tmp_path / "kept",
     )
-    assert differences(trained.manifest.metrics, again.manifest.metrics) == []
-    assert differences(trained.manifest.assessment, again.manifest.assessment) == []
+    assert (
+        differences(
+            trained.manifest.image_types[DERMOSCOPIC]["metrics"], again.manifest.image_types[DERMOSCOPIC]["metrics"]
+        )
+        == []
+    )
+    assert (
+        differences(
+            trained.manifest.image_types[DERMOSCOPIC]["assessment"],
+            again.manifest.image_types[DERMOSCOPIC]["assessment"],
+        )
+        == []
+    )
     assert again.manifest.files["weights.safetensors"] == trained.manifest.files["weights.safetensors"]
     assert again.manifest.provenance["resealed_from"] == {"version": "smoke", "sha256": trained.sha256}
     assert list((tmp_path / "kept").glob("answers-*.npz"))
@@ -222,7 +236,9 @@ def test_another_size_and_more_views_are_sealed_with_their_own_figures(
     )
     manifest = read_bundle(tmp_path / "other").manifest
     assert (manifest.views, manifest.architecture.input_size, manifest.preprocessing.input_size) == (2, 64, 64)
-    assert differences(trained.manifest.metrics, other.manifest.metrics)
+    assert differences(
+        trained.manifest.image_types[DERMOSCOPIC]["metrics"], other.manifest.image_types[DERMOSCOPIC]["metrics"]
+    )
     assert len(load_classifier(other, "onnx").classify([made_picture("NV", 1)])[0].probabilities) == 8
 
 
@@ -275,7 +291,7 @@ def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
     assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean"])
     assert columns.split()[-1] == "mean"
     assert sealed.startswith("Sealed smoke-resealed")
-    test = read_bundle(tmp_path / "new").manifest.metrics["balanced_accuracy"]["value"]
+    test = read_bundle(tmp_path / "new").manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"]
     assert f"{test:.3f}" not in sealed + rest
 
 

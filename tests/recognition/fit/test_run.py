@@ -15,7 +15,7 @@ from recognition.inference.network import WeightsError
 from recognition.inference.runtime import load_classifier
 from recognition.progress import Progress
 from recognition.recipes import FINE_TUNE, LINEAR_PROBE, RECIPES, SMOKE, Recipe, RecipeError, changed
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 from tests.factories import made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
 
@@ -62,7 +62,7 @@ def test_the_manifest_says_what_was_done(
     assert manifest.split["pictures"] == {name: len(split.images(name)) for name in split.shares}
     assert manifest.recipe["name"] == "SMOKE"
     assert len(manifest.provenance["history"]["head"]) <= SMOKE.frozen.epochs
-    figures = manifest.metrics
+    figures = manifest.image_types[DERMOSCOPIC]["metrics"]
     assert figures["pictures"] == len(split.images("test"))
     assert (
         figures["balanced_accuracy"]["low"]
@@ -105,7 +105,7 @@ def test_the_figures_are_those_of_the_sealed_files(
     outcomes = load_classifier(bundle, "onnx").classify([pictures.picture(image) for image in images])
     truth = examples.table.set_index("image")["diagnosis"][images]
     right = np.array([outcome.diagnosis == code for outcome, code in zip(outcomes, truth, strict=True)])
-    assert bundle.manifest.metrics["accuracy"]["value"] == pytest.approx(right.mean())
+    assert bundle.manifest.image_types[DERMOSCOPIC]["metrics"]["accuracy"]["value"] == pytest.approx(right.mean())
 
 
 def test_every_stage_reports_from_its_beginning_to_its_end(trained: tuple[object, list[Progress]]) -> None:
@@ -158,7 +158,7 @@ def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
     assert bundle.manifest.provenance["history"]["head"] == []
     assert {"features", "head"}.isdisjoint(progress.stage for progress in reports)
     # A fresh head would be at chance, 1 in 8; this one goes on from what its parent knew.
-    assert bundle.manifest.metrics["balanced_accuracy"]["value"] > 0.5
+    assert bundle.manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"] > 0.5
 
 
 def test_a_larger_scale_and_another_aspect_are_sealed_and_served(
@@ -170,7 +170,7 @@ def test_a_larger_scale_and_another_aspect_are_sealed_and_served(
     sealed = read_bundle(bundle.directory).manifest
     assert (sealed.preprocessing.fit, sealed.preprocessing.reference_long_side) == ("pad", 150)
     assert (sealed.recipe["fit"], sealed.recipe["reference_long_side"]) == ("pad", 150)
-    assert sealed.settings.quality.long_side_min == 120
+    assert bundle.assessor().image_types[DERMOSCOPIC].limits.quality.long_side_min == 120
     picture = made_picture("MEL", 1, size=(600, 450))
     upright, turned = load_classifier(bundle, "onnx").classify([picture, picture.transpose(Image.Transpose.ROTATE_180)])
     assert upright.probabilities.sum() == pytest.approx(1.0)

@@ -7,9 +7,11 @@ import numpy as np
 from PIL import Image
 
 from recognition.inference.bundle import Bundle
+from recognition.inference.calibration import Calibration
 from recognition.inference.network import LOGITS, Architecture, build_network, network_tensors, set_network_tensors
 from recognition.inference.preprocessing import Preprocessing, preprocess
 from recognition.inference.sealing import Draft, seal_bundle
+from recognition.taxonomy import DERMOSCOPIC
 
 TINY = Architecture(backbone="tiny", input_size=32, head_dropouts=(0.0,))
 COLOURS = (
@@ -56,17 +58,26 @@ def colour_network() -> Any:
     return network
 
 
-def seal(draft: Draft, directory: Path, **changes: Any) -> Bundle:
-    """Seal a draft with plausible values; any of them can be changed."""
+def seal(draft: Draft, directory: Path, *, block: dict[str, Any] | None = None, **changes: Any) -> Bundle:
+    """Seal a draft that knows dermoscopic pictures with plausible values; any of them can be changed.
+
+    `block` has changed parts of the entry in `image_types`.
+    """
     words: dict[str, Any] = {
         "version": "colours",
         "probe": probe_pixels()[0],
-        "temperature": 2.0,
-        "operating_points": (),
+        "image_types": {
+            DERMOSCOPIC: {
+                "calibration": Calibration(temperature=2.0).as_json(),
+                "operating_points": [],
+                "assessment": {},
+                "metrics": {},
+                **(block or {}),
+            }
+        },
         "dataset": {"name": "colours"},
         "split": {"fingerprint": "none"},
         "recipe": {"name": "TEST"},
-        "metrics": {},
         "licence": "none",
     }
     return seal_bundle(draft, directory=directory, **(words | changes))

@@ -20,6 +20,7 @@ from recognition.inference.bundle import (
     WEIGHTS_NAME,
     Bundle,
     BundleError,
+    Detectors,
     file_sha256,
     locate_tensors,
     read_bundle,
@@ -29,7 +30,7 @@ from recognition.inference.network import network_tensors
 from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.sealing import draft_bundle
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 from tests.recognition.inference.colours import TINY, seal
 
 
@@ -43,6 +44,19 @@ def rewrite(directory: Path, change: Callable[[dict[str, Any]], object]) -> None
     values = json.loads(path.read_bytes())
     change(values)
     path.write_text(json.dumps(values))
+
+
+def kind(values: dict[str, Any]) -> dict[str, Any]:
+    return values["image_types"][DERMOSCOPIC]  # type: ignore[no-any-return]  # JSON
+
+
+def as_before(values: dict[str, Any], version: int) -> None:
+    """Write a manifest of version 4 as one of `version`."""
+    block = values.pop("image_types")[DERMOSCOPIC]
+    for name in ("case_mix", "lesion", "metadata_table", "absent", "image_type_head", "ancestry"):
+        del values[name]
+    values |= {name: block[name] for name in ("operating_points", "assessment", "metrics")}
+    values |= {"format_version": version, "temperature": block["calibration"]["temperature"]}
 
 
 def refusal(directory: Path) -> BundleError:
@@ -103,23 +117,31 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
     [
         (lambda values: values.update(diagnoses=values["diagnoses"][:7]), "wrong_taxonomy"),
         (lambda values: values.pop("diagnoses"), "wrong_taxonomy"),
-        (lambda values: values.update(format_version=4), "unknown_format"),
+        (lambda values: values.update(format_version=5), "unknown_format"),
         (lambda values: values.update(format="keras"), "unknown_format"),
         (lambda values: values["architecture"].update(backbone="resnet50"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(fit="squeeze"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(input_size=33), "unreadable"),
-        (lambda values: values.update(temperature=0.0), "unreadable"),
-        (lambda values: values.update(temperature=float("nan")), "unreadable"),
-        (lambda values: values.pop("temperature"), "unreadable"),
+        (lambda values: kind(values)["calibration"].update(temperature=0.0), "unreadable"),
+        (lambda values: kind(values)["calibration"].update(temperature=float("nan")), "unreadable"),
+        (lambda values: kind(values)["calibration"].pop("temperature"), "unreadable"),
+        (lambda values: kind(values)["calibration"].update(prior_strength=-1.0), "unreadable"),
+        (lambda values: kind(values)["calibration"]["strengths"].update(answers=-1.0), "unreadable"),
+        (lambda values: values.update(image_types={}), "unreadable"),
+        (lambda values: values["image_types"].update({"microscopy": kind(values)}), "unreadable"),
+        (lambda values: values.pop("case_mix"), "unreadable"),
+        (lambda values: values["case_mix"]["shares"].update(NV=0.9), "unreadable"),
+        (lambda values: values.update(absent=list(CODES)), "unreadable"),
+        (lambda values: values.update(metadata_table={"sex": {"other": [0.0] * 8}}), "unreadable"),
         (lambda values: values.update(created="yesterday"), "unreadable"),
         (lambda values: values.update(files=[]), "unreadable"),
         (lambda values: values["files"].pop(GRAPH_NAME), "unreadable"),
         (lambda values: values.update(views=3), "unreadable"),
         (lambda values: values.pop("views"), "unreadable"),
-        (lambda values: values.pop("assessment"), "unreadable"),
-        (lambda values: values.update(assessment={"monitor_days": 0}), "unreadable"),
-        (lambda values: values.update(assessment={"decision": {"soon": {}}}), "unreadable"),
-        (lambda values: values.update(assessment={"familiarity": {"limit": 1.0}}), "unreadable"),
+        (lambda values: kind(values).pop("assessment"), "unreadable"),
+        (lambda values: kind(values).update(assessment={"monitor_days": 0}), "unreadable"),
+        (lambda values: kind(values).update(assessment={"decision": {"soon": {}}}), "unreadable"),
+        (lambda values: kind(values).update(assessment={"familiarity": {"limit": 1.0}}), "unreadable"),
         (lambda values: values["files"].update({"../other": {"sha256": "", "size": 0}}), "unreadable"),
     ],
 )
@@ -195,7 +217,7 @@ def test_a_classifier_keeps_the_normalisation_it_was_trained_with(copy: Path, fo
     save_file(weights | {key: np.array(value, np.float32) for key, value in channels.items()}, copy / WEIGHTS_NAME)
 
     def older(values: dict[str, Any]) -> None:
-        values["format_version"] = format_version
+        as_before(values, format_version)
         values["files"][WEIGHTS_NAME] = {
             "sha256": file_sha256(copy / WEIGHTS_NAME), "size": (copy / WEIGHTS_NAME).stat().st_size
         }  # fmt: skip
@@ -209,16 +231,16 @@ def test_a_classifier_keeps_the_normalisation_it_was_trained_with(copy: Path, fo
 
 def test_a_bundle_from_before_there_were_gates_is_read_as_one_without(copy: Path) -> None:
     def older(values: dict[str, Any]) -> None:
-        values["format_version"] = 1
+        as_before(values, 1)
         values["operating_points"] = [{"name": "balanced", "threshold": 0.4, "sensitivity": 0.8, "specificity": 0.7}]
         del values["assessment"], values["views"]
 
     rewrite(copy, older)
     bundle = read_bundle(copy)
     assert (bundle.manifest.format_version, bundle.manifest.views) == (1, 1)
-    assert bundle.manifest.settings.soon == 0.4
-    assert bundle.manifest.settings.edges is None
-    assert bundle.assessor().ood_detector is None
+    assert bundle.assessor().image_types[DERMOSCOPIC].limits.soon == 0.4
+    assert bundle.assessor().image_types[DERMOSCOPIC].limits.edges is None
+    assert bundle.detectors().ood == {}
 
 
 def test_the_ood_detector_is_sealed_verified_and_read(network: Any, tmp_path: Path) -> None:
@@ -229,13 +251,13 @@ def test_the_ood_detector_is_sealed_verified_and_read(network: Any, tmp_path: Pa
     )
     directory = tmp_path / "bundle"
     draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
-    bundle = seal(draft, directory, assessment={"familiarity": {"limit": 2.5}}, ood_detector=fitted, views=2)
+    gated = {"assessment": {"familiarity": {"limit": 2.5}}}
+    bundle = seal(draft, directory, block=gated, detectors=Detectors({DERMOSCOPIC: fitted}), views=2)
     assert set(bundle.manifest.files) == {WEIGHTS_NAME, GRAPH_NAME, OOD_NAME}
     assert bundle.manifest.views == 2
-    assessor = bundle.assessor()
-    assert assessor.ood_detector is not None
+    detector = bundle.detectors().ood[DERMOSCOPIC]
     rows = generator.normal(size=(5, 32)), generator.normal(size=(5, 6))
-    assert np.allclose(assessor.ood_detector.score(*rows), fitted.score(*rows), atol=1e-6)
+    assert np.allclose(detector.score(*rows), fitted.score(*rows), atol=1e-6)
     stored = directory / OOD_NAME
     stored.write_bytes(stored.read_bytes()[:-1])
     assert refusal(directory).code == "altered"
@@ -248,5 +270,5 @@ def test_an_ood_detector_without_its_part_of_the_manifest_is_not_sealed(network:
     directory = tmp_path / "bundle"
     draft = draft_bundle(network, architecture=TINY, preprocessing=Preprocessing(TINY.input_size), beside=directory)
     with pytest.raises(BundleError):
-        seal(draft, directory, assessment={}, ood_detector=fitted)
+        seal(draft, directory, detectors=Detectors({DERMOSCOPIC: fitted}))
     assert list(tmp_path.iterdir()) == []

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from recognition.inference.assessment import Decision, Gate
-from recognition.inference.assessor import AssessmentSettings, Assessor, PictureStatistics
+from recognition.inference.assessment import Assessment, Decision, Gate
+from recognition.inference.assessor import AssessmentSettings, Assessor, ImageTypeSettings
+from recognition.inference.calibration import Calibration
 from recognition.inference.decision import decide, score_of
+from recognition.inference.outputs import PictureOutputs, PictureStatistics
 from recognition.inference.prediction_set import prediction_set
 from recognition.inference.quality import QualityLimits
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import CODES, DERMOSCOPIC, Diagnosis
 
 EDGES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9]
 BLOCK: dict[str, Any] = {
@@ -23,7 +25,6 @@ BLOCK: dict[str, Any] = {
     "conformal": {"thresholds": dict.fromkeys(CODES, 0.1), "size_max": 3},
     "monitor_days": 60,
 }
-FEATURES = np.zeros(4, np.float32)
 
 
 def answer(**shares: float) -> Any:
@@ -57,15 +58,31 @@ def test_the_score_rises_with_the_malignant_score_and_agrees_with_the_advice() -
 
 def test_a_prediction_set_is_ordered_and_never_empty() -> None:
     thresholds = dict.fromkeys(CODES, 0.2) | {"DF": 0.0}
-    assert prediction_set(answer(NV=0.5, MEL=0.3), thresholds) == ("NV", "MEL", "DF")
+    assert prediction_set(answer(NV=0.5, MEL=0.3), thresholds)[:2] == ("NV", "MEL")
+    assert prediction_set(answer(NV=0.5, MEL=0.3), dict.fromkeys(CODES, 0.2)) == ("NV", "MEL")
     assert prediction_set(np.full(8, 0.125), dict.fromkeys(CODES, 0.9)) == ("MEL",)
 
 
+def assessor(block: dict[str, Any], **more: Any) -> Assessor:
+    settings = ImageTypeSettings(Calibration(), AssessmentSettings.from_json(block, **more))
+    return Assessor({DERMOSCOPIC: settings})
+
+
+def said_of(made: Assessor, probabilities: Any, **measured: Any) -> Assessment:
+    return made.assess(PictureOutputs(logits=np.log(probabilities), **measured)).assessment
+
+
+def test_a_set_leaves_out_no_diagnosis_that_is_more_probable_than_one_it_holds() -> None:
+    # A bundle with a threshold for each diagnosis: MEL misses its own, BCC behind it reaches its own.
+    thresholds = dict.fromkeys(CODES, 0.5) | {"BCC": 0.1}
+    assert prediction_set(answer(NV=0.6, MEL=0.2, BCC=0.15), thresholds) == ("NV", "MEL", "BCC")
+
+
 def test_an_assessment_says_all_of_it() -> None:
-    assessor = Assessor(AssessmentSettings.from_json(BLOCK))
-    calm = assessor.assess(None, features=FEATURES, probabilities=answer(NV=0.93))
+    made = assessor(BLOCK)
+    calm = said_of(made, answer(NV=0.93))
     assert (calm.decision, calm.score, calm.monitor_days, calm.prediction_set) == (Decision.MONITOR, 1, 60, ("NV",))
-    torn = assessor.assess(None, features=FEATURES, probabilities=answer(NV=0.3, MEL=0.3, BKL=0.2, BCC=0.15))
+    torn = said_of(made, answer(NV=0.3, MEL=0.3, BKL=0.2, BCC=0.15))
     assert torn.decision == Decision.SOON
     assert not torn.gate(Gate.PREDICTION_SET).passed
     assert (torn.gate(Gate.PREDICTION_SET).measured, torn.gate(Gate.PREDICTION_SET).limit) == (4.0, 3.0)
@@ -76,21 +93,16 @@ def test_an_assessment_says_all_of_it() -> None:
 def test_a_bad_picture_is_not_assessed_and_keeps_its_set() -> None:
     black = Image.new("RGB", (200, 150))
     statistics = PictureStatistics.of(black, black, reference_long_side=200)
-    said = Assessor(AssessmentSettings.from_json(BLOCK)).assess(
-        statistics, features=FEATURES, probabilities=answer(MEL=0.9)
-    )
+    said = said_of(assessor(BLOCK), answer(MEL=0.9), quality=statistics.quality)
     assert (said.decision, said.score, said.refusal and said.refusal.code) == (Decision.NOT_ASSESSED, None, "too_dark")
     assert said.prediction_set == ("MEL",)
 
 
 def test_a_bundle_without_thresholds_goes_by_its_operating_point_or_sends_everybody() -> None:
-    old = Assessor(AssessmentSettings.from_json({}, fallback=0.4))
-    advice = [
-        old.assess(None, features=FEATURES, probabilities=answer(MEL=share, NV=0.98 - share)).decision
-        for share in (0.3, 0.5, 0.95)
-    ]
+    old = assessor({}, fallback=0.4)
+    advice = [said_of(old, answer(MEL=share, NV=0.98 - share)).decision for share in (0.3, 0.5, 0.95)]
     assert advice == [Decision.MONITOR, Decision.SOON, Decision.SOON]
-    none = Assessor(AssessmentSettings.from_json({})).assess(None, features=FEATURES, probabilities=answer(NV=0.97))
+    none = said_of(assessor({}), answer(NV=0.97))
     assert (none.decision, none.score, none.prediction_set) == (Decision.SOON, None, ())
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from recognition.inference.bundle import Bundle, read_bundle
 from recognition.inference.runtime import load_classifier
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, DERMOSCOPIC
 
 ROOT = Path(__file__).resolve().parents[3]
 PHOTOS = ROOT.parent / "shared" / "data" / "photos-450px"
@@ -26,7 +26,7 @@ def test_it_is_whole_and_small_enough_for_the_repository(default: Bundle) -> Non
 
 
 def test_it_is_better_than_chance_by_its_own_figures(default: Bundle) -> None:
-    figures = default.manifest.metrics
+    figures = default.manifest.image_types[DERMOSCOPIC]["metrics"]
     assert figures["balanced_accuracy"]["low"] > 1 / 8
     assert figures["malignant_auc"]["low"] > 0.5
     assert np.sum(figures["confusion"]) == figures["pictures"] > 1000

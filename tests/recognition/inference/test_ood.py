@@ -12,6 +12,7 @@ from recognition.inference.assessment import Decision
 from recognition.inference.bundle import Bundle, read_bundle
 from recognition.inference.ood import OodDetector, check_ood, colour_statistics, statistics_of
 from recognition.inference.runtime import LoadedClassifier, load_classifier
+from recognition.taxonomy import DERMOSCOPIC
 from tests.recognition.inference.not_lesions import made, samples
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -99,7 +100,7 @@ def test_the_colour_statistics_tell_noise_from_grey_grain_and_heed_neither_size_
 @pytest.fixture(scope="module")
 def default() -> Bundle:
     bundle = read_bundle(ROOT / "bundles" / "default")
-    if "familiarity" not in bundle.manifest.assessment:
+    if "familiarity" not in bundle.manifest.image_types[DERMOSCOPIC]["assessment"]:
         pytest.skip("the default bundle was sealed before there were gates")
     return bundle
 
@@ -110,7 +111,7 @@ def classifier(default: Bundle) -> LoadedClassifier:
 
 
 def test_the_sealed_gates_refuse_few_of_the_test_lesions(default: Bundle) -> None:
-    gates = default.manifest.metrics["gates"]
+    gates = default.manifest.image_types[DERMOSCOPIC]["metrics"]["gates"]
     assert gates["familiarity"]["value"] <= 0.05
     assert gates["quality"]["value"] <= 0.02
     assert default.manifest.files["familiarity.safetensors"].size < 3_000_000

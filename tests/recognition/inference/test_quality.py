@@ -11,6 +11,7 @@ from PIL import Image, ImageFilter
 from recognition.inference.bundle import read_bundle
 from recognition.inference.preprocessing import to_reference
 from recognition.inference.quality import DEFAULT_LIMITS, LONG_SIDE_MIN, check_quality, limits_from, measure_quality
+from recognition.taxonomy import DERMOSCOPIC
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = ROOT.parent / "shared" / "data"
@@ -107,7 +108,7 @@ def real() -> Iterator[list[Image.Image]]:
 
 
 def test_real_lesions_pass_the_sealed_limits_and_their_spoilt_copies_do_not(real: list[Image.Image]) -> None:
-    limits = read_bundle(ROOT / "bundles" / "default").manifest.settings.quality
+    limits = read_bundle(ROOT / "bundles" / "default").assessor().image_types[DERMOSCOPIC].limits.quality
 
     def refused(pictures: list[Image.Image]) -> float:
         return float(np.mean([not check_quality(measure_quality(each), limits).passed for each in pictures]))

@@ -11,9 +11,10 @@ from PIL import Image
 from recognition.inference import runtime
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import Bundle, BundleError
+from recognition.inference.calibration import softmax
 from recognition.inference.preprocessing import preprocess
-from recognition.inference.runtime import OnnxBackend, dihedral, load_classifier, run_views, softmax
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.inference.runtime import OnnxBackend, dihedral, load_classifier, run_views
+from recognition.taxonomy import CODES, DERMOSCOPIC, Diagnosis
 from tests.factories import made_picture
 from tests.recognition.inference.colours import coloured_picture
 
@@ -49,7 +50,7 @@ def test_probabilities_are_the_logits_at_the_sealed_temperature(sealed: Bundle) 
     classifier = load_classifier(sealed, "onnx")
     pixels = preprocess(coloured_picture(2), sealed.manifest.preprocessing)[None]
     logits = OnnxBackend(sealed.graph_path).run(pixels)[0]
-    assert sealed.manifest.temperature == 2.0
+    assert sealed.manifest.image_types[DERMOSCOPIC]["calibration"]["temperature"] == 2.0
     assert np.allclose(classifier.classify_batch(pixels)[0].probabilities, softmax(logits / 2.0)[0])
 
 

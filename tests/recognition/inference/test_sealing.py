@@ -124,7 +124,7 @@ def test_a_refused_seal_leaves_the_bundle_that_was_there(tmp_path: Path) -> None
     network = colour_network()
     first = seal(draft(network, directory), directory)
     with pytest.raises(BundleError):
-        seal(draft(network, directory), directory, temperature=-1.0)
+        seal(draft(network, directory), directory, views=3)
     assert read_bundle(directory) == first
     second = seal(draft(network, directory), directory, version="second")
     assert read_bundle(directory) == second != first
