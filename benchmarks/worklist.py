@@ -102,7 +102,7 @@ SELECT n, gen_random_uuid() AS photo, gen_random_uuid() AS prediction, spot.owne
 
 INSERT INTO diagnoses_photo (id, owner_id, lesion_id, created, image, thumbnail, width, height, sha256,
     original_sha256, original_format, shown_name, content_hash, age_approx, sex, anatom_site_general, status, queued,
-    published, attempts, failure_code, prediction_id, diagnosis, confidence, malignant_score, decision, review_state,
+    published, attempts, failure_code, assessment_id, diagnosis, confidence, malignant_score, decision, review_state,
     second_reason, review_requested, review_closed, idempotency_key)
 SELECT photo, owner_id, lesion, created, 'photos/x.jpg', 'photos/y.jpg', 600, 450, repeat('1', 64), repeat('2', 64),
     'JPEG', 'spot.jpg', repeat('0', 256)::bit(256), 15 + n %% 75, (ARRAY['female', 'male'])[1 + n %% 2],
@@ -119,19 +119,26 @@ SELECT photo, owner_id, lesion, created, 'photos/x.jpg', 'photos/y.jpg', 600, 45
     CASE WHEN random() < 0.02 THEN created END, CASE WHEN state = 'read' THEN created END, ''
   FROM made;
 
-INSERT INTO diagnoses_prediction (id, photo_id, classifier_id, probabilities, diagnosis, confidence, malignant_score,
-    decision, assessment, heatmap, runtime, duration_ms, created)
-SELECT prediction, photo, %(classifier)s,
+INSERT INTO diagnoses_prediction (id, photo_id, classifier_id, heatmap, runtime, duration_ms, created)
+SELECT prediction, photo, %(classifier)s, '', 'onnx', 100, created FROM made WHERE status = 'predicted';
+
+INSERT INTO diagnoses_photoassessment (id, photo_id, prediction_id, image_type, image_type_source, contradicted,
+    probabilities, diagnosis, confidence, malignant_score, decision, picture_decision, assessment, metadata, used,
+    created)
+SELECT prediction, photo, prediction, '', '', false,
     (SELECT array_agg(CASE WHEN code = made.diagnosis THEN made.confidence ELSE (1 - made.confidence) / 7 END)
        FROM unnest(%(codes)s::text[]) AS code),
-    made.diagnosis, made.confidence, photos.malignant_score, made.decision,
-    %(assessments)s::jsonb -> made.decision, '', 'onnx', 100, made.created
+    made.diagnosis, made.confidence, photos.malignant_score, made.decision, '',
+    %(assessments)s::jsonb -> made.decision, '{}', '{}', made.created
   FROM made JOIN diagnoses_photo AS photos ON photos.id = made.photo WHERE made.status = 'predicted';
 
-INSERT INTO diagnoses_photohistory (photo_id, duration, change_size, itch, note)
-SELECT photo, 'months', random() < 0.2, random() < 0.3, '' FROM made WHERE n %% 2 = 0;
+INSERT INTO diagnoses_photohistory (photo_id, created, duration, change_size, itch, note)
+SELECT photo, created, 'months', random() < 0.2, random() < 0.3, '' FROM made WHERE n %% 2 = 0;
 
-INSERT INTO diagnoses_reading (photo_id, reader_id, role, begun, blind_answer, blind_diagnosis, revealed, prediction_id,
+UPDATE diagnoses_photo AS photo SET history_id = history.id
+  FROM diagnoses_photohistory AS history WHERE history.photo_id = photo.id;
+
+INSERT INTO diagnoses_reading (photo_id, reader_id, role, begun, blind_answer, blind_diagnosis, revealed, assessment_id,
     answer, diagnosis, management, override_reason, note, recorded)
 SELECT photo, (%(clinicians)s::bigint[])[1 + (n + turn) %% %(readers)s], (ARRAY['first', 'second'])[turn], created,
     'diagnosis', said, created, CASE WHEN status = 'predicted' THEN prediction END, 'diagnosis', said, 'discharge', '',
@@ -140,8 +147,8 @@ SELECT photo, (%(clinicians)s::bigint[])[1 + (n + turn) %% %(readers)s], (ARRAY[
           FROM made CROSS JOIN (VALUES (1), (2)) AS turns (turn)
          WHERE state <> 'unread' AND (turn = 1 OR state = 'adjudication')) AS turned;
 
-INSERT INTO diagnoses_finding (photo_id, prediction_id, reading_id, diagnosis, source, note, recorded_by_id, created)
-SELECT reading.photo_id, reading.prediction_id, reading.id, reading.diagnosis, 'clinician', '', reading.reader_id,
+INSERT INTO diagnoses_finding (photo_id, assessment_id, reading_id, diagnosis, source, note, recorded_by_id, created)
+SELECT reading.photo_id, reading.assessment_id, reading.id, reading.diagnosis, 'clinician', '', reading.reader_id,
     reading.recorded
   FROM diagnoses_reading AS reading JOIN made ON made.photo = reading.photo_id WHERE made.state = 'read';
 

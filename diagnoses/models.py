@@ -3,7 +3,16 @@
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import BodyView, Lesion, Reminder
 from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
-from diagnoses.photos.models import ErasedFile, GroundTruth, KnownImage, Photo, PhotoHistory, Prediction, Worker
+from diagnoses.photos.models import (
+    ErasedFile,
+    GroundTruth,
+    KnownImage,
+    Photo,
+    PhotoAssessment,
+    PhotoHistory,
+    Prediction,
+    Worker,
+)
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.sharing.models import ShareLink
 from diagnoses.similar.models import FeatureIndex, FeatureVector, ReferencePicture
@@ -21,6 +30,7 @@ __all__ = [
     "KnownImage",
     "Lesion",
     "Photo",
+    "PhotoAssessment",
     "PhotoHistory",
     "Prediction",
     "Reading",

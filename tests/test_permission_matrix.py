@@ -25,7 +25,7 @@ from accounts.models import AuditEntry, Consent, ConsentText, Notification, Purp
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
-from diagnoses.photos.models import KnownImage, Photo, Prediction, Worker
+from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, Prediction, Worker
 from diagnoses.photos.predictions import claim_photo, record_prediction
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding, Reading
@@ -424,8 +424,8 @@ def path_to(name: str, arguments: dict[str, Any]) -> str:
 
 
 WATCHED: Final = (
-    Photo, Prediction, Finding, Lesion, User, Classifier, KnownImage, AuditEntry, Reading, Reminder, ShareLink,
-    Notification, ConsentText, BackupRecord,
+    Photo, PhotoAssessment, Prediction, Finding, Lesion, User, Classifier, KnownImage, AuditEntry, Reading, Reminder,
+    ShareLink, Notification, ConsentText, BackupRecord,
 )  # fmt: skip
 
 

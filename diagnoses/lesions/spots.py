@@ -22,7 +22,7 @@ from diagnoses.photos.models import Photo
 from diagnoses.results.advice import Advice
 from diagnoses.results.result import current_advice
 
-MANIFEST: Final = "prediction__classifier__manifest"
+MANIFEST: Final = "assessment__prediction__classifier__manifest"
 """Not shown here, and larger than the rest of the row, so it is deferred."""
 
 DOT_DISTANCE: Final = 15.0

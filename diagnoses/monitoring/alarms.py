@@ -4,6 +4,7 @@ import logging
 from typing import Final
 
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from diagnoses.classifiers.models import Classifier
@@ -25,11 +26,16 @@ LOOKED_THROUGH: Final = 10 * RECENT
 def recent_answers(classifier: Classifier) -> list[list[float]]:
     """The newest probabilities of `classifier`, one for each different picture, at most `RECENT`.
 
-    Refused pictures are included: a broken network makes every picture out of distribution.
+    By the picture alone: what people tell would hide a network that always answers the same. Refused pictures are
+    included: a broken network makes every picture out of distribution.
     """
-    rows = Prediction.objects.filter(classifier=classifier).order_by("-created")
+    rows = (
+        Prediction.objects.filter(classifier=classifier, assessments__isnull=False)
+        .order_by("-created")
+        .annotate(answer=Coalesce("assessments__picture_alone", "assessments__probabilities"))
+    )
     answers: dict[str, list[float]] = {}
-    for sha256, probabilities in rows.values_list("photo__original_sha256", "probabilities")[:LOOKED_THROUGH]:
+    for sha256, probabilities in rows.values_list("photo__original_sha256", "answer")[:LOOKED_THROUGH]:
         answers.setdefault(sha256, probabilities)
         if len(answers) == RECENT:
             break

@@ -4,7 +4,7 @@ Memory holds only some rows and one piece of one file, and nothing is written to
 one. The JSON files contain the stored values (ISIC metadata names, codes), independent of the language. Only README.txt
 and the consent texts are in the reader's language.
 
-Predictions of refused pictures have no diagnosis here, as on all pages for patients.
+Assessments of refused pictures have no diagnosis here, as on all pages for patients.
 """
 
 import io
@@ -28,7 +28,7 @@ from accounts.models import AuditEntry, Consent, Notification, Profile, User
 from accounts.permissions import NotAllowed
 from diagnoses.lesions.models import Lesion
 from diagnoses.personal_data.access_log import accesses_of
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, PhotoHistory, Prediction
 
 logger = logging.getLogger(__name__)
 
@@ -202,7 +202,9 @@ def _photos(user: User) -> Iterator[Photo]:
         Photo.objects.filter(owner=user)
         .order_by("created", "pk")
         .select_related("history", "recognised_as")
-        .prefetch_related("predictions__classifier", "findings", "readings", "share_links")
+        .prefetch_related(
+            "predictions__classifier", "predictions__assessments", "histories", "findings", "readings", "share_links"
+        )
     )
     return photos.iterator(chunk_size=ROWS)
 
@@ -216,11 +218,14 @@ def _heatmap(photo: Photo, prediction: Prediction) -> str:
 
 
 def _files(user: User) -> Iterator[tuple[str, str]]:
-    """Names in the archive and on the storage: pictures, and heatmaps of predictions that the patient may see."""
+    """Names in the archive and on the storage: pictures, and heatmaps of predictions that the patient may see: those
+    with an assessment that was not refused.
+    """
     for photo in _photos(user):
         yield f"{_folder(photo)}/photo.jpg", photo.image.name or ""
         for prediction in photo.predictions.all():
-            if prediction.heatmap.name and not prediction.is_refused:
+            refused = all(assessment.is_refused for assessment in prediction.assessments.all())
+            if prediction.heatmap.name and not refused:
                 yield _heatmap(photo, prediction), prediction.heatmap.name
 
 
@@ -239,7 +244,12 @@ def _photo(photo: Photo) -> dict[str, Any]:
         "sex": photo.sex,
         "anatom_site_general": photo.anatom_site_general,
         "image_type": photo.image_type,
-        "history": _history(photo),
+        "history": _history(photo.history),
+        "earlier_histories": [
+            _history(each)
+            for each in sorted(photo.histories.all(), key=lambda h: (h.created, h.pk))
+            if each.pk != photo.history_id
+        ],
         "status": photo.status,
         "failure_code": photo.failure_code,
         "decision": photo.decision,
@@ -257,33 +267,52 @@ def _photo(photo: Photo) -> dict[str, Any]:
     }
 
 
-def _history(photo: Photo) -> dict[str, Any] | None:
-    history = getattr(photo, "history", None)
+def _history(history: PhotoHistory | None) -> dict[str, Any] | None:
     if history is None:
         return None
-    return {**model_to_dict(history, exclude=["id", "photo"]), "checklist_score": history.checklist_score}
+    answers = model_to_dict(history, exclude=["id", "photo"])
+    return {"told": history.created, **answers, "checklist_score": history.checklist_score}
 
 
 def _prediction(photo: Photo, prediction: Prediction) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+    assessments = sorted(prediction.assessments.all(), key=lambda each: each.created)
+    said: dict[str, Any] = {
         "classifier": prediction.classifier.version,
         "created": prediction.created,
-        "decision": prediction.decision,
-        "refused": prediction.is_refused,
+        "assessments": [_assessment(each, is_current=each.pk == photo.assessment_id) for each in assessments],
     }
-    if prediction.is_refused:
+    if not all(each.is_refused for each in assessments):
+        said["heatmap"] = _heatmap(photo, prediction) if prediction.heatmap.name else None
+    return said
+
+
+def _assessment(row: PhotoAssessment, *, is_current: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "created": row.created,
+        "current": is_current,
+        "image_type": row.image_type,
+        "image_type_source": row.image_type_source,
+        "contradicted": row.contradicted,
+        "metadata": row.metadata,
+        "decision": row.decision,
+        "refused": row.is_refused,
+    }
+    if row.is_refused:
         # The reason of the refusal, without the network's answer.
-        gates = (prediction.assessment or {}).get("gates", [])
+        gates = (row.assessment or {}).get("gates", [])
         return {**answer, "gates": gates}
     return {
         **answer,
-        "diagnosis": prediction.diagnosis,
-        "confidence": prediction.confidence,
-        "probabilities": prediction.by_code,
-        "malignant_score": prediction.malignant_score,
-        "score": prediction.score,
-        "assessment": prediction.assessment,
-        "heatmap": _heatmap(photo, prediction) if prediction.heatmap.name else None,
+        "picture_decision": row.picture_decision,
+        "used": row.used,
+        "case_mix": row.case_mix,
+        "diagnosis": row.diagnosis,
+        "confidence": row.confidence,
+        "probabilities": row.by_code,
+        "picture_alone": row.picture_alone_by_code,
+        "malignant_score": row.malignant_score,
+        "score": row.score,
+        "assessment": row.assessment,
     }
 
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin.rows import LongListAdmin
 from accounts.models import User
 from diagnoses.labels import GATE_NAMES
-from diagnoses.photos.models import KnownImage, Photo, PhotoHistory, Prediction
+from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, PhotoHistory, Prediction
 from diagnoses.photos.services import view_photo
 
 
@@ -24,15 +24,16 @@ def _thumbnail(photo: Photo) -> SafeString:
 
 
 class HistoryInline(admin.StackedInline[PhotoHistory, Photo]):
-    """The reported history of a photo, with its checklist score."""
+    """The reported histories of a photo, newest first, with their checklist scores."""
 
     model = PhotoHistory
+    fk_name = "photo"
     extra = 0
     fields = [
-        "duration", "change_size", "change_shape", "change_colour", "raised", "diameter_7mm", "inflamed", "bleeding",
-        "itch", "note", "score",
+        "created", "duration", "change_size", "change_shape", "change_colour", "raised", "diameter_7mm", "inflamed",
+        "bleeding", "itch", "pain", "note", "score",
     ]  # fmt: skip
-    readonly_fields = ["score"]
+    readonly_fields = ["created", "score"]
 
     def has_add_permission(self, request: HttpRequest, obj: Photo | None = None) -> bool:
         return False
@@ -67,7 +68,7 @@ class PhotoAdmin(LongListAdmin[Photo]):
     fields = [
         "small", "id", "owner", "lesion", "created", "shown_name", "width", "height", "original_format", "sha256",
         "original_sha256", "recognised_as", "age_approx", "sex", "anatom_site_general", "image_type", "status",
-        "queued", "published", "attempts", "lease_expires", "failure_code", "prediction", "diagnosis", "confidence",
+        "queued", "published", "attempts", "lease_expires", "failure_code", "assessment", "diagnosis", "confidence",
         "malignant_score", "decision", "priority", "review_state", "second_reason", "review_requested", "review_closed",
     ]  # fmt: skip
     # Generated columns cannot be form fields.
@@ -95,32 +96,60 @@ class PhotoAdmin(LongListAdmin[Photo]):
 class PredictionAdmin(LongListAdmin[Prediction]):
     """Predictions, read only. A database trigger also refuses changes."""
 
-    list_display = [
-        "id", "photo_id", "classifier", "diagnosis", "confidence", "malignant_score", "decision", "score", "runtime",
-        "created",
-    ]  # fmt: skip
-    list_filter = ["diagnosis", "decision", "classifier", "runtime", "created"]
+    list_display = ["id", "photo_id", "classifier", "runtime", "duration_ms", "created"]
+    list_filter = ["classifier", "runtime", "created"]
     list_select_related = ["classifier"]
     search_fields = ["id__exact", "photo__id__exact", "photo__owner__email"]
     search_help_text = _("A prediction's or photo's id, or the owner's e-mail address.")
-    fields = [
-        "id", "photo", "classifier", "diagnosis", "confidence", "malignant_score", "all_probabilities", "decision",
-        "score", "gates", "runtime", "duration_ms", "created",
-    ]  # fmt: skip
-    readonly_fields = ["all_probabilities", "gates"]
+    fields = ["id", "photo", "classifier", "runtime", "duration_ms", "created"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prediction]:
         return super().get_queryset(request).defer("classifier__manifest")
 
+
+@admin.register(PhotoAssessment)
+class PhotoAssessmentAdmin(LongListAdmin[PhotoAssessment]):
+    """Assessments, read only. A database trigger also refuses changes."""
+
+    list_display = [
+        "id", "photo_id", "classifier", "image_type", "diagnosis", "confidence", "malignant_score", "decision", "score",
+        "created",
+    ]  # fmt: skip
+    list_filter = ["image_type", "image_type_source", "diagnosis", "decision", "prediction__classifier", "created"]
+    list_select_related = ["prediction__classifier"]
+    search_fields = ["id__exact", "photo__id__exact", "photo__owner__email"]
+    search_help_text = _("An assessment's or photo's id, or the owner's e-mail address.")
+    fields = [
+        "id", "photo", "prediction", "image_type", "image_type_source", "contradicted", "case_mix", "diagnosis",
+        "confidence", "malignant_score", "all_probabilities", "by_the_picture_alone", "decision", "picture_decision",
+        "score", "gates", "metadata", "used", "created",
+    ]  # fmt: skip
+    readonly_fields = ["all_probabilities", "by_the_picture_alone", "gates"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PhotoAssessment]:
+        return super().get_queryset(request).defer("prediction__classifier__manifest")
+
+    @admin.display(description=_("classifier"))
+    def classifier(self, assessment: PhotoAssessment) -> str:
+        return assessment.prediction.classifier.version
+
     @admin.display(description=_("probabilities"))
-    def all_probabilities(self, prediction: Prediction) -> str:
-        return ", ".join(f"{code} {share:.3f}" for code, share in prediction.by_code.items())
+    def all_probabilities(self, assessment: PhotoAssessment) -> str:
+        return _listed(assessment.by_code)
+
+    @admin.display(description=_("probabilities by the picture alone"))
+    def by_the_picture_alone(self, assessment: PhotoAssessment) -> str:
+        return _listed(assessment.picture_alone_by_code or {})
 
     @admin.display(description=_("checks of the picture"))
-    def gates(self, prediction: Prediction) -> str:
-        """The result of each gate. Empty for predictions from before there were gates."""
-        results = prediction.assessed.gates if prediction.assessed is not None else ()
+    def gates(self, assessment: PhotoAssessment) -> str:
+        """The result of each gate. Empty for assessments from before there were gates."""
+        results = assessment.assessed.gates if assessment.assessed is not None else ()
         return ", ".join(f"{GATE_NAMES[result.gate]}: {result.code or '✓'}" for result in results) or "–"
+
+
+def _listed(shares: dict[str, float]) -> str:
+    return ", ".join(f"{code} {share:.3f}" for code, share in shares.items()) or "–"
 
 
 @admin.register(KnownImage)

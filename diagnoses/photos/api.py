@@ -12,7 +12,7 @@ from rest_framework.reverse import reverse
 from diagnoses.api.base import ApiView
 from diagnoses.fields import DECISION_CHOICES, DIAGNOSIS_CHOICES
 from diagnoses.labels import DIAGNOSIS_NAMES, GATE_NAMES, GATE_REASONS, GROUND_TRUTH_SOURCES
-from diagnoses.photos.models import Photo, PhotoQuerySet, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, PhotoQuerySet
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, GateResult
 from recognition.taxonomy import CODES
 
@@ -34,7 +34,7 @@ class PhotoView(ApiView):
         return (
             Photo.objects.visible_to(self.request.user)
             .for_display()
-            .defer("prediction__classifier__manifest", "recognised_as__content_hash", "content_hash")
+            .defer("assessment__prediction__classifier__manifest", "recognised_as__content_hash", "content_hash")
         )
 
     def photo(self, photo_id: UUID) -> Photo:
@@ -66,8 +66,8 @@ class PredictedBySerializer(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
 
 
-class PredictionSerializer(serializers.Serializer[Prediction]):
-    """The answer of one classifier to one photo."""
+class PredictionSerializer(serializers.Serializer[PhotoAssessment]):
+    """The answer of one classifier to one photo, with what was known of patient and spot."""
 
     diagnosis = serializers.SerializerMethodField()
     confidence = serializers.FloatField(min_value=0, max_value=1)
@@ -75,23 +75,24 @@ class PredictionSerializer(serializers.Serializer[Prediction]):
     malignant_score = serializers.FloatField(
         min_value=0, max_value=1, help_text=_("Sum of the probabilities of the cancers: MEL, BCC and SCC.")
     )
-    classifier = PredictedBySerializer()
+    classifier = PredictedBySerializer(source="prediction.classifier")
     heatmap_url = serializers.SerializerMethodField(
         help_text=_("A PNG to lay over the photo; null where nothing in it spoke for the diagnosis.")
     )
     created = serializers.DateTimeField()
 
     @extend_schema_field(DiagnosisSerializer)
-    def get_diagnosis(self, prediction: Prediction) -> dict[str, str]:
-        return diagnosis_named(prediction.diagnosis)
+    def get_diagnosis(self, assessment: PhotoAssessment) -> dict[str, str]:
+        return diagnosis_named(assessment.diagnosis)
 
     @extend_schema_field(ProbabilitiesSerializer)
-    def get_probabilities(self, prediction: Prediction) -> dict[str, float]:
-        return prediction.by_code
+    def get_probabilities(self, assessment: PhotoAssessment) -> dict[str, float]:
+        return assessment.by_code
 
     @extend_schema_field(serializers.URLField(allow_null=True))
-    def get_heatmap_url(self, prediction: Prediction) -> str | None:
-        return photo_url(self, "api-photo-heatmap", prediction.photo_id) if prediction.heatmap else None
+    def get_heatmap_url(self, assessment: PhotoAssessment) -> str | None:
+        heatmap = assessment.prediction.heatmap
+        return photo_url(self, "api-photo-heatmap", assessment.photo_id) if heatmap else None
 
 
 class GateResultSerializer(serializers.Serializer[GateResult]):

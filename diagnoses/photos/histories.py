@@ -27,6 +27,7 @@ class HistoryAnswers:
     inflamed: bool | None = None
     bleeding: bool | None = None
     itch: bool | None = None
+    pain: bool | None = None
     note: str = ""
 
     @property
@@ -64,10 +65,9 @@ def record_history(*, photo: Photo, by: User, answers: HistoryAnswers) -> PhotoH
         history.full_clean(validate_unique=False)
         history.save(force_insert=True)
         decision = effective_decision(locked.decision, history)
-        if decision != locked.decision:
-            Photo.objects.filter(pk=locked.pk).update(decision=decision)
-            if locked.lesion_id is not None:
-                Reminder.objects.standing().filter(lesion_id=locked.lesion_id).update(ended=timezone.now())
+        Photo.objects.filter(pk=locked.pk).update(decision=decision, history=history)
+        if decision != locked.decision and locked.lesion_id is not None:
+            Reminder.objects.standing().filter(lesion_id=locked.lesion_id).update(ended=timezone.now())
     photo.decision = decision
     photo.history = history
     return history

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from accounts.models import Notification, User
 from accounts.services.notifications import forget, mark_read, notify
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment
 
 
 def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
@@ -23,9 +23,9 @@ def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
     )
 
 
-def result_ready(*, photo: Photo, prediction: Prediction) -> None:
-    """Notify the owner of a result, once for each prediction. Inside the transaction that records it."""
-    tell_owner(photo, kind=Notification.Kind.RESULT, key=f"result:{prediction.pk}")
+def result_ready(*, photo: Photo, assessment: PhotoAssessment) -> None:
+    """Notify the owner of a result, once for each assessment. Inside the transaction that records it."""
+    tell_owner(photo, kind=Notification.Kind.RESULT, key=f"result:{assessment.pk}")
 
 
 def analysis_failed(*, photo: Photo) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos.files import erase_files
 from diagnoses.photos.histories import effective_decision
-from diagnoses.photos.models import Photo, PhotoHistory, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
 from diagnoses.photos.notifications import analysis_failed, result_ready
 from recognition.inference.assessment import Assessment
 from recognition.taxonomy import CODES, Diagnosis
@@ -59,8 +59,10 @@ def record_prediction(
     runtime: str,
     duration_ms: int,
     assessment: Assessment | None = None,
-) -> Prediction | None:
-    """PREDICTING -> PREDICTED, and save the immutable prediction. Returns None if the lease has been lost.
+) -> PhotoAssessment | None:
+    """PREDICTING -> PREDICTED, and save the immutable prediction with its first assessment.
+
+    Returns the assessment, or None if the lease has been lost.
 
     `probabilities` are the eight calibrated ones in ISIC order; ValueError if they are not a distribution.
     `assessment` is stored unchanged. The photo gets the decision after the reported history (`effective_decision`).
@@ -86,44 +88,50 @@ def record_prediction(
                 .first()
             )
             if photo is None:
-                prediction, unused = None, heatmap
+                assessed, unused = None, heatmap
             else:
                 prediction, made = Prediction.objects.get_or_create(
                     photo=photo,
                     classifier=classifier,
                     defaults={
                         "id": prediction_id,
-                        "probabilities": values,
-                        "diagnosis": CODES[top],
-                        "confidence": values[top],
-                        "malignant_score": malignant_score,
-                        "decision": assessment.decision.value if assessment else "",
-                        "score": assessment.score if assessment else None,
-                        "assessment": assessment.as_json() if assessment else None,
                         "heatmap": heatmap,
                         "runtime": runtime,
                         "duration_ms": duration_ms,
                     },
                 )
                 unused = "" if made else heatmap
-                before = photo.decision if photo.prediction_id is not None else None
+                before = photo.decision if photo.assessment_id is not None else None
+                if made:
+                    assessed = PhotoAssessment.objects.create(
+                        photo=photo,
+                        prediction=prediction,
+                        probabilities=values,
+                        diagnosis=CODES[top],
+                        confidence=values[top],
+                        malignant_score=malignant_score,
+                        decision=assessment.decision.value if assessment else "",
+                        score=assessment.score if assessment else None,
+                        assessment=assessment.as_json() if assessment else None,
+                    )
+                else:
+                    assessed = prediction.assessments.latest("created", "pk")
                 photo.status = Photo.Status.PREDICTED
                 photo.lease = photo.lease_expires = None
-                photo.prediction = prediction
-                photo.diagnosis = prediction.diagnosis
-                photo.confidence = prediction.confidence
-                photo.malignant_score = prediction.malignant_score
-                history = PhotoHistory.objects.filter(photo=photo).first()
-                photo.decision = effective_decision(prediction.decision, history)
+                photo.assessment = assessed
+                photo.diagnosis = assessed.diagnosis
+                photo.confidence = assessed.confidence
+                photo.malignant_score = assessed.malignant_score
+                photo.decision = effective_decision(assessed.decision, photo.history)
                 photo.save(
                     update_fields=[
-                        "status", "lease", "lease_expires", "prediction", "diagnosis", "confidence", "malignant_score",
+                        "status", "lease", "lease_expires", "assessment", "diagnosis", "confidence", "malignant_score",
                         "decision",
                     ]
                 )  # fmt: skip
                 # Notify only if the advice has changed.
                 if made and photo.decision != before:
-                    result_ready(photo=photo, prediction=prediction)
+                    result_ready(photo=photo, assessment=assessed)
             if unused:
                 erase_files([unused])
     except BaseException:
@@ -131,7 +139,7 @@ def record_prediction(
         if heatmap and not _may_be_saved(prediction_id):
             default_storage.delete(heatmap)
         raise
-    return prediction
+    return assessed
 
 
 def _may_be_saved(prediction_id: UUID) -> bool:

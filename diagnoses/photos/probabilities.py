@@ -1,11 +1,11 @@
-"""The eight probabilities of a prediction, prepared for drawing."""
+"""The eight probabilities of an assessment, prepared for drawing."""
 
 from dataclasses import dataclass
 
 from django.utils.functional import Promise
 
 from diagnoses.labels import DIAGNOSIS_NAMES
-from diagnoses.photos.models import Prediction
+from diagnoses.photos.models import PhotoAssessment
 from recognition.taxonomy import CODES, Diagnosis
 
 
@@ -20,12 +20,12 @@ class ProbabilityBar:
     top: bool
 
 
-def bars(prediction: Prediction) -> tuple[ProbabilityBar, ...]:
+def bars(assessment: PhotoAssessment) -> tuple[ProbabilityBar, ...]:
     """All eight, the most probable first; equal ones in ISIC order."""
-    ranked = sorted(zip(CODES, prediction.probabilities, strict=True), key=lambda pair: -pair[1])
+    ranked = sorted(zip(CODES, assessment.probabilities, strict=True), key=lambda pair: -pair[1])
     return tuple(
         ProbabilityBar(
-            code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == prediction.diagnosis
+            code, DIAGNOSIS_NAMES[code], probability, Diagnosis(code).malignant, code == assessment.diagnosis
         )
         for code, probability in ranked
     )

@@ -16,7 +16,7 @@ class FindingAdmin(LongListAdmin[Finding]):
     list_select_related = ["recorded_by"]
     search_fields = ["photo__id__exact", "photo__owner__email", "recorded_by__email"]
     search_help_text = _("A photo's id, or the e-mail address of its owner or of who recorded the finding.")
-    fields = ["id", "photo", "prediction", "reading", "diagnosis", "source", "note", "recorded_by", "created"]
+    fields = ["id", "photo", "assessment", "reading", "diagnosis", "source", "note", "recorded_by", "created"]
 
 
 @admin.register(Reading)
@@ -32,6 +32,6 @@ class ReadingAdmin(LongListAdmin[Reading]):
     search_fields = ["photo__id__exact", "reader__email"]
     search_help_text = _("A photo's id, or the e-mail address of the reader.")
     fields = [
-        "id", "photo", "reader", "role", "begun", "blind_answer", "blind_diagnosis", "revealed", "prediction", "answer",
+        "id", "photo", "reader", "role", "begun", "blind_answer", "blind_diagnosis", "revealed", "assessment", "answer",
         "diagnosis", "management", "monitor_months", "override_reason", "note", "recorded",
     ]  # fmt: skip

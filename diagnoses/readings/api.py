@@ -132,9 +132,9 @@ class ReadingSerializer(serializers.Serializer[Reading]):
 
     @extend_schema_field(PredictionSerializer(allow_null=True))
     def get_prediction(self, reading: Reading) -> Any:
-        if reading.revealed is None or reading.prediction is None:
+        if reading.revealed is None or reading.assessment is None:
             return None
-        return PredictionSerializer(reading.prediction, context=self.context).data
+        return PredictionSerializer(reading.assessment, context=self.context).data
 
 
 class FindingsView(ApiView):
@@ -236,8 +236,8 @@ class ReadingView(ApiView):
 
     def rows(self, photo: Photo) -> QuerySet[Reading]:
         """The readings of a photo with all related rows of a response."""
-        rows = Reading.objects.filter(photo=photo).select_related("reader", "prediction__classifier")
-        return rows.defer("prediction__classifier__manifest")
+        rows = Reading.objects.filter(photo=photo).select_related("reader", "assessment__prediction__classifier")
+        return rows.defer("assessment__prediction__classifier__manifest")
 
 
 class ReadingsView(ReadingView):

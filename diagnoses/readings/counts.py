@@ -47,8 +47,8 @@ def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
         truth=Subquery(tissue.order_by("-created", "-pk").values("diagnosis")[:1])
     )
     kinds = (
-        "reader", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "prediction__diagnosis",
-        "prediction__decision", "truth",
+        "reader", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "assessment__diagnosis",
+        "assessment__decision", "truth",
     )  # fmt: skip
     counted = []
     for rows in (unknown, known):

@@ -28,9 +28,9 @@ PATIENT_COLUMNS: Final = ("patient_name", "patient_email")
 def for_export(photos: PhotoQuerySet) -> PhotoQuerySet:
     """The photos with all related rows of the file."""
     return (
-        photos.select_related("owner", "lesion", "history", "prediction__classifier")
+        photos.select_related("owner", "lesion", "history", "assessment__prediction__classifier")
         .prefetch_related("findings", "readings")
-        .defer("content_hash", "prediction__classifier__manifest", "prediction__assessment")
+        .defer("content_hash", "assessment__prediction__classifier__manifest", "assessment__assessment")
     )
 
 
@@ -47,9 +47,9 @@ def _rows(photos: PhotoQuerySet, *, with_patient: bool) -> Iterator[list[str]]:
 
 
 def _cells(photo: Photo) -> list[str]:
-    prediction = photo.prediction
+    assessment = photo.assessment
     outcome = outcome_of(photo)
-    history = getattr(photo, "history", None)
+    history = photo.history
     findings = list(photo.findings.all())
     recorded: list[Reading] = [reading for reading in photo.readings.all() if reading.recorded is not None]
     return [
@@ -64,13 +64,13 @@ def _cells(photo: Photo) -> list[str]:
         photo.image_type,
         _number(history.checklist_score if history is not None else None),
         photo.status,
-        *([""] * len(CODES) if prediction is None else [_share(each) for each in prediction.probabilities]),
+        *([""] * len(CODES) if assessment is None else [_share(each) for each in assessment.probabilities]),
         photo.diagnosis,
         _share(photo.confidence),
         _share(photo.malignant_score),
         photo.decision,
-        _number(prediction.score if prediction is not None else None),
-        prediction.classifier.version if prediction is not None else "",
+        _number(assessment.score if assessment is not None else None),
+        assessment.prediction.classifier.version if assessment is not None else "",
         photo.review_state,
         photo.second_reason,
         _moment(photo.review_requested),

@@ -6,7 +6,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.models import AuditEntry, Notification, User
 from accounts.permissions import NotAllowed
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment
 from diagnoses.photos.notifications import tell_owner
 from diagnoses.readings.models import Finding, Reading
 from recognition.taxonomy import CODES
@@ -29,7 +29,7 @@ def record_finding(*, photo: Photo, by: User, diagnosis: str, source: str, note:
         rows = Photo.objects.select_for_update(of=("self",), no_key=True).select_related("owner", "lesion")
         locked = rows.get(pk=photo.pk)
         finding = append_finding(
-            photo=locked, by=by, diagnosis=diagnosis, source=source, note=note, prediction=locked.prediction
+            photo=locked, by=by, diagnosis=diagnosis, source=source, note=note, assessment=locked.assessment
         )
         close_review(locked)
         of_tissue = source == Finding.Source.HISTOPATHOLOGY
@@ -46,13 +46,13 @@ def append_finding(
     diagnosis: str,
     source: str,
     note: str = "",
-    prediction: Prediction | None,
+    assessment: PhotoAssessment | None,
     reading: Reading | None = None,
 ) -> Finding:
     """Save the row and its audit entry, inside a transaction. Does not notify and does not check."""
     finding = Finding.objects.create(
         photo=photo,
-        prediction=prediction,
+        assessment=assessment,
         reading=reading,
         diagnosis=diagnosis,
         source=source,

@@ -22,9 +22,9 @@ class Finding(models.Model):
         CLINICIAN = "clinician", _("Clinician's assessment")
 
     photo = models.ForeignKey("diagnoses.Photo", on_delete=models.CASCADE, related_name="findings")
-    # The prediction the clinician saw. Null if there was none.
-    prediction = models.ForeignKey(
-        "diagnoses.Prediction", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    # The assessment the clinician saw. Null if there was none.
+    assessment = models.ForeignKey(
+        "diagnoses.PhotoAssessment", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
     # The reading that made it. Null if it was recorded directly.
     reading = models.OneToOneField(
@@ -89,9 +89,9 @@ class Reading(models.Model):
     blind_answer = models.CharField(_("blind answer"), max_length=10, choices=Answer.choices, blank=True)
     blind_diagnosis = DiagnosisField(_("blind diagnosis"), blank=True)
     revealed = models.DateTimeField(_("prediction revealed"), null=True, blank=True)
-    # The prediction that was revealed. Null if the photo has none.
-    prediction = models.ForeignKey(
-        "diagnoses.Prediction", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    # The assessment that was revealed. Null if the photo had none.
+    assessment = models.ForeignKey(
+        "diagnoses.PhotoAssessment", on_delete=models.CASCADE, null=True, blank=True, related_name="+"
     )
 
     # The final answer.

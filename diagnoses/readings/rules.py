@@ -81,11 +81,11 @@ def needs_a_reason(said: Said, *, predicted: str) -> bool:
     return bool(said.diagnosis and predicted and said.diagnosis != predicted)
 
 
-def answer_of(prediction: object) -> str:
-    """The top diagnosis of a revealed prediction, or "" if there is none or a gate refused the picture.
+def answer_of(assessment: object) -> str:
+    """The top diagnosis of a revealed assessment, or "" if there is none or a gate refused the picture.
 
     Accepts None or any object with `diagnosis` and `is_refused`.
     """
-    if prediction is None or getattr(prediction, "is_refused", True):
+    if assessment is None or getattr(assessment, "is_refused", True):
         return ""
-    return str(getattr(prediction, "diagnosis", ""))
+    return str(getattr(assessment, "diagnosis", ""))

@@ -98,8 +98,8 @@ def record_blind(*, reading: Reading, by: User, answer: str, diagnosis: str = ""
             return locked
         locked.blind_answer, locked.blind_diagnosis = said.answer, said.diagnosis
         locked.revealed = timezone.now()
-        locked.prediction = photo.prediction
-        locked.save(update_fields=["blind_answer", "blind_diagnosis", "revealed", "prediction"])
+        locked.assessment = photo.assessment
+        locked.save(update_fields=["blind_answer", "blind_diagnosis", "revealed", "assessment"])
     return locked
 
 
@@ -137,7 +137,7 @@ def record_final(
         if locked.revealed is None:
             raise ReadingRefused(ReadingRefusal.NOT_REVEALED)
         locked.role = _role_now(photo, shown_role=shown_role, insist=insist)
-        predicted = answer_of(locked.prediction)
+        predicted = answer_of(locked.assessment)
         _check(said, management, monitor_months, override_reason, predicted)
         locked.answer, locked.diagnosis = said.answer, said.diagnosis
         locked.management = management
@@ -207,7 +207,7 @@ def somebody_else_may_read(photo: Photo, *, but: Iterable[int]) -> bool:
 
 def _lock(photo_id: UUID) -> Photo:
     """The photo, locked until the transaction ends. Other tables can still refer to it meanwhile."""
-    rows = Photo.objects.select_for_update(of=("self",), no_key=True).select_related("lesion", "owner", "prediction")
+    rows = Photo.objects.select_for_update(of=("self",), no_key=True).select_related("lesion", "owner", "assessment")
     return rows.get(pk=photo_id)
 
 
@@ -315,7 +315,7 @@ def _settle(photo: Photo, reading: Reading) -> None:
             diagnosis=reading.diagnosis,
             source=Finding.Source.CLINICIAN,
             note=reading.note,
-            prediction=reading.prediction,
+            assessment=reading.assessment,
             reading=reading,
         )
     close_review(photo)

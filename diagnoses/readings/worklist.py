@@ -209,7 +209,7 @@ class ReviewFilterForm(DaysForm):
 def _compared(*, differs: bool) -> Exists:
     """Photos with a finding that agrees, or does not agree, with the classifier."""
     named = Reading.objects.filter(
-        photo=OuterRef("pk"), recorded__isnull=False, answer=Reading.Answer.DIAGNOSIS, prediction__isnull=False
+        photo=OuterRef("pk"), recorded__isnull=False, answer=Reading.Answer.DIAGNOSIS, assessment__isnull=False
     )
     same = Q(diagnosis=OuterRef("diagnosis"))
     return Exists(named.exclude(same) if differs else named.filter(same))

@@ -13,7 +13,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from diagnoses.labels import GATE_REASONS, Reason
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment
 from recognition.inference.assessment import REFUSING, Assessment, Decision
 from recognition.taxonomy import Diagnosis
 
@@ -48,10 +48,10 @@ class Advice:
         return self.kind in {Decision.URGENT, Decision.SOON, SEE}
 
 
-def advice_on(photo: Photo, prediction: Prediction) -> Advice:
-    """The advice for this prediction of this photo."""
-    assessed = prediction.assessed
-    advice = _without_decision(prediction) if assessed is None else _by_decision(photo, prediction, assessed)
+def advice_on(photo: Photo, assessment: PhotoAssessment) -> Advice:
+    """The advice for this assessment of this photo."""
+    assessed = assessment.assessed
+    advice = _without_decision(assessment) if assessed is None else _by_decision(photo, assessment, assessed)
     history = photo.reported_history
     if history is not None and history.needs_a_doctor and not advice.is_strong:
         advice = _by_history(advice)
@@ -73,9 +73,9 @@ def _needs_a_doctor(diagnosis: Diagnosis) -> bool:
     return diagnosis.malignant or diagnosis.precursor
 
 
-def _by_decision(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advice:
+def _by_decision(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) -> Advice:
     if assessed.decision in {Decision.URGENT, Decision.SOON}:
-        return _see_a_doctor(prediction, urgent=assessed.decision is Decision.URGENT)
+        return _see_a_doctor(assessment, urgent=assessed.decision is Decision.URGENT)
     if assessed.decision is Decision.NOT_ASSESSED:
         return Advice(
             kind=assessed.decision.value,
@@ -83,7 +83,7 @@ def _by_decision(photo: Photo, prediction: Prediction, assessed: Assessment) -> 
             detail=_("So there is no answer, neither good nor bad. Please take another photo."),
             reasons=reasons_of(assessed),
         )
-    return _monitor(photo, prediction, assessed)
+    return _monitor(photo, assessment, assessed)
 
 
 def _by_history(advice: Advice) -> Advice:
@@ -122,8 +122,8 @@ def reasons_of(assessed: Assessment) -> tuple[Reason, ...]:
     )
 
 
-def _see_a_doctor(prediction: Prediction, *, urgent: bool) -> Advice:
-    diagnosis = Diagnosis(prediction.diagnosis)
+def _see_a_doctor(assessment: PhotoAssessment, *, urgent: bool) -> Advice:
+    diagnosis = Diagnosis(assessment.diagnosis)
     if urgent:
         title = _("See a doctor within days")
         detail = _(
@@ -148,7 +148,7 @@ def _see_a_doctor(prediction: Prediction, *, urgent: bool) -> Advice:
     return Advice(kind=(Decision.URGENT if urgent else Decision.SOON).value, title=title, detail=detail)
 
 
-def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advice:
+def _monitor(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) -> Advice:
     day = photograph_by(photo, assessed)
     assert day is not None  # an Assessment with MONITOR always has days
     is_due = day < timezone.localdate()
@@ -157,7 +157,7 @@ def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advi
         "The picture stays below the level at which Teri sends people to a doctor. That is no all-clear: it misses "
         "some cancers. Take the new photo from the same distance, so that you can compare the two."
     )
-    diagnosis = Diagnosis(prediction.diagnosis)
+    diagnosis = Diagnosis(assessment.diagnosis)
     if _needs_a_doctor(diagnosis):
         # The threshold is about all cancers together. A diagnosis like this one is a sufficient reason by itself.
         detail += " " + _("What it most resembles should be seen by a doctor all the same: please make an appointment.")
@@ -170,8 +170,8 @@ def _monitor(photo: Photo, prediction: Prediction, assessed: Assessment) -> Advi
     )
 
 
-def _without_decision(prediction: Prediction) -> Advice:
-    diagnosis = Diagnosis(prediction.diagnosis)
+def _without_decision(assessment: PhotoAssessment) -> Advice:
+    diagnosis = Diagnosis(assessment.diagnosis)
     see = _("Have a doctor look at it soon")
     if diagnosis.malignant:
         detail = _(
@@ -182,7 +182,7 @@ def _without_decision(prediction: Prediction) -> Advice:
             "What it most resembles should be seen and usually treated by a doctor. A picture proves nothing; please "
             "make an appointment."
         )
-    elif prediction.is_suspicious:
+    elif assessment.is_suspicious:
         detail = _(
             "The top diagnosis is harmless, but the picture also resembles skin cancers closely enough that a doctor "
             "should look at the spot."

@@ -6,7 +6,7 @@ show it by mistake.
 
 from dataclasses import dataclass
 
-from diagnoses.photos.models import GroundTruth, Photo, Prediction
+from diagnoses.photos.models import GroundTruth, Photo, PhotoAssessment
 from diagnoses.photos.probabilities import ProbabilityBar, bars
 from diagnoses.results.advice import Advice, advice_on
 from diagnoses.results.clinical_outcome import ClinicalOutcome, advice_of, clinical_outcome_of
@@ -27,7 +27,7 @@ class ScoreStep:
 class ClassifierAnswer:
     """The classifier's answer, for readers who may see it."""
 
-    prediction: Prediction
+    assessment: PhotoAssessment
     assessed: Assessment | None
     diagnosis: Diagnosis
     uncertain: bool
@@ -78,12 +78,12 @@ def current_advice(photo: Photo) -> Advice | None:
     return _advice(photo, _analysed(photo), clinical_outcome_of(photo))[0]
 
 
-def _analysed(photo: Photo) -> Prediction | None:
-    """The current prediction. None while the photo is analysed again or after that failed."""
-    return photo.prediction if photo.status == Photo.Status.PREDICTED else None
+def _analysed(photo: Photo) -> PhotoAssessment | None:
+    """The current assessment. None while the photo is analysed again or after that failed."""
+    return photo.assessment if photo.status == Photo.Status.PREDICTED else None
 
 
-def _advice(photo: Photo, analysed: Prediction | None, outcome: ClinicalOutcome) -> tuple[Advice | None, bool]:
+def _advice(photo: Photo, analysed: PhotoAssessment | None, outcome: ClinicalOutcome) -> tuple[Advice | None, bool]:
     """The advice, and whether it is the clinicians'."""
     of_picture = advice_on(photo, analysed) if analysed is not None else None
     of_clinicians = advice_of(outcome)
@@ -95,16 +95,16 @@ def _advice(photo: Photo, analysed: Prediction | None, outcome: ClinicalOutcome)
     return of_clinicians, True
 
 
-def _answer(prediction: Prediction) -> ClassifierAnswer:
-    assessed = prediction.assessed
+def _answer(assessment: PhotoAssessment) -> ClassifierAnswer:
+    assessed = assessment.assessed
     return ClassifierAnswer(
-        prediction=prediction,
+        assessment=assessment,
         assessed=assessed,
-        diagnosis=Diagnosis(prediction.diagnosis),
+        diagnosis=Diagnosis(assessment.diagnosis),
         uncertain=assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
-        bars=bars(prediction),
-        score_steps=score_steps(prediction.score),
-        figures=sealed_figures_of(prediction),
+        bars=bars(assessment),
+        score_steps=score_steps(assessment.score),
+        figures=sealed_figures_of(assessment),
     )
 
 

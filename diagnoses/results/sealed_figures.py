@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diagnoses.photos.models import Prediction
+from diagnoses.photos.models import PhotoAssessment
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import image_type_blocks
 from recognition.taxonomy import DERMOSCOPIC
@@ -59,19 +59,19 @@ class SetFigures:
 
 @dataclass(frozen=True)
 class SealedFigures:
-    """All sealed figures for one prediction."""
+    """All sealed figures for one assessment."""
 
     score: ScoreFigures | None
     points: tuple[PointFigures, ...]
     sets: SetFigures | None
 
 
-def sealed_figures_of(prediction: Prediction) -> SealedFigures:
-    """The sealed figures of this prediction's classifier, as far as its manifest has them."""
-    manifest = image_type_blocks(prediction.classifier.manifest).get(DERMOSCOPIC, {})
+def sealed_figures_of(row: PhotoAssessment) -> SealedFigures:
+    """The sealed figures of this assessment's classifier, as far as its manifest has them."""
+    manifest = image_type_blocks(row.prediction.classifier.manifest).get(row.image_type or DERMOSCOPIC, {})
     assessment = _mapping(manifest.get("assessment"))
     return SealedFigures(
-        score=score_figures(assessment.get("score"), prediction.score),
+        score=score_figures(assessment.get("score"), row.score),
         points=tuple(
             point for decision in (Decision.URGENT, Decision.SOON) if (point := _point(manifest, decision)) is not None
         ),

@@ -159,11 +159,11 @@ def _shared_image(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
 
 
 def _shared_heatmap(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
-    prediction = link.photo.prediction
+    assessment = link.photo.assessment
     # Visitors may not see the answer to a refused picture, so they get no heatmap either.
-    if prediction is None or prediction.is_refused or not prediction.heatmap:
+    if assessment is None or assessment.is_refused or not assessment.prediction.heatmap:
         raise Http404
-    return stream(prediction.heatmap.name, "image/png", f"teri-{link.photo_id}-heatmap.png")
+    return stream(assessment.prediction.heatmap.name, "image/png", f"teri-{link.photo_id}-heatmap.png")
 
 
 def _shared_report(request: HttpRequest, link: ShareLink) -> HttpResponse:

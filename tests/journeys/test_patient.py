@@ -75,11 +75,11 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
     # The result appears by itself: nobody reloads.
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
     expect(page.locator(".confidence")).to_be_visible()
-    photo = Photo.objects.select_related("prediction").get()
-    assert photo.prediction is not None
+    photo = Photo.objects.select_related("assessment__prediction").get()
+    assert photo.assessment is not None and photo.prediction is not None
     assert photo.decision in {"urgent", "soon", "monitor"}
     # The advice first, then the diagnosis; the rest is folded.
-    advice = advice_on(photo, photo.prediction).title
+    advice = advice_on(photo, photo.assessment).title
     expect(page.get_by_role("heading", level=1)).to_have_text(advice)
     expect(page.get_by_role("heading", level=2).first).to_contain_text(Diagnosis(photo.diagnosis).full_name)
     expect(page.get_by_text(str(SAFETY_NET))).to_be_visible()
@@ -130,7 +130,7 @@ def test_a_picture_that_is_no_lesion_gets_no_answer(site: str, visit: Visit, nig
     expect(page.get_by_text("The picture is too dark.")).to_be_visible()
     expect(page.get_by_text(str(SAFETY_NET))).to_be_visible()
     expect(page.locator(".confidence, .bars, .photo__switch, .photo__heatmap")).to_have_count(0)
-    photo = Photo.objects.select_related("prediction").get()
+    photo = Photo.objects.select_related("assessment__prediction").get()
     assert photo.prediction is not None  # kept for clinicians
     assert Diagnosis(photo.diagnosis).full_name not in page.inner_text("body")
     assert visitor.fits()
@@ -215,8 +215,8 @@ def test_without_javascript(site: str, visit: Visit, picture: Path) -> None:
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
     # The page reloads itself until the result is there.
     expect(page.locator(".confidence")).to_be_visible()
-    photo = Photo.objects.select_related("prediction").get()
-    assert photo.prediction is not None
+    photo = Photo.objects.select_related("assessment__prediction").get()
+    assert photo.assessment is not None and photo.prediction is not None
     if photo.prediction.heatmap:
         page.locator("#heatmap-switch").check()
         expect(page.locator(".photo__heatmap")).to_have_css("opacity", "0.75")

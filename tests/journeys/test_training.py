@@ -44,7 +44,7 @@ def upload(site: str, visit: Callable[..., Any], picture: Path) -> Photo:
     visitor.page.locator("#id_image").set_input_files(picture)
     visitor.page.get_by_role("button", name="Analyse").click()
     expect(visitor.page.locator("[data-stage=predicted]")).to_be_visible(timeout=PATIENCE_MS)
-    return Photo.objects.select_related("prediction__classifier").latest("created")
+    return Photo.objects.select_related("assessment__prediction__classifier").latest("created")
 
 
 def test_from_files_to_a_promoted_classifier_and_back(

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.drift import statistics
-from diagnoses.photos.models import Prediction
+from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Reading
 from recognition.evaluation.agreement import Share, wilson
 from recognition.taxonomy import CODES
@@ -168,12 +168,12 @@ def measure_drift(classifier: Classifier) -> Drift:
     earlier = Classifier.objects.filter(promoted__lt=promoted).exclude(pk=classifier.pk).defer("manifest")
     before = earlier.order_by("-promoted").first()
     # Only answers since the last promotion: a classifier that was rolled back to has earlier answers too.
-    own = Prediction.objects.filter(classifier=classifier, created__gte=promoted)
+    own = PhotoAssessment.objects.filter(prediction__classifier=classifier, created__gte=promoted)
     border = timezone.now() - LATELY
     lately = Comparison(_answers(own.filter(created__lt=border)), _answers(own.filter(created__gte=border)))
     if before is None:
         return Drift(classifier, None, None, lately, None)
-    theirs = Prediction.objects.filter(classifier=before, created__lt=promoted)
+    theirs = PhotoAssessment.objects.filter(prediction__classifier=before, created__lt=promoted)
     return Drift(
         classifier,
         before,
@@ -183,7 +183,7 @@ def measure_drift(classifier: Classifier) -> Drift:
     )
 
 
-def _answers(rows: QuerySet[Prediction]) -> AnswerCounts:
+def _answers(rows: QuerySet[PhotoAssessment]) -> AnswerCounts:
     newest = rows.order_by("-created").values_list("malignant_score", "diagnosis")[:ANSWERS_MAX]
     answers = list(newest)
     mix = Counter(diagnosis for _score, diagnosis in answers)
@@ -193,6 +193,8 @@ def _answers(rows: QuerySet[Prediction]) -> AnswerCounts:
 
 def _agreement(classifier: Classifier) -> Share | None:
     """Agreement in the newest final readings with a diagnosis, of photos that this classifier had predicted."""
-    readings = Reading.objects.recorded().filter(prediction__classifier=classifier, answer=Reading.Answer.DIAGNOSIS)
-    pairs = list(readings.order_by("-recorded").values_list("diagnosis", "prediction__diagnosis")[:ANSWERS_MAX])
+    readings = Reading.objects.recorded().filter(
+        assessment__prediction__classifier=classifier, answer=Reading.Answer.DIAGNOSIS
+    )
+    pairs = list(readings.order_by("-recorded").values_list("diagnosis", "assessment__diagnosis")[:ANSWERS_MAX])
     return wilson(sum(said == predicted for said, predicted in pairs), len(pairs))

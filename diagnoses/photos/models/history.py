@@ -1,6 +1,7 @@
-"""`PhotoHistory`: the reported history of a photo, with the 7-point checklist."""
+"""`PhotoHistory`: the reported history of a photo, with the 7-point checklist. Immutable (database trigger)."""
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 CHECKLIST_MAJOR = ("change_size", "change_shape", "change_colour")
@@ -14,7 +15,10 @@ CHECKLIST_REFERS = 3
 
 
 class PhotoHistory(models.Model):
-    """The patient's answers about the spot on one photo. None in a yes-or-no field means not answered."""
+    """The patient's answers about the spot on one photo. None in a yes-or-no field means not answered.
+
+    A row never changes. Telling again adds a row that replaces the former answers; `Photo.history` is the current one.
+    """
 
     class Duration(models.TextChoices):
         WEEKS = "weeks", _("less than a month")
@@ -23,7 +27,8 @@ class PhotoHistory(models.Model):
         ALWAYS = "always", _("since childhood")
         UNKNOWN = "unknown", _("I do not know")
 
-    photo = models.OneToOneField("diagnoses.Photo", on_delete=models.CASCADE, related_name="history")
+    photo = models.ForeignKey("diagnoses.Photo", on_delete=models.CASCADE, related_name="histories")
+    created = models.DateTimeField(_("told"), default=timezone.now, editable=False)
     duration = models.CharField(_("how long it has been there"), max_length=10, choices=Duration.choices, blank=True)
     change_size = models.BooleanField(_("has changed in size"), null=True, blank=True)
     change_shape = models.BooleanField(_("has changed in shape"), null=True, blank=True)
@@ -33,11 +38,13 @@ class PhotoHistory(models.Model):
     inflamed = models.BooleanField(_("is inflamed"), null=True, blank=True)
     bleeding = models.BooleanField(_("bleeds, oozes or has a crust"), null=True, blank=True)
     itch = models.BooleanField(_("itches or feels different"), null=True, blank=True)
+    pain = models.BooleanField(_("hurts"), null=True, blank=True)
     note = models.TextField(_("in your own words"), max_length=500, blank=True)
 
     class Meta:
         verbose_name = _("history of a spot")
         verbose_name_plural = _("histories of spots")
+        ordering = ["-created", "-id"]
 
     def __str__(self) -> str:
         return f"history of {self.photo_id}"
@@ -45,7 +52,7 @@ class PhotoHistory(models.Model):
     @property
     def answered(self) -> bool:
         """Whether any question was answered."""
-        questions = (*CHECKLIST_MAJOR, *CHECKLIST_MINOR, "raised")
+        questions = (*CHECKLIST_MAJOR, *CHECKLIST_MINOR, "raised", "pain")
         return bool(self.duration or self.note) or any(getattr(self, name) is not None for name in questions)
 
     @property

@@ -22,6 +22,8 @@ from diagnoses.fields import (
     DiagnosisField,
 )
 from diagnoses.photos.models.history import PhotoHistory
+from diagnoses.photos.models.photo_assessment import PhotoAssessment
+from diagnoses.photos.models.prediction import Prediction
 from diagnoses.readings.models import Finding
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import AGE_MAX, AGE_MIN
@@ -57,7 +59,7 @@ class PhotoQuerySet(models.QuerySet["Photo"]):
     def for_display(self) -> "PhotoQuerySet":
         """With all related rows for lists and pages, in a constant number of queries."""
         return self.select_related(
-            "owner", "lesion", "prediction__classifier", "recognised_as", "history"
+            "owner", "lesion", "assessment__prediction__classifier", "recognised_as", "history"
         ).prefetch_related("findings__recorded_by", "readings")
 
 
@@ -114,7 +116,12 @@ class Photo(models.Model):
     )
     sex = models.CharField(_("sex"), max_length=10, choices=SEX_CHOICES, blank=True)
     anatom_site_general = models.CharField(_("site"), max_length=20, choices=SITE_CHOICES, blank=True)
+    # The kind of picture as it was told; see `image_type_now`.
     image_type = models.CharField(_("kind of picture"), max_length=40, choices=IMAGE_TYPE_CHOICES, blank=True)
+    # The newest reported history. Earlier ones are kept in `histories`.
+    history = models.OneToOneField(
+        "diagnoses.PhotoHistory", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
+    )
 
     # The state of the analysis.
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.QUEUED)
@@ -124,14 +131,14 @@ class Photo(models.Model):
     lease = models.UUIDField(_("lease"), null=True, blank=True)
     lease_expires = models.DateTimeField(_("lease expires"), null=True, blank=True)
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
-    # The newest prediction, with copies of the columns that lists sort and filter by.
-    prediction = models.OneToOneField(
-        "diagnoses.Prediction", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
+    # The newest assessment, with copies of the columns that lists sort and filter by.
+    assessment = models.OneToOneField(
+        "diagnoses.PhotoAssessment", on_delete=models.SET_NULL, null=True, blank=True, related_name="current_of"
     )
     diagnosis = DiagnosisField(_("top diagnosis"), blank=True)
     confidence = models.FloatField(_("confidence"), null=True, blank=True)
     malignant_score = models.FloatField(_("malignant score"), null=True, blank=True)
-    # The prediction's decision, or SOON if it is MONITOR and the reported history needs a doctor.
+    # The assessment's decision, or SOON if it is MONITOR and the reported history needs a doctor.
     decision = DecisionField(_("decision"), default="")
     # The first sort column of lists by urgency. Photos without a decision come before those that may wait, because
     # nobody knows. The sort orders are in `diagnoses.readings.worklist`.
@@ -252,11 +259,28 @@ class Photo(models.Model):
 
     @property
     def reported_history(self) -> PhotoHistory | None:
-        """The reported history of this photo, or None."""
-        try:
-            return self.history
-        except PhotoHistory.DoesNotExist:
-            return None
+        """The newest reported history of this photo, or None."""
+        return self.history
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """The prediction of the current assessment, or None."""
+        return self.assessment.prediction if self.assessment is not None else None
+
+    @property
+    def image_type_source(self) -> str:
+        """How the kind of picture is known: "told", "recognised" from the picture, or "" if it is not known."""
+        if self.image_type:
+            return PhotoAssessment.Source.TOLD.value
+        recognised = PhotoAssessment.Source.RECOGNISED.value
+        return recognised if self.assessment is not None and self.assessment.image_type_source == recognised else ""
+
+    @property
+    def image_type_now(self) -> str:
+        """The kind of picture that counts: the told one, else the recognised one, else ""."""
+        if self.image_type or self.assessment is None:
+            return self.image_type
+        return self.assessment.image_type if self.image_type_source else ""
 
     def deciding_finding(self) -> Finding | None:
         """The decisive finding: the newest histopathology, else the newest clinician's."""

@@ -13,7 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Profile, User
-from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, CHECKLIST_REFERS, Photo, PhotoHistory, Prediction
+from diagnoses.photos.models import (
+    CHECKLIST_MAJOR,
+    CHECKLIST_MINOR,
+    CHECKLIST_REFERS,
+    Photo,
+    PhotoAssessment,
+    PhotoHistory,
+)
 from diagnoses.photos.probabilities import bars
 from diagnoses.readings.forms import AgreedForm, BlindForm, FinalForm, HistopathologyForm, value_of
 from diagnoses.readings.models import Finding, Reading
@@ -117,8 +124,8 @@ def page_context(
     if stage is ReaderStage.BLIND:
         context["form"] = blind_form or BlindForm()
         return context
-    prediction = own.prediction if own is not None and own.revealed is not None else photo.prediction
-    context |= {"own": own, "reviews": True} | _revealed(prediction)
+    assessment = own.assessment if own is not None and own.revealed is not None else photo.assessment
+    context |= {"own": own, "reviews": True} | _revealed(assessment)
     if stage is ReaderStage.FINAL:
         assert own is not None
         blind = value_of(Said(own.blind_answer, own.blind_diagnosis))
@@ -138,16 +145,18 @@ def page_context(
     return context
 
 
-def _revealed(prediction: Prediction | None) -> dict[str, Any]:
-    """The context of the prediction."""
-    if prediction is None:
-        return {"prediction": None, "predicted": ""}
+def _revealed(assessment: PhotoAssessment | None) -> dict[str, Any]:
+    """The context of the classifier's answer."""
+    if assessment is None:
+        return {"prediction": None, "assessment": None, "predicted": ""}
+    assessed = assessment.assessed
     return {
-        "prediction": prediction,
-        "predicted": answer_of(prediction),
-        "assessed": prediction.assessed,
-        "uncertain": prediction.assessed is not None and not prediction.assessed.gate(Gate.PREDICTION_SET).passed,
-        "bars": bars(prediction),
+        "prediction": assessment.prediction,
+        "assessment": assessment,
+        "predicted": answer_of(assessment),
+        "assessed": assessed,
+        "uncertain": assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
+        "bars": bars(assessment),
     }
 
 
@@ -195,7 +204,7 @@ def _earlier(photo: Photo) -> list[Earlier]:
 
 def _history(photo: Photo) -> dict[str, Any] | None:
     """The reported history; None if nothing was reported."""
-    history: PhotoHistory | None = getattr(photo, "history", None)
+    history = photo.history
     if history is None or not history.answered:
         return None
     answers = []

@@ -56,11 +56,13 @@ def _photo(request: SignedInRequest, photo_id: UUID) -> Photo:
     if not request.user.sees_all_patients:
         raise Http404
     rows = Photo.objects.visible_to(request.user).select_related(
-        "owner", "lesion", "history", "prediction__classifier", "recognised_as"
+        "owner", "lesion", "history", "assessment__prediction__classifier", "recognised_as"
     )
     photo = (
-        rows.prefetch_related("findings__recorded_by", "readings__reader", "readings__prediction__classifier")
-        .defer("content_hash", "recognised_as__content_hash", "prediction__classifier__manifest")
+        rows.prefetch_related(
+            "findings__recorded_by", "readings__reader", "readings__assessment__prediction__classifier"
+        )
+        .defer("content_hash", "recognised_as__content_hash", "assessment__prediction__classifier__manifest")
         .filter(pk=photo_id)
         .first()
     )

@@ -98,7 +98,7 @@ class WorkRow:
     @property
     def own_differs(self) -> bool:
         """Whether the reader's own diagnosis differs from the prediction that they saw."""
-        answer = answer_of(self.own.prediction) if self.own is not None else ""
+        answer = answer_of(self.own.assessment) if self.own is not None else ""
         return bool(self.own and answer and self.own.diagnosis and self.own.diagnosis != answer)
 
 
@@ -119,7 +119,7 @@ def for_worklist(photos: PhotoQuerySet) -> PhotoQuerySet:
     """The photos with the related rows of the worklist, in a constant number of queries."""
     return (
         photos.select_related("owner", "lesion", "history", "recognised_as")
-        .prefetch_related("findings", "readings__prediction")
+        .prefetch_related("findings", "readings__assessment")
         .defer("content_hash", "recognised_as__content_hash")
     )
 

@@ -20,7 +20,7 @@ from diagnoses.photos.api import (
     diagnosis_named,
     photo_url,
 )
-from diagnoses.photos.models import Photo, PhotoHistory, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, PhotoHistory
 from diagnoses.results.advice import advice_on
 from diagnoses.results.result import current_advice
 from recognition.taxonomy import AGE_MAX, AGE_MIN
@@ -48,6 +48,7 @@ class HistorySerializer(serializers.Serializer[PhotoHistory]):
     inflamed = serializers.BooleanField(required=False, allow_null=True, default=None)
     bleeding = serializers.BooleanField(required=False, allow_null=True, default=None)
     itch = serializers.BooleanField(required=False, allow_null=True, default=None)
+    pain = serializers.BooleanField(required=False, allow_null=True, default=None)
     note = serializers.CharField(max_length=NOTE_MAX, required=False, allow_blank=True)
 
 
@@ -167,13 +168,13 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
     @extend_schema_field(AssessmentSerializer(allow_null=True))
     def get_assessment(self, photo: Photo) -> Any:
-        prediction = _prediction_now(photo)
-        assessed = prediction.assessed if prediction is not None else None
-        if prediction is None or assessed is None:
+        assessment = _assessment_now(photo)
+        assessed = assessment.assessed if assessment is not None else None
+        if assessment is None or assessed is None:
             return None
         # As on the page, the texts follow the clinical outcome. The classifier's fields do not change.
-        advice = current_advice(photo) or advice_on(photo, prediction)
-        codes = assessed.prediction_set if self._may_read(prediction) else ()
+        advice = current_advice(photo) or advice_on(photo, assessment)
+        codes = assessed.prediction_set if self._may_read(assessment) else ()
         return self._assessment.to_representation(
             {
                 # The decision after the reported history, which may override the picture.
@@ -190,15 +191,15 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
     @extend_schema_field(PredictionSerializer(allow_null=True))
     def get_prediction(self, photo: Photo) -> Any:
-        prediction = _prediction_now(photo)
-        if prediction is None or not self._may_read(prediction):
+        assessment = _assessment_now(photo)
+        if assessment is None or not self._may_read(assessment):
             return None
-        return self._prediction.to_representation(prediction)
+        return self._prediction.to_representation(assessment)
 
-    def _may_read(self, prediction: Prediction) -> bool:
+    def _may_read(self, assessment: PhotoAssessment) -> bool:
         """Whether the user may see the answer. Only clinicians see the answer to a refused picture."""
         user = self.context["request"].user
-        return not prediction.is_refused or (isinstance(user, User) and user.sees_all_patients)
+        return not assessment.is_refused or (isinstance(user, User) and user.sees_all_patients)
 
     @extend_schema_field(GroundTruthSerializer(allow_null=True))
     def get_ground_truth(self, photo: Photo) -> dict[str, object] | None:
@@ -234,6 +235,6 @@ class PhotoSerializer(serializers.Serializer[Photo]):
         return ToldHistorySerializer()
 
 
-def _prediction_now(photo: Photo) -> Prediction | None:
-    """The current prediction. None while the photo is analysed again, although the earlier one is still stored."""
-    return photo.prediction if photo.status == Photo.Status.PREDICTED else None
+def _assessment_now(photo: Photo) -> PhotoAssessment | None:
+    """The current assessment. None while the photo is analysed again, although the earlier one is still stored."""
+    return photo.assessment if photo.status == Photo.Status.PREDICTED else None

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Profile
 from diagnoses.labels import failure
-from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoHistory, Prediction
+from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoHistory
 from diagnoses.results.advice import Advice
 from diagnoses.results.clinical_outcome import ClinicalOutcome, ReviewStage, answer_words, management_words
 from diagnoses.results.result import ClassifierAnswer, Result, result_of
@@ -35,7 +35,7 @@ from diagnoses.templatetags.words import (
 )
 from recognition.inference.assessment import Decision
 
-QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR)
+QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR, "pain")
 """Columns of `PhotoHistory`, in the order they are asked."""
 
 PROFILE_QUESTIONS: Final = ("personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm", "immunosuppressed")
@@ -152,7 +152,7 @@ def _opening(photo: Photo, result: Result, profile: Profile | None, *, with_name
         (_("Photo of"), _moment(photo.created)),
         (_("Report of"), _moment(timezone.now())),
     ]
-    heatmap = result.answer.prediction.heatmap.name if result.answer is not None else ""
+    heatmap = result.answer.assessment.prediction.heatmap.name if result.answer is not None else ""
     return Opening(photo.image.name or "", heatmap or "", Facts(tuple(row for row in rows if row[1])))
 
 
@@ -216,15 +216,15 @@ def _answer(result: Result) -> Iterator[Block]:
     answer = result.answer
     if answer is None:
         return
-    prediction = answer.prediction
+    assessment = answer.assessment
     yield Text(_("What the picture resembles"), Style.HEADING)
-    if prediction.is_refused:
+    if assessment.is_refused:
         yield Text(
             _("The picture did not pass the checks, so this is no answer. It is kept for clinicians."), Style.STRONG
         )
-    yield Text(f"{diagnosis_name(prediction.diagnosis)} ({prediction.diagnosis})", Style.LARGE)
-    yield Facts(((_("Confidence"), _percent(prediction.confidence)),))
-    yield Text(str(plain_words(prediction.diagnosis)))
+    yield Text(f"{diagnosis_name(assessment.diagnosis)} ({assessment.diagnosis})", Style.LARGE)
+    yield Facts(((_("Confidence"), _percent(assessment.confidence)),))
+    yield Text(str(plain_words(assessment.diagnosis)))
     if answer.uncertain:
         yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
     yield ProbabilityBars(
@@ -235,18 +235,18 @@ def _answer(result: Result) -> Iterator[Block]:
     )
     yield Text(
         _("The three cancers among them (melanoma, basal cell and squamous cell carcinoma) add up to %(score)s.")
-        % {"score": _percent(prediction.malignant_score)},
+        % {"score": _percent(assessment.malignant_score)},
     )
-    if len(prediction.prediction_set) > 1:
+    if len(assessment.prediction_set) > 1:
         yield Text(
             _("The right diagnosis may be any of these: %(names)s.")
-            % {"names": diagnosis_names(prediction.prediction_set)}
+            % {"names": diagnosis_names(assessment.prediction_set)}
         )
     yield from _trust(answer, answer.figures)
 
 
 def _trust(answer: ClassifierAnswer, figures: SealedFigures) -> Iterator[Block]:
-    score = answer.prediction.score
+    score = answer.assessment.score
     if score is None and not figures.points:
         return
     yield Text(_("How far to trust it"), Style.HEADING)
@@ -333,11 +333,11 @@ def _origin(photo: Photo, result: Result) -> Iterator[Block]:
     yield Text(_("Origin and limits"), Style.HEADING)
     rows = [(_("Photo"), str(photo.pk)), (_("SHA-256 of the photo"), photo.sha256)]
     if result.answer is not None:
-        prediction: Prediction = result.answer.prediction
+        prediction = result.answer.assessment.prediction
         rows += [
             (_("Classifier"), prediction.classifier.version),
             (_("SHA-256 of the classifier"), prediction.classifier.sha256),
-            (_("Answered on"), _moment(prediction.created)),
+            (_("Answered on"), _moment(result.answer.assessment.created)),
         ]
     yield Facts(tuple(rows))
     yield Text(

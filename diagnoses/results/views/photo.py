@@ -28,7 +28,7 @@ from diagnoses.results.views.state import state_context
 
 HISTORY: Final = Order("history", "created", "time")
 # Not shown in a list, and larger than the rest of the row.
-MANIFEST: Final = "prediction__classifier__manifest"
+MANIFEST: Final = "assessment__prediction__classifier__manifest"
 SIBLINGS_SHOWN = 6  # other photos of the same spot; one row of thumbnails
 
 
@@ -81,10 +81,12 @@ def _page(request: SignedInRequest, shown: Photo, form: HistopathologyForm | Non
     context["findings"] = list(shown.findings.all())
     if request.user.sees_all_patients:
         context["histopathology_form"] = form or HistopathologyForm()
-        predictions = list(shown.predictions.select_related("classifier"))
-        context["other_predictions"] = [each for each in predictions if each.pk != shown.prediction_id]
+        assessments = list(
+            shown.assessments.select_related("prediction__classifier").defer("prediction__classifier__manifest")
+        )
+        context["other_assessments"] = [each for each in assessments if each.pk != shown.assessment_id]
         live = Classifier.objects.live()
-        asked = {each.classifier_id for each in predictions}
+        asked = {each.prediction.classifier_id for each in assessments}
         if shown.status == Photo.Status.PREDICTED and live is not None and live.pk not in asked:
             context["unasked_classifier"] = live
     return context

@@ -85,7 +85,7 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
     no template can show it by mistake.
     """
     result = result_of(photo, for_clinician=for_clinician)
-    earlier = photo.prediction
+    earlier = photo.assessment
     if earlier is not None and earlier.is_refused and not for_clinician:
         earlier = None
     context: dict[str, Any] = {
@@ -106,7 +106,8 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
     if result.answer is not None:
         answer = result.answer
         context |= {
-            "prediction": answer.prediction,
+            "prediction": answer.assessment.prediction,
+            "assessment": answer.assessment,
             "assessed": answer.assessed,
             "uncertain": answer.uncertain,
             "bars": answer.bars,

@@ -19,10 +19,10 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import register_bundle
 from diagnoses.lesions.models import Lesion
 from diagnoses.monitoring.admin import ClassifierAdmin
-from diagnoses.photos.models import KnownImage, Photo, Prediction, Worker
+from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, Prediction, Worker
 from diagnoses.readings.models import Finding
 
-READ_ONLY = [Photo, Prediction, Finding, Lesion, Classifier, KnownImage, Worker]
+READ_ONLY = [Photo, PhotoAssessment, Prediction, Finding, Lesion, Classifier, KnownImage, Worker]
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_pages_show_no_stored_name(browser: Client, patient: User, make_photo: A
     photo = predict(make_photo(patient))
     addresses = [changelist(Photo), f"{changelist(Photo)}{photo.pk}/change/"]
     addresses += [changelist(Prediction), f"{changelist(Prediction)}{photo.prediction.pk}/change/"]
+    addresses += [changelist(PhotoAssessment), f"{changelist(PhotoAssessment)}{photo.assessment.pk}/change/"]
     for address in addresses:
         page = browser.get(address).content.decode()
         assert str(photo.pk) in page

@@ -14,14 +14,14 @@ from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.drift import bars_of_mix, bars_of_scores, measure_drift
 from diagnoses.monitoring.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, AnswerCounts, Comparison
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
 from diagnoses.readings.models import Reading
 from recognition.taxonomy import CODES
 
 NOW = timezone.now()
 PROMOTED = NOW - timedelta(days=90)
 
-Answer = Callable[..., list[Prediction]]
+Answer = Callable[..., list[PhotoAssessment]]
 
 
 def row(version: str, stage: Classifier.Stage, promoted: datetime | None) -> Classifier:
@@ -44,7 +44,7 @@ def earlier(db: None) -> Classifier:
 def answer(patient: User) -> Answer:
     """Record answers of a classifier at a moment: `answer(live, 100, moment, ["NV", "MEL"])`, one after the other."""
 
-    def do(classifier: Classifier, count: int, moment: datetime, codes: list[str]) -> list[Prediction]:
+    def do(classifier: Classifier, count: int, moment: datetime, codes: list[str]) -> list[PhotoAssessment]:
         photos = Photo.objects.bulk_create(
             Photo(
                 owner=patient, image="x", thumbnail="x", width=1, height=1, sha256="1" * 64, original_sha256="2" * 64,
@@ -52,18 +52,22 @@ def answer(patient: User) -> Answer:
             )
             for _ in range(count)
         )  # fmt: skip
+        predictions = Prediction.objects.bulk_create(
+            Prediction(photo=photo, classifier=classifier, runtime="test", duration_ms=1, created=moment)
+            for photo in photos
+        )
         made = []
-        for number, photo in enumerate(photos):
+        for number, prediction in enumerate(predictions):
             code = codes[number % len(codes)]
             shares = [0.65 if each == code else 0.05 for each in CODES]
             malignant = sum(share for share, each in zip(shares, CODES, strict=True) if each in {"MEL", "BCC", "SCC"})
             made.append(
-                Prediction(
-                    photo=photo, classifier=classifier, probabilities=shares, diagnosis=code, confidence=0.65,
-                    malignant_score=malignant, runtime="test", duration_ms=1, created=moment,
+                PhotoAssessment(
+                    photo=prediction.photo, prediction=prediction, probabilities=shares, diagnosis=code,
+                    confidence=0.65, malignant_score=malignant, created=moment,
                 )
             )  # fmt: skip
-        return Prediction.objects.bulk_create(made)
+        return PhotoAssessment.objects.bulk_create(made)
 
     return do
 
@@ -71,13 +75,13 @@ def answer(patient: User) -> Answer:
 MIXED = ["NV", "NV", "NV", "MEL", "BKL"]
 
 
-def read(predictions: list[Prediction], reader: User, *, agreed: int) -> None:
-    """Record final readings of these; the first `agreed` of them have the prediction's diagnosis."""
-    for number, prediction in enumerate(predictions):
-        said = prediction.diagnosis if number < agreed else "DF"
+def read(assessments: list[PhotoAssessment], reader: User, *, agreed: int) -> None:
+    """Record final readings of these; the first `agreed` of them have the assessment's diagnosis."""
+    for number, assessment in enumerate(assessments):
+        said = assessment.diagnosis if number < agreed else "DF"
         Reading.objects.create(
-            photo=prediction.photo, reader=reader, role="first", blind_answer="diagnosis", blind_diagnosis=said,
-            revealed=NOW, prediction=prediction, answer="diagnosis", diagnosis=said, management="discharge",
+            photo=assessment.photo, reader=reader, role="first", blind_answer="diagnosis", blind_diagnosis=said,
+            revealed=NOW, assessment=assessment, answer="diagnosis", diagnosis=said, management="discharge",
             recorded=NOW,
         )  # fmt: skip
 

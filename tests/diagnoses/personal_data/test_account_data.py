@@ -31,7 +31,8 @@ from diagnoses.lesions.services import view_lesion
 from diagnoses.personal_data.access_log import accesses_of
 from diagnoses.personal_data.erasure import LastAdministrator, erase_account
 from diagnoses.personal_data.export import export_account
-from diagnoses.photos.models import ErasedFile, Photo, PhotoHistory, Prediction
+from diagnoses.photos.histories import HistoryAnswers, record_history
+from diagnoses.photos.models import ErasedFile, Photo, PhotoAssessment, PhotoHistory, Prediction
 from diagnoses.photos.predictions import claim_photo, record_prediction
 from diagnoses.photos.services import view_photo
 from diagnoses.readings.findings import record_finding
@@ -53,7 +54,7 @@ def whole(
     lesion = Lesion.objects.create(owner=patient, name="left shoulder", anatom_site_general="anterior torso")
     Reminder.objects.create(lesion=lesion, months=3, due=timezone.localdate())
     photo = predict(make_photo(patient, lesion=lesion, age_approx=45, image_type="dermoscopic"))
-    PhotoHistory.objects.create(photo=photo, change_size=True, note="it grew")
+    record_history(photo=photo, by=patient, answers=HistoryAnswers(change_size=True, note="it grew"))
     ShareLink.objects.create(
         photo=photo, token_sha256="a" * 64, made_by=patient, label="Dr S", expires=timezone.now() + timedelta(days=1)
     )
@@ -106,7 +107,9 @@ class TestExport:
         assert told["spot"] == spots[0]["id"]
         assert (told["age_approx"], told["history"]["checklist_score"]) == (45, 2)
         assert told["image_type"] == "dermoscopic"
-        assert sum(told["predictions"][0]["probabilities"].values()) == pytest.approx(1)
+        (said,) = told["predictions"][0]["assessments"]
+        assert sum(said["probabilities"].values()) == pytest.approx(1)
+        assert said["current"]
         assert told["predictions"][0]["classifier"] == "test-1"
         assert told["known_as"] == {"diagnosis": "NV", "source": "clinician"}
         assert told["findings"][0]["note"] == "looks harmless"
@@ -158,8 +161,9 @@ class TestExport:
         predict(make_photo(patient), assessment=assess("not_assessed", "blurred"))
         files = unpacked(export_account(user=patient, by=patient))
         prediction = json.loads(files["photos.json"])[0]["predictions"][0]
-        assert prediction["refused"] and prediction["gates"]
-        assert not {"probabilities", "diagnosis", "heatmap"} & set(prediction)
+        assessment = prediction["assessments"][0]
+        assert assessment["refused"] and assessment["gates"]
+        assert not {"probabilities", "picture_alone", "diagnosis", "heatmap"} & {*prediction, *assessment}
         assert not [name for name in files if "heatmap" in name]
 
     def test_a_lost_file_is_named_and_stops_nothing(self, whole: User) -> None:
@@ -265,7 +269,7 @@ class TestErasure:
         assert rows_of(pk) == {}
         assert not User.objects.filter(pk=pk).exists()
         assert not [name for name in names if default_storage.exists(name)]
-        for model in (Prediction, Photo, Lesion):
+        for model in (PhotoAssessment, Prediction, Photo, Lesion):
             assert model._default_manager.count() == 1  # the other patient's
         for gone in (Finding, Reading, Reminder, ShareLink, PhotoHistory, LogEntry):
             assert not gone._default_manager.exists()

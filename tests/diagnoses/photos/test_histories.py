@@ -63,9 +63,9 @@ def test_a_history_before_the_prediction_is_heeded_by_it(
     photo = make_photo(patient)
     record_history(photo=photo, by=patient, answers=CHANGING)
     photo = predict(photo, HARMLESS, assessment=assess("monitor", score=2))
-    assert photo.prediction is not None
-    assert (photo.decision, photo.prediction.decision, photo.priority) == ("soon", "monitor", 2)
-    advice = advice_on(photo, photo.prediction)
+    assert photo.assessment is not None
+    assert (photo.decision, photo.assessment.decision, photo.priority) == ("soon", "monitor", 2)
+    advice = advice_on(photo, photo.assessment)
     assert advice.kind == "soon" and advice.is_strong
     assert "what you say of the spot does not" in advice.detail
     assert advice.photograph_by is None
@@ -90,9 +90,9 @@ def test_a_steady_history_changes_nothing(
     photo = predict(make_photo(patient), HARMLESS, assessment=assess("monitor", score=2))
     record_history(photo=photo, by=patient, answers=STEADY)
     photo = Photo.objects.get()
-    assert photo.prediction is not None and photo.reported_history is not None
+    assert photo.assessment is not None and photo.reported_history is not None
     assert photo.decision == "monitor"
-    assert advice_on(photo, photo.prediction).kind == "monitor"
+    assert advice_on(photo, photo.assessment).kind == "monitor"
 
 
 def test_who_was_not_assessed_but_changes_is_sent_to_a_doctor(
@@ -101,9 +101,9 @@ def test_who_was_not_assessed_but_changes_is_sent_to_a_doctor(
     photo = predict(make_photo(patient), HARMLESS, assessment=assess("not_assessed", "blurred"))
     record_history(photo=photo, by=patient, answers=CHANGING)
     photo = Photo.objects.get()
-    assert photo.prediction is not None
+    assert photo.assessment is not None
     assert photo.decision == "not_assessed"
-    advice = advice_on(photo, photo.prediction)
+    advice = advice_on(photo, photo.assessment)
     assert advice.is_refusal and advice.reasons
     assert "reason enough to have a doctor look at it" in advice.detail
 
@@ -112,10 +112,10 @@ def test_a_prediction_without_a_decision_gives_way_as_well(
     patient: User, make_photo: MakePhoto, predict: Predict
 ) -> None:
     photo = predict(make_photo(patient), HARMLESS)
-    assert photo.prediction is not None
-    assert advice_on(photo, photo.prediction).kind == "watch"
+    assert photo.assessment is not None
+    assert advice_on(photo, photo.assessment).kind == "watch"
     record_history(photo=photo, by=patient, answers=CHANGING)
-    assert advice_on(Photo.objects.get(), photo.prediction).kind == "soon"
+    assert advice_on(Photo.objects.get(), photo.assessment).kind == "soon"
 
 
 def test_a_history_is_told_once_by_the_owner(
@@ -143,7 +143,7 @@ def test_an_upload_brings_its_history_and_keeps_the_reminder(patient: User, pict
     Reminder.objects.create(lesion=lesion, months=3, due=timezone.localdate())
     metadata = PhotoMetadata(lesion=lesion)
     first = submit_photo(owner=patient, data=picture(), metadata=metadata, history=CHANGING)
-    assert first.history.change_colour is True
+    assert first.history is not None and first.history.change_colour is True
     assert Reminder.objects.get().ended is not None
     second = submit_photo(owner=patient, data=picture(2), metadata=metadata, history=HistoryAnswers())
     assert Photo.objects.get(pk=second.pk).reported_history is None

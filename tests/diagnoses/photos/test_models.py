@@ -12,7 +12,7 @@ from accounts import audit
 from accounts.models import AuditEntry, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.fields import bits_of
-from diagnoses.photos.models import KnownImage, Photo, Prediction
+from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, PhotoHistory, Prediction
 from diagnoses.photos.predictions import claim_photo, record_prediction
 from diagnoses.readings.models import Finding
 from recognition.inference.assessment import Decision
@@ -81,6 +81,7 @@ class TestImmutable:
     @pytest.fixture
     def written(self, patient: User, clinician: User, make_photo: Any, predict: Any) -> Photo:
         photo: Photo = predict(make_photo(patient))
+        PhotoHistory.objects.create(photo=photo, itch=True)
         Finding.objects.create(photo=photo, diagnosis="NV", source="clinician", recorded_by=clinician)
         audit.record(actor=clinician, action=AuditEntry.Action.PHOTO_VIEWED, subject=f"photo:{photo.pk}")
         return photo
@@ -88,9 +89,12 @@ class TestImmutable:
     @pytest.mark.parametrize(
         ("model", "changes"),
         [
-            (Prediction, {"confidence": 0.5}),
-            (Prediction, {"diagnosis": "NV"}),
-            (Prediction, {"decision": "soon", "assessment": {"decision": "soon"}}),
+            (Prediction, {"outputs": {}}),
+            (Prediction, {"heatmap": "another.png"}),
+            (PhotoAssessment, {"confidence": 0.5}),
+            (PhotoAssessment, {"diagnosis": "NV"}),
+            (PhotoAssessment, {"decision": "soon", "assessment": {"decision": "soon"}}),
+            (PhotoHistory, {"itch": False}),
             (Finding, {"diagnosis": "MEL"}),
             (Finding, {"note": "changed my mind"}),
             (AuditEntry, {"actor": ""}),
@@ -109,43 +113,53 @@ class TestImmutable:
             AuditEntry.objects.all().delete()
         assert AuditEntry.objects.exists()
 
-    @pytest.mark.parametrize("changes", [{"confidence": 1.5}, {"malignant_score": -0.1}, {"probabilities": [1.0]}])
-    def test_a_prediction_is_eight_shares(
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"confidence": 1.5}, {"malignant_score": -0.1}, {"probabilities": [1.0]}, {"picture_alone": [1.0]},
+            {"image_type": "dermoscopic"}, {"picture_decision": "soon"}, {"contradicted": True},
+            {"image_type": "dermoscopic", "image_type_source": "told", "case_mix": {}, "picture_alone": [0.125] * 8},
+        ],
+    )  # fmt: skip
+    def test_an_assessment_is_eight_shares_with_all_or_nothing_of_the_kind(
         self, patient: User, make_photo: Any, classifier_row: Classifier, changes: dict[str, Any]
     ) -> None:
-        values: dict[str, Any] = {"probabilities": [0.125] * 8, "confidence": 0.125, "malignant_score": 0.375}
-        with pytest.raises(IntegrityError), transaction.atomic():
-            Prediction.objects.create(
-                photo=make_photo(patient), classifier=classifier_row, diagnosis="NV", runtime="t", duration_ms=1,
-                **{**values, **changes},
-            )  # fmt: skip
+        refused_assessment(make_photo(patient), classifier_row, "assessment_", changes)
+
+
+def refused_assessment(photo: Photo, classifier: Classifier, match: str, changes: dict[str, Any]) -> None:
+    """The database takes the row without these changes, and refuses it with them."""
+    prediction = Prediction.objects.create(photo=photo, classifier=classifier, runtime="t", duration_ms=1)
+    values: dict[str, Any] = {
+        "photo": photo, "prediction": prediction, "diagnosis": "NV", "probabilities": [0.125] * 8, "confidence": 0.125,
+        "malignant_score": 0.375,
+    }  # fmt: skip
+    PhotoAssessment.objects.create(**values)
+    with pytest.raises(IntegrityError, match=match), transaction.atomic():
+        PhotoAssessment.objects.create(**{**values, **changes})
 
 
 class TestAssessments:
     @pytest.mark.parametrize(
         ("changes", "constraint"),
         [
-            ({"decision": "soon"}, "prediction_assessed_whole"),
-            ({"score": 3}, "prediction_assessed_whole"),
-            ({"assessment": {"decision": "soon"}}, "prediction_assessed_whole"),
-            ({"decision": "soon", "assessment": {"decision": "urgent"}}, "prediction_assessed_whole"),
-            ({"decision": "soon", "assessment": {}}, "prediction_assessed_whole"),
-            ({"decision": "fine", "assessment": {"decision": "fine"}}, "prediction_assessed_whole"),
-            ({"decision": "soon", "assessment": {"decision": "soon"}, "score": 11}, "prediction_score_one_to_ten"),
+            ({"decision": "soon"}, "assessment_assessed_whole"),
+            ({"score": 3}, "assessment_assessed_whole"),
+            ({"assessment": {"decision": "soon"}}, "assessment_assessed_whole"),
+            ({"decision": "soon", "assessment": {"decision": "urgent"}}, "assessment_assessed_whole"),
+            ({"decision": "soon", "assessment": {}}, "assessment_assessed_whole"),
+            ({"decision": "fine", "assessment": {"decision": "fine"}}, "assessment_assessed_whole"),
+            ({"decision": "soon", "assessment": {"decision": "soon"}, "score": 11}, "assessment_score_one_to_ten"),
             (
                 {"decision": "not_assessed", "assessment": {"decision": "not_assessed"}, "score": 1},
-                "prediction_score_one_to_ten",
+                "assessment_score_one_to_ten",
             ),
         ],
     )
     def test_half_an_assessment_is_refused(
         self, patient: User, make_photo: Any, classifier_row: Classifier, changes: dict[str, Any], constraint: str
     ) -> None:
-        with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-            Prediction.objects.create(
-                photo=make_photo(patient), classifier=classifier_row, diagnosis="NV", runtime="t", duration_ms=1,
-                probabilities=[0.125] * 8, confidence=0.125, malignant_score=0.375, **changes,
-            )  # fmt: skip
+        refused_assessment(make_photo(patient), classifier_row, constraint, changes)
 
     @pytest.mark.parametrize("decision", list(Decision))
     def test_an_assessment_comes_back_as_it_went_in(
@@ -155,12 +169,12 @@ class TestAssessments:
         score = None if decision is Decision.NOT_ASSESSED else 7
         made = assess(decision, *codes, score=score, prediction_set=("BCC", "MEL"))
         photo = predict(make_photo(patient), assessment=made)
-        prediction = Prediction.objects.get()
-        assert prediction.assessed == made
-        assert (prediction.decision, prediction.score, prediction.prediction_set) == (decision, score, ("BCC", "MEL"))
+        row = PhotoAssessment.objects.get()
+        assert row.assessed == made
+        assert (row.decision, row.score, row.prediction_set) == (decision, score, ("BCC", "MEL"))
         assert photo.decision == decision
-        assert prediction.is_suspicious == (decision in {Decision.URGENT, Decision.SOON})
-        assert prediction.is_refused == photo.is_refused == (decision is Decision.NOT_ASSESSED)
+        assert row.is_suspicious == (decision in {Decision.URGENT, Decision.SOON})
+        assert row.is_refused == photo.is_refused == (decision is Decision.NOT_ASSESSED)
 
     def test_rows_from_before_there_were_decisions_go_by_their_threshold(
         self, patient: User, make_photo: Any, predict: Any, classifier_row: Classifier
@@ -169,9 +183,9 @@ class TestAssessments:
         for threshold, suspicious in ((0.3, True), (0.4, False)):
             manifest = {"operating_points": [{"name": "balanced", "threshold": threshold}]}
             Classifier.objects.update(manifest=manifest)
-            prediction = Prediction.objects.get()
-            assert prediction.assessed is None
-            assert (prediction.is_suspicious, prediction.is_refused, prediction.prediction_set) == (
+            row = PhotoAssessment.objects.get()
+            assert row.assessed is None
+            assert (row.is_suspicious, row.is_refused, row.prediction_set) == (
                 suspicious, False, (),
             )  # fmt: skip
 
@@ -179,7 +193,7 @@ class TestAssessments:
         self, patient: User, clinician: User, make_photo: Any, predict: Any, assess: Any
     ) -> None:
         photo = predict(make_photo(patient), assessment=assess("soon"))
-        first = Prediction.objects.get()
+        first = PhotoAssessment.objects.get()
         other = Classifier.objects.create(version="other", sha256="d" * 64, manifest={})
         Photo.objects.update(status=Photo.Status.QUEUED, attempts=0)
         claim = claim_photo(photo.pk)
@@ -236,6 +250,6 @@ def test_no_image_field_anywhere() -> None:
 
 
 def test_constraints_have_names_one_can_read(db: None) -> None:
-    for model in (Photo, Classifier, Prediction, Finding):
+    for model in (Photo, Classifier, Prediction, PhotoAssessment, Finding):
         for constraint in model._meta.constraints:
             assert re.fullmatch(r"[a-z_]+", constraint.name)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos import predictions
-from diagnoses.photos.models import Photo, Prediction
+from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
 from diagnoses.photos.predictions import MAX_ATTEMPTS, Claim, claim_photo, fail_photo, record_prediction, release_photo
 from diagnoses.photos.recovery import sweep
 from recognition.taxonomy import CODES
@@ -30,7 +30,7 @@ def claimed(photo: Photo) -> Claim:
     return claim
 
 
-def write(claim: Claim, classifier: Classifier, probabilities: list[float] = NEVUS) -> Prediction | None:
+def write(claim: Claim, classifier: Classifier, probabilities: list[float] = NEVUS) -> PhotoAssessment | None:
     return record_prediction(
         claim=claim, classifier=classifier, probabilities=probabilities, heatmap_png=b"png", runtime="t", duration_ms=1
     )
@@ -78,13 +78,13 @@ class TestClaims:
 class TestResults:
     def test_a_result_is_written_whole(self, patient: User, make_photo: Any, classifier_row: Classifier) -> None:
         photo = make_photo(patient)
-        prediction = write(claimed(photo), classifier_row)
+        assessment = write(claimed(photo), classifier_row)
         photo.refresh_from_db()
-        assert prediction is not None and photo.prediction == prediction
+        assert assessment is not None and photo.assessment == assessment
         assert (photo.status, photo.lease, photo.lease_expires) == ("predicted", None, None)
-        assert (photo.diagnosis, photo.confidence) == (prediction.diagnosis, prediction.confidence) == ("NV", 0.93)
+        assert (photo.diagnosis, photo.confidence) == (assessment.diagnosis, assessment.confidence) == ("NV", 0.93)
         assert photo.malignant_score == pytest.approx(0.03)
-        assert prediction.by_code == dict(zip(CODES, NEVUS, strict=True))
+        assert assessment.by_code == dict(zip(CODES, NEVUS, strict=True))
 
     def test_every_code_is_decoded_in_isic_order(
         self, patient: User, make_photo: Any, classifier_row: Classifier
@@ -92,8 +92,8 @@ class TestResults:
         for index, code in enumerate(["MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC"]):
             probabilities = [0.05] * 8
             probabilities[index] = 0.65
-            prediction = write(claimed(make_photo(patient)), classifier_row, probabilities)
-            assert prediction is not None and prediction.diagnosis == code
+            assessment = write(claimed(make_photo(patient)), classifier_row, probabilities)
+            assert assessment is not None and assessment.diagnosis == code
 
     @pytest.mark.parametrize(
         "wrong", [[1.0], EVEN[:7], [*EVEN, 0.0], [0.2] * 8, [1.5, -0.5, *[0.0] * 6], [float("nan")] * 8]

@@ -70,7 +70,7 @@ def test_the_second_prediction_comes_beside_the_first(
     photo.refresh_from_db()
     assert photo.prediction is not None
     assert (photo.prediction.classifier, photo.diagnosis) == (new, CODES[3])
-    assert {p.classifier.version: p.diagnosis for p in photo.predictions.all()} == {
+    assert {a.prediction.classifier.version: a.diagnosis for a in photo.assessments.all()} == {
         classifier_row.version: CODES[0],
         "successor": CODES[3],
     }

@@ -66,16 +66,17 @@ def test_a_photo_is_predicted_by_a_real_worker(
     wait_until(all_predicted, "the photo is predicted")
     photo.refresh_from_db()
     prediction = Prediction.objects.get(photo=photo)
-    assert photo.prediction_id == prediction.pk
+    assessment = photo.assessment
+    assert assessment is not None and assessment.prediction == prediction
     assert prediction.classifier_id == tiny_classifier.pk
-    assert len(prediction.probabilities) == len(CODES)
-    assert sum(prediction.probabilities) == pytest.approx(1.0, abs=1e-3)
-    assert prediction.diagnosis == max(prediction.by_code, key=prediction.by_code.__getitem__)
-    assert prediction.confidence == max(prediction.probabilities)
-    assert prediction.malignant_score == pytest.approx(sum(prediction.probability_of(c) for c in ("MEL", "BCC", "SCC")))
+    assert len(assessment.probabilities) == len(CODES)
+    assert sum(assessment.probabilities) == pytest.approx(1.0, abs=1e-3)
+    assert assessment.diagnosis == max(assessment.by_code, key=assessment.by_code.__getitem__)
+    assert assessment.confidence == max(assessment.probabilities)
+    assert assessment.malignant_score == pytest.approx(sum(assessment.probability_of(c) for c in ("MEL", "BCC", "SCC")))
     assert prediction.runtime == "onnx"
-    assert prediction.assessed is not None
-    assert photo.decision == prediction.decision == prediction.assessed.decision
+    assert assessment.assessed is not None
+    assert photo.decision == assessment.decision == assessment.assessed.decision
     if prediction.heatmap:
         with prediction.heatmap.open() as file:
             assert file.read(8) == b"\x89PNG\r\n\x1a\n"

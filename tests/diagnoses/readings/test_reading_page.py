@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import AuditEntry, Profile, Role, User
 from diagnoses.lesions.services import create_lesion
-from diagnoses.photos.models import Photo, PhotoHistory
+from diagnoses.photos.histories import HistoryAnswers, record_history
+from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding, Reading
 
@@ -177,7 +178,11 @@ class TestReading:
     def test_what_the_patient_told_is_shown(
         self, photo: Photo, patient: User, clinician: User, sign_in: SignIn
     ) -> None:
-        PhotoHistory.objects.create(photo=photo, change_size=True, itch=True, bleeding=False, note="since <b>May</b>")
+        record_history(
+            photo=photo,
+            by=patient,
+            answers=HistoryAnswers(change_size=True, itch=True, bleeding=False, note="since <b>May</b>"),
+        )
         Profile.objects.create(user=patient, fitzpatrick_skin_type=2, family_hx_mm=True)
         Photo.objects.filter(pk=photo.pk).update(image_type="dermoscopic")
         html = text(sign_in(clinician), photo)

@@ -122,7 +122,7 @@ class TestOneReader:
         begun = begin_reading(photo=photo, by=readers[0])
         assert begin_reading(photo=photo, by=readers[0]) == begun
         blind = record_blind(reading=begun, by=readers[0], answer="diagnosis", diagnosis="BKL")
-        assert blind.prediction == photo.prediction
+        assert blind.assessment == photo.assessment
         assert blind.revealed is not None
         done = finish(begun, readers[0], NV, management="discharge", note=" All well. ")
         assert (done.role, done.blind_diagnosis, done.diagnosis, done.note) == ("first", "BKL", "NV", "All well.")
@@ -157,7 +157,7 @@ class TestOneReader:
     ) -> None:
         unpredicted = make_photo(patient)
         done = read(unpredicted, readers[0], BKL, override_reason="")
-        assert done.prediction is None
+        assert done.assessment is None
         assert now(unpredicted).review_state == "read"
 
     def test_a_refused_picture_has_no_answer_to_disagree_with(

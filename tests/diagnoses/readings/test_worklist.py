@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts.models import User
 from diagnoses.lesions.services import create_lesion
 from diagnoses.paging import PAGE_SIZE
-from diagnoses.photos.models import Photo, PhotoHistory
+from diagnoses.photos.histories import HistoryAnswers, record_history
+from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.services import begin_reading, record_blind, record_final
 from diagnoses.readings.views import worklist
@@ -198,7 +199,7 @@ def test_a_list_costs_the_same_with_five_and_with_fifty(
         for number in range(count):
             lesion = create_lesion(owner=owner, name=f"spot {number}")
             photo = predict(make_photo(owner, lesion=lesion))
-            PhotoHistory.objects.create(photo=photo, itch=True)
+            record_history(photo=photo, by=owner, answers=HistoryAnswers(itch=True))
             if number % 2 and address != MINE:
                 begun = begin_reading(photo=photo, by=administrator)
                 record_blind(reading=begun, by=administrator, answer="diagnosis", diagnosis="NV")

@@ -137,8 +137,8 @@ def test_the_day_itself_has_not_passed(patient: User, make_photo: MakePhoto, pre
     photo = make_photo(patient, created=timezone.now() - timedelta(days=30))
     predict(photo, NEVUS, assessment=assess("monitor", monitor_days=30))
     photo.refresh_from_db()
-    assert photo.prediction is not None
-    advice = advice_on(photo, photo.prediction)
+    assert photo.assessment is not None
+    advice = advice_on(photo, photo.assessment)
     assert advice.photograph_by == timezone.localdate()
     assert not advice.is_due
 
@@ -150,9 +150,9 @@ def test_a_cancers_name_is_never_only_watched(
     probabilities = [0.1] * 8
     probabilities[CODES.index(code)] = 0.3
     photo = predict(make_photo(patient), probabilities, assessment=assess("monitor"))
-    assert photo.prediction is not None
+    assert photo.assessment is not None
     to_be_seen = Diagnosis(code).malignant or Diagnosis(code).precursor
-    assert ("should be seen by a doctor all the same" in advice_on(photo, photo.prediction).detail) is to_be_seen
+    assert ("should be seen by a doctor all the same" in advice_on(photo, photo.assessment).detail) is to_be_seen
 
 
 @pytest.mark.parametrize(
@@ -170,9 +170,9 @@ def test_a_harmless_name_does_not_take_the_advice_back(
     probabilities = [0.1] * 8
     probabilities[CODES.index(code)] = 0.3
     photo = predict(make_photo(patient), probabilities, assessment=assess(decision))
-    assert photo.prediction is not None
+    assert photo.assessment is not None
     harmless = not Diagnosis(code).malignant and not Diagnosis(code).precursor
-    assert ("although what it most resembles is harmless" in advice_on(photo, photo.prediction).detail) is harmless
+    assert ("although what it most resembles is harmless" in advice_on(photo, photo.assessment).detail) is harmless
 
 
 @pytest.mark.parametrize("decision", list(Decision))
@@ -188,12 +188,12 @@ def test_nobody_waits_with_a_cancer_that_is_known(
 ) -> None:
     refused = ["unfamiliar"] if decision is Decision.NOT_ASSESSED else []
     photo = predict(make_photo(patient), NEVUS, assessment=assess(decision.value, *refused))
-    assert photo.prediction is not None
-    before = advice_on(photo, photo.prediction)
+    assert photo.assessment is not None
+    before = advice_on(photo, photo.assessment)
     record_finding(photo=photo, by=clinician, diagnosis=code, source="histopathology")
     photo = Photo.objects.for_display().get(pk=photo.pk)
-    assert photo.prediction is not None
-    advice = advice_on(photo, photo.prediction)
+    assert photo.assessment is not None
+    advice = advice_on(photo, photo.assessment)
     if Diagnosis(code).malignant or Diagnosis(code).precursor:
         assert advice.is_strong
         assert advice.photograph_by is None
@@ -228,8 +228,8 @@ def test_uncertainty_is_no_reason_for_a_refusal(
     patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess
 ) -> None:
     photo = predict(make_photo(patient), NEVUS, assessment=assess("not_assessed", "blurred", "uncertain"))
-    assert photo.prediction is not None
-    assert advice_on(photo, photo.prediction).reasons == (GATE_REASONS["blurred"],)
+    assert photo.assessment is not None
+    assert advice_on(photo, photo.assessment).reasons == (GATE_REASONS["blurred"],)
 
 
 def test_both_reasons_are_given_when_two_gates_refuse(

@@ -24,7 +24,8 @@ def test_with_the_upload(api: Any, patient: User, picture: Any) -> None:
     history = client.get(made.json()["url"]).json()["history"]
     assert history == {
         "duration": "months", "change_size": True, "change_shape": None, "change_colour": None, "raised": None,
-        "diameter_7mm": None, "inflamed": None, "bleeding": None, "itch": False, "note": "since spring",
+        "diameter_7mm": None, "inflamed": None, "bleeding": None, "itch": False, "pain": None,
+        "note": "since spring",
         "checklist_score": 2, "needs_a_doctor": True,
     }  # fmt: skip
 

@@ -377,7 +377,7 @@ def test_a_clinician_enters_histopathology_and_the_patient_reads_it(
     response = doctor.post(url("photo-finding", photo), {"diagnosis": "BKL", "note": "<script>x</script>"})
     assert response.headers["Location"] == url("photo", photo) + "#findings"
     finding = Finding.objects.get()
-    assert (finding.diagnosis, finding.recorded_by, finding.prediction) == ("BKL", clinician, photo.prediction)
+    assert (finding.diagnosis, finding.recorded_by, finding.assessment) == ("BKL", clinician, photo.assessment)
     assert finding.source == Finding.Source.HISTOPATHOLOGY
     html = page(browser, photo)
     assert "Benign keratosis" in html

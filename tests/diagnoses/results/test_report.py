@@ -16,7 +16,8 @@ from PIL import Image
 from accounts.models import AuditEntry, Profile, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.services import create_lesion
-from diagnoses.photos.models import Photo, PhotoHistory
+from diagnoses.photos.histories import HistoryAnswers, record_history
+from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.results.report import make_report
 from diagnoses.results.report.document import _image
@@ -58,7 +59,9 @@ def photo(patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess
         sex="female",
         image_type="dermoscopic",
     )
-    PhotoHistory.objects.create(photo=stored, duration="months", change_size=True, itch=False, note=RUSSIAN)
+    record_history(
+        photo=stored, by=patient, answers=HistoryAnswers(duration="months", change_size=True, itch=False, note=RUSSIAN)
+    )
     done = predict(stored, NEVUS, heatmap=heat.getvalue(), assessment=assess("soon", score=4))
     Classifier.objects.update(manifest=MANIFEST)
     return shown(done)
