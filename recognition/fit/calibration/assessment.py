@@ -103,7 +103,7 @@ def measure_assessment(
     assessments = [
         assessor.assess(
             PictureOutputs(
-                logits=np.log(row),
+                logits=np.log(np.maximum(row, np.finfo(np.float64).tiny)),
                 quality=statistics.quality,
                 ood={} if distances is None else {DERMOSCOPIC: float(distances[at])},
             )
