@@ -1,10 +1,10 @@
 """The checked examples of a data set: one row per picture with diagnosis, metadata and the picture's sha256."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 
@@ -12,7 +12,7 @@ from recognition.datasets.pictures import PictureStore
 from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.datasets.splits import TEST, Split
 from recognition.datasets.tables import read_tables
-from recognition.inference.metadata import Metadata
+from recognition.inference.metadata import ANSWERS, Metadata
 from recognition.progress import Progress, Report, silent
 
 COLUMNS: Final = (
@@ -28,11 +28,22 @@ def metadata_of(table: pd.DataFrame, images: Sequence[str]) -> list[Metadata]:
 
     Raises KeyError for an image that is not in the table.
     """
-    rows = table.set_index("image").loc[list(images), ["age_approx", "sex", "anatom_site_general"]]
+    rows = table.set_index("image").loc[list(images), ["age_approx", "sex", "anatom_site_general", "details"]]
     return [
-        Metadata(age_approx=None if pd.isna(age) else float(age), sex=sex or None, anatom_site_general=site or None)
-        for age, sex, site in rows.itertuples(index=False, name=None)
+        Metadata(
+            age_approx=None if pd.isna(age) else float(age),
+            sex=sex or None,
+            anatom_site_general=site or None,
+            **_answers(details),
+        )
+        for age, sex, site, details in rows.itertuples(index=False, name=None)
     ]
+
+
+def _answers(details: Mapping[str, Any]) -> dict[str, bool]:
+    """What the patient answered; UNK, and a question that was not asked, is unknown and is left out."""
+    said = {name: details.get(name) for name in ANSWERS}
+    return {name: word == "True" for name, word in said.items() if word in ("True", "False")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,10 @@ from recognition.datasets.layouts import PAD_UFES_DIAGNOSES
 from recognition.datasets.pictures import is_picture
 from recognition.datasets.sites import PAD_UFES_REGIONS
 from recognition.datasets.tables import PAD_UFES, Tables, tables_of
+from recognition.inference.metadata import ANSWERS
 from recognition.taxonomy import CLOSE_UP
 
 LICENCE: Final = "CC-BY"
-ANSWERS: Final = ("itch", "grew", "hurt", "changed", "bleed", "elevation")
-"""What the patient was asked about the lesion."""
 ANSWER_WORDS: Final = ("True", "False", "UNK")
 
 _NEEDED: Final = ("patient_id", "lesion_id", "img_id", "diagnostic")

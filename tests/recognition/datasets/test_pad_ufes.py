@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from recognition.datasets.pad_ufes import ANSWERS, read_pad_ufes
+from recognition.datasets.pad_ufes import read_pad_ufes
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.tables import PAD_UFES, ROW_COLUMNS, Tables
+from recognition.inference.metadata import ANSWERS
 from recognition.taxonomy import CLOSE_UP, SITES
 
 DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "phone-photos"
