@@ -11,8 +11,8 @@ Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backe
 there is a progress report, a chance to cancel, and a checkpoint.
 """
 
-from recognition.fit.fine_tuning import MetadataTraining, fine_tune
+from recognition.fit.fine_tuning import fine_tune
 from recognition.fit.head import fit_head
 from recognition.fit.training_state import History, TrainingError
 
-__all__ = ["History", "MetadataTraining", "TrainingError", "fine_tune", "fit_head"]
+__all__ = ["History", "TrainingError", "fine_tune", "fit_head"]

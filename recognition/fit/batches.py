@@ -1,4 +1,4 @@
-"""The batches of fine-tuning: augmented pictures, mixup, metadata dropout; and those of the validation split.
+"""The batches of fine-tuning: augmented pictures and mixup; and those of the validation split.
 
 A batch depends on seed, epoch and index alone, so a resumed run gets the same batches.
 """
@@ -14,7 +14,6 @@ from recognition.fit.augment import augmented
 from recognition.fit.balance import one_hot
 from recognition.fit.learning_pictures import References
 from recognition.fit.prefetch import Prefetched
-from recognition.inference.metadata_head import FIELDS
 from recognition.inference.preprocessing import to_input
 from recognition.recipes import FineTunePhase, Recipe
 
@@ -28,20 +27,18 @@ def batches(
     recipe: Recipe,
     phase: FineTunePhase,
     epoch: int,
-    descriptions: NDArray[np.float32] | None = None,
     teach: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Any:
-    """One epoch as a Keras data set of (inputs, labels (B, 8), weights (B,)).
+    """One epoch as a Keras data set of (pixels float32 (B, S, S, 3), labels (B, 8), weights (B,)).
 
     `references` are N pictures, `labels` and `weights` are (N,), `order` gives the rows of the epoch. Threads make the
-    batches ahead. Inputs are pixels float32 (B, S, S, 3); with `descriptions` (N, D), centred and 0 where unknown, a
-    pair of pixels and descriptions (B, D). An incomplete batch at the end is left out. `teach` computes the labels to
-    learn from the pixels and labels of a batch, both after mixup.
+    batches ahead. An incomplete batch at the end is left out. `teach` computes the labels to learn from the pixels and
+    labels of a batch, both after mixup.
     """
     import keras
 
     def made(index: int) -> list[NDArray[np.float32]]:
-        """Pixels, labels, weights and, if there are any, descriptions of a batch."""
+        """Pixels, labels and weights of a batch."""
         rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
         generator = np.random.default_rng([recipe.seed, 202, epoch, index])
         pixels = np.stack(
@@ -56,8 +53,6 @@ def batches(
             ]
         )
         parts = [pixels, one_hot(labels[rows]), weights[rows]]
-        if descriptions is not None:
-            parts.append(withheld(descriptions[rows], phase=phase, generator=generator))
         return mixed(parts, alpha=phase.mixup_alpha, generator=generator) if phase.mixup_alpha else parts
 
     ready = Prefetched(made, len(order) // phase.batch_size)
@@ -67,11 +62,11 @@ def batches(
             return len(ready)
 
         def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-            pixels, truth, weight, *described = ready[index]
+            pixels, truth, weight = ready[index]
             # In the caller's thread: several threads at once would need the memory of several teachers.
             if teach is not None:
                 truth = teach(pixels, truth)
-            return (pixels, *described) if described else pixels, truth, weight
+            return pixels, truth, weight
 
         @property
         def failed(self) -> Exception | None:
@@ -80,14 +75,8 @@ def batches(
     return Batches()
 
 
-def validation_batches(
-    references: References,
-    *,
-    input_size: int,
-    batch_size: int,
-    descriptions: NDArray[np.float32] | None = None,
-) -> Any:
-    """The inputs of all pictures in order, as a Keras data set for `predict`; inputs as in `batches`, not augmented.
+def validation_batches(references: References, *, input_size: int, batch_size: int) -> Any:
+    """The pixels of all pictures in order, as a Keras data set for `predict`; as in `batches`, not augmented.
 
     All batches are full, because several devices and TensorFlow's data sets need that: the last one is filled with its
     first picture. The caller leaves out the answers beyond the last picture.
@@ -100,8 +89,7 @@ def validation_batches(
         rows = np.arange(index * batch_size, (index + 1) * batch_size)
         rows[rows >= count] = rows[0]
         pixels = {row: to_input(references[row], input_size=input_size) for row in set(rows.tolist())}
-        inputs = np.stack([pixels[row] for row in rows.tolist()])
-        return ((inputs, descriptions[rows]) if descriptions is not None else inputs,)
+        return (np.stack([pixels[row] for row in rows.tolist()]),)
 
     ready = Prefetched(made, -(-count // batch_size))
 
@@ -150,14 +138,3 @@ def mixed(
         return np.asarray(share * part + (1.0 - share) * part[partners], dtype=np.float32)
 
     return [blended(part) for part in parts]
-
-
-def withheld(
-    descriptions: NDArray[np.float32], *, phase: FineTunePhase, generator: np.random.Generator
-) -> NDArray[np.float32]:
-    """Metadata dropout: descriptions (B, D) in which some rows, and some fields of other rows, are set to unknown."""
-    count = len(descriptions)
-    kept = np.broadcast_to(generator.random((count, 1)) >= phase.metadata_dropout, descriptions.shape).copy()
-    for columns in FIELDS.values():
-        kept[:, columns] &= generator.random((count, 1)) >= phase.metadata_field_dropout
-    return np.where(kept, descriptions, np.float32(0.0))

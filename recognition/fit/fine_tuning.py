@@ -1,11 +1,10 @@
 """Fine-tuning of the whole network: blocks unfrozen, weights averaged, resumable after every epoch.
 
-A copy of the network is trained, in the precision and on the devices of the recipe, together with the metadata head if
-there is one. The network itself stays float32 on one device and gets the best weights at the end.
+A copy of the network is trained, in the precision and on the devices of the recipe. The network itself stays float32 on
+one device and gets the best weights at the end.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,11 +41,9 @@ from recognition.fit.training_state import (
 )
 from recognition.inference.bundle import Bundle
 from recognition.inference.calibration import softmax
-from recognition.inference.metadata_head import KERNEL, MetadataHead
 from recognition.inference.network import BLOCK7B_GAMMA, build_network, network_tensors, numpy_of, set_network_tensors
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import FineTunePhase, Recipe
-from recognition.taxonomy import CODES
 
 if TYPE_CHECKING:
     import keras
@@ -56,18 +53,6 @@ EVALUATION_BATCH: Final = 32
 FLOAT16: Final = "mixed_float16"
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataTraining:
-    """A metadata head to train, and its training data.
-
-    - `head`: gets the weights of the best epoch, in place;
-    - `descriptions`: for "train" and "validation", (N, D), NaN where unknown, see `inference.metadata.described`.
-    """
-
-    head: MetadataHead
-    descriptions: Mapping[str, NDArray[np.float32]]
-
-
 def fine_tune(
     network: "keras.Model",
     *,
@@ -75,7 +60,6 @@ def fine_tune(
     references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
-    metadata: MetadataTraining | None = None,
     teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
@@ -83,42 +67,35 @@ def fine_tune(
     """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale (see
-    `learning_pictures`), and (N,). `metadata` is needed if the architecture has a metadata head, `teachers` if the
-    recipe has a `teacher_share` (see `distillation.require_teachers`). `devices` are device names of the backend, by
-    default those of the recipe. At the end the network (and the metadata head) has the averaged weights of its best
-    epoch by balanced accuracy on the validation split, measured with metadata if there is a head; of its last epoch if
-    the recipe learns the validation split as well.
+    `learning_pictures`), and (N,). `teachers` are needed if the recipe has a `teacher_share` (see
+    `distillation.require_teachers`). `devices` are device names of the backend, by default those of the recipe. At the
+    end the network has the averaged weights of its best epoch by balanced accuracy on the validation split; of its last
+    epoch if the recipe learns the validation split as well.
 
-    Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase,
-    or when `metadata` and architecture do not fit; TrainingError "diverged" when the loss is not finite, "collapsed"
-    when (nearly) all validation pictures get one diagnosis at the end, "other_run" when the folder has another run.
-    What `report` raises, and what reading `references` raises, passes through; the checkpoints stay.
+    Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase;
+    TrainingError "diverged" when the loss is not finite, "collapsed" when (nearly) all validation pictures get one
+    diagnosis at the end, "other_run" when the folder has another run. What `report` raises, and what reading
+    `references` raises, passes through; the checkpoints stay.
     """
     import keras
 
     phase = recipe.fine_tune
     if phase is None:
         raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
-    if (metadata is None) is recipe.architecture.metadata:
-        raise ValueError("A metadata head and what to train it with come together.")
     devices = training_devices(recipe.devices) if devices is None else tuple(devices)
     require_even_shares(phase.batch_size, devices)
     keras.utils.set_random_seed(recipe.seed)
     steps = max(1, (phase.pictures_per_epoch or len(labels["train"])) // phase.batch_size)
     total = steps * phase.epochs
     with spread_over(devices):
-        trained = _TrainingCopy(network, recipe=recipe, phase=phase, head=None if metadata is None else metadata.head)
+        trained = _TrainingCopy(network, recipe=recipe, phase=phase)
         optimizer, averaging = trained.compiled(total, labels=labels["train"], devices=devices)
-        described = (
-            {split: metadata.head.centred(table) for split, table in metadata.descriptions.items()} if metadata else {}
-        )
         size = recipe.architecture.input_size
         shares = max(len(devices), 1)
         validation = validation_batches(
             references["validation"],
             input_size=size,
             batch_size=shares * -(-EVALUATION_BATCH // shares),
-            descriptions=described.get("validation"),
         )
         weights = class_weights(labels["train"], phase.balance)
         teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
@@ -143,7 +120,6 @@ def fine_tune(
                 recipe=recipe,
                 phase=phase,
                 epoch=epoch,
-                descriptions=described.get("train"),
                 teach=teach,
             )
             with own_errors(drawn_now):
@@ -175,22 +151,13 @@ def fine_tune(
         trained.take(best)
         refuse_degenerate_output(labels["validation"], trained.probabilities(validation, len(labels["validation"])))
     set_network_tensors(network, best)
-    if metadata is not None:
-        metadata.head.kernel[...] = best[KERNEL]
     return history
 
 
 class _TrainingCopy:
     """The copy of the network that is trained: logits only, first blocks frozen, BatchNorm as the recipe says."""
 
-    def __init__(
-        self,
-        network: "keras.Model",
-        *,
-        recipe: Recipe,
-        phase: FineTunePhase,
-        head: MetadataHead | None,
-    ) -> None:
+    def __init__(self, network: "keras.Model", *, recipe: Recipe, phase: FineTunePhase) -> None:
         import keras
 
         self._phase = phase
@@ -207,16 +174,7 @@ class _TrainingCopy:
             for variable in layer.weights:
                 if f"{layer.name}/{variable.name}" == BLOCK7B_GAMMA and not np.any(numpy_of(variable)):
                     variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
-        self._kernel = None
-        logits, inputs = self._network.outputs[0], list(self._network.inputs)
-        if head is not None:
-            described = keras.Input((head.mean.size,), name="metadata")
-            dense = keras.layers.Dense(len(CODES), use_bias=False, name="metadata_logits", dtype="float32")
-            logits = keras.layers.Add(name="logits_with_metadata", dtype="float32")([logits, dense(described)])
-            inputs.append(described)
-            self._kernel = dense.kernel
-            self._kernel.assign(head.kernel)
-        self.model = keras.Model(inputs if head is not None else inputs[0], logits)
+        self.model = keras.Model(self._network.inputs[0], self._network.outputs[0])
 
     def compiled(self, total_steps: int, *, labels: NDArray[np.integer], devices: Sequence[str]) -> tuple[Any, Any]:
         """Compile the model. Returns the two optimisers of `averaging_optimizer`."""
@@ -245,17 +203,12 @@ class _TrainingCopy:
         measure_norms(self._network, batches)
 
     def tensors(self) -> dict[str, NDArray[np.float32]]:
-        """The weights by name, including the kernel of the metadata head."""
-        found = network_tensors(self._network)
-        if self._kernel is not None:
-            found[KERNEL] = np.asarray(numpy_of(self._kernel), dtype=np.float32)
-        return found
+        """The weights by name."""
+        return network_tensors(self._network)
 
     def take(self, tensors: Mapping[str, NDArray[np.float32]]) -> None:
         """Inverse of `tensors`."""
         set_network_tensors(self._network, tensors)
-        if self._kernel is not None:
-            self._kernel.assign(tensors[KERNEL])
 
     def probabilities(self, batches: Any, count: int) -> NDArray[np.float64]:
         """The probabilities float64 (count, 8) for the first `count` pictures of `batches.validation_batches`."""

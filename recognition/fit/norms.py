@@ -25,8 +25,7 @@ def measuring_batches(drawn: Any, phase: FineTunePhase) -> Iterator[NDArray[np.f
     if phase.batch_norm == FROZEN:
         return
     for place in range(min(len(drawn), max(1, PICTURES // phase.batch_size))):
-        inputs = drawn[place][0]
-        yield inputs[0] if isinstance(inputs, tuple) else inputs
+        yield drawn[place][0]
 
 
 def measure_norms(network: Any, batches: Iterable[NDArray[np.float32]]) -> None:

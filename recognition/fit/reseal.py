@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from recognition.datasets.examples import Examples, metadata_of
+from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import CALIBRATION, VALIDATION, Split, split_examples
 from recognition.evaluation import metrics
@@ -24,7 +24,6 @@ from recognition.fit.seal import seal_measured
 from recognition.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
 from recognition.inference.calibration import softmax
 from recognition.inference.export import store_weights, write_graph
-from recognition.inference.metadata_head import metadata_head_of
 from recognition.inference.network import Architecture, build_network, set_network_tensors
 from recognition.inference.runtime import OnnxBackend
 from recognition.progress import Report, silent
@@ -110,7 +109,6 @@ def reseal(
         ancestry=ancestry(resealed=bundle),
         absent=manifest.absent,
         learned=learned_by(bundle, examples, split),
-        metadata_head=metadata_head_of(bundle),
         views=views or manifest.views,
         keep_answers=keep_answers,
         report=report,
@@ -136,7 +134,6 @@ def compare(
     split = split_of(bundle, examples, split)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
     images = split.images(choosing_split(bundle))
-    head = metadata_head_of(bundle)
     for size in sizes:
         architecture, network = _network(bundle, size)
         folder = Path(tempfile.mkdtemp(prefix="teri-compare-"))
@@ -159,8 +156,6 @@ def compare(
                     report=report,
                 )
                 logits = answers.logits
-                if head is not None:
-                    logits = logits + head.contribution(metadata_of(examples.table, images))
                 probabilities = softmax(logits / fit_temperature(logits, answers.labels))
                 yield ServingOption(
                     size,

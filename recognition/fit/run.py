@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.datasets.examples import Examples, metadata_of
+from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
-from recognition.fit import History, MetadataTraining, fine_tune, fit_head
+from recognition.fit import History, fine_tune, fit_head
 from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
 from recognition.fit.distillation import require_teachers
 from recognition.fit.features import cached_features, embedder
@@ -32,7 +32,6 @@ from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.seal import seal_network
 from recognition.inference.bundle import Bundle
 from recognition.inference.learned import Learned
-from recognition.inference.metadata_head import MetadataHead, described, metadata_head_of
 from recognition.inference.network import (
     HEAD_PREFIX,
     LOGITS,
@@ -143,15 +142,12 @@ def train_classifier(
         )
         histories["head"] = head_history.epochs
 
-    metadata = _metadata(recipe, examples, split, parent)
     if recipe.fine_tune is not None:
         images = {name: list(split.images(name)) for name in LEARNING_SPLITS}
         taught = labels
         if recipe.fine_tune.learn_validation:
             images[TRAIN] += images[VALIDATION]
             taught = _with_validation(labels)
-            if metadata is not None:
-                metadata = MetadataTraining(metadata.head, _with_validation(metadata.descriptions))
         cache = PictureCache()
         references = {
             name: LearningPictures(names, pictures=pictures, preprocessing=recipe.preprocessing, cache=cache)
@@ -163,7 +159,6 @@ def train_classifier(
             references=references,
             labels=taught,
             run_folder=run_folder,
-            metadata=metadata,
             teachers=teachers,
             report=report,
         )
@@ -192,7 +187,6 @@ def train_classifier(
         ancestry=ancestry(parent=parent, teachers=teachers),
         absent=absent_diagnoses(examples, split, learn_validation=learns),
         learned=reduce(or_, learned_before, learned_here(examples, split, learn_validation=learns)),
-        metadata_head=None if metadata is None else metadata.head,
         test_probabilities=test_probabilities,
         report=report,
     )
@@ -244,17 +238,6 @@ def backbone_key(network: Any) -> str:
     """sha256 (hex) over every weight below the head."""
     names = (HEAD_PREFIX, f"{LOGITS}/")
     return _digest({key: value for key, value in network_tensors(network).items() if not key.startswith(names)})
-
-
-def _metadata(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> MetadataTraining | None:
-    """The metadata head to train and its data; it starts from the parent's kernel and this run's means."""
-    if not recipe.architecture.metadata:
-        return None
-    descriptions = {name: described(metadata_of(examples.table, split.images(name))) for name in LEARNING_SPLITS}
-    head = MetadataHead.untrained(descriptions[TRAIN])
-    if parent is not None and (theirs := metadata_head_of(parent)) is not None:
-        head = MetadataHead(theirs.kernel, head.mean)
-    return MetadataTraining(head, descriptions)
 
 
 def _with_validation(by_split: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
+from recognition.datasets.examples import Examples, fingerprint_of_test
 from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import SOURCES, licence_text, sources_of
@@ -26,7 +26,6 @@ from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS
 from recognition.inference.bundle import WEIGHTS_NAME, Bundle, Detectors, file_sha256
 from recognition.inference.calibration import Calibration, softmax
 from recognition.inference.learned import Learned
-from recognition.inference.metadata_head import MetadataHead
 from recognition.inference.network import Architecture
 from recognition.inference.preprocessing import Preprocessing, preprocess
 from recognition.inference.sealing import draft_bundle, seal_bundle
@@ -54,7 +53,6 @@ def seal_network(
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
     learned: Learned | None = None,
-    metadata_head: MetadataHead | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -73,7 +71,6 @@ def seal_network(
         ancestry=ancestry,
         absent=absent,
         learned=learned,
-        metadata_head=metadata_head,
         test_probabilities=test_probabilities,
         report=report,
     )
@@ -94,7 +91,6 @@ def seal_measured(
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
     learned: Learned | None = None,
-    metadata_head: MetadataHead | None = None,
     views: int = 1,
     keep_answers: Path | None = None,
     test_probabilities: dict[str, NDArray[np.float64]] | None = None,
@@ -105,9 +101,7 @@ def seal_measured(
     `views` of each picture are averaged, in every figure and in serving. `keep_answers` is a folder that caches the
     network's outputs for the next sealing of the same weights. `test_probabilities` gets the calibrated probabilities
     (8,) of each test picture, so that an evaluation need not compute them again. `ancestry` and `learned` are those of
-    `fit.learned`, `absent` are the codes of diagnoses that were not learned and are never answered. With a
-    `metadata_head` everything is calibrated and measured with the metadata of the rows; the metrics also have the
-    values without metadata.
+    `fit.learned`, `absent` are the codes of diagnoses that were not learned and are never answered.
 
     Raises SealingError, ExportError or OSError; `directory` is then unchanged.
     """
@@ -116,7 +110,6 @@ def seal_measured(
         architecture=architecture,
         preprocessing=preprocessing,
         beside=directory,
-        metadata_head=metadata_head,
     )
     try:
         labels = _labels(examples)
@@ -144,10 +137,6 @@ def seal_measured(
         known = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
         seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
         logits = {name: each.logits for name, each in seen.items()}
-        if metadata_head is not None:
-            for name, each in seen.items():
-                about = metadata_of(examples.table, each.images)
-                logits[name] = each.logits + metadata_head.contribution(about)
         temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
         probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
         points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])

@@ -40,17 +40,15 @@ class ExportError(Exception):
     """The network cannot be exported; the message names the layer."""
 
 
-def store_weights(network: "keras.Model", path: Path, further: Mapping[str, NDArray[np.float32]] | None = None) -> None:
+def store_weights(network: "keras.Model", path: Path) -> None:
     """Write every weight of the network to a safetensors file, large kernels rounded to float16.
-
-    `further` are tensors of no layer, stored in the same file: those of a metadata head.
 
     Raises ExportError when a weight is not finite, or too large for float16.
     """
     from safetensors.numpy import save_file
 
     stored: dict[str, NDArray[Any]] = {}
-    for key, value in (network_tensors(network) | dict(further or {})).items():
+    for key, value in network_tensors(network).items():
         half = value.ndim >= 2 and value.size >= HALF_FROM_SIZE
         # An overflow gives an infinity, which the check below refuses.
         with np.errstate(over="ignore"):

@@ -32,8 +32,6 @@ FEATURES: Final = "features"
 MAPS: Final = "maps"
 OUTPUTS: Final = (LOGITS, FEATURES, MAPS)
 HEAD_PREFIX: Final = "head_"
-METADATA_PREFIX: Final = "metadata/"
-"""Prefix of the tensors of a metadata head. They are in the weights file and belong to no layer of the network."""
 
 BLOCK7B_GAMMA: Final = "block7b_project_bn/gamma"
 """Zero in the ImageNet file, in which two kernels of this block are missing: the block is an identity until trained."""
@@ -56,9 +54,7 @@ class Architecture:
     - `backbone`: "efficientnetb4", or "tiny" (a few thousand weights; the same layer kinds; for tests and SMOKE);
     - `input_size`: side of the square input, pixels;
     - `head_units`: widths of the hidden dense layers (ReLU) between features and logits, empty for a linear head;
-    - `head_dropouts`: dropout rate before the first dense layer and after each hidden one (one more than `head_units`);
-    - `metadata`: whether a metadata head adds age, sex and site to the logits (`inference.metadata`); the network of
-      the picture is the same with and without it.
+    - `head_dropouts`: dropout rate before the first dense layer and after each hidden one (one more than `head_units`).
 
     Raises ValueError for anything else.
     """
@@ -67,7 +63,6 @@ class Architecture:
     input_size: int
     head_units: tuple[int, ...] = ()
     head_dropouts: tuple[float, ...] = (0.0,)
-    metadata: bool = False
 
     def __post_init__(self) -> None:
         if self.backbone not in BACKBONES:
@@ -85,13 +80,17 @@ class Architecture:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """Inverse of `as_json`; raises ValueError, TypeError or KeyError when the values do not fit."""
+        """Inverse of `as_json`; raises ValueError, TypeError or KeyError when the values do not fit.
+
+        Older manifests also say whether a head for age, sex and site was trained with the network; no network has one.
+        """
+        if values.get("metadata"):
+            raise ValueError("it has a metadata head, which this version does not have any more.")
         return cls(
             backbone=str(values["backbone"]),
             input_size=int(values["input_size"]),
             head_units=tuple(int(units) for units in values["head_units"]),
             head_dropouts=tuple(float(rate) for rate in values["head_dropouts"]),
-            metadata=bool(values.get("metadata", False)),  # older bundles do not have the field
         )
 
     @property
@@ -182,12 +181,8 @@ def numpy_of(variable: Any) -> NDArray[Any]:
 
 
 def set_network_tensors(network: "keras.Model", tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Load the weights into the network; the tensors of a metadata head are ignored.
-
-    Raises WeightsError unless all other names and shapes are exactly those of the network.
-    """
+    """Load the weights into the network. Raises WeightsError unless names and shapes are exactly those of it."""
     variables = _variables(network)
-    tensors = {key: value for key, value in tensors.items() if not key.startswith(METADATA_PREFIX)}
     if absent := sorted(variables.keys() - tensors.keys()):
         raise WeightsError(f"The weights lack {absent[0]} ({len(absent)} missing in all).")
     if unknown := sorted(tensors.keys() - variables.keys()):

@@ -38,7 +38,6 @@ from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.export import store_weights, write_graph
 from recognition.inference.learned import Learned
 from recognition.inference.metadata import MetadataTable
-from recognition.inference.metadata_head import MetadataHead
 from recognition.inference.network import Architecture, set_network_tensors
 from recognition.inference.preprocessing import Preprocessing
 from recognition.inference.runtime import KerasBackend, OnnxBackend, Outputs
@@ -77,7 +76,6 @@ class Draft:
     architecture: Architecture
     preprocessing: Preprocessing
     backend: OnnxBackend
-    metadata_head: MetadataHead | None = None
 
     def discard(self) -> None:
         """Delete the draft from the disk."""
@@ -90,24 +88,19 @@ def draft_bundle(
     architecture: Architecture,
     preprocessing: Preprocessing,
     beside: Path,
-    metadata_head: MetadataHead | None = None,
 ) -> Draft:
     """Export the network into a new temporary folder in the parent folder of `beside`, the bundle's future place.
 
-    The network's weights become the stored ones, rounding included. Raises ExportError or OSError, and ValueError
-    unless `metadata_head` is given exactly if the architecture has one.
+    The network's weights become the stored ones, rounding included. Raises ExportError or OSError.
     """
-    if (metadata_head is not None) is not architecture.metadata:
-        raise ValueError("A metadata head is sealed with an architecture that has one, and with no other.")
     beside.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{beside.name}-", dir=beside.parent))
     try:
-        further = {} if metadata_head is None else metadata_head.as_tensors()
-        store_weights(network, folder / WEIGHTS_NAME, further)
+        store_weights(network, folder / WEIGHTS_NAME)
         set_network_tensors(network, read_tensors(folder / WEIGHTS_NAME))
         write_graph(network, weights=folder / WEIGHTS_NAME, graph=folder / GRAPH_NAME)
         backend = OnnxBackend(folder / GRAPH_NAME)
-        return Draft(folder, network, architecture, preprocessing, backend, metadata_head)
+        return Draft(folder, network, architecture, preprocessing, backend)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

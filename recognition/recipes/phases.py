@@ -173,11 +173,7 @@ class FineTunePhase:
     - `learn_validation`: the validation split is learned as well, and the last epoch is kept instead of the best: for a
       recipe whose settings and length are already chosen. Metrics of the validation split then mean nothing;
     - `teacher_share`: share of the label that is replaced by the prediction of the teachers of a run for the same
-      picture (knowledge distillation, Hinton et al. 2015), [0, 1], 0 for a run without teachers;
-    - `metadata_dropout`: share of the training pictures whose age, sex and site are all set to unknown, [0, 1); only
-      for a network with a metadata head;
-    - `metadata_field_dropout`: for the remaining pictures, the share in which each of the three is set to unknown,
-      [0, 1).
+      picture (knowledge distillation, Hinton et al. 2015), [0, 1], 0 for a run without teachers.
     """
 
     epochs: int
@@ -197,8 +193,6 @@ class FineTunePhase:
     learn_validation: bool = False
     teacher_share: float = 0.0
     batch_norm: str = "frozen"
-    metadata_dropout: float = 0.5
-    metadata_field_dropout: float = 0.1
 
     def __post_init__(self) -> None:
         _check_epochs(self.epochs, least=1)
@@ -216,8 +210,6 @@ class FineTunePhase:
             f"batch_size is at least {BATCH_NORM_BATCH_MIN} where BatchNorm is trained.",
         )
         require(0.0 <= self.teacher_share <= 1.0, "teacher_share lies in [0, 1].")
-        require(0.0 <= self.metadata_dropout < 1.0, "metadata_dropout lies in [0, 1).")
-        require(0.0 <= self.metadata_field_dropout < 1.0, "metadata_field_dropout lies in [0, 1).")
 
 
 def _check_epochs(epochs: int, *, least: int) -> None:

@@ -63,10 +63,6 @@ class Recipe:
             self.fine_tune is not None or self.frozen.epochs > 0,
             "frozen.epochs is at least 1 in a recipe without fine-tuning.",
         )
-        require(
-            self.fine_tune is not None or not self.architecture.metadata,
-            "metadata is learned in fine-tuning, which this recipe has not.",
-        )
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -88,10 +84,11 @@ class Recipe:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `as_json`; fields that are missing in an older snapshot get their defaults.
 
-        Raises RecipeError for a field this version does not know, and for values it refuses.
+        A field that is gone may be there with the value that had no effect. Raises RecipeError for other fields that
+        this version does not know, and for values it refuses.
         """
         try:
-            return cls(**_arguments(cls, values))
+            return cls(**_arguments(cls, _without_gone(values)))
         except (TypeError, ValueError, KeyError) as error:
             raise RecipeError(f"This is no recipe of this version: {error}") from error
 
@@ -121,7 +118,6 @@ def _defaults(kind: type[Any], *names: str) -> dict[str, Any]:
 
 LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "": _defaults(Recipe, "continues", "precision", "devices", "reference_long_side", "fit"),
-    "architecture": _defaults(Architecture, "metadata"),
     "frozen": _defaults(
         FrozenPhase,
         "optimizer", "beta_1", "beta_2", "epsilon", "plateau_factor", "plateau_patience", "learning_rate_min",
@@ -129,13 +125,28 @@ LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "frozen.balance": _defaults(ClassBalance, "focal_gamma"),
     "fine_tune": _defaults(
         FineTunePhase,
-        "mixup_alpha", "learn_validation", "teacher_share", "batch_norm", "metadata_dropout", "metadata_field_dropout",
+        "mixup_alpha", "learn_validation", "teacher_share", "batch_norm",
     ),
     "fine_tune.balance": _defaults(ClassBalance, "focal_gamma"),
     "fine_tune.augmentation": _defaults(Augmentation, "randaugment_operations", "randaugment_magnitude"),
 }  # fmt: skip
 """Fields added after the first checkpoints, by the group they are in, with the value that means "as before"; see
 `Recipe.identity`."""
+
+GONE_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "architecture": {"metadata": False},
+    "fine_tune": {"metadata_dropout": 0.5, "metadata_field_dropout": 0.1},
+}
+"""Fields of older snapshots, by their group, with the value that had no effect: those of the metadata head."""
+
+
+def _without_gone(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The snapshot without the fields that are gone and had no effect."""
+    kept = dict(values)
+    for place, gone in GONE_FIELDS.items():
+        if isinstance(part := kept.get(place), Mapping):
+            kept[place] = {name: value for name, value in part.items() if name not in gone or gone[name] != value}
+    return kept
 
 
 def _arguments(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

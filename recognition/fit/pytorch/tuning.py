@@ -7,7 +7,7 @@ Pictures, batches, balance, loss, schedule, averaging, checkpoints and the kept 
 - stochastic depth and dropout draw other random numbers, and the running average starts differently, so the metrics are
   similar but not equal.
 
-Several devices, a metadata head and focal loss are not supported.
+Several devices and focal loss are not supported.
 """
 
 import math
@@ -60,7 +60,6 @@ def fine_tune(
     references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
     run_folder: Path,
-    metadata: Any = None,
     teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
@@ -71,8 +70,8 @@ def fine_tune(
         raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
     if recipe.architecture.backbone != "efficientnetb4" or recipe.architecture.head_units:
         raise RecipeError("The engine pytorch trains EfficientNetB4 with a linear head, nothing else.")
-    if metadata is not None or phase.balance.focal_gamma or devices:
-        raise RecipeError("The engine pytorch has no metadata head, no focal loss and one device.")
+    if phase.balance.focal_gamma or devices:
+        raise RecipeError("The engine pytorch has no focal loss and one device.")
     size = recipe.architecture.input_size
     tensors = network_tensors(network)
     if not np.any(tensors[BLOCK7B_GAMMA]):

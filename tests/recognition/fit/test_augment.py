@@ -1,4 +1,4 @@
-"""RandAugment, mixup and metadata dropout: effect, range, and the same result for the same seed."""
+"""RandAugment and mixup: effect, range, and the same result for the same seed."""
 
 import dataclasses
 from typing import Any
@@ -9,10 +9,9 @@ from PIL import Image
 
 from recognition.fit.augment import augmented
 from recognition.fit.balance import one_hot
-from recognition.fit.batches import batches, mixed, withheld
+from recognition.fit.batches import batches, mixed
 from recognition.fit.randaugment import OPERATIONS, rand_augmented
-from recognition.inference.metadata_head import FIELDS, WIDTH
-from recognition.recipes import SMOKE, Augmentation, FineTunePhase, changed
+from recognition.recipes import SMOKE, Augmentation, changed
 from recognition.taxonomy import CODES
 from tests.factories import made_picture
 
@@ -120,18 +119,3 @@ def test_batches_are_those_of_before_without_mixup_and_mixed_with_it() -> None:
     assert soft.sum(axis=1) == pytest.approx(1.0)
     assert not np.array_equal(soft, truth)
     assert np.array_equal(blended, batch(mixup_alpha="1")[0])
-
-
-def test_metadata_is_withheld_as_often_as_the_recipe_says() -> None:
-    descriptions = np.ones((4000, WIDTH), np.float32)
-
-    def shares(**settings: float) -> dict[str, float]:
-        phase = FineTunePhase(1, 1, 0.1, **settings)  # type: ignore[arg-type]
-        kept = withheld(descriptions, phase=phase, generator=np.random.default_rng(0))
-        assert all((kept[:, columns].std(axis=1) == 0).all() for columns in FIELDS.values())  # a field goes as a whole
-        return {"all": float((kept == 0).all(axis=1).mean()), "sex": float((kept[:, FIELDS["sex"]][:, 0] == 0).mean())}
-
-    assert shares(metadata_dropout=0.0, metadata_field_dropout=0.0) == {"all": 0.0, "sex": 0.0}
-    assert shares(metadata_dropout=0.5, metadata_field_dropout=0.0)["all"] == pytest.approx(0.5, abs=0.03)
-    assert shares(metadata_dropout=0.0, metadata_field_dropout=0.2)["sex"] == pytest.approx(0.2, abs=0.03)
-    assert (descriptions == 1).all()

@@ -1,6 +1,7 @@
 """The frozen phase: equal to an ordinary `fit`, its learning rate schedule, and resuming after a stop."""
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ SMALL_SEED = Recipe(
     architecture=Architecture("tiny", 32, head_units=(16, 12), head_dropouts=(0.0, 0.0, 0.0)),
     frozen=dataclasses.replace(SEED_TRANSFER.frozen, epochs=4, batch_size=16),
 )
+
+IDENTITIES = {
+    "LINEAR_PROBE": "b7c2a2912e57", "FINE_TUNE": "98fb2671b119", "SEED_TRANSFER": "18780285bd10",
+    "SEED_FINE_TUNE": "149b4a4bd63e", "SMOKE": "2077f4c65b2a",
+}  # fmt: skip
+"""The first letters of the sha256 of each recipe's identity, as in checkpoints of November 2026."""
 
 
 class Stop(Exception):
@@ -282,10 +289,9 @@ def test_bad_settings_are_refused_by_name(changes: dict[str, str], said: str) ->
         ({"fine_tune.mixup_alpha": "-0.1"}, "mixup_alpha"),
         ({"fine_tune.mixup_alpha": "inf"}, "mixup_alpha"),
         ({"fine_tune.balance.focal_gamma": "nan"}, "focal_gamma"),
-        ({"fine_tune.metadata_dropout": "1"}, "metadata_dropout"),
         ({"fine_tune.augmentation.randaugment_operations": "9"}, "randaugment_operations"),
         ({"fine_tune.augmentation.randaugment_magnitude": "11"}, "randaugment_magnitude"),
-        ({"architecture.metadata": "perhaps"}, "cannot be"),
+        ({"fine_tune.learn_validation": "perhaps"}, "cannot be"),
     ],
 )
 def test_bad_settings_of_fine_tuning_are_refused_by_name(changes: dict[str, str], said: str) -> None:
@@ -293,22 +299,40 @@ def test_bad_settings_of_fine_tuning_are_refused_by_name(changes: dict[str, str]
         changed(FINE_TUNE, changes)
 
 
-def test_metadata_needs_a_phase_that_learns_it() -> None:
-    with pytest.raises(RecipeError, match="metadata is learned in fine-tuning"):
-        changed(SEED_TRANSFER, {"architecture.metadata": "true"})
-    assert changed(FINE_TUNE, {"architecture.metadata": "true"}).architecture.metadata
+def test_an_older_snapshot_may_hold_the_fields_of_the_metadata_head_where_it_was_off() -> None:
+    def older(metadata: bool, dropout: float) -> dict[str, Any]:
+        values = FINE_TUNE.as_json()
+        values["architecture"]["metadata"] = metadata
+        values["fine_tune"] |= {"metadata_dropout": dropout, "metadata_field_dropout": 0.1}
+        return values
+
+    again = Recipe.from_json(older(False, 0.5))
+    assert again == FINE_TUNE
+    assert again.identity() == FINE_TUNE.identity()
+    for on in (older(True, 0.5), older(False, 0.2)):
+        with pytest.raises(RecipeError, match="no recipe of this version"):
+            Recipe.from_json(on)
+
+
+def test_identities_are_those_that_checkpoints_were_written_with() -> None:
+    found = {recipe.name: hashlib.sha256(json.dumps(recipe.identity(), sort_keys=True).encode()).hexdigest()[:12]
+             for recipe in RECIPES.values()}  # fmt: skip
+    assert found == IDENTITIES
 
 
 def test_what_is_new_and_off_changes_no_identity_and_what_is_on_does() -> None:
     old = FINE_TUNE.identity()
-    for group, name in (("architecture", "metadata"), ("fine_tune", "learn_validation")):
-        assert name not in old[group]
+    assert "learn_validation" not in old["fine_tune"]
     # Scale and fit of the picture are newer than checkpoints, and FINE_TUNE sets them.
     pictures = {"reference_long_side", "fit"}
     assert set(old) == {"name", "expected", "architecture", "frozen", "fine_tune", "seed", "normalised"} | pictures
     assert not pictures & set(SMOKE.identity())
     assert dataclasses.replace(FINE_TUNE, expected="another result").identity() == old
-    for name, value in (("precision", "float32"), ("architecture.metadata", "true"), ("fine_tune.mixup_alpha", "0")):
+    for name, value in (
+        ("precision", "float32"),
+        ("fine_tune.learn_validation", "true"),
+        ("fine_tune.mixup_alpha", "0"),
+    ):
         assert changed(FINE_TUNE, {name: value}).identity() != old
 
 
