@@ -7,5 +7,6 @@
 - `examples`: the checked table with picture fingerprints, from which training learns;
 - `splits`: train, validation, calibration and test by lesion; `leakage`: lesions that splits share;
 - `components`, `duplicates`: connected components; exact and near copies of pictures;
+- `identity`, `sources`, `ancestry`: names of a picture, licences of its data set, what a classifier comes from;
 - `known_images`: fingerprints and small copies of a data set's pictures.
 """

@@ -1,15 +1,16 @@
 """The names by which the pictures of a data set are known elsewhere: image, file, lesion and patient."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from recognition.datasets.layouts import isic_id
 from recognition.inference.learned import PictureIds
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def picture_ids(table: pd.DataFrame, images: Sequence[str]) -> list[PictureIds]:
+
+def picture_ids(table: "pd.DataFrame", images: Sequence[str]) -> list[PictureIds]:
     """The names of each image, in the order of `images`; `table` is that of `Examples`.
 
     Raises KeyError for an image that is not in the table.

@@ -1,22 +1,17 @@
 """What a run, its parent and its teachers have learned, and which of them may not continue because of it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from recognition.datasets.ancestry import PARENT, RESEALED_FROM, TEACHER, ancestors, data_of, learns_validation
 from recognition.datasets.examples import Examples
 from recognition.datasets.identity import picture_ids
-from recognition.datasets.sources import ISIC_2019
 from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
 from recognition.inference.bundle import Bundle, Manifest
 from recognition.inference.learned import Learned
 from recognition.recipes import Recipe, RecipeError
 from recognition.taxonomy import CODES
-
-PARENT: Final = "parent"
-TEACHER: Final = "teacher"
-RESEALED_FROM: Final = "resealed_from"
-
 
 WHAT_TO_DO: Final = {
     VALIDATION: (
@@ -50,18 +45,13 @@ def learned_by(bundle: Bundle, examples: Examples, split: Split) -> Learned:
         return said
     if bundle.manifest.split.get("fingerprint") != split.fingerprint:
         return Learned.unknown()
-    known = all(each["split_fingerprint"] == split.fingerprint for each in _named(bundle.manifest))
+    known = all(each["split_fingerprint"] == split.fingerprint for each in ancestors(_json(bundle.manifest)))
     return replace(learned_here(examples, split, learn_validation=learned_validation(bundle)), complete=known)
 
 
 def learned_validation(bundle: Bundle) -> bool:
     """Whether the recipe of a classifier learned the validation split as well. A parent's recipe does not count."""
     return learns_validation(bundle.manifest.recipe)
-
-
-def learns_validation(recipe: Mapping[str, Any]) -> bool:
-    """Whether a recipe (as JSON) learns the validation split as well."""
-    return bool((recipe.get("fine_tune") or {}).get("learn_validation"))
 
 
 def absent_diagnoses(examples: Examples, split: Split, *, learn_validation: bool) -> list[str]:
@@ -82,7 +72,11 @@ def ancestry(
     found: dict[str, dict[str, Any]] = {}
     named = [(PARENT, parent), *((TEACHER, each) for each in teachers), (RESEALED_FROM, resealed)]
     for relation, bundle in named:
-        for entry in () if bundle is None else (_entry(bundle, relation), *_named(bundle.manifest)):
+        if bundle is None:
+            continue
+        manifest = _json(bundle.manifest)
+        itself = {"version": bundle.version, "sha256": bundle.sha256, "relation": relation, **data_of(manifest)}
+        for entry in (itself, *ancestors(manifest)):
             known = found.setdefault(entry["sha256"], entry)
             found[entry["sha256"]] = {name: known[name] or value for name, value in entry.items()}
     return list(found.values())
@@ -106,34 +100,6 @@ def require_unlearned(
                 )
 
 
-def _entry(bundle: Bundle, relation: str) -> dict[str, Any]:
-    return {"version": bundle.version, "sha256": bundle.sha256, "relation": relation, **_data(bundle.manifest)}
-
-
-def _data(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "dataset": str(manifest.dataset.get("name", "")),
-        "dataset_fingerprint": str(manifest.dataset.get("fingerprint", "")),
-        "split_fingerprint": str(manifest.split.get("fingerprint", "")),
-        # Older manifests do not name their sources; all named ISIC 2019 in their licence.
-        "sources": list(manifest.dataset.get("sources", [ISIC_2019.name])),
-    }
-
-
-def _named(manifest: Manifest) -> list[dict[str, Any]]:
-    """The ancestors that a manifest names. Older ones name parent and teachers alone.
-
-    A teacher had to be of the same split then, and what was sealed again of the same data.
-    """
-    if manifest.ancestry:
-        return [dict(each) for each in manifest.ancestry]
-    provenance = manifest.provenance
-    nothing = {"dataset": "", "dataset_fingerprint": "", "split_fingerprint": "", "sources": []}
-    same = [
-        *((TEACHER, each) for each in provenance.get("teachers") or ()),
-        *((RESEALED_FROM, each) for each in (provenance.get("resealed_from"),) if each),
-    ]
-    found = {each["sha256"]: {**each, "relation": relation, **_data(manifest)} for relation, each in same}
-    if parent := provenance.get("parent"):
-        found.setdefault(parent["sha256"], {**parent, "relation": PARENT, **nothing})
-    return list(found.values())
+def _json(manifest: Manifest) -> dict[str, Any]:
+    names = ("ancestry", "provenance", "dataset", "split")
+    return {name: getattr(manifest, name) for name in names}

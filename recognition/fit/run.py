@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from recognition.datasets.ancestry import learns_validation
 from recognition.datasets.examples import Examples
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
@@ -25,7 +26,6 @@ from recognition.fit.learned import (
     ancestry,
     learned_by,
     learned_here,
-    learns_validation,
     require_unlearned,
 )
 from recognition.fit.learning_pictures import LearningPictures, PictureCache

@@ -21,6 +21,7 @@ from recognition.taxonomy import Diagnosis
 from training.admin.evaluations import contamination_said, figures_context, with_interval
 from training.admin.jobs import STYLES, administrator
 from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
+from training.services.ancestry import stored_learned
 from training.services.evaluations import request_evaluation
 from training.services.jobs import JobRejected
 from training.services.registry import PromotionRejected, gates, promote, roll_back, rolled_back_to
@@ -196,11 +197,11 @@ def _measured(classifier: Classifier) -> list[dict[str, Any]]:
     """Every data set with pictures: the evaluation on it if there is one, and the test contamination."""
     rows = {each.fingerprint: each for each in _evaluations(classifier)}
     active = {job.dataset_id: job for job in EvaluationJob.objects.filter(classifier=classifier).active().defer("log")}
-    table = []
+    table, learned = [], stored_learned(classifier)
     for dataset in Dataset.objects.filter(has_images=True).defer("eda"):
         evaluation = rows.get(dataset.test_content_fingerprint)
         # Counted again even if there is an evaluation: older evaluations say less about it.
-        contamination = contamination_of(classifier.manifest, dataset)
+        contamination = contamination_of(classifier.manifest, dataset, learned)
         table.append(
             {
                 "dataset": dataset,

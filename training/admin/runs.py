@@ -18,9 +18,9 @@ from training.admin.curves import history_charts
 from training.admin.jobs import FAILURES, STYLES, JobAdmin, administrator, duration, live_context
 from training.forms.recipes import RecipeForm, leaves
 from training.forms.runs import ChooseForm
-from training.models import Evaluation, Job, TrainingRun
+from training.models import Evaluation, Example, Job, TrainingRun
 from training.services.jobs import JobRejected, request_cancel
-from training.services.runs import request_run, resume_run
+from training.services.runs import held_back_but_learned, request_run, resume_run, warnings_of
 
 STAGES: Final = {
     "features": gettext_lazy("Computing the features of every picture, once"),
@@ -29,6 +29,8 @@ STAGES: Final = {
     "evaluate": gettext_lazy("Measuring on the calibration and test splits"),
     "seal": gettext_lazy("Sealing the classifier"),
 }
+
+LEARN_VALIDATION: Final = "fine_tune.learn_validation"
 
 LOG_LINES: Final = 40  # the newest, on the page; the whole log is a download
 
@@ -81,10 +83,12 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
         asked = request.POST if posted else request.GET
         choice = ChooseForm(asked if "recipe" in asked else None, initial=_initial(request))
         chosen = choice.is_bound and choice.is_valid()
-        form = None
+        form, remarks = None, list[str]()
         if chosen:
             recipe = RECIPES[choice.cleaned_data["recipe"]]
             form = RecipeForm(recipe, request.POST if posted else None)
+            if not posted:
+                remarks = _remarks(choice.cleaned_data, form)
             if posted and form.is_valid():
                 try:
                     run = request_run(
@@ -97,6 +101,8 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
                     choice.add_error(error.field if error.field in choice.fields else None, error.message)
                 else:
                     messages.success(request, _("The run is queued."))
+                    for sentence in warnings_of(run.dataset, form.recipe, run.parent):
+                        messages.warning(request, sentence)
                     return HttpResponseRedirect(reverse("admin:training_trainingrun_change", args=[run.pk]))
         context = {
             **self.admin_site.each_context(request),
@@ -105,6 +111,7 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
             "media": self.media,
             "choice": choice,
             "form": form,
+            "remarks": remarks,
             "recipes": list(RECIPES.values()),
         }
         wrong = posted and (choice.errors or (form is not None and form.errors))
@@ -122,6 +129,7 @@ class TrainingRunAdmin(JobAdmin[TrainingRun]):
             "title": _("%(recipe)s on %(dataset)s") % {"recipe": run.recipe, "dataset": run.dataset},
             "media": self.media,
             "settings": _settings(run),
+            "remarks": _remarks_on(run),
             **run_context(run),
         }
         return TemplateResponse(request, "admin/training/trainingrun/page.html", context)
@@ -192,6 +200,31 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
         if run is not None:
             initial["dataset"] = run.dataset_id
     return initial
+
+
+def _remarks(chosen: dict[str, Any], form: RecipeForm) -> list[str]:
+    """What to know before a run is queued. Ticks "learn validation" where the parent has learned validation images."""
+    dataset, parent = chosen["dataset"], chosen["parent"]
+    remarks = warnings_of(dataset, form.base, parent)
+    found = None if parent is None else held_back_but_learned(dataset, form.base, parent)
+    if found is not None and found[0] == Example.Split.VALIDATION and LEARN_VALIDATION in form.fields:
+        form.initial[LEARN_VALIDATION] = True
+        remarks.append(
+            _(
+                "%(parent)s has learned %(count)s of the %(pictures)s validation images of %(dataset)s already, so that "
+                "they cannot choose the best epoch. Below, “learn validation” is ticked: they are learned again, and the "
+                "last epoch is kept. Choose the number of epochs accordingly."
+            )
+            % {"parent": parent, "count": found[1], "pictures": found[2], "dataset": dataset}
+        )
+    return remarks
+
+
+def _remarks_on(run: TrainingRun) -> list[str]:
+    try:
+        return warnings_of(run.dataset, Recipe.from_json(run.settings), run.parent) if run.is_active else []
+    except RecipeError:
+        return []
 
 
 def _settings(run: TrainingRun) -> list[tuple[str, str, bool]]:

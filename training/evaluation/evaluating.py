@@ -61,7 +61,7 @@ def measure_bundle(
     block = bundle.manifest.image_types[DERMOSCOPIC]
     points = [OperatingPoint(**point) for point in block["operating_points"]]
     report(Progress("figures", 0, 1))
-    contamination = contamination_of(json.loads(bundle.manifest.as_bytes()), dataset)
+    contamination = contamination_of(json.loads(bundle.manifest.as_bytes()), dataset, bundle.learned())
     figures = measure(labels, probabilities, temperature=block["calibration"]["temperature"], operating_points=points)
     report(Progress("figures", 1, 1))
     figures |= {

@@ -10,12 +10,16 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
+from recognition.datasets.ancestry import learns_validation
 from recognition.recipes import RECIPES, Recipe, RecipeError, changed
+from recognition.taxonomy import CODES
 from training.models import Dataset, Example, Job, TrainingRun
 from training.services import jobs
+from training.services.ancestry import learned_of, picture_ids
 from training.services.jobs import JobClaim, JobRejected, require_administrator
 
 LEARNING: Final = tuple(Example.Split.values)
+HELD_BACK: Final = (Example.Split.VALIDATION, Example.Split.CALIBRATION, Example.Split.TEST)
 
 
 def recipe_with(name: str, changes: Mapping[str, str]) -> Recipe:
@@ -83,6 +87,78 @@ def _create(dataset: Dataset, recipe: Recipe, parent: Classifier | None, by: Use
     )
 
 
+def warnings_of(dataset: Dataset, recipe: Recipe, parent: Classifier | None = None) -> list[str]:
+    """Sentences about what a run could do and its classifier would lack; none of them refuses the run."""
+    sentences = []
+    if absent := absent_diagnoses(dataset, recipe):
+        sentences.append(
+            _("There is not one training image of %(diagnoses)s. The classifier will never answer that.")
+            % {"diagnoses": ", ".join(absent)}
+        )
+    if parent is not None and not learned_of(parent).complete:
+        sentences.append(
+            _(
+                "Nobody knows here whether %(parent)s, or a classifier it comes from, has learned images that this run "
+                "holds back: the evaluation of the new classifier will say so, and its gates stay closed. Import the "
+                "data set that it was trained on to find out."
+            )
+            % {"parent": parent}
+        )
+    return sentences
+
+
+def absent_diagnoses(dataset: Dataset, recipe: Recipe) -> list[str]:
+    """Codes of the diagnoses of which a run would not learn a single image, in the order of `CODES`."""
+    learned = [Example.Split.TRAIN]
+    if learns_validation(recipe.as_json()):
+        learned.append(Example.Split.VALIDATION)
+    there = set(dataset.measurable().filter(split__in=learned).order_by().values_list("diagnosis", flat=True))
+    return [code for code in CODES if code not in there]
+
+
+def held_back_but_learned(dataset: Dataset, recipe: Recipe, parent: Classifier) -> tuple[str, int, int] | None:
+    """The first split that a run holds back although the parent has learned of it, how many images, and of how many.
+
+    Images count of which the parent, or a classifier it comes from, has learned another one of the lesion or patient.
+    """
+    learned = learned_of(parent)
+    for split in HELD_BACK:
+        if split == Example.Split.VALIDATION and learns_validation(recipe.as_json()):
+            continue
+        pictures = picture_ids(dataset, [split])
+        # An epoch may be chosen twice on the same images.
+        if found := learned.overlap(pictures, chosen=split != Example.Split.VALIDATION):
+            return split, len(found), len(pictures)
+    return None
+
+
+def _check_learned(dataset: Dataset, recipe: Recipe, parent: Classifier) -> None:
+    found = held_back_but_learned(dataset, recipe, parent)
+    if found is None:
+        return
+    split, count, pictures = found
+    if split != Example.Split.VALIDATION:
+        advice = _(
+            "The figures of the new classifier would flatter it. Choose another classifier, or a data set whose split "
+            "holds back what this one has not learned: the one it was trained on, alone or joined with others."
+        )
+    elif recipe.fine_tune is not None:
+        advice = _(
+            "They can no longer choose the best epoch: tick “learn validation” (fine_tune.learn_validation), so that "
+            "they are learned too and the last epoch is kept."
+        )
+    else:
+        advice = _("They can no longer choose the best epoch. Choose another classifier, or a recipe that fine-tunes.")
+    raise JobRejected(
+        "parent",
+        _(
+            "%(parent)s, or a classifier it comes from, has learned %(count)s of the %(pictures)s %(split)s images, or "
+            "others of their lesions or patients. %(advice)s"
+        )
+        % {"parent": parent, "count": count, "pictures": pictures, "split": split, "advice": advice},
+    )
+
+
 def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
     if not dataset.has_images:
         raise JobRejected(
@@ -122,3 +198,4 @@ def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
             _("%(parent)s has another head than %(recipe)s. Choose one with the head that is to go on learning.")
             % {"parent": parent, "recipe": recipe.name},
         )
+    _check_learned(dataset, recipe, parent)

@@ -1,29 +1,25 @@
-"""Test contamination: how many test images of a data set a classifier may have learned from.
+"""Test contamination: how many test images of a data set a classifier, or one it comes from, has learned.
 
-If the data set it was trained on is registered here, the images are counted. Otherwise equal fingerprints prove that
-there is no contamination, and without them the answer is unknown. The web process calls this too, so nothing here reads
-an image or loads pandas.
+Bundles say what they learned, and the images are counted. For older ones equal fingerprints prove that there is no
+contamination, or their data set is registered here and the images are counted. Otherwise the answer is unknown. The web
+process calls this too, so nothing here reads an image or loads pandas.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any
 
-from django.db.models import Q
-
-from diagnoses.classifiers.models import Classifier
+from recognition.inference.learned import Learned
 from training.models import Dataset, Example
-
-MAX_ANCESTORS: Final = 50
-"""Parents of a classifier that are checked, far more than occur. The limit ends the loop if parents form a cycle."""
+from training.services.ancestry import forebears, picture_ids, registered_learned
 
 
 @dataclass(frozen=True, slots=True)
 class Contamination:
     """The result for one classifier and the test images of one data set.
 
-    `kept`: neither the classifier nor one it continues learned from these test images. `seen`: how many of the
-    `pictures` test images the classifier named `by` learned from, or from another picture of the same lesion or
+    `kept`: neither the classifier nor one it comes from learned these test images. `seen`: how many of the `pictures`
+    test images the classifier named `by`, or one it comes from, has learned, or another picture of the same lesion or
     patient; None if that is unknown. Evaluations store these names (key "exposure").
     """
 
@@ -37,69 +33,45 @@ class Contamination:
         return asdict(self)
 
 
-def contamination_of(manifest: Mapping[str, Any], dataset: Dataset) -> Contamination:
-    """The test contamination of the classifier with this manifest, and of the classifiers whose weights it continues.
+def contamination_of(manifest: Mapping[str, Any], dataset: Dataset, learned: Learned | None = None) -> Contamination:
+    """The test contamination of the classifier with this manifest, and of all that it comes from.
 
-    If a parent learned from a test image, its child did too. For a parent that is not registered here it is unknown.
+    `learned` is what its bundle says that it learned (`Bundle.learned`, `ancestry.stored_learned`): then every image is
+    looked up, whatever is registered here. A bundle that does not say is judged by fingerprints, or by its data set if
+    that is registered; so is an ancestor, and of one that is neither it is unknown.
     """
-    pictures = dataset.measurable().filter(split=Example.Split.TEST).count()
-    version = str(manifest.get("version", ""))
-    for _generation in range(MAX_ANCESTORS):
-        seen = _seen(manifest, dataset)
-        if seen != 0:
-            return Contamination(False, seen, pictures, version)
-        parent = (manifest.get("provenance") or {}).get("parent")
-        if not parent:
-            return Contamination(True, 0, pictures)
-        version = str(parent.get("version", ""))
-        row = Classifier.objects.filter(sha256=parent["sha256"]).first()
-        if row is None:
-            return Contamination(False, None, pictures, version)
-        manifest = row.manifest
-    return Contamination(False, None, pictures, version)
+    tested, unknown = picture_ids(dataset, [Example.Split.TEST]), ""
+    for each in forebears(manifest, learned):
+        known = each.learned
+        if known is None and not _proved(each.manifest, dataset):
+            known = registered_learned(each.manifest)
+            if known is None:
+                unknown = unknown or each.version
+        seen = [] if known is None else known.overlap(tested)
+        if seen:
+            return Contamination(False, len(seen), len(tested), each.version)
+    return Contamination(False, None, len(tested), unknown) if unknown else Contamination(True, 0, len(tested))
 
 
-def _seen(manifest: Mapping[str, Any], dataset: Dataset) -> int | None:
-    """How many of the test images this classifier's training may have used, without its parents; None if unknown."""
+def _proved(manifest: Mapping[str, Any], dataset: Dataset) -> bool:
+    """Whether fingerprints prove that the training of this manifest kept the test images back."""
     split, data = manifest.get("split") or {}, manifest.get("dataset") or {}
     content, names = split.get("test_content_fingerprint"), split.get("test_fingerprint")
     if content:
         if content == dataset.test_content_fingerprint:
-            return 0
+            return True
     # Older bundles state only the names of their test images, so names are compared.
     elif names and names == dataset.test_fingerprint:
-        return 0
-    own = split.get("fingerprint")
-    if not own:
-        return None
-    if own in (dataset.split_fingerprint, dealt_fingerprint(dataset)) and data.get("fingerprint") in (
-        None,
-        dataset.fingerprint,
-    ):
-        # Bringing near duplicates together only takes images out of the test split, so none of the rest was learned.
-        return 0
-    return _counted(own, data.get("fingerprint"), dataset)
+        return True
+    # Bringing near duplicates together only takes images out of the test split, so none of the rest was learned.
+    return (
+        bool(split.get("fingerprint"))
+        and split["fingerprint"] in (dataset.split_fingerprint, dealt_fingerprint(dataset))
+        and data.get("fingerprint") in (None, "", dataset.fingerprint)
+    )
 
 
 def dealt_fingerprint(dataset: Dataset) -> str:
     """Fingerprint of the split before near duplicates were brought together; empty if they were not."""
     gathered = (dataset.report or {}).get("split", {}).get("near_together") or {}
     return str(gathered.get("dealt_fingerprint", ""))
-
-
-def _counted(split: str, data: str | None, dataset: Dataset) -> int | None:
-    """How many test images of `dataset`, or other images of their lesion or patient, were learned from.
-
-    The data set with these fingerprints was learned from, without its test split.
-    """
-    theirs = Dataset.objects.filter(fingerprint=data, split_fingerprint=split).first() if data else None
-    if theirs is None:
-        return None
-    learned = theirs.measurable().exclude(split__in=["", Example.Split.TEST])
-    known = (
-        Q(image__in=learned.values("image"))
-        | (~Q(sha256="") & Q(sha256__in=learned.exclude(sha256="").values("sha256")))
-        | (~Q(lesion_id="") & Q(lesion_id__in=learned.exclude(lesion_id="").values("lesion_id")))
-        | (~Q(patient_id="") & Q(patient_id__in=learned.exclude(patient_id="").values("patient_id")))
-    )
-    return dataset.measurable().filter(split=Example.Split.TEST).filter(known).count()

@@ -23,6 +23,7 @@ from training.data.reading import read_sealed
 from training.evaluation.evaluating import evaluate_classifier, measure_bundle
 from training.models import Job, TrainingRun
 from training.services import jobs
+from training.services.ancestry import learned_of
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.worker.epochs import Epochs
 from training.worker.execution import Wording, execute
@@ -81,6 +82,7 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
             version=version_name(run),
             run_folder=folder,
             parent=_parent(run),
+            parent_learned=None if run.parent is None else learned_of(run.parent),
             test_probabilities=answers,
             report=report,
         )

@@ -12,7 +12,7 @@ from recognition.recipes import RECIPES
 from training.models import Dataset, Job, TrainingRun
 from training.services.evaluations import evaluation_on
 from training.services.jobs import JobRejected
-from training.services.runs import begin_run, recipe_with, request_run, resume_run
+from training.services.runs import begin_run, recipe_with, request_run, resume_run, warnings_of
 
 INTERRUPTED: Final = 130  # the exit status of a command that Ctrl-C ended
 
@@ -47,6 +47,8 @@ class Command(BaseCommand):
         try:
             recipe = recipe_with(options["recipe"], dict(_change(text) for text in options["changes"]))
             parent = _classifier(options["parent"])
+            for sentence in warnings_of(dataset, recipe, parent):
+                self.stderr.write(sentence)
             if options["queue"]:
                 run = request_run(dataset=dataset, recipe=recipe, parent=parent)
                 self.stdout.write(f"Queued run {run.pk}. The training worker takes it next; watch it in the admin.")

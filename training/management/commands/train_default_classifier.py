@@ -10,6 +10,7 @@ from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
 from recognition.fit.device import ENGINES, KERAS_ENGINE
+from recognition.fit.learned import absent_diagnoses
 from recognition.fit.run import train_classifier
 from recognition.inference.bundle import BundleError, read_bundle
 from recognition.inference.export import ExportError
@@ -65,10 +66,17 @@ class Command(BaseCommand):
             teachers = [read_bundle(folder) for folder in options["teachers"]]
             with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
                 examples = data.examples
+                split = data.split or split_examples(examples.table, seed=options["seed"])
+                learns = recipe.fine_tune is not None and recipe.fine_tune.learn_validation
+                if absent := absent_diagnoses(examples, split, learn_validation=learns):
+                    self.stderr.write(
+                        f"There is not one training picture of {', '.join(absent)}. The classifier will never answer "
+                        "that."
+                    )
                 bundle = train_classifier(
                     recipe=recipe,
                     examples=examples,
-                    split=data.split or split_examples(examples.table, seed=options["seed"]),
+                    split=split,
                     pictures=pictures,
                     imagenet_weights=options["weights"],
                     parent=parent,
