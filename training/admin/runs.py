@@ -211,9 +211,9 @@ def _remarks(chosen: dict[str, Any], form: RecipeForm) -> list[str]:
         form.initial[LEARN_VALIDATION] = True
         remarks.append(
             _(
-                "%(parent)s has learned %(count)s of the %(pictures)s validation images of %(dataset)s already, so that "
-                "they cannot choose the best epoch. Below, “learn validation” is ticked: they are learned again, and the "
-                "last epoch is kept. Choose the number of epochs accordingly."
+                "%(parent)s has learned %(count)s of the %(pictures)s validation images of %(dataset)s already, so "
+                "that they cannot choose the best epoch. Below, “learn validation” is ticked: they are learned again, "
+                "and the last epoch is kept. Choose the number of epochs accordingly."
             )
             % {"parent": parent, "count": found[1], "pictures": found[2], "dataset": dataset}
         )
