@@ -1,7 +1,7 @@
 """Classification of many picture files in one process, as `manage.py classify` does it."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,8 @@ from PIL import Image
 
 from recognition.datasets.pictures import PictureFiles, read_file
 from recognition.datasets.problems import ExamplesError
+from recognition.inference.case_mix import CaseMix
+from recognition.inference.metadata import Metadata
 from recognition.inference.runtime import Classification, LoadedClassifier
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
@@ -26,6 +28,11 @@ class PictureSource:
 
     name: str
     read: Callable[[], bytes]
+
+    @property
+    def image(self) -> str:
+        """The name of the image: that of the file without folder and suffix. Two files can have the same."""
+        return _stem(self.name)
 
 
 @dataclass(frozen=True)
@@ -73,12 +80,21 @@ def find_sources(paths: Sequence[Path], *, limits: IntakeLimits) -> tuple[list[P
 
 
 def classify_sources(
-    sources: Sequence[PictureSource], *, loaded: LoadedClassifier, limits: IntakeLimits
+    sources: Sequence[PictureSource],
+    *,
+    loaded: LoadedClassifier,
+    limits: IntakeLimits,
+    metadata: Mapping[str, Metadata] | None = None,
+    image_type: str = "",
+    case_mix: CaseMix | None = None,
 ) -> Iterator[Classified | Unreadable]:
     """One result per source, in their order. A file that cannot be read gives an `Unreadable`; the others go on.
 
-    Raises ArithmeticError when the network gives a number that is not finite.
+    `metadata` is by image (`PictureSource.image`). `image_type` is the kind of all pictures, "" if it is to be
+    recognised; `case_mix` is that of the probabilities, by default the sealed one. Raises ArithmeticError when the
+    network gives a number that is not finite.
     """
+    known = metadata or {}
     waiting = iter(sources)
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as readers:
 
@@ -89,16 +105,18 @@ def classify_sources(
         while batch:
             following = read_ahead()
             pictures: list[Image.Image] = []
+            about: list[Metadata | None] = []
             answers: list[Unreadable | None] = []
             for source, reading in batch:
                 try:
                     pictures.append(reading.result())
+                    about.append(known.get(source.image))
                     answers.append(None)
                 except PhotoRejected as error:
                     answers.append(Unreadable(source.name, error.code, error.message))
                 except ExamplesError as error:
                     answers.append(Unreadable(source.name, "unreadable", error.problems[0].reason))
-            outcomes = iter(loaded.classify(pictures) if pictures else [])
+            outcomes = iter(loaded.classify(pictures, about, [image_type] * len(pictures), case_mix))
             for (source, _), answer in zip(batch, answers, strict=True):
                 yield answer if answer is not None else Classified(source.name, next(outcomes))
             batch = following
@@ -110,7 +128,7 @@ def image_names(names: Sequence[str]) -> list[str]:
     Files of the same name in different folders keep their path, because the ISIC scorer refuses a table that names one
     image twice.
     """
-    stems = [PurePosixPath(name.replace("::", "/")).stem for name in names]
+    stems = [_stem(name) for name in names]
     seen: dict[str, int] = {}
     for stem in stems:
         seen[stem] = seen.get(stem, 0) + 1
@@ -124,6 +142,10 @@ def image_names(names: Sequence[str]) -> list[str]:
         taken.add(candidate)
         unique.append(candidate)
     return unique
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name.replace("::", "/")).stem
 
 
 def _printable(path: Path) -> str:

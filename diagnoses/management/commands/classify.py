@@ -5,10 +5,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -17,13 +18,19 @@ from tqdm import tqdm
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import registered_bundle
-from recognition.classify import Classified, Unreadable, classify_sources, find_sources, image_names
-from recognition.datasets.problems import ExamplesError
+from recognition.classify import Classified, PictureSource, Unreadable, classify_sources, find_sources, image_names
+from recognition.datasets.metadata_file import FIELDS, MetadataFile, read_metadata_file
+from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.inference.assessment import Gate
 from recognition.inference.bundle import Bundle, BundleError, read_bundle
+from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.runtime import load_classifier
 from recognition.sandbox import IntakeLimits
-from recognition.taxonomy import CODES, UNKNOWN_CODE
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, UNKNOWN_CODE
+
+# By the word on the command line; "" and None leave it to the classifier.
+IMAGE_TYPE_OF: Final = {"auto": "", "dermoscopic": DERMOSCOPIC, "clinical": CLOSE_UP}
+CASE_MIX_OF: Final[Mapping[str, CaseMix | None]] = {"sealed": None, "balanced": BALANCED}
 
 
 class Command(BaseCommand):
@@ -39,9 +46,30 @@ class Command(BaseCommand):
         parser.add_argument(
             "--assessments",
             type=Path,
-            help="Write gates, advice, score and prediction sets to this CSV file.",
+            help="Write gates, advice, score, prediction sets and kinds of picture to this CSV file.",
         )
         parser.add_argument("--bundle", type=Path, help="Use this sealed bundle instead of the live classifier.")
+        parser.add_argument(
+            "--case-mix",
+            choices=tuple(CASE_MIX_OF),
+            default="sealed",
+            help="Probabilities for the case mix that is sealed with the classifier (default), or for a world in which "
+            "all diagnoses are equally frequent, as the ISIC 2019 metric asks. Advice and score stay the same.",
+        )
+        parser.add_argument(
+            "--image-type",
+            choices=tuple(IMAGE_TYPE_OF),
+            default="auto",
+            help="The kind of all pictures: through a dermatoscope, or with a phone or camera (clinical). Default: "
+            "recognised from each picture.",
+        )
+        parser.add_argument(
+            "--metadata",
+            type=Path,
+            metavar="CSV",
+            help=f"What is known beside the pictures: image (name of the file without folder and suffix), and any of "
+            f"{', '.join(FIELDS)}. Answers are True, False or UNK; an empty cell means unknown.",
+        )
 
     def handle(
         self,
@@ -51,6 +79,9 @@ class Command(BaseCommand):
         json: bool,
         bundle: Path | None,
         assessments: Path | None = None,
+        case_mix: str = "sealed",
+        image_type: str = "auto",
+        metadata: Path | None = None,
         **options: Any,
     ) -> None:
         limits = IntakeLimits()
@@ -63,6 +94,7 @@ class Command(BaseCommand):
         for place in (output, assessments):
             if place is not None:
                 _require_writable(place)
+        known = None if metadata is None else self._metadata(metadata, sources)
         sealed = self._bundle(bundle)
         try:
             loaded = load_classifier(sealed, runtime=settings.INFERENCE_RUNTIME, threads=settings.INFERENCE_THREADS)
@@ -71,7 +103,14 @@ class Command(BaseCommand):
 
         classified: list[Classified] = []
         unreadable: list[Unreadable] = []
-        answers = classify_sources(sources, loaded=loaded, limits=limits)
+        answers = classify_sources(
+            sources,
+            loaded=loaded,
+            limits=limits,
+            metadata=None if known is None else known.rows,
+            image_type=IMAGE_TYPE_OF[image_type],
+            case_mix=CASE_MIX_OF[case_mix],
+        )
         interrupted = False
         try:
             for answer in tqdm(answers, total=len(sources), unit="photo", file=sys.stderr, disable=None):
@@ -85,12 +124,41 @@ class Command(BaseCommand):
         if passed_over:
             self.stderr.write(f"{passed_over} file(s) were passed over: not named like a picture.")
         self.stderr.write(f"{len(classified)} of {len(sources)} photo(s) classified with {sealed.version}.")
+        contradicted = sum(row.outcome.answer.contradicted for row in classified)
+        if contradicted:
+            self.stderr.write(f"{contradicted} photo(s) look like the other kind of picture than --image-type says.")
         for missing in unreadable:
             self.stderr.write(f"Not read: {missing.name}: {missing.detail} [{missing.code}]")
         if interrupted:
             raise CommandError("Interrupted; what was done is written.", returncode=130)
         if unreadable:
             raise CommandError(f"{len(unreadable)} file(s) could not be read; everything else is written.")
+
+    def _metadata(self, path: Path, sources: Sequence[PictureSource]) -> MetadataFile:
+        """The checked file, for these pictures. Raises CommandError with every problem."""
+        try:
+            found = read_metadata_file(path)
+            files: dict[str, list[str]] = defaultdict(list)
+            for source in sources:
+                files[source.image].append(source.name)
+            problems = [
+                FileProblem(path.name, found.lines[image], f"{image} could be {' or '.join(files[image][:3])}.")
+                for image in found.rows
+                if len(files.get(image, ())) > 1
+            ]
+            if problems:
+                raise ExamplesError(problems)
+        except ExamplesError as error:
+            raise CommandError(str(error)) from error
+        missing = sum(image not in files for image in found.rows)
+        if missing:
+            self.stderr.write(
+                f"{path.name}: {missing} of {len(found.rows)} row(s) are of images that are not among these photos. An "
+                "image is named like its file, without folder and suffix."
+            )
+        if found.unread:
+            self.stderr.write(f"{path.name}: these columns are not read: {', '.join(found.unread)}.")
+        return found
 
     def _write_out(
         self,
@@ -155,12 +223,17 @@ def _written(place: Path) -> Iterator[TextIO]:
 def _write_assessments(file: TextIO, rows: Iterable[tuple[str, Classified]]) -> None:
     """Write details that the ISIC format has no columns for, one row per photo."""
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["image", "decision", "score", *(gate.value for gate in Gate), "prediction_set"])
+    writer.writerow(["image", "decision", "score", *(gate.value for gate in Gate), "prediction_set", "image_type"])
     for name, row in rows:
         said = row.outcome.assessment
         gates = (result.code or "passed" for result in said.gates)
         score = "" if said.score is None else said.score
-        writer.writerow([name, said.decision.value, score, *gates, " ".join(said.prediction_set)])
+        kind = row.outcome.answer.image_type
+        writer.writerow([name, said.decision.value, score, *gates, " ".join(said.prediction_set), kind])
+
+
+def _by_code(probabilities: Iterable[float]) -> dict[str, float]:
+    return dict(zip(CODES, map(float, probabilities), strict=True))
 
 
 def _write(
@@ -176,7 +249,13 @@ def _write(
                     "diagnosis": row.outcome.diagnosis,
                     "confidence": row.outcome.confidence,
                     "malignant_score": row.outcome.malignant_score,
-                    "probabilities": dict(zip(CODES, map(float, row.outcome.probabilities), strict=True)),
+                    "probabilities": _by_code(row.outcome.probabilities),
+                    "picture_alone": _by_code(row.outcome.answer.picture_alone),
+                    "case_mix": row.outcome.answer.case_mix.as_json(),
+                    "metadata_used": list(row.outcome.answer.used),
+                    "image_type": row.outcome.answer.image_type,
+                    "image_type_source": row.outcome.answer.source,
+                    "contradicted": row.outcome.answer.contradicted,
                     "assessment": row.outcome.assessment.as_json(),
                 }
                 for name, row in rows
