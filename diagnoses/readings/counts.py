@@ -1,67 +1,81 @@
-"""Counts of readings by combination of answers, for the statistics of `recognition.evaluation.agreement`.
+"""Readings by lesion and combination of answers, for the statistics of `recognition.evaluation.agreement`.
 
-The database does the grouping, so the number of rows does not grow with the number of readings.
+One short row of each reading is read. Lesions of which the same was read are then one entry, so that no statistic goes
+through the readings again.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
+from typing import NamedTuple
 
-from django.db.models import Count, FilteredRelation, OuterRef, Q, Subquery, Value
+from django.db.models import FilteredRelation, OuterRef, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from diagnoses.readings.models import Finding, Reading
-from recognition.evaluation.agreement import Change, LabelPair, add_up
+from recognition.evaluation.agreement import Change, LabelPair, counted_lesions, pairs_only
 from recognition.inference.assessment import Decision
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The number of readings of one reader with this combination of answers."""
+class Read(NamedTuple):
+    """One reading: who read, and the answers."""
 
     reader: int
     change: Change
-    count: int
 
 
-@dataclass(frozen=True)
-class CountedPair:
-    """The number of photos that two readers read with these diagnoses, blind and final. "" means no diagnosis."""
+class ReadTwice(NamedTuple):
+    """A photo that two readers read, with their diagnoses, blind and final. "" means no diagnosis."""
 
     first: int
     second: int
     blind: LabelPair
     final: LabelPair
-    count: int
 
 
-def counted_readings(*, since: datetime, until: datetime) -> list[Counted]:
-    """Counts of readings recorded from `since` until before `until`, by reader and combination. Two queries.
+Readings = Mapping[tuple[Read, ...], int]
+"""How many lesions have just these readings. A photo without a lesion is one by itself."""
 
-    Most photos have no histopathology. They are counted without a lookup for each row.
+Pairs = Mapping[tuple[ReadTwice, ...], int]
+"""How many lesions have just these pairs of readings."""
+
+
+def counted_readings(*, since: datetime, until: datetime) -> Readings:
+    """Readings recorded from `since` until before `until`. Two queries.
+
+    Most photos have no histopathology. They are read without a lookup for each row.
     """
     tissue = Finding.objects.filter(photo=OuterRef("photo"), source=Finding.Source.HISTOPATHOLOGY)
     proven = Finding.objects.filter(source=Finding.Source.HISTOPATHOLOGY).order_by().values("photo")
     readings = Reading.objects.recorded().filter(recorded__gte=since, recorded__lt=until).order_by()
+    readings = readings.annotate(spot=Coalesce("photo__lesion", "photo"))
     unknown = readings.exclude(photo__in=proven).annotate(truth=Value(""))
     known = readings.filter(photo__in=proven).annotate(
         truth=Subquery(tissue.order_by("-created", "-pk").values("diagnosis")[:1])
     )
-    kinds = (
-        "reader", "blind_answer", "blind_diagnosis", "answer", "diagnosis", "assessment__diagnosis",
-        "assessment__decision", "truth",
+    answers = (
+        "blind_answer", "blind_diagnosis", "answer", "diagnosis", "assessment__diagnosis", "assessment__decision",
+        "truth",
     )  # fmt: skip
-    counted = []
+    changes: dict[tuple[str | None, ...], Change] = {}
+    read = []
     for rows in (unknown, known):
-        for row in rows.values_list(*kinds).annotate(count=Count("pk")):
-            reader, blind_answer, blind_code, answer, code, predicted, decision, truth, count = row
-            # A refused picture has no answer to agree with.
-            machine = "" if predicted is None or decision == Decision.NOT_ASSESSED else predicted
-            change = Change(blind_code or blind_answer, machine, code or answer, truth or "")
-            counted.append(Counted(reader, change, count))
-    return counted
+        for spot, reader, *answered in rows.values_list("spot", "reader", *answers):
+            key = tuple(answered)
+            if key not in changes:
+                changes[key] = _change(key)
+            read.append((spot, Read(reader, changes[key])))
+    return counted_lesions(read)
 
 
-def counted_pairs(*, since: datetime, until: datetime) -> list[CountedPair]:
+def _change(answered: tuple[str | None, ...]) -> Change:
+    blind_answer, blind_code, answer, code, predicted, decision, truth = answered
+    # A refused picture has no answer to agree with.
+    machine = "" if decision == Decision.NOT_ASSESSED else predicted
+    return Change(blind_code or blind_answer or "", machine or "", code or answer or "", truth or "")
+
+
+def counted_pairs(*, since: datetime, until: datetime) -> Pairs:
     """Pairs of first and second readings of a photo, by the day of the second. One query with one join."""
     first = FilteredRelation(
         "photo__readings",
@@ -72,33 +86,47 @@ def counted_pairs(*, since: datetime, until: datetime) -> list[CountedPair]:
         .alias(first=first)
         .filter(role=Reading.Role.SECOND, recorded__gte=since, recorded__lt=until, first__isnull=False)
         .order_by()
+        .annotate(spot=Coalesce("photo__lesion", "photo"))
         .values_list(
-            "first__reader", "reader", "first__blind_diagnosis", "blind_diagnosis", "first__diagnosis", "diagnosis"
+            "spot", "first__reader", "reader", "first__blind_diagnosis", "blind_diagnosis", "first__diagnosis",
+            "diagnosis",
         )
-        .annotate(count=Count("pk"))
+    )  # fmt: skip
+    return counted_lesions(
+        (spot, ReadTwice(one, two, (one_blind, two_blind), (one_final, two_final)))
+        for spot, one, two, one_blind, two_blind, one_final, two_final in rows
     )
-    return [
-        CountedPair(one, two, (one_blind, two_blind), (one_final, two_final), count)
-        for one, two, one_blind, two_blind, one_final, two_final, count in rows
-    ]
 
 
-def table_of(counted: Iterable[Counted], one: str, other: str) -> dict[LabelPair, int]:
-    """A table of two fields of `Change`, such as "blind" and "predicted"."""
-    return add_up(((getattr(each.change, one), getattr(each.change, other)), each.count) for each in counted)
+def readings_of(readings: Readings, reader: int | None = None) -> dict[tuple[Change, ...], int]:
+    """The answers alone: of one reader, or of all."""
+    found: Counter[tuple[Change, ...]] = Counter()
+    for read, count in readings.items():
+        if kept := tuple(each.change for each in read if reader in {None, each.reader}):
+            found[kept] += count
+    return dict(found)
 
 
-def changes_of(counted: Iterable[Counted]) -> dict[Change, int]:
-    """Counts summed over all readers."""
-    kinds: dict[Change, int] = {}
-    for each in counted:
-        kinds[each.change] = kinds.get(each.change, 0) + each.count
-    return kinds
+def table_of(changes: Mapping[tuple[Change, ...], int], one: str, other: str) -> dict[tuple[LabelPair, ...], int]:
+    """The pairs of two fields of `Change`, such as "blind" and "predicted", in which both name a diagnosis."""
+    table: Counter[tuple[LabelPair, ...]] = Counter()
+    for read, count in changes.items():
+        table[tuple((getattr(change, one), getattr(change, other)) for change in read)] += count
+    return pairs_only(table)
 
 
-def readers_of(counted: Iterable[Counted]) -> dict[int, list[Counted]]:
-    """Counts by reader."""
-    by_reader: dict[int, list[Counted]] = {}
-    for each in counted:
-        by_reader.setdefault(each.reader, []).append(each)
-    return by_reader
+def pairs_of(pairs: Pairs, answers: str, reader: int | None = None) -> dict[tuple[LabelPair, ...], int]:
+    """The "blind" or "final" pairs in which both name a diagnosis: of one reader with colleagues, or of all."""
+    table: Counter[tuple[LabelPair, ...]] = Counter()
+    for read, count in pairs.items():
+        table[tuple(getattr(each, answers) for each in read if reader in {None, each.first, each.second})] += count
+    return pairs_only(table)
+
+
+def readers_in(readings: Readings) -> dict[int, int]:
+    """The number of readings of each reader."""
+    found: Counter[int] = Counter()
+    for read, count in readings.items():
+        for each in read:
+            found[each.reader] += count
+    return dict(found)

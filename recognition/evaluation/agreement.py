@@ -1,23 +1,32 @@
 """Statistics of agreement between two readers: shares, Cohen's kappa, their 95 % intervals, changed answers.
 
-Plain functions of counts. `PairCounts` maps a pair (diagnosis of the first, diagnosis of the second) to its number.
+Intervals are by the bootstrap over lesions: readings of one lesion are not independent. What was read of a lesion is a
+tuple of items, and lesions of which the same was read are counted (`counted_lesions`): to redraw lesions is then to
+redraw these counts, so that a year of readings takes milliseconds. Nothing is stratified, for the truth is mostly
+unknown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from math import sqrt
-from typing import Final
+from typing import Any, Final, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from recognition.evaluation.intervals import ROUNDS, SEED, percentile_interval, share_interval
 from recognition.taxonomy import CODES
 
-NORMAL_95: Final = 1.959964
-"""97.5 % point of the standard normal distribution."""
-
 MIN_PAIRS: Final = 30
-"""Fewest pairs for a kappa: the formula of its variance holds for large samples."""
+"""Fewest pairs for a kappa: with fewer its interval is as wide as from no agreement to full."""
+
+Item = TypeVar("Item", bound=tuple[Any, ...])
 
 LabelPair = tuple[str, str]
-PairCounts = Mapping[LabelPair, int]
+"""Diagnosis of the first reader, diagnosis of the second."""
+
+PairLesions = Mapping[tuple[LabelPair, ...], int]
+"""How many lesions have just these pairs."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Agreement:
     kappa: Kappa | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Change:
     """One reading: the blind answer, the classifier's diagnosis, the final answer.
 
@@ -86,90 +95,119 @@ class Switches:
     to_wrong: int
 
 
-def wilson(hits: int, of: int) -> Share | None:
-    """A share with its 95 % interval (Wilson 1927), which also holds near 0 and 1 and for few; None if `of` is 0.
+def counted_lesions(read: Iterable[tuple[Hashable, Item]]) -> dict[tuple[Item, ...], int]:
+    """How many lesions have just these items, of (lesion, item); the order of items is lost."""
+    of_lesion: defaultdict[Hashable, list[Item]] = defaultdict(list)
+    for lesion, item in read:
+        of_lesion[lesion].append(item)
+    return dict(Counter(tuple(sorted(items)) for items in of_lesion.values()))
 
-    Raises ValueError unless 0 <= hits <= of.
+
+def pairs_only(lesions: PairLesions) -> dict[tuple[LabelPair, ...], int]:
+    """Without the pairs in which one reader named no diagnosis, and without the lesions that then have none."""
+    table: Counter[tuple[LabelPair, ...]] = Counter()
+    for pairs, count in lesions.items():
+        if named := sorted(pair for pair in pairs if pair[0] in CODES and pair[1] in CODES):
+            table[tuple(named)] += count
+    return dict(table)
+
+
+def agreed(lesions: PairLesions) -> Share | None:
+    """The share of pairs that agree, with its interval; None without pairs."""
+    return _share((sum(left == right for left, right in pairs), len(pairs), count) for pairs, count in lesions.items())
+
+
+def kappa(lesions: PairLesions) -> Kappa | None:
+    """Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales").
+
+    None without pairs, and if both always name the same one diagnosis: then kappa is 0 divided by 0. Rounds in which
+    that happens are left out. With full agreement every round is 1; the lower end is then the kappa of the lower end of
+    the share.
     """
-    if not 0 <= hits <= of:
-        raise ValueError(f"{hits} of {of} is no share.")
-    if of == 0:
+    cells = sorted({pair for pairs in lesions for pair in pairs})
+    if not cells:
         return None
-    share, square = hits / of, NORMAL_95**2
-    centre = (share + square / (2 * of)) / (1 + square / of)
-    reach = NORMAL_95 / (1 + square / of) * sqrt(share * (1 - share) / of + square / (4 * of * of))
-    return Share(hits, of, share, max(0.0, centre - reach), min(1.0, centre + reach))
-
-
-def kappa(table: PairCounts) -> Kappa | None:
-    """Cohen's kappa (Cohen 1960, "A coefficient of agreement for nominal scales") of a table of pairs.
-
-    The interval is kappa plus and minus 1.96 standard errors of the large-sample variance of Fleiss, Cohen and Everitt
-    (1969, "Large sample standard errors of kappa and weighted kappa"). None without pairs, and if both always name the
-    same one diagnosis: then kappa is 0 divided by 0.
-    """
-    total = sum(table.values())
-    if total <= 0:
+    table = np.array([[pairs.count(cell) for cell in cells] for pairs in lesions], dtype=float)
+    numbers = np.array(list(lesions.values()))
+    (value,), (expected,), (observed,) = _kappas(numbers[None] @ table, cells)
+    if not np.isfinite(value):
         return None
-    names = sorted({name for pair in table for name in pair})
-    share = {pair: count / total for pair, count in table.items()}
-    one = {name: sum(share.get((name, other), 0.0) for other in names) for name in names}
-    two = {name: sum(share.get((other, name), 0.0) for other in names) for name in names}
-    observed = sum(share.get((name, name), 0.0) for name in names)
-    expected = sum(one[name] * two[name] for name in names)
-    if expected >= 1.0 - 1e-12:
-        return None
-    value = (observed - expected) / (1.0 - expected)
-    on_diagonal = sum(
-        share.get((name, name), 0.0) * (1.0 - (one[name] + two[name]) * (1.0 - value)) ** 2 for name in names
-    )
-    off_diagonal = (1.0 - value) ** 2 * sum(
-        part * (two[left] + one[right]) ** 2 for (left, right), part in share.items() if left != right
-    )
-    variance = (on_diagonal + off_diagonal - (value - expected * (1.0 - value)) ** 2) / (total * (1.0 - expected) ** 2)
-    reach = NORMAL_95 * sqrt(max(0.0, variance))
-    return Kappa(value, max(-1.0, value - reach), min(1.0, value + reach), expected)
+    rounds, _, shares = _kappas(_redrawn(numbers) @ table, cells)
+    if observed in {0.0, 1.0}:
+        low, high = ((end - expected) / (1.0 - expected) for end in share_interval(observed, shares, numbers.sum()))
+    else:
+        low, high = percentile_interval(rounds)
+    return Kappa(float(value), float(low), float(high), float(expected))
 
 
-def agreement(table: PairCounts) -> Agreement:
+def agreement(lesions: PairLesions) -> Agreement:
     """The share of agreement with its interval, and kappa if there are at least `MIN_PAIRS` pairs."""
-    pairs = sum(table.values())
-    agreed = sum(count for (left, right), count in table.items() if left == right)
-    return Agreement(pairs, wilson(agreed, pairs), kappa(table) if pairs >= MIN_PAIRS else None)
+    pairs = sum(len(each) * count for each, count in lesions.items())
+    return Agreement(pairs, agreed(lesions), kappa(lesions) if pairs >= MIN_PAIRS else None)
 
 
-def confusion(table: PairCounts) -> list[list[int]]:
+def confusion(lesions: PairLesions) -> list[list[int]]:
     """The counts as (8, 8) in ISIC order, row is the first reader; pairs with another word are left out."""
-    return [[table.get((left, right), 0) for right in CODES] for left in CODES]
+    table: Counter[LabelPair] = Counter()
+    for pairs, count in lesions.items():
+        for pair in pairs:
+            table[pair] += count
+    return [[table[left, right] for right in CODES] for left in CODES]
 
 
-def switches(changes: Mapping[Change, int]) -> Switches:
-    """Count the changed answers. `changes` maps a kind of reading to its number; a prediction is needed to count."""
-    readings = switched = towards = away = elsewhere = known = to_right = to_wrong = 0
-    for change, count in changes.items():
-        if not change.predicted:
-            continue
-        readings += count
-        known += count if change.truth else 0
-        if change.blind == change.final:
-            continue
-        switched += count
-        if change.final == change.predicted:
-            towards += count
-        elif change.blind == change.predicted:
-            away += count
-        else:
-            elsewhere += count
-        if change.truth:
-            to_right += count if change.final == change.truth else 0
-            to_wrong += count if change.blind == change.truth else 0
-    return Switches(readings, wilson(switched, readings), towards, away, elsewhere, known, to_right, to_wrong)
+def switches(lesions: Mapping[tuple[Change, ...], int]) -> Switches:
+    """Count the changed answers: how many lesions have just these readings. A prediction is needed to count."""
+    readings = towards = away = elsewhere = known = to_right = to_wrong = 0
+    parts = []
+    for changes, count in lesions.items():
+        predicted = tuple(change for change in changes if change.predicted)
+        parts.append((sum(each.blind != each.final for each in predicted), len(predicted), count))
+        for change in predicted:
+            readings += count
+            known += count if change.truth else 0
+            if change.blind == change.final:
+                continue
+            if change.final == change.predicted:
+                towards += count
+            elif change.blind == change.predicted:
+                away += count
+            else:
+                elsewhere += count
+            if change.truth:
+                to_right += count if change.final == change.truth else 0
+                to_wrong += count if change.blind == change.truth else 0
+    return Switches(readings, _share(parts), towards, away, elsewhere, known, to_right, to_wrong)
 
 
-def add_up(pairs: Iterable[tuple[LabelPair, int]]) -> dict[LabelPair, int]:
-    """Sum counted pairs; pairs in which one reader named no diagnosis are left out."""
-    table: dict[LabelPair, int] = {}
-    for pair, count in pairs:
-        if pair[0] in CODES and pair[1] in CODES:
-            table[pair] = table.get(pair, 0) + count
-    return table
+def _share(parts: Iterable[tuple[int, int, int]]) -> Share | None:
+    """The share of hits, from (hits of a lesion, items of it, how many such lesions); None without items."""
+    kinds: Counter[tuple[int, int]] = Counter()
+    for hits, of, lesions in parts:
+        if of:
+            kinds[hits, of] += lesions
+    if not kinds:
+        return None
+    table, numbers = np.array(list(kinds)), np.array(list(kinds.values()))
+    all_hits, all_items = (numbers @ table).tolist()
+    value, sums = all_hits / all_items, _redrawn(numbers) @ table
+    return Share(all_hits, all_items, value, *share_interval(value, sums[:, 0] / sums[:, 1], int(numbers.sum())))
+
+
+def _redrawn(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """As many lesions drawn from those of each kind (K,), with replacement: (rounds, K)."""
+    lesions = int(numbers.sum())
+    return np.random.default_rng(SEED).multinomial(lesions, numbers / lesions, ROUNDS)
+
+
+def _kappas(
+    counts: NDArray[np.float64], cells: list[LabelPair]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Kappa (NaN where undefined), agreement by chance and observed, of each row of counts by cell (rows, cells)."""
+    names = sorted({name for cell in cells for name in cell})
+    one, two = (np.array([[cell[side] == name for name in names] for cell in cells], dtype=float) for side in (0, 1))
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    observed = shares @ np.array([left == right for left, right in cells], dtype=float)
+    expected = np.sum((shares @ one) * (shares @ two), axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        values = np.where(expected < 1.0 - 1e-12, (observed - expected) / (1.0 - expected), np.nan)
+    return values, expected, observed

@@ -13,13 +13,14 @@ from datetime import timedelta
 from typing import Final
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.drift import statistics
 from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Reading
-from recognition.evaluation.agreement import Share, wilson
+from recognition.evaluation.agreement import Share, agreed, counted_lesions
 from recognition.taxonomy import CODES
 
 ANSWERS_MAX: Final = 2000
@@ -196,5 +197,9 @@ def _agreement(classifier: Classifier) -> Share | None:
     readings = Reading.objects.recorded().filter(
         assessment__prediction__classifier=classifier, answer=Reading.Answer.DIAGNOSIS
     )
-    pairs = list(readings.order_by("-recorded").values_list("diagnosis", "assessment__diagnosis")[:ANSWERS_MAX])
-    return wilson(sum(said == predicted for said, predicted in pairs), len(pairs))
+    rows = (
+        readings.order_by("-recorded")
+        .annotate(spot=Coalesce("photo__lesion", "photo"))
+        .values_list("spot", "diagnosis", "assessment__diagnosis")[:ANSWERS_MAX]
+    )
+    return agreed(counted_lesions((spot, (said, predicted)) for spot, said, predicted in rows))

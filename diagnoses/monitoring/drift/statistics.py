@@ -76,9 +76,10 @@ def is_by_chance(before: Sequence[int], after: Sequence[int]) -> bool:
 
 
 def difference(before: Share, after: Share) -> tuple[float, float]:
-    """The 95 % interval of `after` minus `before`, from both Wilson intervals.
+    """The 95 % interval of `after` minus `before`, two groups of lesions, from the interval of each.
 
-    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+    Zou and Donner 2008, "Construction of confidence intervals about effect measures": from the value, the distances of
+    the ends that matter add up in squares.
     """
     gap = after.value - before.value
     low = gap - math.hypot(after.value - after.low, before.high - before.value)

@@ -14,21 +14,23 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.readings.counts import (
-    Counted,
-    CountedPair,
-    changes_of,
+    Pairs,
+    Readings,
     counted_pairs,
     counted_readings,
-    readers_of,
+    pairs_of,
+    readers_in,
+    readings_of,
     table_of,
 )
 from diagnoses.readings.forms import PeriodForm
 from recognition.evaluation.agreement import (
     MIN_PAIRS,
     Agreement,
-    PairCounts,
+    PairLesions,
+    Share,
     Switches,
-    add_up,
+    agreed,
     agreement,
     confusion,
     switches,
@@ -55,9 +57,9 @@ class ReaderFigures:
 
     reader: User
     readings: int
-    with_classifier: Agreement
-    with_colleagues: Agreement
-    with_tissue: Agreement
+    with_classifier: Share | None
+    with_colleagues: Share | None
+    with_tissue: Share | None
     switches: Switches
 
 
@@ -73,15 +75,15 @@ def review_agreement(request: SignedInRequest) -> HttpResponse:
     form = PeriodForm(request.GET or None, initial=_usual_period())
     first_day, last_day = form.days
     since, until = _midnight(first_day), _midnight(last_day + timedelta(days=1))
-    counted, pairs = counted_readings(since=since, until=until), counted_pairs(since=since, until=until)
+    readings, pairs = counted_readings(since=since, until=until), counted_pairs(since=since, until=until)
     context: dict[str, Any] = {
         "form": form,
         "first_day": first_day,
         "last_day": last_day,
-        "readings": sum(each.count for each in counted),
-        "comparisons": _comparisons(counted, pairs),
-        "switches": switches(changes_of(counted)),
-        "readers": _readers(request.user, counted, pairs),
+        "readings": sum(readers_in(readings).values()),
+        "comparisons": _comparisons(readings, pairs),
+        "switches": switches(readings_of(readings)),
+        "readers": _readers(request.user, readings, pairs),
         "codes": CODES,
         "min_pairs": MIN_PAIRS,
     }
@@ -93,17 +95,18 @@ def _usual_period() -> dict[str, date]:
     return {"since": today - USUAL_PERIOD, "until": today}
 
 
-def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[PairAgreement]:
+def _comparisons(readings: Readings, pairs: Pairs) -> list[PairAgreement]:
+    counted = readings_of(readings)
     first, second, blind = _("First reader"), _("Second reader"), _("Reader, before the prediction is shown")
     final, machine, tissue = _("Reader, final answer"), _("Classifier"), _("Histopathology")
     return [
         _compared(
             _("First and second reader, before the prediction is shown"),
-            add_up((each.blind, each.count) for each in pairs), first, second,
+            pairs_of(pairs, "blind"), first, second,
         ),
         _compared(
             _("First and second reader, final answers"),
-            add_up((each.final, each.count) for each in pairs), first, second,
+            pairs_of(pairs, "final"), first, second,
         ),
         _compared(
             _("Reader and classifier, before the prediction is shown"),
@@ -121,27 +124,27 @@ def _comparisons(counted: list[Counted], pairs: list[CountedPair]) -> list[PairA
     ]  # fmt: skip
 
 
-def _compared(label: str | Promise, table: PairCounts, down: str | Promise, across: str | Promise) -> PairAgreement:
+def _compared(label: str | Promise, table: PairLesions, down: str | Promise, across: str | Promise) -> PairAgreement:
     return PairAgreement(label, agreement(table), list(zip(CODES, confusion(table), strict=True)), down, across)
 
 
-def _readers(user: User, counted: list[Counted], pairs: list[CountedPair]) -> list[ReaderFigures]:
+def _readers(user: User, readings: Readings, pairs: Pairs) -> list[ReaderFigures]:
     """The figures of each reader, by name. A clinician gets only their own."""
-    by_reader = readers_of(counted)
-    shown = set(by_reader) if user.is_administrator else set(by_reader) & {user.pk}
+    counts = readers_in(readings)
+    shown = set(counts) if user.is_administrator else set(counts) & {user.pk}
     people = User.objects.filter(pk__in=shown).order_by("name", "email")
-    return [_figures(person, by_reader[person.pk], pairs) for person in people]
+    return [_figures(person, counts[person.pk], readings, pairs) for person in people]
 
 
-def _figures(reader: User, counted: list[Counted], pairs: list[CountedPair]) -> ReaderFigures:
-    own = [each for each in pairs if reader.pk in {each.first, each.second}]
+def _figures(reader: User, count: int, readings: Readings, pairs: Pairs) -> ReaderFigures:
+    counted = readings_of(readings, reader.pk)
     return ReaderFigures(
         reader=reader,
-        readings=sum(each.count for each in counted),
-        with_classifier=agreement(table_of(counted, "blind", "predicted")),
-        with_colleagues=agreement(add_up((each.final, each.count) for each in own)),
-        with_tissue=agreement(table_of(counted, "final", "truth")),
-        switches=switches(changes_of(counted)),
+        readings=count,
+        with_classifier=agreed(table_of(counted, "blind", "predicted")),
+        with_colleagues=agreed(pairs_of(pairs, "final", reader.pk)),
+        with_tissue=agreed(table_of(counted, "final", "truth")),
+        switches=switches(counted),
     )
 
 

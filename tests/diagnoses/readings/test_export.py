@@ -182,7 +182,17 @@ class TestAgreement:
             answer="cannot-say", management="refer", recorded=moment,
         )  # fmt: skip
         assert len(counted_readings(since=moment, until=moment + second)) == 1
-        assert counted_readings(since=moment - second, until=moment) == []
+        assert counted_readings(since=moment - second, until=moment) == {}
+
+    def test_photos_of_one_lesion_are_redrawn_together(
+        self, patient: User, clinician: User, make_photo: MakePhoto, predict: Predict
+    ) -> None:
+        lesion = create_lesion(owner=patient, name="the spot", anatom_site_general="head/neck")
+        for spot in (lesion, lesion, None, None):
+            read(predict(make_photo(patient, lesion=spot), probabilities=NEVUS), clinician, "NV")
+        now = timezone.now()
+        counted = counted_readings(since=now - timedelta(days=1), until=now + timedelta(days=1))
+        assert sorted((len(read), count) for read, count in counted.items()) == [(1, 2), (2, 1)]
 
     def test_a_refused_picture_has_no_answer_to_agree_with(
         self, patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, assess: Callable[..., object]
@@ -191,7 +201,7 @@ class TestAgreement:
             read(predict(make_photo(patient), probabilities=NEVUS, assessment=assessment), clinician, "NV")
         now = timezone.now()
         counted = counted_readings(since=now - timedelta(days=1), until=now + timedelta(days=1))
-        assert sorted(each.change.predicted for each in counted) == ["", "NV"]
+        assert sorted(each.change.predicted for read in counted for each in read) == ["", "NV"]
 
     def test_without_readings(self, clinician: User, sign_in: SignIn) -> None:
         assert "Nothing was read in this period." in sign_in(clinician).get("/review/agreement/").content.decode()
