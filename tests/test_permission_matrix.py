@@ -296,7 +296,7 @@ TOKEN_TABLE: Final[dict[str, Row]] = {name: row for name, row in TABLE.items() i
 }
 # Training is only for administrators: its URLs refuse everybody else. Its own tests cover the rest, also the steps of
 # promotion that training's registry adds to the classifiers' pages.
-ADMINISTRATORS_ONLY: Final = re.compile(r"admin:(training_\w+|diagnoses_classifier_(card|promote|roll_back))")
+ADMINISTRATORS_ONLY: Final = re.compile(r"admin:(training_\w+|diagnoses_classifier_(ask|card|promote|roll_back))")
 
 # Data that must not be in any response to people who may not see photo A.
 SECRETS: Final = (

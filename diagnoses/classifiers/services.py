@@ -5,7 +5,9 @@ import json
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.files.base import File
@@ -20,6 +22,9 @@ from diagnoses.classifiers.models import Classifier
 from recognition.inference.bundle import MANIFEST_NAME, Bundle, BundleError, file_sha256, read_bundle
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_REASON: Final = "default classifier"
+"""The reason in the audit log when the classifier that came with the installation goes live by itself."""
 
 
 class ClassifierError(Exception):
@@ -71,11 +76,14 @@ def _is_stored(path: Path, name: str) -> bool:
     return digest.hexdigest() == file_sha256(path)
 
 
-def promote_classifier(*, classifier: Classifier, by: User | None = None, reason: str = "") -> Classifier:
+def promote_classifier(
+    *, classifier: Classifier, by: User | None = None, reason: str = "", closed_gates: Sequence[str] | None = None
+) -> Classifier:
     """Make `classifier` live and retire the previous one, in one transaction. Workers then load the new one.
 
-    `by` is None when the application starts; a person must be an administrator (NotAllowed). Raises BundleError if
-    the stored files are incomplete or differ from the registered ones.
+    `by` is None when the application starts; a person must be an administrator (NotAllowed). `closed_gates` are the
+    gates that `reason` overrides, none if it passed them all; None if it was not asked. Raises BundleError if the
+    stored files are incomplete or differ from the registered ones.
     """
     if by is not None and not (by.is_active and by.is_administrator):
         raise NotAllowed("Only an administrator promotes a classifier.")
@@ -94,6 +102,7 @@ def promote_classifier(*, classifier: Classifier, by: User | None = None, reason
         chosen.promoted = timezone.now()
         chosen.fault = ""
         chosen.save(update_fields=["stage", "promoted", "fault"])
+        asked: dict[str, Any] = {} if closed_gates is None else {"closed_gates": list(closed_gates)}
         audit.record(
             actor=by,
             action=AuditEntry.Action.CLASSIFIER_PROMOTED,
@@ -101,8 +110,30 @@ def promote_classifier(*, classifier: Classifier, by: User | None = None, reason
             before=before.version if before else None,
             version=chosen.version,
             reason=reason,
+            **asked,
         )
     return chosen
+
+
+def default_bundle_sha256() -> str:
+    """The identity of the bundle that comes with this version of the project; empty if there is none."""
+    try:
+        return file_sha256(Path(settings.DEFAULT_BUNDLE_DIR) / MANIFEST_NAME)
+    except OSError:
+        return ""
+
+
+def is_chosen(live: Classifier) -> bool:
+    """Whether a person made this classifier the live one, on a page or in the shell; not if it came by itself."""
+    entry = AuditEntry.objects.filter(
+        action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{live.pk}"
+    ).first()
+    return entry is not None and not came_by_itself(entry)
+
+
+def came_by_itself(promotion: AuditEntry) -> bool:
+    """Whether this entry of the audit log says that the default classifier went live, chosen by nobody."""
+    return promotion.actor == "" and promotion.detail.get("reason") == DEFAULT_REASON
 
 
 def bundle_directory(classifier: Classifier) -> Path:

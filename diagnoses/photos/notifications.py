@@ -24,12 +24,21 @@ def tell_owner(photo: Photo, *, kind: Notification.Kind, key: str) -> None:
 
 
 def result_ready(*, photo: Photo, assessment: PhotoAssessment) -> None:
-    """Notify the owner of a result, once for each assessment. Inside the transaction that records it."""
-    tell_owner(photo, kind=Notification.Kind.RESULT, key=f"result:{assessment.pk}")
+    """Notify the owner of a result, once for each time it was queued. Inside the transaction that records it.
+
+    After a roll back an earlier assessment may count again, and is told again.
+    """
+    key = f"result:{assessment.pk}:{photo.queued:%Y%m%d%H%M%S%f}"
+    tell_owner(photo, kind=Notification.Kind.RESULT, key=key)
 
 
 def analysis_failed(*, photo: Photo) -> None:
-    """Notify the owner that the analysis failed, again after each further failed attempt."""
+    """Notify the owner that the analysis failed, again after each further failed attempt.
+
+    Not of a photo that was judged again: its earlier answer stands, so nothing has changed for the owner.
+    """
+    if photo.assessment_id is not None:
+        return
     tell_owner(photo, kind=Notification.Kind.FAILED, key=f"failed:{photo.pk}:{photo.queued:%Y%m%d%H%M%S%f}")
 
 

@@ -18,6 +18,7 @@ from diagnoses.photos.files import erase_files
 from diagnoses.photos.histories import effective_decision
 from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
 from diagnoses.photos.notifications import analysis_failed, result_ready
+from diagnoses.photos.rejudging import rises
 from recognition.inference.assessment import Assessment
 from recognition.taxonomy import CODES, Diagnosis
 
@@ -129,8 +130,8 @@ def record_prediction(
                         "decision",
                     ]
                 )  # fmt: skip
-                # Notify only if the advice has changed.
-                if made and photo.decision != before:
+                # A first answer is told, a later one only if the advice rises: a fall is shown, not announced.
+                if before is None or rises(before, photo.decision):
                     result_ready(photo=photo, assessment=assessed)
             if unused:
                 erase_files([unused])

@@ -13,6 +13,7 @@ from diagnoses.photos.models import ErasedFile, Photo
 from diagnoses.photos.notifications import analysis_failed
 from diagnoses.photos.predictions import MAX_ATTEMPTS
 from diagnoses.photos.queue import publish_photos, queue_depth
+from diagnoses.photos.rejudging import Sweep
 
 logger = logging.getLogger(__name__)
 
@@ -26,17 +27,22 @@ class SweepReport:
 
     requeued: int  # photos with an expired lease that were queued again
     given_up: int  # photos with an expired lease after the last attempt
+    again: int  # photos queued to be judged again by the live classifier
     published: int  # messages sent again because the broker had none
     erased: int  # files deleted from the storage
 
 
+_judge_again = Sweep()
+
+
 def sweep() -> SweepReport:
-    """Queue photos with expired leases, send missing messages, delete erased files."""
+    """Queue photos with expired leases and those to judge again, send missing messages, delete erased files."""
     requeued, given_up = _take_back_leases()
+    again = _judge_again()
     published = _publish_forgotten()
     erased = finish_erasure() if ErasedFile.objects.filter(due__lte=timezone.now()).exists() else 0
-    report = SweepReport(requeued=requeued, given_up=given_up, published=published, erased=erased)
-    if any((requeued, given_up, published, erased)):
+    report = SweepReport(requeued=requeued, given_up=given_up, again=again, published=published, erased=erased)
+    if any((requeued, given_up, again, published, erased)):
         logger.info("Sweep: %s", report)
     return report
 

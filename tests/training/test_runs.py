@@ -12,7 +12,6 @@ from accounts.models import Role, User
 from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
 from recognition.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
-from recognition.taxonomy import CODES
 from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
@@ -310,45 +309,6 @@ def test_an_evaluation_page_with_its_downloads_and_pictures(page: Client) -> Non
     for other in (learned.image, "no-such", ".."):
         address = f"/admin/training/evaluation/{evaluation.pk}/images/{other}/"
         assert page.get(address).status_code in {301, 302, 404}
-
-
-def test_promotion_in_the_browser_shows_its_gates(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("diagnoses.classifiers.services.registered_bundle", lambda classifier: None)
-    described: dict[str, Any] = {
-        "diagnoses": list(CODES),
-        "dataset": {"name": "made", "fingerprint": "f" * 64, "pictures": 8},
-        "split": {"fingerprint": "s" * 64, "pictures": {"train": 5}},
-        "recipe": {"name": "SMOKE"},
-        "architecture": {"backbone": "tiny", "input_size": 32},
-        "preprocessing": {"reference_long_side": 200},
-        "metrics": {},
-        "provenance": {},
-        "licence": "CC BY-NC 4.0",
-        "created": "2026-01-01",
-    }
-    dataset = made_dataset()
-    good, bad = classifier_named("good", **described), classifier_named("bad", **described)
-    evaluate_made(good, dataset, skill=4.0)
-    evaluate_made(bad, dataset, skill=-2.0)
-    promote_good = reverse("admin:diagnoses_classifier_promote", args=[good.pk])
-    assert page.get(promote_good).status_code == 405
-    assert page.post(promote_good).status_code == 302
-    assert Classifier.objects.live() == good
-
-    bad_page = page.get(reverse("admin:diagnoses_classifier_change", args=[bad.pk])).content.decode()
-    assert "closed" in bad_page
-    promote_bad = reverse("admin:diagnoses_classifier_promote", args=[bad.pk])
-    assert page.post(promote_bad, {"reason": "just because I can, really"}).status_code == 422
-    assert Classifier.objects.live() == good
-    page.post(promote_bad, {"reason": "a drill that ends at once", "override": "yes"})
-    assert Classifier.objects.live() == bad
-    assert "Roll back to good" in page.get(reverse("admin:diagnoses_classifier_changelist")).content.decode()
-    page.post(reverse("admin:diagnoses_classifier_roll_back"))
-    assert Classifier.objects.live() == good
-    card = page.get(reverse("admin:diagnoses_classifier_card", args=[good.pk])).content.decode()
-    for heading in ("Intended use", "Data and splits", "How good it is", "Limits", "Licence"):
-        assert heading in card
-    assert "skin tone" in card
 
 
 @pytest.mark.parametrize("role", [None, Role.PATIENT, Role.CLINICIAN])

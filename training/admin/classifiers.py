@@ -1,5 +1,6 @@
 """What training adds to the pages of classifiers: the run they come from, gates, promotion, the model card."""
 
+import math
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,9 +14,11 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
 from accounts.models import AuditEntry, User
+from diagnoses.classifiers.description import Description, describe
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import ClassifierError
 from diagnoses.monitoring.admin import ClassifierAdmin
+from diagnoses.photos.rejudging import left_to_judge
 from recognition.inference.bundle import BundleError
 from recognition.taxonomy import Diagnosis
 from training.admin.evaluations import contamination_said, figures_context, with_interval
@@ -24,7 +27,22 @@ from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
 from training.services.ancestry import stored_learned
 from training.services.evaluations import request_evaluation
 from training.services.jobs import JobRejected
-from training.services.registry import PromotionRejected, gates, promote, roll_back, rolled_back_to
+from training.services.openings import figures_open, open_figures, said_of_openings
+from training.services.registry import (
+    PromotionRejected,
+    admission_of,
+    ask_for_promotion,
+    conditions,
+    evaluations_used,
+    gates,
+    is_asked_for,
+    kinds_said,
+    measured_for,
+    promote,
+    roll_back,
+    rolled_back_to,
+    side_by_side,
+)
 from training.services.test_contamination import contamination_of
 
 HISTORY: int = 20
@@ -53,19 +71,15 @@ class RegistryAdmin(ClassifierAdmin):
             return "–"
         return f"{run.recipe} ← {run.parent}" if run.parent else str(run.recipe)
 
-    @admin.display(description=gettext_lazy("balanced accuracy"))
+    @admin.display(description=gettext_lazy("balanced accuracy (validation)"))
     def score(self, classifier: Classifier) -> str:
-        figure = self._scores().get(classifier.pk)
-        return with_interval(figure) if figure else "–"
+        figures = describe(classifier.manifest).validation
+        return _decimals(figures.balanced_accuracy) if figures else "–"
 
-    # Two small tables are read for each row; the list of classifiers is short.
+    # A small table is read for each row; the list of classifiers is short.
     def _runs(self) -> dict[int, TrainingRun]:
         rows = TrainingRun.objects.filter(classifier__isnull=False).select_related("parent")
         return {run.classifier_id: run for run in rows.defer("log", "history", "parent__manifest")}
-
-    def _scores(self) -> dict[int, Any]:
-        rows = Evaluation.objects.order_by("created").values_list("classifier_id", "metrics__balanced_accuracy")
-        return dict(rows)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Promotion is on the page of one classifier, which shows its gates first.
@@ -80,9 +94,11 @@ class RegistryAdmin(ClassifierAdmin):
             return self.admin_site.admin_view(view)
 
         return [
-            path("roll-back/", own(require_POST(self.roll_back_view)), name="diagnoses_classifier_roll_back"),
+            path("roll-back/", own(self.roll_back_view), name="diagnoses_classifier_roll_back"),
+            path("<int:pk>/ask/", own(require_POST(self.ask_view)), name="diagnoses_classifier_ask"),
             path("<int:pk>/promote/", own(require_POST(self.promote_view)), name="diagnoses_classifier_promote"),
             path("<int:pk>/evaluate/", own(require_POST(self.evaluate_view)), name="training_classifier_evaluate"),
+            path("test-figures/<int:pk>/open/", own(self.open_view), name="training_evaluation_open"),
             path("<int:pk>/card/", own(self.card_view), name="diagnoses_classifier_card"),
             *super().get_urls(),
         ]
@@ -98,7 +114,9 @@ class RegistryAdmin(ClassifierAdmin):
         self, request: HttpRequest, classifier: Classifier, *, refused: str = "", status: int = 200
     ) -> HttpResponse:
         live = Classifier.objects.live()
-        seen = gates(classifier)
+        asked = is_asked_for(classifier)
+        seen = gates(classifier) if asked else conditions(classifier)
+        used = evaluations_used(measured_for(classifier, live))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -108,8 +126,13 @@ class RegistryAdmin(ClassifierAdmin):
             "live": live,
             "is_live": live is not None and live.pk == classifier.pk,
             "previous": rolled_back_to(),
+            "described": describe(classifier.manifest),
+            "kinds": kinds_said(describe(classifier.manifest).image_types),
+            "asked": asked,
+            "openings": [(each.dataset, said_of_openings(each.fingerprint)) for each in used],
             "gates": seen,
             "open": all(gate.passed for gate in seen),
+            "left": left_to_judge(classifier).count(),
             "refused": refused,
             "reason": request.POST.get("reason", ""),
             "run": TrainingRun.objects.select_related("dataset", "parent").filter(classifier=classifier).first(),
@@ -137,16 +160,64 @@ class RegistryAdmin(ClassifierAdmin):
         )
         return HttpResponseRedirect(reverse("admin:diagnoses_classifier_change", args=[pk]))
 
-    def roll_back_view(self, request: HttpRequest) -> HttpResponse:
-        """Make the previous classifier live again."""
+    def ask_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Ask for its promotion: opens its test figures, and the page then shows every gate."""
         user = administrator(request)
-        try:
-            live = roll_back(by=user, reason=request.POST.get("reason", "")[:500])
-        except (PromotionRejected, BundleError, ClassifierError) as error:
-            messages.error(request, _("Not rolled back. %(why)s") % {"why": error})
-        else:
-            messages.success(request, _("%(version)s is live again.") % {"version": live})
-        return HttpResponseRedirect(reverse("admin:diagnoses_classifier_changelist"))
+        ask_for_promotion(classifier=_classifier(str(pk)), by=user)
+        return HttpResponseRedirect(f"{reverse('admin:diagnoses_classifier_change', args=[pk])}#promotion")
+
+    def open_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Open the test figures of an evaluation, after a page that says what that means."""
+        user = administrator(request)
+        rows = Evaluation.objects.select_related("classifier", "dataset").defer("predictions", "dataset__eda")
+        evaluation = get_object_or_404(rows, pk=pk)
+        if request.method == "POST":
+            open_figures(evaluation=evaluation, by=user, reason=request.POST.get("reason", ""))
+        if figures_open(evaluation):
+            return HttpResponseRedirect(reverse("admin:training_evaluation_change", args=[pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Open the test figures of %(version)s") % {"version": evaluation.classifier},
+            "media": self.media,
+            "evaluation": evaluation,
+            "openings": said_of_openings(evaluation.fingerprint),
+        }
+        return TemplateResponse(request, "admin/training/classifier/open_figures.html", context)
+
+    def roll_back_view(self, request: HttpRequest) -> HttpResponse:
+        """Make the previous classifier live again, after a page that says what changes."""
+        user = administrator(request)
+        previous, live = rolled_back_to(), Classifier.objects.live()
+        back = HttpResponseRedirect(reverse("admin:diagnoses_classifier_changelist"))
+        if previous is None or live is None:
+            messages.error(request, _("No other classifier that passed its gates has been live: there is no way back."))
+            return back
+        if request.method == "POST":
+            try:
+                to = _classifier(request.POST.get("to", ""))
+                again = roll_back(to=to, by=user, reason=request.POST.get("reason", "")[:500])
+            except (PromotionRejected, BundleError, ClassifierError) as error:
+                messages.error(request, _("Not rolled back. %(why)s") % {"why": error})
+            else:
+                messages.success(request, _("%(version)s is live again.") % {"version": again})
+            return back
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Roll back to %(version)s") % {"version": previous},
+            "media": self.media,
+            "live": live,
+            "previous": previous,
+            "admission": admission_of(previous),
+            "changes": _changes(live, previous),
+            "figures": [
+                (kind, name, _decimals(theirs), _decimals(ours))
+                for kind, name, ours, theirs in side_by_side(previous, live)
+            ],
+            "left": left_to_judge(previous).count(),
+        }
+        return TemplateResponse(request, "admin/training/classifier/roll_back.html", context)
 
     def evaluate_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Queue the evaluation of a classifier on a data set, and go to the page of the job."""
@@ -188,14 +259,36 @@ def _classifier(text: str) -> Classifier:
     return get_object_or_404(Classifier, pk=int(text))
 
 
+def _decimals(value: float) -> str:
+    """Three decimals, or a dash for NaN."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _changes(live: Classifier, previous: Classifier) -> list[tuple[str, str, str]]:
+    """Rows (what, now, after a roll back)."""
+    now, then = describe(live.manifest), describe(previous.manifest)
+
+    def validation(described: Description) -> str:
+        return _decimals(described.validation.balanced_accuracy) if described.validation else "–"
+
+    return [
+        (_("Version"), live.version, previous.version),
+        (_("Network"), now.network or "–", then.network or "–"),
+        (_("Input size in pixels"), str(now.input_size or "–"), str(then.input_size or "–")),
+        (_("Kinds of picture that it knows"), kinds_said(now.image_types), kinds_said(then.image_types)),
+        (_("Case mix of its probabilities"), now.case_mix.name, then.case_mix.name),
+        (_("Balanced accuracy (validation)"), validation(now), validation(then)),
+    ]
+
+
 def _evaluations(classifier: Classifier) -> QuerySet[Evaluation]:
-    rows = Evaluation.objects.filter(classifier=classifier).select_related("dataset").defer("predictions")
+    rows = Evaluation.objects.filter(classifier=classifier).select_related("classifier", "dataset")
     return rows.defer("predictions", "dataset__eda", "dataset__report")
 
 
 def _measured(classifier: Classifier) -> list[dict[str, Any]]:
     """Every data set with pictures: the evaluation on it if there is one, and the test contamination."""
-    rows = {each.fingerprint: each for each in _evaluations(classifier)}
+    rows = {each.fingerprint: each for each in _evaluations(classifier) if each.has_decisions}
     active = {job.dataset_id: job for job in EvaluationJob.objects.filter(classifier=classifier).active().defer("log")}
     table, learned = [], stored_learned(classifier)
     for dataset in Dataset.objects.filter(has_images=True).defer("eda"):
@@ -226,6 +319,7 @@ def _history(classifier: Classifier) -> list[dict[str, Any]]:
             "what": entry.get_action_display(),
             "who": names.get(entry.actor, _("the application or the shell") if not entry.actor else _("a former user")),
             "before": entry.detail.get("before"),
+            "against": ", ".join(entry.detail.get("closed_gates", [])),
             "reason": entry.detail.get("reason", ""),
         }
         for entry in entries

@@ -1,31 +1,38 @@
 """The registry of classifiers: the gates before promotion, promotion, and roll back.
 
 `promote_classifier` makes the change, in one transaction with its audit entry; workers load the new bundle before their
-next photo. The conditions for that are here.
+next photo. The conditions for that are here. Whoever asks for a promotion opens the test figures of the candidate
+(`training.services.openings`), which the gates compare with those of the live classifier (`comparison`).
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import AuditEntry, User
+from diagnoses.classifiers.description import describe
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import promote_classifier
-from recognition.taxonomy import CODES
-from training.models import Evaluation
+from diagnoses.classifiers.services import came_by_itself, promote_classifier
+from diagnoses.labels import IMAGE_TYPE_NAMES
+from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
+from training.models import Dataset, Evaluation, Example
+from training.models.evaluation import PREDICTIONS_FORMAT
 from training.services.jobs import require_administrator
+from training.services.openings import figures_open, open_figures
 
-BALANCED_ACCURACY_MARGIN: Final = 0.02
-"""How much balanced accuracy a new classifier may lose. It is about half the width of the 95 % interval on 1,250 test
-images, so that an equally good classifier is rarely refused by chance."""
-
-MELANOMA_MARGIN: Final = 0.03
-"""The same for the share of melanomas called melanoma. About four of the 146 melanomas of the subset's test split."""
+if TYPE_CHECKING:
+    from recognition.evaluation.bootstrap import Estimate
+    from training.services.comparison import Difference
 
 REASON_LENGTH: Final = 15
 """Minimum length of the reason for an override, so that it is a sentence."""
+
+ASKED: Final = "its promotion was asked for"
+"""The reason that is kept when a promotion opens test figures."""
 
 
 class PromotionRejected(Exception):
@@ -41,55 +48,78 @@ class PromotionGate:
     said: str
 
 
-def gates(classifier: Classifier) -> list[PromotionGate]:
-    """The result of each gate that this classifier must pass to go live, in order."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The evaluations by which a promotion is judged for one kind of picture, both on the same test pictures.
+
+    `live` is None if no classifier is live.
+    """
+
+    candidate: Evaluation
+    live: Evaluation | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Why a classifier could go live: it passed its gates, or a written `reason` overrides the `closed` ones."""
+
+    closed: tuple[str, ...]
+    reason: str
+
+
+def conditions(classifier: Classifier) -> list[PromotionGate]:
+    """The gates that need no test figures: outputs, kinds of picture, common and unseen test pictures."""
     found = [_same_taxonomy(classifier)]
     live = Classifier.objects.live()
-    if live is None or live.pk == classifier.pk:
+    if live is not None and live.pk == classifier.pk:
         return found
-    pair = common_evaluations(classifier, live)
-    if pair is None:
-        said = _(
-            "%(candidate)s and the live %(live)s were not measured on the same test images. Evaluate both on one data "
-            "set, on their pages or with manage.py evaluate VERSION --dataset NAME."
-        ) % {"candidate": classifier, "live": live}
-        return [*found, PromotionGate("same_test", False, said)]
-    candidate, lived = pair
-    names = {"dataset": candidate.dataset.name, "print": candidate.fingerprint[:12]}
-    found.append(
-        PromotionGate("same_test", True, _("Both measured on the test split of %(dataset)s (%(print)s).") % names)
-    )
-    independent = bool(candidate.metrics.get("sealed_before_training"))
-    found.append(
-        PromotionGate(
-            "unseen_test",
-            independent,
-            _("The test images were kept from its training.")
-            if independent
-            else _(
-                "It, or a classifier it continues, was trained on another split, perhaps on some of these test images: "
-                "its figures may flatter it."
-            ),
-        )
-    )
-    for code, name, margin, figure in (
-        ("balanced_accuracy", _("Balanced accuracy"), BALANCED_ACCURACY_MARGIN, balanced_accuracy),
-        ("melanoma", _("Melanoma sensitivity"), MELANOMA_MARGIN, melanoma_sensitivity),
-    ):
-        ours, theirs = figure(candidate), figure(lived)
-        passed = ours is not None and (theirs is None or ours >= theirs - margin)
-        values = {"name": name, "ours": _said(ours), "theirs": _said(theirs), "margin": f"{margin:.2f}"}
-        found.append(PromotionGate(code, passed, _("%(name)s %(ours)s, live %(theirs)s, margin %(margin)s.") % values))
+    found.append(_same_image_types(classifier, live))
+    measured = measured_for(classifier, live)
+    for image_type in _compared(classifier, live):
+        found.append(_is_measured(image_type, measured.get(image_type), classifier, live))
+    return found + [_unseen_test(evaluation) for evaluation in evaluations_used(measured)]
+
+
+def gates(classifier: Classifier) -> list[PromotionGate]:
+    """The result of each gate that this classifier must pass to go live, in order, with its test figures.
+
+    Call `ask_for_promotion` first: what is shown of this is an opening of the test figures.
+    """
+    found = conditions(classifier)
+    live = Classifier.objects.live()
+    if live is not None and live.pk == classifier.pk:
+        return found
+    for image_type, pair in measured_for(classifier, live).items():
+        found += _judged(pair, image_type)
     return found
 
 
+def ask_for_promotion(*, classifier: Classifier, by: User | None) -> list[PromotionGate]:
+    """Open the test figures that a promotion is judged by, and return all gates. `by` is None for the shell.
+
+    Raises NotAllowed.
+    """
+    require_administrator(by)
+    live = Classifier.objects.live()
+    if live is None or live.pk != classifier.pk:
+        for evaluation in evaluations_used(measured_for(classifier, live)):
+            open_figures(evaluation=evaluation, by=by, reason=ASKED)
+    return gates(classifier)
+
+
+def is_asked_for(classifier: Classifier) -> bool:
+    """Whether the test figures that its promotion is judged by are open, so that all gates may be shown."""
+    return all(figures_open(each) for each in evaluations_used(measured_for(classifier, Classifier.objects.live())))
+
+
 def promote(*, classifier: Classifier, by: User | None, reason: str = "", override: bool = False) -> Classifier:
-    """Make a classifier the live one, if it passes the gates. `by` is None for the shell.
+    """Make a classifier the live one, if it passes the gates. `by` is None for the shell. Opens its test figures.
 
     With `override` a written reason is enough to pass a closed gate; the audit log keeps it with the name of the gate.
     Raises NotAllowed, PromotionRejected, and BundleError if the stored files are not whole.
     """
-    require_administrator(by)
+    # Before the transaction: a promotion that is refused has opened the figures all the same.
+    ask_for_promotion(classifier=classifier, by=by)
     reason = reason.strip()
     with transaction.atomic():
         # The lock keeps the live classifier from changing between the gates and the promotion.
@@ -103,44 +133,95 @@ def promote(*, classifier: Classifier, by: User | None, reason: str = "", overri
                 _("Write down why the gates should not count (at least %(n)s characters); it goes into the audit log.")
                 % {"n": REASON_LENGTH}
             )
-        if closed:
-            reason = f"against {', '.join(gate.code for gate in closed)}: {reason}"
-        return promote_classifier(classifier=classifier, by=by, reason=reason)
+        return promote_classifier(
+            classifier=classifier, by=by, reason=reason, closed_gates=[gate.code for gate in closed]
+        )
+
+
+def admission_of(classifier: Classifier) -> Admission | None:
+    """Why this classifier could go live the last time. None if it never passed gates and nobody overrode them.
+
+    The default classifier that came with the installation counts as one that passed. Promotions of before November 2026
+    do not: their gates looked at the most probable diagnosis alone, and roll back had none.
+    """
+    promotions = AuditEntry.objects.filter(
+        action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{classifier.pk}"
+    )
+    for entry in promotions:
+        if "closed_gates" in entry.detail:
+            return Admission(tuple(entry.detail["closed_gates"]), str(entry.detail.get("reason", "")))
+        if came_by_itself(entry):
+            return Admission((), "")
+    return None
 
 
 def rolled_back_to() -> Classifier | None:
-    """The classifier that was live before the present one: a roll back would choose it. None if there is none."""
-    return (
-        Classifier.objects.filter(stage=Classifier.Stage.RETIRED, promoted__isnull=False).order_by("-promoted").first()
-    )
+    """The classifier that a roll back would choose: of those that were live and were admitted, the last one."""
+    retired = Classifier.objects.filter(stage=Classifier.Stage.RETIRED, promoted__isnull=False).order_by("-promoted")
+    return next((each for each in retired if admission_of(each) is not None), None)
 
 
-def roll_back(*, by: User | None, reason: str = "") -> Classifier:
-    """Make the previous classifier live again, without gates, since it was live before. Raises as `promote`."""
+def roll_back(*, to: Classifier, by: User | None, reason: str = "") -> Classifier:
+    """Make `to` live again, the classifier of `rolled_back_to` that somebody was shown. Raises as `promote`.
+
+    Its gates are not asked again: it passed them, or the reason against them is written (`admission_of`).
+    """
     require_administrator(by)
     with transaction.atomic():
         list(Classifier.objects.select_for_update().order_by("pk").values_list("pk", flat=True))
         previous = rolled_back_to()
         if previous is None:
-            raise PromotionRejected(_("No other classifier has been live before: there is nothing to go back to."))
+            raise PromotionRejected(_("No other classifier that passed its gates has been live: there is no way back."))
+        if previous.pk != to.pk:
+            raise PromotionRejected(
+                _("Another classifier has gone live meanwhile, so this would lead to %(version)s. Look again.")
+                % {"version": previous}
+            )
         return promote_classifier(classifier=previous, by=by, reason=f"roll back: {reason.strip()}".removesuffix(": "))
 
 
-def common_evaluations(classifier: Classifier, live: Classifier) -> tuple[Evaluation, Evaluation] | None:
-    """The newest pair of evaluations of two classifiers on the same test images."""
-    theirs = {each.fingerprint: each for each in Evaluation.objects.filter(classifier=live).defer("predictions")}
-    ours = Evaluation.objects.filter(classifier=classifier).select_related("dataset").defer("predictions")
-    return next(((each, theirs[each.fingerprint]) for each in ours if each.fingerprint in theirs), None)
+def measured_for(classifier: Classifier, live: Classifier | None) -> dict[str, Measured]:
+    """By which evaluations each kind of picture is judged that both know: those with the most pictures of the kind.
+
+    Kinds without a test picture that both were measured on are missing.
+    """
+    theirs = {each.fingerprint: each for each in _evaluations(live)} if live is not None else {}
+    pairs = [
+        Measured(each, theirs.get(each.fingerprint))
+        for each in _evaluations(classifier)
+        if live is None or each.fingerprint in theirs
+    ]
+    found = {}
+    for image_type in _compared(classifier, live):
+        counted = [(_pictures(pair.candidate.dataset, image_type), -place) for place, pair in enumerate(pairs)]
+        most = max(counted, default=(0, 0))
+        if most[0]:
+            found[image_type] = pairs[-most[1]]
+    return found
 
 
-def balanced_accuracy(evaluation: Evaluation) -> float | None:
-    """The balanced accuracy of an evaluation; None if it has none."""
-    return _value(evaluation.metrics.get("balanced_accuracy"))
+def evaluations_used(measured: dict[str, Measured]) -> list[Evaluation]:
+    """The evaluations of the candidate, each once."""
+    return list({pair.candidate.pk: pair.candidate for pair in measured.values()}.values())
 
 
-def melanoma_sensitivity(evaluation: Evaluation) -> float | None:
-    """Share of the melanomas whose most probable diagnosis is melanoma."""
-    return _value(evaluation.metrics.get("per_diagnosis", {}).get("MEL", {}).get("sensitivity"))
+def _evaluations(classifier: Classifier) -> list[Evaluation]:
+    """Its evaluations that keep decisions, newest first."""
+    rows = Evaluation.objects.filter(classifier=classifier, predictions_format=PREDICTIONS_FORMAT)
+    return list(rows.select_related("classifier", "dataset").defer("predictions", "dataset__eda", "dataset__report"))
+
+
+def _compared(classifier: Classifier, live: Classifier | None) -> list[str]:
+    """The kinds of picture that both know."""
+    ours = describe(classifier.manifest).image_types
+    theirs = describe(live.manifest).image_types if live is not None else ours
+    return [each for each in IMAGE_TYPES if each in ours and each in theirs]
+
+
+def _pictures(dataset: Dataset, image_type: str) -> int:
+    """How many test pictures of this kind a data set has; a picture without a kind is dermoscopic."""
+    kind = Q(image_type=image_type) | (Q(image_type="") if image_type == DERMOSCOPIC else Q())
+    return dataset.measurable().filter(kind, split=Example.Split.TEST).count()
 
 
 def _same_taxonomy(classifier: Classifier) -> PromotionGate:
@@ -150,9 +231,162 @@ def _same_taxonomy(classifier: Classifier) -> PromotionGate:
     return PromotionGate("same_taxonomy", same, said % {"order": order})
 
 
-def _value(figure: Any) -> float | None:
-    return None if not isinstance(figure, dict) else figure.get("value")
+def _same_image_types(classifier: Classifier, live: Classifier | None) -> PromotionGate:
+    ours = describe(classifier.manifest).image_types
+    theirs = describe(live.manifest).image_types if live is not None else ()
+    lost = [each for each in theirs if each not in ours]
+    if lost:
+        said = _("It does not know pictures taken %(kinds)s, and would refuse them; the live one judges them.")
+        return PromotionGate("image_types", False, said % {"kinds": kinds_said(lost)})
+    said = _("It knows every kind of picture that the live one knows. Kinds that it knows: %(kinds)s.")
+    return PromotionGate("image_types", True, said % {"kinds": kinds_said(ours)})
 
 
-def _said(value: float | None) -> str:
-    return _("unknown") if value is None else f"{value:.3f}"
+def _is_measured(
+    image_type: str, pair: Measured | None, classifier: Classifier, live: Classifier | None
+) -> PromotionGate:
+    code = f"{image_type}/same_test"
+    words = {"kind": kinds_said([image_type]), "candidate": classifier, "live": live}
+    if pair is not None:
+        words |= {"dataset": pair.candidate.dataset.name, "print": pair.candidate.fingerprint[:12]}
+        return PromotionGate(
+            code, True, _("Pictures taken %(kind)s: measured on the test split of %(dataset)s (%(print)s).") % words
+        )
+    if live is None:
+        said = _(
+            "Pictures taken %(kind)s: %(candidate)s was not measured on any. Evaluate it on a data set that has them, "
+            "on its page or with manage.py evaluate VERSION --dataset NAME."
+        )
+    else:
+        said = _(
+            "Pictures taken %(kind)s: %(candidate)s and the live %(live)s were not measured on the same test images, "
+            "or before decisions were kept. Evaluate both on one data set that has them, on their pages or with "
+            "manage.py evaluate VERSION --dataset NAME."
+        )
+    return PromotionGate(code, False, said % words)
+
+
+def _unseen_test(evaluation: Evaluation) -> PromotionGate:
+    independent = bool(evaluation.metrics.get("sealed_before_training"))
+    said = (
+        _("The test images of %(dataset)s were kept from its training.")
+        if independent
+        else _(
+            "It, or a classifier it continues, was trained on another split than that of %(dataset)s, perhaps on some "
+            "of these test images: its figures may flatter it."
+        )
+    )
+    return PromotionGate("unseen_test", independent, said % {"dataset": evaluation.dataset.name})
+
+
+def _judged(pair: Measured, image_type: str) -> list[PromotionGate]:
+    """The gates of the test figures of one kind of picture."""
+    floor, area, differences = _compared_figures(pair.candidate.pk, pair.live.pk if pair.live else None, image_type)
+    words = {"kind": kinds_said([image_type]), "floor": f"{floor:.2f}"}
+    if area is None:
+        said = _("Pictures taken %(kind)s: too few lesions to say how well it tells cancers from others.") % words
+    else:
+        words |= {"value": f"{area.value:.3f}", "low": f"{area.low:.3f}", "high": f"{area.high:.3f}"}
+        said = (
+            _(
+                "Pictures taken %(kind)s: malignant AUC %(value)s (%(low)s to %(high)s); the lower end must reach "
+                "%(floor)s, whatever is live."
+            )
+            % words
+        )
+    passed = area is not None and area.low >= floor
+    return [
+        PromotionGate(f"{image_type}/floor", passed, said),
+        *(_as_gate(difference, image_type) for difference in differences),
+    ]
+
+
+@lru_cache(maxsize=32)
+def _compared_figures(
+    candidate: int, live: int | None, image_type: str
+) -> tuple[float, "Estimate | None", tuple["Difference", ...]]:
+    """The floor of the AUC, the candidate's AUC, and its differences from the live one, by keys of evaluations.
+
+    Evaluations never change, so the pages that show a promotion need not compute this each time (a second or two).
+    """
+    # A promotion is rare: the web process loads this when somebody asks for one.
+    from training.services import comparison
+
+    answers = comparison.answers_of(_with_predictions(candidate), image_type)
+    differences = []
+    if live is not None:
+        differences = comparison.compare(answers, comparison.answers_of(_with_predictions(live), image_type))
+    return comparison.AUC_FLOOR[image_type], comparison.auc_of(answers), tuple(differences)
+
+
+def _as_gate(difference: "Difference", image_type: str) -> PromotionGate:
+    criterion = difference.criterion
+    code = f"{image_type}/{criterion.name}"
+    words: dict[str, object] = {
+        "kind": kinds_said([image_type]),
+        "name": figure_name(criterion.name),
+        "lesions": difference.lesions,
+    }
+    if difference.interval is None:
+        said = _("Pictures taken %(kind)s: %(name)s: too few to say (%(lesions)s lesions).")
+        return PromotionGate(code, False, said % words)
+    words |= {
+        "candidate": f"{difference.candidate:.3f}",
+        "live": f"{difference.live:.3f}",
+        "value": f"{difference.interval.value:+.3f}",
+        "low": f"{difference.interval.low:+.3f}",
+        "high": f"{difference.interval.high:+.3f}",
+    }
+    if criterion.more_is_better:
+        words["limit"] = f"{-criterion.margin:+.2f}"
+        said = _(
+            "Pictures taken %(kind)s: %(name)s %(candidate)s, live %(live)s. Difference %(value)s (%(low)s to %(high)s "
+            "on %(lesions)s lesions); its lower end must be above %(limit)s."
+        )
+    else:
+        words["limit"] = f"{criterion.margin:+.2f}"
+        said = _(
+            "Pictures taken %(kind)s: %(name)s %(candidate)s, live %(live)s. Difference %(value)s (%(low)s to %(high)s "
+            "on %(lesions)s lesions); its upper end must be below %(limit)s."
+        )
+    return PromotionGate(code, difference.passed, said % words)
+
+
+def side_by_side(classifier: Classifier, live: Classifier) -> list[tuple[str, str, float, float]]:
+    """Rows (kind of picture, figure, of the classifier, of the live one) on common test pictures; NaN for none.
+
+    Only for a classifier whose test figures are open, such as one that was live before.
+    """
+    # As in `_compared_figures`.
+    from training.services import comparison
+
+    rows = []
+    for image_type, pair in measured_for(classifier, live).items():
+        assert pair.live is not None  # there is a live one
+        ours, theirs = (
+            comparison.figures_of(comparison.answers_of(_with_predictions(each.pk), image_type))
+            for each in (pair.candidate, pair.live)
+        )
+        rows += [(kinds_said([image_type]), figure_name(name), ours[name], theirs[name]) for name in ours]
+    return rows
+
+
+def figure_name(name: str) -> str:
+    """A figure of `recognition.evaluation.measure.main_metrics` in words."""
+    return {
+        "sensitivity": _("sensitivity for cancers at “soon” or more"),
+        "melanoma_sensitivity": _("sensitivity for melanoma at “soon” or more"),
+        "specificity": _("specificity of the advice"),
+        "malignant_auc": _("malignant AUC"),
+        "malignant_calibration_error": _("calibration error of the malignant score"),
+        "not_assessed": _("share not assessed"),
+    }[name]
+
+
+def kinds_said(image_types: list[str] | tuple[str, ...]) -> str:
+    """Kinds of picture in words: "through a dermatoscope, with a phone or a camera"."""
+    return ", ".join(str(IMAGE_TYPE_NAMES[each]) for each in image_types) or _("none")
+
+
+def _with_predictions(pk: int) -> Evaluation:
+    return Evaluation.objects.select_related("classifier", "dataset").get(pk=pk)

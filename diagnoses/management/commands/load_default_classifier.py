@@ -1,4 +1,4 @@
-"""`manage.py load_default_classifier`: register the project's bundle, and make it live if no classifier is."""
+"""`manage.py load_default_classifier`: register the project's bundle, which goes live if nobody chose another."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,19 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.models import AuditEntry
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import ClassifierError, promote_classifier, register_bundle
+from diagnoses.classifiers.services import (
+    DEFAULT_REASON,
+    ClassifierError,
+    is_chosen,
+    promote_classifier,
+    register_bundle,
+)
 from recognition.inference.bundle import BundleError
 
 
 class Command(BaseCommand):
-    help = "Register the classifier that comes with the project; it goes live unless another one already is."
+    help = "Register the classifier that comes with the project; it goes live unless somebody has chosen another one."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -24,18 +29,11 @@ class Command(BaseCommand):
         try:
             classifier = register_bundle(directory=bundle)
             live = Classifier.objects.live()
-            # A newer default replaces an older default. A classifier that an administrator promoted stays live.
-            if live is None or (live.pk != classifier.pk and classifier.promoted is None and _chosen_by_nobody(live)):
-                promote_classifier(classifier=classifier, reason="default classifier")
+            # A newer default replaces an older one by itself. Over a classifier that somebody chose it does not go:
+            # it is registered, and a notice on the admin's first page says so.
+            if live is None or (classifier.promoted is None and not is_chosen(live)):
+                promote_classifier(classifier=classifier, reason=DEFAULT_REASON)
         except (BundleError, ClassifierError) as error:
             raise CommandError(f"No classifier was loaded: {error}") from error
         live = Classifier.objects.live()
         self.stdout.write(f"Classifier {classifier} is registered; live: {live}.")
-
-
-def _chosen_by_nobody(live: Classifier) -> bool:
-    """Whether this command, not an administrator, promoted the live classifier."""
-    entry = AuditEntry.objects.filter(
-        action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{live.pk}"
-    ).first()
-    return entry is None or entry.actor == ""

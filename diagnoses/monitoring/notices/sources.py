@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from diagnoses.monitoring.notices import classifiers, machine, people, photos, reviews
+from diagnoses.monitoring.notices import classifiers, machine, people, photos, promotion, reviews
 from diagnoses.monitoring.notices.registry import NoticeSource, register
 
 SOURCES: Final[dict[str, NoticeSource]] = {
     "alarms": classifiers.alarms,
     "classifier": classifiers.live,
+    "newer-default": promotion.newer_default,
+    "judged-again": promotion.judged_again,
     "workers": photos.workers,
     "queue": photos.queue,
     "urgent": reviews.urgent_unread,

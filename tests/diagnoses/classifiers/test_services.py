@@ -1,6 +1,9 @@
 """Registering and promoting sealed bundles."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.files.storage import default_storage
@@ -17,8 +20,9 @@ from diagnoses.classifiers.services import (
     register_bundle,
     registered_bundle,
 )
+from diagnoses.monitoring.notices.promotion import newer_default
 from diagnoses.photos.worker import NoLiveClassifier, check_live_bundle, warm_up
-from recognition.inference.bundle import BundleError, read_bundle
+from recognition.inference.bundle import MANIFEST_NAME, BundleError, read_bundle
 
 pytestmark = pytest.mark.django_db
 
@@ -124,21 +128,57 @@ def test_without_any_live_classifier_the_worker_says_so() -> None:
         call_command("inference_worker")
 
 
-def test_the_default_classifier_goes_live_but_never_over_an_administrators_choice(
-    tiny_bundle: Path, administrator: User
-) -> None:
+def sealed_as(version: str, source: Path, target: Path) -> Path:
+    """A copy of a bundle under another name: another version of the default classifier."""
+    shutil.copytree(source, target)
+    manifest = json.loads((target / MANIFEST_NAME).read_bytes())
+    (target / MANIFEST_NAME).write_text(json.dumps(manifest | {"version": version}))
+    return target
+
+
+def live() -> str:
+    found = Classifier.objects.live()
+    return found.version if found is not None else ""
+
+
+def test_the_default_classifier_goes_live_and_a_newer_one_replaces_it(tiny_bundle: Path, tmp_path: Path) -> None:
     call_command("load_default_classifier", bundle=tiny_bundle)
-    default = Classifier.objects.live()
-    assert default is not None
+    first = live()
+    assert first
     call_command("load_default_classifier", bundle=tiny_bundle)
     assert Classifier.objects.count() == 1
-    chosen = Classifier.objects.create(version="chosen", sha256="2" * 64, manifest={})
-    Classifier.objects.filter(pk=default.pk).update(stage=Classifier.Stage.RETIRED)
-    Classifier.objects.filter(pk=chosen.pk).update(stage=Classifier.Stage.LIVE, promoted=timezone.now())
-    AuditEntry.objects.create(
-        actor=str(administrator.pk), action=AuditEntry.Action.CLASSIFIER_PROMOTED, subject=f"classifier:{chosen.pk}"
-    )
+    newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
+    call_command("load_default_classifier", bundle=newer)
+    assert live() == "newer"
+    call_command("load_default_classifier", bundle=tiny_bundle)  # an older one that was live does not come back
+    assert live() == "newer"
+
+
+@pytest.mark.parametrize("in_the_shell", [False, True])
+def test_a_newer_default_is_registered_and_announced_where_somebody_chose_the_live_one(
+    tiny_bundle: Path, tmp_path: Path, administrator: User, settings: Any, in_the_shell: bool
+) -> None:
+    chosen = register_bundle(directory=sealed_as("chosen", tiny_bundle, tmp_path / "chosen"))
+    promote_classifier(classifier=chosen, by=None if in_the_shell else administrator, reason="ours", closed_gates=[])
+    newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
+    settings.DEFAULT_BUNDLE_DIR = newer
+    assert list(newer_default()) == []
+    call_command("load_default_classifier", bundle=newer)
+    assert live() == "chosen"
+    assert Classifier.objects.get(version="newer").stage == Classifier.Stage.CANDIDATE
+    (notice,) = newer_default()
+    assert "newer, came with this version" in notice.text
+    promote_classifier(classifier=Classifier.objects.get(version="newer"), by=administrator)
+    assert list(newer_default()) == []
+
+
+def test_after_a_roll_back_the_default_stays_where_it_was_put(
+    tiny_bundle: Path, tmp_path: Path, administrator: User
+) -> None:
     call_command("load_default_classifier", bundle=tiny_bundle)
-    live = Classifier.objects.live()
-    assert live is not None
-    assert live.pk == chosen.pk
+    first = live()
+    newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
+    call_command("load_default_classifier", bundle=newer)
+    promote_classifier(classifier=Classifier.objects.get(version=first), by=administrator, reason="roll back")
+    call_command("load_default_classifier", bundle=newer)
+    assert live() == first

@@ -1,0 +1,83 @@
+"""What a classifier is, in the words of its manifest: network, kinds of picture, case mix, validation figures.
+
+Pages, commands and the public page about the service take it from here, so that none of them calls a network something
+else than it is. Manifests of any version are read, also incomplete ones.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from recognition.inference.bundle import image_type_blocks
+from recognition.inference.case_mix import BALANCED, CaseMix
+
+NETWORK_NAMES: Final[Mapping[str, str]] = {"efficientnetb4": "EfficientNetB4", "tiny": "Tiny"}
+"""Backbones (`recognition.inference.network.BACKBONES`) as people know them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationFigures:
+    """What the kept epoch reached on the validation split. `epoch` counts from 1; `loss` is the mean log loss."""
+
+    epoch: int
+    balanced_accuracy: float
+    loss: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A classifier from its manifest.
+
+    `network` is the name of the backbone ("" if unknown), `input_size` the side of its input in pixels (None if
+    unknown), `image_types` the kinds of picture that it knows (`taxonomy.IMAGE_TYPES`), `case_mix` the mix that its
+    probabilities are for. `validation` is None if the history is not kept, or if the validation pictures were learned
+    (`learned_validation`): then its figures on them mean nothing.
+    """
+
+    version: str
+    network: str
+    input_size: int | None
+    image_types: tuple[str, ...]
+    case_mix: CaseMix
+    validation: ValidationFigures | None
+    learned_validation: bool
+
+
+def describe(manifest: Mapping[str, Any]) -> Description:
+    """The description of the classifier with this manifest (`Classifier.manifest`)."""
+    architecture = manifest.get("architecture") or {}
+    backbone = str(architecture.get("backbone", ""))
+    recipe = manifest.get("recipe") or {}
+    learned = bool((recipe.get("fine_tune") or {}).get("learn_validation"))
+    return Description(
+        version=str(manifest.get("version", "")),
+        network=NETWORK_NAMES.get(backbone, backbone),
+        input_size=architecture.get("input_size"),
+        image_types=tuple(image_type_blocks(manifest)),
+        case_mix=case_mix_of(manifest),
+        validation=None if learned else _validation(manifest),
+        learned_validation=learned,
+    )
+
+
+def case_mix_of(manifest: Mapping[str, Any]) -> CaseMix:
+    """The case mix that a classifier's probabilities are for: in manifests of before version 4 all are as frequent."""
+    sealed = manifest.get("case_mix")
+    return CaseMix.from_json(sealed) if sealed else BALANCED
+
+
+def _validation(manifest: Mapping[str, Any]) -> ValidationFigures | None:
+    history = (manifest.get("provenance") or {}).get("history") or {}
+    recipe = manifest.get("recipe") or {}
+    # The head is trained first; what a fine-tuning kept replaces what the head's epochs reached.
+    for phase, best_by in (("fine_tune", ""), ("head", (recipe.get("frozen") or {}).get("best_by", ""))):
+        epochs = [each for each in history.get(phase) or [] if each.get("balanced_accuracy") is not None]
+        if epochs:
+            by_loss = best_by == "loss"
+            kept = max(
+                range(len(epochs)),
+                key=lambda at: -epochs[at]["validation_loss"] if by_loss else epochs[at]["balanced_accuracy"],
+            )
+            chosen = epochs[kept]
+            return ValidationFigures(kept + 1, float(chosen["balanced_accuracy"]), chosen.get("validation_loss"))
+    return None
