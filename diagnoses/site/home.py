@@ -7,6 +7,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.labels import DECISION_MEANINGS, DECISION_NAMES
+from diagnoses.site.classifier_facts import facts_of
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import Diagnosis
 
@@ -22,13 +23,14 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def about(request: HttpRequest) -> HttpResponse:
-    """What Teri is and is not, the eight diagnoses, the live classifier."""
+    """What Teri is and is not, the eight diagnoses, the live classifier and what it learned from."""
+    live = Classifier.objects.live()
     return render(
         request,
         "diagnoses/site/about.html",
         {
             "diagnoses": list(Diagnosis),
             "decisions": [(DECISION_NAMES[decision], DECISION_MEANINGS[decision]) for decision in Decision],
-            "classifier": Classifier.objects.live(),
+            "classifier": None if live is None else facts_of(live),
         },
     )

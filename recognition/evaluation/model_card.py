@@ -1,21 +1,45 @@
-"""The model card of a bundle as Markdown. All its figures come from the manifest.
+"""The model card of a bundle as Markdown. All its figures come from the manifest, those of each kind of picture apart.
 
-The text is the template beside this file, `model_card.md.jinja`.
+The text is in the templates beside this file, `model_card.md.jinja` and `model_card_kind.md.jinja`.
 """
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from recognition.datasets.sources import sources_in
 from recognition.datasets.splits import SPLITS
-from recognition.inference.bundle import NORMALISED_FROM, Bundle
-from recognition.taxonomy import DERMOSCOPIC, Diagnosis
+from recognition.inference.bundle import NORMALISED_FROM, Bundle, Manifest
+from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, Diagnosis
 
-TEMPLATE: Final = Path(__file__).with_name("model_card.md.jinja")
+TEMPLATE: Final = "model_card.md.jinja"
 LINE_LENGTH: Final = 118
+RAREST: Final = 4
+"""Diagnoses of each kind of picture that are named for their few pictures."""
+
+KIND_WORDS: Final = {DERMOSCOPIC: "through a dermatoscope", CLOSE_UP: "with a phone or a camera"}
+ADVICE: Final = {"soon": "soon or urgent", "urgent": "urgent"}
+CALIBRATION_ERRORS: Final = {
+    "malignant_calibration_error": "calibration error of the malignant score",
+    "classwise_calibration_error": "calibration error, mean of the eight",
+    "expected_calibration_error": "expected calibration error",
+}
+"""The last is that of older bundles: the error of the confidence."""
+
+MAIN: Final = {
+    "malignant_auc": "AUC, cancer",
+    "sensitivity": "cancers found",
+    "melanoma_sensitivity": "melanomas found",
+    "specificity": "specificity",
+    "not_assessed": "refused",
+    "malignant_calibration_error": "calibration error",
+}
+"""The figures of `measure.main_figures`, as the columns of a table."""
+
+GROUP_WORDS: Final = {"skin_tone": "skin tone", "age": "age", "sex": "sex", "site": "site", "source": "source"}
 
 
 def model_card(bundle: Bundle) -> str:
@@ -25,23 +49,78 @@ def model_card(bundle: Bundle) -> str:
     """
     # Markdown for a file: nothing is escaped.
     environment = Environment(  # noqa: S701
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+        loader=FileSystemLoader(Path(__file__).parent),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
     )
-    environment.filters.update(paragraph=_paragraph, balance=_balance, number=_number, interval=_interval)
-    block = bundle.manifest.image_types[DERMOSCOPIC]
-    figures = block["metrics"]
-    counts = {code: figures["per_diagnosis"][code]["pictures"] for code in Diagnosis}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    environment.filters.update(
+        paragraph=_paragraph,
+        balance=_balance,
+        number=_number,
+        interval=_interval,
+        percent=_percent,
+        share=_share,
+        kind=KIND_WORDS.__getitem__,
+        groups=_groups,
+    )
+    manifest = bundle.manifest
+    return environment.get_template(TEMPLATE).render(
         bundle=bundle,
-        manifest=bundle.manifest,
-        figures=figures,
-        assessment=block["assessment"],
-        temperature=block["calibration"]["temperature"],
+        manifest=manifest,
+        kinds={image_type: _Parts.of(block) for image_type, block in manifest.image_types.items()},
+        sources=sources_in({"dataset": manifest.dataset}),
+        trained_on=_trained_on(manifest),
+        rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in manifest.image_types.items()],
         diagnoses=list(Diagnosis),
-        rarest=[f"{code} {counts[code]}" for code in sorted(counts, key=counts.__getitem__)[:4]],
+        advice=ADVICE,
+        calibration_errors=CALIBRATION_ERRORS,
+        main_table=_main_table,
         splits=SPLITS,
         normalised_from=NORMALISED_FROM,
     )
+
+
+class _Parts(dict[str, Any]):
+    """A block of a manifest: in a template a part that it does not have is nothing, not an error."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> "_Parts":
+        """The block, and the blocks in it."""
+        return cls({name: cls.of(each) if isinstance(each, Mapping) else each for name, each in values.items()})
+
+
+def _trained_on(manifest: Manifest) -> str:
+    """The data set that the network learned, if the bundle was sealed again with another one; else ""."""
+    for each in manifest.ancestry:
+        if each["relation"] == "resealed_from" and each["split_fingerprint"] != manifest.split["fingerprint"]:
+            return str(each["dataset"])
+    return ""
+
+
+def _rarest(figures: Mapping[str, Any]) -> str:
+    counts = {code: figures["per_diagnosis"][code]["pictures"] for code in Diagnosis}
+    return ", ".join(f"{code} {counts[code]}" for code in sorted(counts, key=counts.__getitem__)[:RAREST])
+
+
+def _groups(entries: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The entries of `subgroups` by name, skin tone first."""
+    order = list(GROUP_WORDS)
+    ordered = sorted(entries, key=lambda each: order.index(each["kind"]))
+    return {f"{GROUP_WORDS[each['kind']]} {each['name']}": each for each in ordered}
+
+
+def _main_table(rows: Mapping[str, Mapping[str, Any]], first: str) -> str:
+    """A table of `main_figures` by name; `first` is the heading of the names."""
+    lines = [f"| {first} | lesions | {' | '.join(MAIN.values())} |", "| --- | --- |" + " --- |" * len(MAIN)]
+    for name, figures in rows.items():
+        cells = " | ".join(_interval(figures[key]) for key in MAIN)
+        lines.append(f"| {KIND_WORDS.get(name, name)} | {figures['lesions']} | {cells} |")
+    return "\n".join(lines)
 
 
 def _paragraph(text: str) -> str:
@@ -65,8 +144,20 @@ def _number(figure: Mapping[str, float | None] | float | None) -> str:
     return "too few to say" if value is None else f"{value:.3f}"
 
 
-def _interval(figure: Mapping[str, float | None]) -> str:
+def _interval(figure: Mapping[str, float | None] | float | None) -> str:
+    """The figure with its interval; older manifests have some figures without one."""
+    if not isinstance(figure, Mapping):
+        return _number(figure)
     value, low, high = figure["value"], figure["low"], figure["high"]
     if value is None or low is None or high is None:
         return _number(value)
     return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _share(step: Mapping[str, float | None]) -> str:
+    """The share of cancers of a step of the score, with its interval."""
+    return _interval({"value": step["share"], "low": step["low"], "high": step["high"]})
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
 
 PREDICTIONS_MIN: Final = 30
 """Fewest predictions for an alarm: with fewer, one diagnosis for all is normal."""
@@ -21,6 +22,9 @@ SPREAD_SHARE: Final = 0.1
 
 SPREAD_MIN: Final = 1e-3
 """Least standard deviation, also for bundles without sealed figures; `sealing` uses the same limit."""
+
+SCORE_BINS: Final = 10
+"""Bins of the malignant score in the reference; drift compares them."""
 
 TAKEN_SHARE: Final = 0.95
 """Alarm when one diagnosis has this share of the predictions ..."""
@@ -44,15 +48,29 @@ class DegenerateOutput:
     diagnosis: str = ""
 
 
-def live_reference(predictions: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The reference to seal, from the calibrated probabilities (N, 8) of the calibration pictures."""
+def live_reference(
+    predictions: Sequence[Sequence[float]], weights: NDArray[np.floating] | None = None
+) -> dict[str, Any]:
+    """The reference to seal, from the probabilities (N, 8) of the calibration pictures of one kind, pictures alone.
+
+    With `weights` (N,) the pictures count as in a case mix. "scores" are the shares of the malignant score in ten bins
+    of equal width, "effective_pictures" how many pictures without weights would be as certain (Kish 1965).
+    """
     table = np.asarray(predictions, dtype=np.float64).reshape(-1, len(CODES))
-    counts = np.bincount(table.argmax(axis=1), minlength=len(CODES)) if len(table) else np.zeros(len(CODES))
+    weights = np.ones(len(table)) if weights is None else np.asarray(weights, dtype=np.float64)
+    total = weights.sum() or 1.0
+    malignant = np.minimum(table[:, list(MALIGNANT_POSITIONS)].sum(axis=1), 1.0)
+    shares = np.bincount(table.argmax(axis=1), weights=weights, minlength=len(CODES)) / total
+    scores = np.histogram(malignant, bins=SCORE_BINS, range=(0.0, 1.0), weights=weights)[0] / total
+    mean = weights @ table / total
+    spread = np.sqrt(weights @ (table - mean) ** 2 / total)
     return {
         "pictures": len(table),
-        "shares": {code: float(share) for code, share in zip(CODES, counts / max(len(table), 1), strict=True)},
-        "mean": {code: float(table[:, at].mean()) if len(table) else 0.0 for at, code in enumerate(CODES)},
-        "spread": float(table.std(axis=0).max()) if len(table) else 0.0,
+        "effective_pictures": int(weights.sum() ** 2 / (weights @ weights)) if len(table) else 0,
+        "shares": dict(zip(CODES, shares.tolist(), strict=True)),
+        "scores": scores.tolist(),
+        "mean": dict(zip(CODES, mean.tolist(), strict=True)),
+        "spread": float(spread.max()),
     }
 
 

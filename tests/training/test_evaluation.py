@@ -1,30 +1,34 @@
-"""The figures of an evaluation: compared with the official package, on hand-made tables, as files."""
+"""The figures of an evaluation: kinds of picture apart, on hand-made tables, as pages and files, open and closed."""
 
 import io
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from accounts.csv_rows import safe_cell
+from accounts.models import Role, User
 from diagnoses.classifiers.models import Classifier
 from recognition.datasets.examples import fingerprint_of_test
 from recognition.datasets.splits import Split
-from recognition.evaluation import bootstrap
-from recognition.evaluation.measure import metrics_of
-from recognition.evaluation.metrics import auc, roc_curve
 from recognition.inference.bundle import OperatingPoint
-from recognition.taxonomy import CODES
+from recognition.inference.case_mix import HAM10000
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, MALIGNANT_POSITIONS
 from tests.training.run_factories import made_dataset
-from training.admin.evaluations import contamination_said, figures_context
-from training.evaluation.figures import figures_json, ground_truth_csv, predictions_csv
-from training.evaluation.measure import TOO_FEW, hardest_mistakes, measure, reliability, subgroups
+from training.admin.evaluations import contamination_said
+from training.data.reading import example_table
+from training.evaluation.figures import balanced_csv, figures_json, ground_truth_csv, predictions_csv
+from training.evaluation.measure import KindAnswers, hardest_mistakes, measure, reliability
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
+from training.services.openings import open_figures
 from training.services.test_contamination import contamination_of
 
 # The fields of a row whose picture is not in the data set.
@@ -41,6 +45,51 @@ def made_answers(labels: np.ndarray[Any, Any], *, seed: int = 3, skill: float = 
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def decisions_of(probabilities: np.ndarray[Any, Any]) -> list[str]:
+    """The advice by the malignant score."""
+    scores = probabilities[:, list(MALIGNANT_POSITIONS)].sum(axis=1)
+    return ["urgent" if score >= 0.7 else "soon" if score >= 0.3 else "monitor" for score in scores]
+
+
+def made_kind(
+    images: Sequence[str],
+    labels: np.ndarray[Any, Any],
+    probabilities: np.ndarray[Any, Any],
+    *,
+    alone: np.ndarray[Any, Any] | None = None,
+    used: Sequence[tuple[str, ...]] | None = None,
+    decisions: Sequence[str] | None = None,
+) -> KindAnswers:
+    """Answers that are the same with and without metadata, at every case mix, unless they are given."""
+    alone = probabilities if alone is None else alone
+    return KindAnswers(
+        images=images,
+        labels=labels,
+        lesions=list(images),
+        probabilities=probabilities,
+        balanced=probabilities,
+        picture_alone=alone,
+        uncalibrated=probabilities,
+        weights=HAM10000.weights(labels),
+        decisions=decisions or decisions_of(probabilities),
+        picture_decisions=decisions_of(alone),
+        used=used or [()] * len(images),
+    )
+
+
+def made_table(count: int, **columns: Any) -> pd.DataFrame:
+    """The metadata of `count` pictures, of which nothing is known unless it is given."""
+    nothing = {"sex": [None] * count, "anatom_site_general": [None] * count, "age_approx": [float("nan")] * count}
+    return pd.DataFrame({**nothing, "lesion_id": [None] * count, "details": [{}] * count, **columns})
+
+
+def measured(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any], **given: Any) -> dict[str, Any]:
+    """The figures of pictures of which nothing else is known."""
+    images = [f"I{number}" for number in range(labels.size)]
+    answers = made_kind(images, labels, probabilities, **given)
+    return measure(answers, made_table(labels.size), operating_points=POINTS)
+
+
 def classifier_named(version: str, **manifest: Any) -> Classifier:
     dataset = {"name": "made", "fingerprint": "f", "pictures": 1}
     described = {"diagnoses": list(CODES), "dataset": dataset, "split": {}, **manifest}
@@ -48,17 +97,44 @@ def classifier_named(version: str, **manifest: Any) -> Classifier:
 
 
 def evaluate_made(classifier: Classifier, dataset: Dataset, *, seed: int = 3, skill: float = 1.5) -> Evaluation:
-    """An evaluation of made-up probabilities on the rows of a made-up data set."""
-    rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis"))
-    labels = np.array([CODES.index(code) for _, code in rows])
-    answers = made_answers(labels, seed=seed, skill=skill)
-    metrics = measure(labels, answers, temperature=1.3, operating_points=POINTS) | {"sealed_before_training": True}
-    return record_evaluation(
-        classifier=classifier,
-        dataset=dataset,
-        metrics=metrics,
-        predictions={image: [float(p) for p in row] for (image, _), row in zip(rows, answers, strict=True)},
-    )
+    """An evaluation of made-up probabilities on the rows of a made-up data set, each kind of picture apart."""
+    blocks, predictions = {}, {}
+    table = example_table(dataset)
+    table = table[table["split"] == "test"].reset_index(drop=True)
+    for image_type, rows in table.groupby(table["image_type"].replace("", DERMOSCOPIC)):
+        labels = np.array([CODES.index(code) for code in rows["diagnosis"]])
+        answers = made_kind(rows["image"].tolist(), labels, made_answers(labels, seed=seed, skill=skill))
+        blocks[str(image_type)] = measure(answers, rows.reset_index(drop=True), operating_points=POINTS)
+        for row, image in enumerate(answers.images):
+            said = [float(p) for p in answers.probabilities[row]]
+            predictions[image] = {
+                "probabilities": said, "balanced": said, "decision": answers.decisions[row], "score": None,
+                "malignant_score": sum(said[at] for at in MALIGNANT_POSITIONS), "image_type": str(image_type),
+            }  # fmt: skip
+    metrics = {
+        "pictures": len(table), "case_mix": HAM10000.as_json(), "image_types": blocks, "charts": {},
+        "sealed_before_training": True,
+    }  # fmt: skip
+    return record_evaluation(classifier=classifier, dataset=dataset, metrics=metrics, predictions=predictions)
+
+
+def two_kinds(name: str = "two") -> Dataset:
+    """A data set whose test split has dermoscopic pictures and close-ups, which state skin tone."""
+    dataset = made_dataset(name, per_diagnosis=60)
+    close_ups = [row.pk for number, row in enumerate(dataset.examples.order_by("image")) if number % 20 >= 10]
+    dataset.examples.update(image_type=DERMOSCOPIC)
+    dataset.examples.filter(pk__in=close_ups).update(image_type=CLOSE_UP, details={"skin_tone_class": 4})
+    return dataset
+
+
+@pytest.fixture
+def page(client: Client, db: None) -> Client:
+    client.force_login(User.objects.create_user("admin@example.org", "a long password", role=Role.ADMINISTRATOR))
+    return client
+
+
+def address(evaluation: Evaluation, name: str = "change", *arguments: str) -> str:
+    return reverse(f"admin:training_evaluation_{name}", args=[evaluation.pk, *arguments])
 
 
 # The official package is older than the pandas it runs on.
@@ -73,23 +149,24 @@ def test_balanced_accuracy_is_what_the_official_package_computes_from_our_files(
     load_csv = pytest.importorskip("isic_challenge_scoring.load_csv")
     # pandas 3 has given this method another name since the package was written.
     monkeypatch.setattr(pd.DataFrame, "applymap", pd.DataFrame.map, raising=False)
-    evaluation = evaluate_made(classifier_named("one"), made_dataset(per_diagnosis=30))
-    truth, weights = load_csv.parse_truth_csv(io.StringIO(ground_truth_csv(evaluation)))
-    answers = load_csv.parse_csv(io.StringIO(predictions_csv(evaluation)), truth.columns)
-    load_csv.validate_rows(truth, answers)
-    load_csv.sort_rows(truth)
-    load_csv.sort_rows(answers)
+    evaluation = evaluate_made(classifier_named("one"), two_kinds())
+    for image_type, block in evaluation.metrics["image_types"].items():
+        truth, weights = load_csv.parse_truth_csv(io.StringIO(ground_truth_csv(evaluation, image_type)))
+        answers = load_csv.parse_csv(io.StringIO(balanced_csv(evaluation, image_type)), truth.columns)
+        load_csv.validate_rows(truth, answers)
+        load_csv.sort_rows(truth)
+        load_csv.sort_rows(answers)
 
-    theirs = official.balanced_multiclass_accuracy(truth, answers, weights.score_weight)
-    ours = evaluation.metrics["balanced_accuracy"]["value"]
-    assert ours == pytest.approx(theirs, abs=1e-6)
-    assert 0.3 < ours < 1.0  # neither chance nor perfect
-    for code in CODES:
-        row = evaluation.metrics["per_diagnosis"][code]
-        theirs = official.auc_above_sensitivity(truth[code].gt(0.5), answers[code], weights.score_weight, 0.80)
-        assert row["auc_above_80_sensitivity"]["value"] == pytest.approx(theirs, abs=1e-6)
-        theirs = official.auc(truth[code].gt(0.5), answers[code], weights.score_weight)
-        assert row["auc"]["value"] == pytest.approx(theirs, abs=1e-6)
+        theirs = official.balanced_multiclass_accuracy(truth, answers, weights.score_weight)
+        ours = block["balanced_accuracy"]["value"]
+        assert ours == pytest.approx(theirs, abs=1e-6)
+        assert 0.3 < ours < 1.0  # neither chance nor perfect
+        for code in CODES:
+            row = block["per_diagnosis"][code]
+            theirs = official.auc_above_sensitivity(truth[code].gt(0.5), answers[code], weights.score_weight, 0.80)
+            assert row["auc_above_80_sensitivity"]["value"] == pytest.approx(theirs, abs=1e-6)
+            theirs = official.auc(truth[code].gt(0.5), answers[code], weights.score_weight)
+            assert row["auc"]["value"] == pytest.approx(theirs, abs=1e-6)
 
 
 def test_figures_of_a_table_counted_by_hand() -> None:
@@ -98,141 +175,47 @@ def test_figures_of_a_table_counted_by_hand() -> None:
     called = np.array([0, 0, 1, 1, 1, 1, 1, 0])
     answers = np.full((8, 8), 0.01)
     answers[np.arange(8), called] = 0.93
-    figures = measure(labels, answers, temperature=1.0, operating_points=(OperatingPoint("half", 0.5, 1, 1),))
+    figures = measured(labels, answers)
     assert figures["balanced_accuracy"]["value"] == pytest.approx((2 / 3 + 4 / 5) / 2, abs=1e-6)
     assert figures["accuracy"]["value"] == pytest.approx(6 / 8)
-    assert figures["majority_baseline"] == pytest.approx(5 / 8)
-    assert figures["majority_diagnosis"] == "NV"
-    melanoma = figures["per_diagnosis"]["MEL"]
-    assert melanoma["sensitivity"]["value"] == pytest.approx(2 / 3, abs=1e-6)
-    assert melanoma["specificity"]["value"] == pytest.approx(4 / 5)
-    assert melanoma["precision"]["value"] == pytest.approx(2 / 3, abs=1e-6)
-    assert melanoma["sensitivity"]["low"] <= 2 / 3 <= melanoma["sensitivity"]["high"]
-    assert figures["per_diagnosis"]["DF"]["sensitivity"]["value"] is None
-    assert figures["operating_points"]["half"]["sensitivity"]["value"] == pytest.approx(2 / 3, abs=1e-6)
-    assert figures["confusion"][0][:2] == [2, 1]
+    assert (figures["majority_diagnosis"], figures["majority_baseline"]) == ("NV", pytest.approx(5 / 8))
+    assert figures["balanced"]["confusion"][0][:2] == [2, 1]
+    assert figures["advice"]["soon"]["melanoma_sensitivity"]["value"] == pytest.approx(2 / 3, abs=1e-6)
     assert figures["roc"]["DF"] is None
+    assert figures["metadata"] == {}
     json.dumps(figures, allow_nan=False)
 
 
-def test_the_partial_area_is_the_whole_one_without_a_floor_and_less_with_one() -> None:
-    positive = np.array([True, True, False, True, False, False])
-    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    curve = roc_curve(positive, scores)
-    assert curve is not None
-    assert curve[0].tolist() == pytest.approx([0, 0, 0, 1 / 3, 1 / 3, 2 / 3, 1])
-    assert curve[1].tolist() == pytest.approx([0, 1 / 3, 2 / 3, 2 / 3, 1, 1, 1])
-    # From a sensitivity of 0.8 on, at a false-positive rate of 1/3, to 1: two thirds of height one.
-    assert bootstrap.on_all(auc(positive, scores, floor=0.8), positive) == pytest.approx(2 / 3)
-    ones = np.array([True, True])
-    assert np.isnan(bootstrap.on_all(auc(ones, np.array([0.1, 0.2]), floor=0.8), ones))
+def test_what_metadata_adds_is_measured_on_the_pictures_of_which_it_is_known() -> None:
+    labels = np.arange(200) % 8
+    alone, told = made_answers(labels, skill=0.0), made_answers(labels, skill=4.0)
+    known = np.arange(200) < 100
+    used = [("itch", "sex") if each else () for each in known]
+    figures = measured(labels, np.where(known[:, None], told, alone), alone=alone, used=used)["metadata"]
+    assert figures["answers"]["with"]["pictures"] == figures["answers"]["without"]["pictures"] == 100
+    assert figures["answers"]["with"]["malignant_auc"]["value"] > 0.9
+    assert figures["answers"]["without"]["malignant_auc"]["value"] < 0.7
+    assert figures["demographics"] == figures["answers"]
+    assert measured(labels, told, alone=alone)["metadata"] == {}
 
 
-def test_calibration_undone_gives_the_figures_before_it() -> None:
-    labels = np.arange(400) % 8
-    logits = np.random.default_rng(1).normal(size=(400, 8)) * 3
-    logits[np.arange(400), labels] += 2
-
-    def softmax(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-    before = measure(labels, softmax(logits), temperature=1.0, operating_points=())
-    after = measure(labels, softmax(logits / 2.5), temperature=2.5, operating_points=())
-    for error in ("malignant_calibration_error", "classwise_calibration_error"):
-        assert after[error]["before"]["value"] == pytest.approx(before[error]["after"]["value"], abs=1e-6)
-        assert after[error]["after"]["value"] < after[error]["before"]["low"]
-
-
-def test_the_bootstrap_by_matrix_product_equals_drawing_pictures() -> None:
-    # Scores with ties, diagnoses of very different size: every figure of a round by matrix product equals the figure of
-    # the pictures really drawn.
-    labels = np.random.default_rng(5).choice(8, size=300, p=[0.2, 0.5, 0.1, 0.04, 0.08, 0.03, 0.03, 0.02])
-    answers = made_answers(labels).round(2) + 1e-3
-    answers /= answers.sum(axis=1, keepdims=True)
-    plain = answers**0.7
-    plain /= plain.sum(axis=1, keepdims=True)
-    metrics = metrics_of(labels, answers, balanced=plain, uncalibrated=plain, operating_points=POINTS)
-    (counts,) = bootstrap.redrawn(labels, None, rounds=3, seed=1)
-    assert counts.sum(axis=1).tolist() == [300.0] * 3
-    assert all(counts[:, labels == d].sum(axis=1).tolist() == [float((labels == d).sum())] * 3 for d in range(8))
-    drawn = {name: metric(counts) for name, metric in metrics.items()}
-    for row, often in enumerate(counts.astype(int)):
-        rows = np.repeat(np.arange(300), often)
-        again = metrics_of(
-            labels[rows], answers[rows], balanced=plain[rows], uncalibrated=plain[rows], operating_points=POINTS
-        )
-        for name, metric in again.items():
-            value = bootstrap.on_all(metric, labels)
-            assert drawn[name][row] == pytest.approx(value, abs=1e-9, nan_ok=True), name
+def test_reliability_is_weighted_to_the_case_mix() -> None:
+    # Of four pictures scored 0.82, one cancer and three harmless; the cancer weighs three times as much.
+    malignant = np.array([True, False, False, False, True])
+    scores = np.array([0.82, 0.82, 0.82, 0.82, 1.0])
+    first, last = reliability(malignant, scores, np.array([3.0, 1.0, 1.0, 1.0, 2.0]))
+    assert (first["from"], first["pictures"], first["said"]) == (0.8, 4, pytest.approx(0.82))
+    assert first["malignant"] == pytest.approx(3 / 6)
+    assert first["weight"] == pytest.approx(6 / 8)
+    assert (last["from"], last["malignant"]) == (0.9, 1.0)
 
 
 def test_a_diagnosis_nobody_has_gives_no_interval_and_no_error() -> None:
     labels = np.array([0, 1] * 20)
-    figures = measure(labels, made_answers(labels), temperature=1.0, operating_points=POINTS)
+    figures = measured(labels, made_answers(labels))
     assert figures["per_diagnosis"]["SCC"]["auc"] == {"value": None, "low": None, "high": None}
     assert figures["per_diagnosis"]["SCC"]["specificity"]["low"] is not None
     json.dumps(figures, allow_nan=False)
-
-
-def test_subgroups_are_compared_over_the_diagnoses_they_have() -> None:
-    labels = np.array([0, 1, 4] * 40 + [5] * 5)
-    answers = made_answers(labels)
-    # Of the women there are no BKL and few DF; the men are only BKL.
-    sex = ["male" if label == 4 else "female" for label in labels]
-    table = pd.DataFrame({"sex": sex, "anatom_site_general": [None] * 125, "age_approx": [50.0] * 125})
-    found = {(row["kind"], row["name"]): row for row in subgroups(table, labels, answers, operating_points=())}
-    women = found["sex", "female"]
-    right = answers.argmax(axis=1) == labels
-    expected = np.mean([right[labels == 0].mean(), right[labels == 1].mean()])
-    assert women["diagnoses"] == ["MEL", "NV"]
-    assert women["balanced_accuracy"]["value"] == pytest.approx(expected, abs=1e-6)
-    assert women["everybody"] == pytest.approx(expected, abs=1e-6)  # all MEL and NV are theirs
-    assert women["balanced_accuracy"]["low"] < expected < women["balanced_accuracy"]["high"]
-    assert found["sex", "male"]["balanced_accuracy"] is None  # one diagnosis is no mean
-    assert found["site", "not given"]["diagnoses"] == ["MEL", "NV", "BKL"]
-
-
-@pytest.mark.django_db
-def test_an_old_evaluation_without_intervals_is_still_shown() -> None:
-    classifier, dataset = classifier_named("one"), made_dataset()
-    rows = list(dataset.examples.filter(split="test").order_by("image").values_list("image", "diagnosis"))
-    labels = np.array([CODES.index(code) for _, code in rows])
-    metrics = measure(labels, made_answers(labels), temperature=1.3, operating_points=POINTS)
-    for row in metrics["per_diagnosis"].values():
-        row["auc_above_80_sensitivity"] = row["auc_above_80_sensitivity"]["value"]
-    error = {when: figure["value"] for when, figure in metrics.pop("malignant_calibration_error").items()}
-    metrics["expected_calibration_error"] = error
-    metrics["log_loss"] = {when: figure["value"] for when, figure in metrics["log_loss"].items()}
-    old = record_evaluation(classifier=classifier, dataset=dataset, metrics=metrics, predictions={})
-    assert f"{metrics['expected_calibration_error']['after']:.3f}" in printed_table(old)
-    shown = figures_context(old)
-    assert shown["rows"][0]["auc80"] == f"{metrics['per_diagnosis']['MEL']['auc_above_80_sensitivity']:.3f}"
-
-
-def test_subgroups_that_are_too_small_say_nothing() -> None:
-    count = 200
-    labels = np.arange(count) % 8
-    answers = made_answers(labels)
-    few = TOO_FEW - 1
-    table = pd.DataFrame(
-        {
-            "sex": ["female"] * few + ["male"] * (count - few),
-            "anatom_site_general": [None] * count,
-            "age_approx": [50.0] * (count - 1) + [float("nan")],
-        }
-    )
-    groups = {(row["kind"], row["name"]): row for row in subgroups(table, labels, answers, operating_points=POINTS[:1])}
-    small = groups["sex", "female"]
-    assert small["pictures"] == few
-    assert small["operating_points"]["balanced"] == {"sensitivity": None, "specificity": None}
-    large = groups["sex", "male"]["operating_points"]["balanced"]
-    assert large["sensitivity"]["low"] < large["sensitivity"]["value"] < large["sensitivity"]["high"]
-    assert groups["site", "not given"]["pictures"] == count
-    assert groups["age", "45 to 59"]["pictures"] == count - 1
-    assert groups["age", "not given"]["pictures"] == 1
-    for kind in ("sex", "age", "site"):
-        assert sum(row["pictures"] for key, row in groups.items() if key[0] == kind) == count
 
 
 def test_the_hardest_mistakes_come_first_and_right_answers_never() -> None:
@@ -249,11 +232,81 @@ def test_the_hardest_mistakes_come_first_and_right_answers_never() -> None:
     }  # fmt: skip
 
 
-def test_reliability_bins_hold_every_picture_once() -> None:
-    labels = np.arange(80) % 8
-    bins = reliability(labels, made_answers(labels))
-    assert sum(each["pictures"] for each in bins) == 80
-    assert all(each["from"] <= each["confidence"] <= each["from"] + 0.1 for each in bins)
+@pytest.mark.django_db
+def test_kinds_of_picture_are_never_mixed(page: Client) -> None:
+    dataset = two_kinds()
+    evaluation = evaluate_made(classifier_named("one"), dataset)
+    open_figures(evaluation=evaluation, by=None)
+    blocks = evaluation.metrics["image_types"]
+    assert {name: block["pictures"] for name, block in blocks.items()} == {DERMOSCOPIC: 48, CLOSE_UP: 48}
+    for image_type in blocks:
+        of_kind = set(dataset.examples.filter(split="test", image_type=image_type).values_list("image", flat=True))
+        for export in (predictions_csv, balanced_csv, ground_truth_csv):
+            lines = export(evaluation, image_type).splitlines()[1:]
+            assert {line.split(",")[0] for line in lines} == of_kind
+    text = page.get(address(evaluation)).content.decode()
+    dermoscopic, close_up = text.split("Pictures taken with a phone or a camera")
+    assert "Pictures taken through a dermatoscope" in dermoscopic
+    assert "Skin tone (0 darkest, 5 lightest)" in close_up and "Skin tone (" not in dermoscopic
+    assert "too few to say" in close_up
+    listed = page.get(reverse("admin:training_evaluation_changelist")).content.decode()
+    assert "through a dermatoscope: balanced accuracy" in listed
+    assert "with a phone or a camera: balanced accuracy" in listed
+
+
+@pytest.mark.django_db
+def test_a_kind_that_the_classifier_refuses_is_said(page: Client) -> None:
+    evaluation = evaluate_made(classifier_named("one"), two_kinds())
+    refused = {**evaluation.metrics, "image_types": {**evaluation.metrics["image_types"]}}
+    refused["image_types"][CLOSE_UP] = {"pictures": 48, "refused": True}
+    other = record_evaluation(
+        classifier=classifier_named("two"), dataset=evaluation.dataset, metrics=refused, predictions={}
+    )
+    open_figures(evaluation=other, by=None)
+    text = page.get(address(other)).content.decode()
+    assert "does not know pictures taken with a phone or a camera: it refuses all 48 of them" in text
+    assert "Pictures taken with a phone or a camera" not in text
+    assert "48 images, all refused" in printed_table(other)
+
+
+@pytest.mark.django_db
+def test_closed_figures_are_nowhere(page: Client) -> None:
+    dataset = made_dataset()
+    evaluation = evaluate_made(classifier_named("one"), dataset)
+    image = next(iter(evaluation.predictions))
+    score = f"{evaluation.metrics['image_types'][DERMOSCOPIC]['balanced_accuracy']['value']:.3f}"
+    addresses = [
+        address(evaluation, "download", "figures.json"),
+        address(evaluation, "download", "dermoscopic-predictions.csv"),
+        address(evaluation, "download", "dermoscopic-predictions-balanced.csv"),
+        address(evaluation, "download", "dermoscopic-ground-truth.csv"),
+        address(evaluation, "image", image),
+    ]
+    listing = reverse("admin:training_evaluation_changelist")
+    text = page.get(address(evaluation)).content.decode()
+    assert "The test figures are closed" in text
+    assert score not in text and score not in page.get(listing).content.decode()
+    assert score not in printed_table(evaluation)
+    assert [page.get(each).status_code for each in addresses] == [404] * len(addresses)
+    open_figures(evaluation=evaluation, by=None)
+    assert score in page.get(address(evaluation)).content.decode()
+    assert score in page.get(listing).content.decode()
+    assert score in printed_table(evaluation)
+    assert [page.get(each).status_code for each in addresses] == [200] * len(addresses)
+    assert page.get(address(evaluation, "download", "close-up-nonsense.csv")).status_code == 404
+
+
+@pytest.mark.django_db
+def test_an_evaluation_from_before_there_were_kinds_is_to_be_measured_again(page: Client) -> None:
+    old = Evaluation.objects.create(
+        classifier=classifier_named("one"), dataset=made_dataset(), fingerprint="f", predictions_format=1,
+        metrics={"pictures": 32, "balanced_accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
+        predictions={"a": [0.125] * 8},
+    )  # fmt: skip
+    open_figures(evaluation=old, by=None)
+    assert "Measure it again" in page.get(address(old)).content.decode()
+    assert page.get(address(old, "download", "dermoscopic-predictions.csv")).status_code == 404
+    assert page.get(address(old, "download", "figures.json")).status_code == 200
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t"])
@@ -276,12 +329,14 @@ def test_an_evaluation_is_kept_once_and_never_changed() -> None:
 @pytest.mark.django_db
 def test_the_printed_table_says_what_was_measured() -> None:
     evaluation = evaluate_made(classifier_named("one"), made_dataset())
+    open_figures(evaluation=evaluation, by=None)
     text = printed_table(evaluation)
-    assert f"{evaluation.metrics['balanced_accuracy']['value']:.3f}" in text
+    block = evaluation.metrics["image_types"][DERMOSCOPIC]
+    assert f"{block['balanced_accuracy']['value']:.3f}" in text
     assert all(code in text for code in CODES)
     assert "sensitive" in text
     assert max(map(len, text.splitlines())) <= 100
-    assert text.count(f"{evaluation.metrics['per_diagnosis']['DF']['auc_above_80_sensitivity']['high']:.3f}") >= 1
+    assert text.count(f"{block['per_diagnosis']['DF']['auc_above_80_sensitivity']['high']:.3f}") >= 1
 
 
 def relabelled(dataset: Dataset, **changes: Any) -> Dataset:
@@ -398,7 +453,7 @@ def test_the_ground_truth_has_the_rows_that_were_measured() -> None:
     one, two = dataset.examples.filter(split="test")[:2]
     dataset.examples.filter(pk=one.pk).update(**NO_PICTURE)
     dataset.examples.filter(pk=two.pk).update(diagnosis="")
-    images = [line.split(",")[0] for line in ground_truth_csv(evaluation).splitlines()[1:]]
+    images = [line.split(",")[0] for line in ground_truth_csv(evaluation, DERMOSCOPIC).splitlines()[1:]]
     assert images == sorted(evaluation.predictions.keys() - {one.image, two.image})
     # Tables without images: every row with a diagnosis.
     dataset.has_images = False

@@ -21,7 +21,7 @@ from diagnoses.monitoring.admin import ClassifierAdmin
 from diagnoses.photos.rejudging import left_to_judge
 from recognition.inference.bundle import BundleError
 from recognition.taxonomy import Diagnosis
-from training.admin.evaluations import contamination_said, figures_context, with_interval
+from training.admin.evaluations import contamination_said, main_lines, page_context
 from training.admin.jobs import STYLES, administrator
 from training.models import Dataset, Evaluation, EvaluationJob, TrainingRun
 from training.services.ancestry import stored_learned
@@ -248,7 +248,7 @@ class RegistryAdmin(ClassifierAdmin):
             "diagnoses": list(Diagnosis),
             "run": run,
             "evaluation": evaluation,
-            **(figures_context(evaluation) if evaluation else {}),
+            **(page_context(evaluation) if evaluation else {}),
         }
         return TemplateResponse(request, "admin/training/classifier/card.html", context)
 
@@ -299,7 +299,7 @@ def _measured(classifier: Classifier) -> list[dict[str, Any]]:
             {
                 "dataset": dataset,
                 "evaluation": evaluation,
-                "score": with_interval(evaluation.metrics.get("balanced_accuracy")) if evaluation else "",
+                "figures": main_lines(evaluation) if evaluation else [],
                 "job": active.get(dataset.pk),
                 "pictures": contamination.pictures,
                 "kept": contamination.kept,

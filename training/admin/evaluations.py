@@ -10,29 +10,35 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
+from django.utils.html import format_html_join
 from django.utils.http import content_disposition_header
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin import ReadOnlyAdmin
+from diagnoses.labels import IMAGE_TYPE_NAMES
 from diagnoses.photos.media import PRIVATE_HEADERS
-from recognition.taxonomy import CODES, Diagnosis
+from training.admin.evaluation_figures import FILES, kinds_context, with_interval
 from training.admin.jobs import STYLES, administrator
 from training.charts import dark_twin
-from training.evaluation.figures import calibration_errors, figure_of, figures_json, ground_truth_csv, predictions_csv
+from training.evaluation.figures import (
+    SLUGS,
+    balanced_csv,
+    blocks_of,
+    figures_json,
+    ground_truth_csv,
+    predictions_csv,
+    refused_pictures,
+)
 from training.models import Evaluation
+from training.services.openings import figures_open, said_of_openings
 from training.services.pictures import picture_of
 
-POINTS: Final = {
-    "balanced": gettext_lazy("balanced (best sum of sensitivity and specificity)"),
-    "sensitive": gettext_lazy("sensitive (95 per cent of the cancers of the calibration split)"),
-}
-KINDS: Final = {"sex": gettext_lazy("Sex"), "age": gettext_lazy("Age"), "site": gettext_lazy("Site")}
-DOWNLOADS: Final = {
-    "predictions.csv": ("text/csv; charset=utf-8", predictions_csv),
-    "ground-truth.csv": ("text/csv; charset=utf-8", ground_truth_csv),
-    "figures.json": ("application/json", figures_json),
-}
+DOWNLOADS: Final = dict(zip(FILES, (predictions_csv, balanced_csv, ground_truth_csv), strict=True))
+"""What writes the files of a kind of picture: "dermoscopic-predictions.csv" and so on."""
+
+FIGURES_FILE: Final = "figures.json"
 CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 
 
@@ -40,24 +46,18 @@ CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png"}
 class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
     """Evaluations, newest first; they never change."""
 
-    list_display = ["classifier", "dataset", "score", "melanoma", "malignant", "created"]
+    list_display = ["classifier", "dataset", "figures", "created"]
     list_select_related = ["classifier", "dataset"]
     list_filter = ["dataset"]
 
     class Media:
         css = STYLES
 
-    @admin.display(description=gettext_lazy("balanced accuracy"))
-    def score(self, evaluation: Evaluation) -> str:
-        return with_interval(evaluation.metrics.get("balanced_accuracy"))
-
-    @admin.display(description=gettext_lazy("melanoma sensitivity"))
-    def melanoma(self, evaluation: Evaluation) -> str:
-        return with_interval(evaluation.metrics.get("per_diagnosis", {}).get("MEL", {}).get("sensitivity"))
-
-    @admin.display(description=gettext_lazy("malignant AUC"))
-    def malignant(self, evaluation: Evaluation) -> str:
-        return with_interval(evaluation.metrics.get("malignant_auc"))
+    @admin.display(description=gettext_lazy("figures"))
+    def figures(self, evaluation: Evaluation) -> str:
+        """The main figures of each kind of picture, one line each."""
+        lines = [(line,) for line in main_lines(evaluation)]
+        return format_html_join(mark_safe("<br>"), "{}", lines) or _("closed")
 
     def get_queryset(self, request: HttpRequest) -> Any:
         heavy = ("predictions", "classifier__manifest", "dataset__eda", "dataset__report")
@@ -91,18 +91,23 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
             "media": self.media,
             "evaluation": evaluation,
             "run": getattr(evaluation.classifier, "run", None),
-            **figures_context(evaluation),
+            **page_context(evaluation),
         }
         return TemplateResponse(request, "admin/training/evaluation/page.html", context)
 
     def download_view(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """The predictions and the truth in the ISIC format, or every figure as JSON."""
+        """The predictions and the truth of a kind of picture in the ISIC format, or every figure as JSON."""
         administrator(request)
-        if name not in DOWNLOADS:
-            raise Http404
-        content_type, export = DOWNLOADS[name]
-        evaluation = _evaluation(str(pk))
-        response = HttpResponse(export(evaluation), content_type=content_type)
+        evaluation = _open_evaluation(pk)
+        if name == FIGURES_FILE:
+            response = HttpResponse(figures_json(evaluation), content_type="application/json")
+        else:
+            slug = next((each for each in SLUGS.values() if name.startswith(f"{each}-")), "")
+            export = DOWNLOADS.get(name.removeprefix(f"{slug}-").removesuffix(".csv"))
+            if not slug or export is None or not evaluation.has_decisions:
+                raise Http404
+            image_type = next(each for each, word in SLUGS.items() if word == slug)
+            response = HttpResponse(export(evaluation, image_type), content_type="text/csv; charset=utf-8")
         filename = f"{evaluation.classifier.version}-{evaluation.dataset.name}-{name}"
         response["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
         response["Cache-Control"] = "private, no-store"
@@ -111,7 +116,7 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
     def chart_view(self, request: HttpRequest, pk: int, key: str, kind: str) -> HttpResponse:
         """One stored chart as SVG or PNG."""
         administrator(request)
-        name = _evaluation(str(pk)).metrics.get("charts", {}).get(key, {}).get(kind)
+        name = _open_evaluation(pk).metrics.get("charts", {}).get(key, {}).get(kind)
         if kind not in CHART_TYPES or name is None:
             raise Http404
         try:
@@ -130,7 +135,7 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
     def image_view(self, request: HttpRequest, pk: int, image: str) -> HttpResponse:
         """One test image of the evaluation. It may show a patient: only administrators see it, no cache keeps it."""
         administrator(request)
-        evaluation = _evaluation(str(pk))
+        evaluation = _open_evaluation(pk)
         if image not in evaluation.predictions:
             raise Http404
         found = picture_of(evaluation.dataset, image)
@@ -140,69 +145,22 @@ class EvaluationAdmin(ReadOnlyAdmin[Evaluation]):
         return HttpResponse(content, content_type=content_type, headers=PRIVATE_HEADERS)
 
 
-def figures_context(evaluation: Evaluation) -> dict[str, Any]:
-    """Context: the figures of an evaluation as text, for its page and for the model card."""
+def page_context(evaluation: Evaluation) -> dict[str, Any]:
+    """Context of the page of an evaluation. While the figures are closed it holds none of them."""
     metrics = evaluation.metrics
-    rows = []
-    for diagnosis in Diagnosis:
-        found = metrics["per_diagnosis"][diagnosis.value]
-        rows.append(
-            {
-                "code": diagnosis.value,
-                "name": _(diagnosis.full_name),
-                "pictures": found["pictures"],
-                **{key: with_interval(found[key]) for key in ("sensitivity", "specificity", "precision", "auc")},
-                "auc80": with_interval(figure_of(found["auc_above_80_sensitivity"])),
-            }
-        )
-    confusion = [
-        (code, [(count, called == truth) for called, count in enumerate(row)], sum(row))
-        for truth, (code, row) in enumerate(zip(CODES, metrics["confusion"], strict=True))
-    ]
-    error = calibration_errors(metrics)
+    is_open = figures_open(evaluation)
     return {
         "pictures": metrics["pictures"],
-        "headline": [
-            (
-                _("Balanced accuracy"),
-                with_interval(metrics["balanced_accuracy"]),
-                _("the ISIC 2019 metric; 0.125 is chance"),
-            ),
-            (
-                _("Accuracy"),
-                with_interval(metrics["accuracy"]),
-                _("always %(code)s would reach %(share)s")
-                % {"code": metrics["majority_diagnosis"], "share": plain(metrics["majority_baseline"])},
-            ),
-            (
-                _("Melanoma sensitivity"),
-                with_interval(metrics["per_diagnosis"]["MEL"]["sensitivity"]),
-                _("melanomas whose most probable diagnosis is melanoma"),
-            ),
-            (_("Malignant AUC"), with_interval(metrics["malignant_auc"]), _("MEL, BCC or SCC against the rest")),
-            (
-                _("Calibration error"),
-                with_interval(figure_of(error["after"])),
-                _("%(before)s before temperature scaling") % {"before": with_interval(figure_of(error["before"]))},
-            ),
-        ],
         "independent": metrics.get("sealed_before_training", False),
         "exposure": contamination_said(metrics.get("exposure") or {}),
-        "rows": rows,
-        "points": [
-            (
-                POINTS.get(name, name),
-                point["threshold"],
-                *(with_interval(point[rate]) for rate in ("sensitivity", "specificity")),
-            )
-            for name, point in metrics["operating_points"].items()
+        "is_open": is_open,
+        "said_of_openings": said_of_openings(evaluation.fingerprint),
+        "is_old": not evaluation.has_decisions,
+        "kinds": kinds_context(evaluation) if is_open else [],
+        "refused": [
+            (IMAGE_TYPE_NAMES[image_type], pictures) for image_type, pictures in refused_pictures(metrics).items()
         ],
-        "codes": CODES,
-        "confusion": confusion,
-        "subgroups": _subgroups(metrics.get("subgroups", [])),
-        "point_names": [POINTS.get(name, name) for name in metrics["operating_points"]],
-        "charts": [{"key": key, **chart} for key, chart in metrics.get("charts", {}).items()],
-        "hardest": metrics.get("hardest", []),
+        "figures_file": FIGURES_FILE,
     }
 
 
@@ -226,41 +184,31 @@ def contamination_said(contamination: Mapping[str, Any]) -> str:
     )
 
 
-def _subgroups(entries: list[dict[str, Any]]) -> list[tuple[Any, str, int, int, list[str]]]:
-    few = _("too few to say")
-    shown = []
-    for entry in entries:
-        if not entry["pictures"]:
-            continue
-        balanced = entry.get("balanced_accuracy")
-        cells = [
-            _("%(value)s; everybody %(everybody)s (%(diagnoses)s)")
-            % {
-                "value": with_interval(balanced),
-                "everybody": plain(entry["everybody"]),
-                "diagnoses": ", ".join(entry["diagnoses"]),
-            }
-            if balanced
-            else few
-        ]
-        for point in entry["operating_points"].values():
-            cells += [with_interval(point[rate]) if point[rate] else few for rate in ("sensitivity", "specificity")]
-        shown.append((KINDS[entry["kind"]], _(entry["name"]), entry["pictures"], entry["malignant"], cells))
-    return shown
+def main_lines(evaluation: Evaluation) -> list[str]:
+    """The main figures of each kind of picture as text; none while they are closed, or from before there were kinds."""
+    if not figures_open(evaluation):
+        return []
+    said = _(
+        "%(kind)s: balanced accuracy %(balanced)s, malignant AUC %(auc)s, melanomas told to see a doctor %(melanoma)s"
+    )
+    return [
+        said
+        % {
+            "kind": IMAGE_TYPE_NAMES[image_type],
+            "balanced": with_interval(block["balanced_accuracy"]),
+            "auc": with_interval(block["malignant_auc"]),
+            "melanoma": with_interval(block["advice"]["soon"]["melanoma_sensitivity"]),
+        }
+        for image_type, block in blocks_of(evaluation.metrics).items()
+    ]
 
 
-def with_interval(figure: dict[str, float | None] | None) -> str:
-    """ "0.512 (0.471–0.553)", or a dash if there is no value."""
-    if not figure or figure.get("value") is None:
-        return "–"
-    if figure.get("low") is None or figure.get("high") is None:
-        return plain(figure["value"])
-    return f"{plain(figure['value'])} ({plain(figure['low'])}–{plain(figure['high'])})"
-
-
-def plain(value: float | None) -> str:
-    """Three decimals, or a dash."""
-    return "–" if value is None else f"{value:.3f}"
+def _open_evaluation(pk: int) -> Evaluation:
+    """The evaluation, if its figures are open: nothing else of it is given away."""
+    evaluation = _evaluation(str(pk))
+    if not figures_open(evaluation):
+        raise Http404
+    return evaluation
 
 
 def _evaluation(text: str) -> Evaluation:

@@ -11,18 +11,18 @@ from recognition.taxonomy import CODES
 from training.charts.curves import Curve, panels, square
 from training.charts.grids import grid
 from training.charts.output import as_png, as_svg
-from training.charts.style import BLUE, GREY, VERMILION
-from training.evaluation.figures import calibration_errors, figure_of
+from training.charts.style import BLUE, VERMILION
+from training.evaluation.figures import SLUGS
 
 TITLES: Final = {
     "roc": "ROC curve of each diagnosis against all others, and of malignant against benign",
-    "reliability": "How sure it was against how often it was right, before and after calibration",
-    "confusion": "Truth against answer",
+    "reliability": "What the malignant score said against how many were cancers, weighted to the case mix",
+    "confusion": "Truth against answer at the balanced case mix",
 }
 
 
 def draw(figures: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
-    """The charts of an evaluation by key, each with its one-sentence reading."""
+    """The charts of one kind of picture by key, each with its one-sentence reading."""
     return {
         "roc": (_roc(figures), roc_reading(figures)),
         "reliability": (_reliability(figures), reliability_reading(figures)),
@@ -30,17 +30,25 @@ def draw(figures: Mapping[str, Any]) -> dict[str, tuple[Figure, str]]:
     }
 
 
-def store_charts(figures: Mapping[str, Any], *, folder: str) -> dict[str, dict[str, str]]:
-    """Draw and store the charts under `folder`: {key: {"svg": name, "png": name, "title": text, "reading": text}}."""
+def store_charts(blocks: Mapping[str, Mapping[str, Any]], *, folder: str) -> dict[str, dict[str, str]]:
+    """Draw and store the charts of every kind of picture that was answered, under `folder`.
+
+    By "dermoscopic-roc" and so on: {"image_type", "svg": name, "png": name, "title": text, "reading": text}.
+    """
     charts = {}
-    for key, (figure, reading) in draw(figures).items():
-        svg = as_svg(figure, title=TITLES[key], description=reading)
-        charts[key] = {
-            "svg": _store(f"{folder}/{key}.svg", svg.encode()),
-            "png": _store(f"{folder}/{key}.png", as_png(figure)),
-            "title": TITLES[key],
-            "reading": reading,
-        }
+    for image_type, figures in blocks.items():
+        if figures.get("refused"):
+            continue
+        for key, (figure, reading) in draw(figures).items():
+            name = f"{SLUGS[image_type]}-{key}"
+            svg = as_svg(figure, title=f"{TITLES[key]} ({SLUGS[image_type]})", description=reading)
+            charts[name] = {
+                "image_type": image_type,
+                "svg": _store(f"{folder}/{name}.svg", svg.encode()),
+                "png": _store(f"{folder}/{name}.png", as_png(figure)),
+                "title": TITLES[key],
+                "reading": reading,
+            }
     return charts
 
 
@@ -57,22 +65,21 @@ def roc_reading(figures: Mapping[str, Any]) -> str:
 
 
 def reliability_reading(figures: Mapping[str, Any]) -> str:
-    """A sentence that reads the reliability curve."""
-    error = {when: figure_of(value)["value"] for when, value in calibration_errors(figures).items()}
-    bins = figures["reliability"]["after"]
-    share = sum(each["pictures"] for each in bins if each["confidence"] > each["accuracy"]) / figures["pictures"]
-    lean = "surer than it should be" if share > 0.5 else "less sure than it could be"
-    return (
-        f"On average its confidence misses the truth by {error['after']:.1%} after calibration "
-        f"({error['before']:.1%} before); for most images it is {lean}."
-    )
+    """A sentence that reads the calibration of the malignant score."""
+    error = figures["malignant_calibration_error"]["after"]["value"]
+    if error is None:
+        return "There are no pictures to compare it on."
+    bins = figures["reliability"]
+    lean = sum(each["weight"] * (each["said"] - each["malignant"]) for each in bins)
+    said = "more cancers than there were" if lean > 0 else "fewer cancers than there were"
+    return f"On average the malignant score misses the share of cancers by {error:.1%}; altogether it expected {said}."
 
 
 def confusion_reading(figures: Mapping[str, Any]) -> str:
-    """A sentence that names the most frequent mistake."""
+    """A sentence that names the most frequent mistake at the balanced case mix."""
     mistakes = [
         (count / max(sum(row), 1), CODES[truth], CODES[called])
-        for truth, row in enumerate(figures["confusion"])
+        for truth, row in enumerate(figures["balanced"]["confusion"])
         for called, count in enumerate(row)
         if truth != called and count
     ]
@@ -99,24 +106,19 @@ def _roc(figures: Mapping[str, Any]) -> Figure:
 
 
 def _reliability(figures: Mapping[str, Any]) -> Figure:
-    curves = []
-    for key, label, colour in (("before", "before calibration", GREY), ("after", "after", BLUE)):
-        bins = figures["reliability"][key]
-        curves.append(
-            Curve(
-                label,
-                [each["confidence"] for each in bins],
-                [each["accuracy"] for each in bins],
-                colour,
-                [each["pictures"] for each in bins] if key == "after" else (),
-            )
-        )
-    places = {"before calibration": (0.04, 0.93), "after": (0.04, 0.86)}
-    return square(curves, x="confidence", y="share that was right", labels=places)
+    bins = figures["reliability"]
+    curve = Curve(
+        "malignant score",
+        [each["said"] for each in bins],
+        [each["malignant"] for each in bins],
+        BLUE,
+        [each["weight"] for each in bins],
+    )
+    return square([curve], x="malignant score", y="share of cancers", labels={curve.label: (0.04, 0.93)})
 
 
 def _confusion(figures: Mapping[str, Any]) -> Figure:
-    rows = figures["confusion"]
+    rows = figures["balanced"]["confusion"]
     shares = [[count / max(sum(row), 1) for count in row] for row in rows]
     labels = [f"{code} ({sum(row)})" for code, row in zip(CODES, rows, strict=True)]
     return grid(labels, list(CODES), shares)

@@ -1,10 +1,11 @@
-"""The metrics of an evaluation as JSON, from labels, calibrated probabilities and metadata.
+"""The figures of an evaluation as JSON: those of each kind of picture apart.
 
-`recognition.evaluation.measure` computes the metrics of the whole split. Here are the curves, the subgroups and the
-hardest mistakes. A metric from too few pictures is null; the page then says "too few to say".
+`recognition.evaluation` computes the figures. Here they are put together for one kind of picture, with the curves, the
+calibration, the subgroups, what metadata adds, and the hardest mistakes.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,112 +13,107 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recognition.evaluation import metrics
-from recognition.evaluation.measure import number, split_metrics, with_intervals
-from recognition.evaluation.metrics import Labels, Metric, Table, roc_curve
+from recognition.evaluation.measure import main_figures, number, split_metrics
+from recognition.evaluation.metrics import CALIBRATION_BINS, Labels, Table, roc_curve
+from recognition.evaluation.subgroups import subgroups, values_of
 from recognition.inference.bundle import OperatingPoint
-from recognition.inference.calibration import softmax
-from recognition.taxonomy import CODES, SEXES, SITES
+from recognition.inference.metadata import ANSWERS, DEMOGRAPHICS
+from recognition.taxonomy import CODES
 
 DECIMALS: Final = 6
-
-TOO_FEW: Final = 10
-"""The least positives for a sensitivity, and the least negatives for a specificity. With 10, the 95 % interval of 0.5
-is 0.24 to 0.76."""
-
-AGE_BANDS: Final = ((0, 29), (30, 44), (45, 59), (60, 74), (75, 120))
-RELIABILITY_BINS: Final = 10
 CURVE_POINTS: Final = 200
 """Stored points of a ROC curve; more than a chart can show."""
 HARDEST: Final = 24
 SUBGROUP_ROUNDS: Final = 400
 
-FEWEST_DIAGNOSES: Final = 2
-"""Diagnoses with enough pictures that a subgroup needs for a mean of sensitivities."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KindAnswers:
+    """What a classifier answered to N pictures of one kind.
+
+    - `images` (N); `labels` (N,) positions in `CODES`; `lesions` (N) the lesion of each;
+    - `probabilities` (N, 8) as they are served, at the sealed case mix, with what the data set knows beside a picture;
+      `balanced` (N, 8) the same at the balanced case mix; `picture_alone` (N, 8) as served without the rest;
+      `uncalibrated` (N, 8) the softmax of the logits;
+    - `weights` (N,) lead to the sealed case mix;
+    - `decisions`, `picture_decisions` (N): the advice, and that of the picture alone;
+    - `used` (N): the fields beside the picture that counted.
+    """
+
+    images: Sequence[str]
+    labels: Labels
+    lesions: Sequence[str]
+    probabilities: Table
+    balanced: Table
+    picture_alone: Table
+    uncalibrated: Table
+    weights: NDArray[np.float64]
+    decisions: Sequence[str]
+    picture_decisions: Sequence[str]
+    used: Sequence[tuple[str, ...]]
 
 
-def measure(
-    labels: Labels, probabilities: Table, *, temperature: float, operating_points: Sequence[OperatingPoint]
-) -> dict[str, Any]:
-    """The figures of one split. `labels` (N,), `probabilities` (N, 8) calibrated by `temperature`."""
-    uncalibrated = softmax(np.log(np.maximum(probabilities, np.finfo(np.float64).tiny)) * temperature)
+def measure(answers: KindAnswers, table: pd.DataFrame, *, operating_points: Sequence[OperatingPoint]) -> dict[str, Any]:
+    """The figures of one kind of picture; `table` has the metadata of its pictures in their order."""
+    labels, probabilities = answers.labels, answers.probabilities
     found = split_metrics(
         labels,
         probabilities,
-        groups=None,
-        uncalibrated=uncalibrated,
+        groups=answers.lesions,
+        balanced=answers.balanced,
+        uncalibrated=answers.uncalibrated,
+        weights=answers.weights,
         operating_points=operating_points,
+        decisions=answers.decisions,
         decimals=DECIMALS,
     )
     return found | {
         "majority_diagnosis": max(CODES, key=lambda code: found["per_diagnosis"][code]["pictures"]),
-        "temperature": temperature,
         "roc": {
             **{code: _curve(labels == position, probabilities[:, position]) for position, code in enumerate(CODES)},
             "malignant": _curve(metrics.is_malignant(labels), metrics.malignant_score(probabilities)),
         },
-        "reliability": {"before": reliability(labels, uncalibrated), "after": reliability(labels, probabilities)},
+        "reliability": reliability(
+            metrics.is_malignant(labels), metrics.malignant_score(probabilities), answers.weights
+        ),
+        "metadata": _metadata(answers),
+        "subgroups": subgroups(
+            values_of(table),
+            labels,
+            probabilities,
+            groups=answers.lesions,
+            decisions=answers.decisions,
+            weights=answers.weights,
+            rounds=SUBGROUP_ROUNDS,
+            decimals=DECIMALS,
+        ),
+        "hardest": hardest_mistakes(answers.images, labels, probabilities),
     }
 
 
-def subgroups(
-    table: pd.DataFrame, labels: Labels, probabilities: Table, *, operating_points: Sequence[OperatingPoint]
+def reliability(
+    malignant: NDArray[np.bool_], scores: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> list[dict[str, Any]]:
-    """Malignant against benign, and balanced accuracy, by sex, age band and site; rows of `table` as those of `labels`.
+    """What the malignant score said and how many were cancers, in ten bins of equal width; empty bins are left out.
 
-    "sensitivity" (or "specificity") of a point is null if there are fewer than `TOO_FEW` cancers (or benign lesions).
-    "balanced_accuracy" is the mean over the diagnoses with at least `TOO_FEW` pictures in the group, which "diagnoses"
-    lists; it is null if they are fewer than two. Groups have different diagnoses, so "everybody" gives the mean over
-    the same diagnoses for all pictures of the split. Compare a group only with that.
+    Both are weighted by `weights` (N,), to the case mix. "pictures" counts each picture once.
     """
-    groups: list[tuple[str, str, NDArray[np.bool_]]] = []
-    for column, kind, words in (("sex", "sex", SEXES), ("anatom_site_general", "site", SITES)):
-        groups += [(kind, word, (table[column] == word).to_numpy()) for word in words]
-        groups.append((kind, "not given", table[column].isna().to_numpy()))
-    age = table["age_approx"].to_numpy(dtype=float)
-    groups += [("age", f"{low} to {high}", (age >= low) & (age <= high)) for low, high in AGE_BANDS]
-    groups.append(("age", "not given", np.isnan(age)))
-    everybody = metrics.sensitivities(labels, probabilities)
-    entries = []
-    for kind, name, chosen in sorted(groups, key=lambda group: ("sex", "age", "site").index(group[0])):
-        here, answers = labels[chosen], probabilities[chosen]
-        positive = metrics.is_malignant(here)
-        entry: dict[str, Any] = {
-            "kind": kind, "name": name, "pictures": int(chosen.sum()), "malignant": int(positive.sum()),
-        }  # fmt: skip
-        enough = {"sensitivity": positive.sum() >= TOO_FEW, "specificity": (~positive).sum() >= TOO_FEW}
-        wanted: dict[str, Metric] = {}
-        for point in operating_points:
-            both = metrics.at_threshold(here, answers, point.threshold)
-            wanted |= {f"{rate} at {point.name}": both[rate] for rate in enough if enough[rate]}
-        known = np.flatnonzero(np.bincount(here, minlength=len(CODES)) >= TOO_FEW)
-        if known.size >= FEWEST_DIAGNOSES:
-            wanted["balanced_accuracy"] = metrics.mean_sensitivity(here, answers, known.tolist())
-        found = with_intervals(wanted, here, groups=None, rounds=SUBGROUP_ROUNDS, decimals=DECIMALS) if wanted else {}
-        entry["operating_points"] = {
-            point.name: {rate: found.get(f"{rate} at {point.name}") for rate in enough} for point in operating_points
-        }
-        entry["balanced_accuracy"] = found.get("balanced_accuracy")
-        if entry["balanced_accuracy"] is not None:
-            entry["diagnoses"] = [CODES[position] for position in known]
-            entry["everybody"] = number(np.mean(everybody[known]), DECIMALS)
-        entries.append(entry)
-    return entries
-
-
-def reliability(labels: Labels, probabilities: Table) -> list[dict[str, Any]]:
-    """Confidence and accuracy in bins of equal width; empty bins are left out."""
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    which = np.minimum((confidence * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
-    return [
-        {
-            "from": bin_ / RELIABILITY_BINS,
-            "pictures": int((which == bin_).sum()),
-            "confidence": number(confidence[which == bin_].mean(), DECIMALS),
-            "accuracy": number(right[which == bin_].mean(), DECIMALS),
-        }
-        for bin_ in range(RELIABILITY_BINS)
-        if (which == bin_).any()
-    ]
+    which = np.minimum((scores * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = []
+    for number_of_bin in range(CALIBRATION_BINS):
+        inside = which == number_of_bin
+        weight = weights[inside].sum()
+        if weight > 0:
+            bins.append(
+                {
+                    "from": number_of_bin / CALIBRATION_BINS,
+                    "pictures": int(inside.sum()),
+                    "weight": number(weight / weights.sum(), DECIMALS),
+                    "said": number((weights * scores)[inside].sum() / weight, DECIMALS),
+                    "malignant": number(weights[inside & malignant].sum() / weight, DECIMALS),
+                }
+            )
+    return bins
 
 
 def hardest_mistakes(images: Sequence[str], labels: Labels, probabilities: Table) -> list[dict[str, Any]]:
@@ -134,6 +130,37 @@ def hardest_mistakes(images: Sequence[str], labels: Labels, probabilities: Table
         }
         for row in wrong[np.argsort(given[wrong], kind="stable")][:HARDEST]
     ]
+
+
+def _metadata(answers: KindAnswers) -> dict[str, Any]:
+    """The main figures with and without what is known beside the picture, on the pictures of which it is known.
+
+    "demographics" are the pictures of which age, sex or site counted, "answers" those of which an answer of the patient
+    did; "with" counts everything that is known of these. Empty where nothing counted.
+    """
+    found = {}
+    for name, fields in (("demographics", DEMOGRAPHICS), ("answers", ANSWERS)):
+        known = np.array([any(field in fields for field in used) for used in answers.used], dtype=bool)
+        if known.any():
+            found[name] = {
+                "with": _main_figures(answers, known, answers.probabilities, answers.decisions),
+                "without": _main_figures(answers, known, answers.picture_alone, answers.picture_decisions),
+            }
+    return found
+
+
+def _main_figures(
+    answers: KindAnswers, chosen: NDArray[np.bool_], probabilities: Table, decisions: Sequence[str]
+) -> dict[str, Any]:
+    """`main_figures` of the chosen pictures (N,)."""
+    return main_figures(
+        answers.labels[chosen],
+        probabilities[chosen],
+        groups=np.asarray(answers.lesions)[chosen],
+        decisions=np.asarray(decisions)[chosen].tolist(),
+        weights=answers.weights[chosen],
+        decimals=DECIMALS,
+    )
 
 
 def _curve(positive: NDArray[np.bool_], scores: Table) -> dict[str, list[float]] | None:

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -69,7 +69,6 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
     folder = run_folder(run.pk)
     data = read_sealed(run.dataset)
     report.follow(Epochs(recipe, history=run.history, train_pictures=len(data.split.images("train"))))
-    answers: dict[str, Any] = {}
     with data.pictures:
         bundle = train_classifier(
             recipe=recipe,
@@ -83,10 +82,9 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
             run_folder=folder,
             parent=_parent(run),
             parent_learned=None if run.parent is None else learned_of(run.parent),
-            test_probabilities=answers,
             report=report,
         )
-        measured = measure_bundle(bundle, run.dataset, data=data, answers=answers, report=report)
+        measured = measure_bundle(bundle, run.dataset, data=data, report=report)
         live = Classifier.objects.live()
         # The promotion gates compare with the live classifier on the same pictures, so measure it too.
         if live is not None and evaluation_on(live, run.dataset) is None:

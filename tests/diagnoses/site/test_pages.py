@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,7 +17,8 @@ from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos.models import Photo
 from diagnoses.templatetags.words import bar_width, duration, percent
-from recognition.taxonomy import Diagnosis
+from recognition.datasets.sources import ISIC_2019, MILK10K, PAD_UFES
+from recognition.taxonomy import CLOSE_UP, Diagnosis
 
 ROOT = Path(settings.BASE_DIR)
 SignIn = Callable[[User], Client]
@@ -54,6 +56,37 @@ def test_about_explains_all_eight(client: Client, classifier_row: Classifier) ->
     assert classifier_row.version in html
     Classifier.objects.all().delete()
     assert "No classifier is live" in client.get("/about/").content.decode()
+
+
+def about_of(client: Client, classifier: Classifier, manifest: dict[str, Any]) -> str:
+    classifier.manifest = manifest
+    classifier.save()
+    return " ".join(client.get("/about/").content.decode().split())
+
+
+def test_about_says_what_the_live_classifier_is(client: Client, classifier_row: Classifier) -> None:
+    """A toy network was called an EfficientNetB4 there."""
+    toy = about_of(client, classifier_row, {"architecture": {"backbone": "tiny", "input_size": 32}})
+    assert "Its answers mean nothing" in toy and "EfficientNet" not in toy
+    manifest = {
+        "architecture": {"backbone": "efficientnetb4", "input_size": 256},
+        "image_types": {CLOSE_UP: {}},
+        "dataset": {"sources": [PAD_UFES.name]},
+    }
+    real = about_of(client, classifier_row, manifest)
+    assert "a neural network (EfficientNetB4) that looks at every picture at 256 × 256 pixels" in real
+    assert "<li>With a phone or a camera</li>" in real and "Through a dermatoscope</li>" not in real
+    assert PAD_UFES.references[0] in real and "CC BY 4.0" in real
+    assert "not for sale" not in real and MILK10K.name not in real
+
+
+def test_about_says_what_may_not_be_sold(client: Client, classifier_row: Classifier) -> None:
+    manifest = {"dataset": {"sources": [MILK10K.name, PAD_UFES.name]}}
+    assert "it is not for sale" in about_of(client, classifier_row, manifest)
+    # Bundles from before they named their sources learned from ISIC 2019.
+    older = about_of(client, classifier_row, {"format_version": 3})
+    assert ISIC_2019.references[0] in older and "it is not for sale" in older
+    assert "<li>Through a dermatoscope</li>" in older
 
 
 ALLAUTH_OUT = [

@@ -9,11 +9,12 @@ from recognition.datasets.problems import ExamplesError
 from recognition.inference.bundle import BundleError
 from recognition.taxonomy import CODES
 from training.evaluation.evaluating import evaluate_classifier
-from training.evaluation.figures import calibration_errors, figure_of
+from training.evaluation.figures import blocks_of, refused_pictures
 from training.management.console import ProgressBar
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, request_evaluation
 from training.services.jobs import JobRejected, queue_position
+from training.services.openings import figures_open
 from training.services.test_contamination import dealt_fingerprint
 from training.worker.supervisor import DeviceBusy, device
 
@@ -63,53 +64,70 @@ class Command(BaseCommand):
 
 
 def table(evaluation: Evaluation) -> str:
-    """The figures as plain text, at most 100 columns."""
+    """The figures of each kind of picture as plain text, at most 100 columns; none while they are closed."""
     figures = evaluation.metrics
     lines = [
         f"{evaluation.classifier} on the {evaluation.split} split of {evaluation.dataset}: "
         f"{figures['pictures']} images, fingerprint {evaluation.fingerprint[:12]}",
-        "95 % bootstrap intervals in brackets.",
-        "",
+        *_exposure(figures),
     ]
-    contamination = figures.get("exposure") or {}
-    if contamination.get("seen"):
-        lines[2:2] = [
-            f"{contamination['by']} learned from {contamination['seen']} of these images, or from others of",
-            "their lesions: the figures flatter it.",
-        ]
-    elif not figures.get("sealed_before_training", True):
-        lines[2:2] = [
-            "It, or a classifier it continues, was trained on another split, perhaps on some of",
-            "these images: the figures may flatter it.",
-        ]
-    accuracy = _figure(figures["accuracy"])
-    baseline = f"always {figures['majority_diagnosis']}: {figures['majority_baseline']:.3f}"
-    error = calibration_errors(figures)
-    lines += [
-        f"{'Balanced accuracy':<28}{_figure(figures['balanced_accuracy'])}",
-        f"{'Accuracy':<28}{accuracy}   ({baseline})",
-        f"{'Malignant AUC':<28}{_figure(figures['malignant_auc'])}",
-        f"{'Calibration error':<28}{_figure(error['after'])}   (before temperature: {_figure(error['before'])})",
-        "",
-        f"{'':<6}{'images':>7}  {'sensitivity':<24}{'specificity':<24}{'precision':<24}",
-    ]
-    rows = figures["per_diagnosis"]
-    for code in CODES:
-        cells = "".join(f"{_figure(rows[code][name]):<24}" for name in ("sensitivity", "specificity", "precision"))
-        lines.append(f"{code:<6}{rows[code]['pictures']:>7}  {cells}".rstrip())
-    lines += ["", f"{'':<6}{'':>7}  {'AUC':<24}{'AUC above 80 % sensitivity':<24}"]
-    for code in CODES:
-        cells = "".join(f"{_figure(rows[code][name]):<24}" for name in ("auc", "auc_above_80_sensitivity"))
-        lines.append(f"{code:<6}{'':>7}  {cells}".rstrip())
-    lines += ["", "Malignant against benign", f"{'':<12}{'threshold':>10}  {'sensitivity':<24}{'specificity':<24}"]
-    for name, point in figures["operating_points"].items():
-        rates = f"{_figure(point['sensitivity']):<24}{_figure(point['specificity'])}"
-        lines.append(f"{name:<12}{point['threshold']:>10.4f}  {rates}")
+    if not figures_open(evaluation):
+        return "\n".join([*lines, "", "Measured. The test figures are closed until its promotion is asked for."])
+    lines.append("95 % intervals in brackets, by the bootstrap over lesions.")
+    for image_type, pictures in refused_pictures(figures).items():
+        lines += ["", f"{image_type}: {pictures} images, all refused: the classifier does not know this kind."]
+    for image_type, block in blocks_of(figures).items():
+        lines += ["", f"{image_type}: {block['pictures']} images of {block['lesions']} lesions", *_of_kind(block)]
     return "\n".join(lines)
 
 
-def _figure(stored: Any) -> str:
-    figure = figure_of(stored)
+def _exposure(figures: dict[str, Any]) -> list[str]:
+    contamination = figures.get("exposure") or {}
+    if contamination.get("seen"):
+        return [
+            f"{contamination['by']} learned from {contamination['seen']} of these images, or from others of",
+            "their lesions: the figures flatter it.",
+        ]
+    if not figures.get("sealed_before_training", True):
+        return [
+            "It, or a classifier it continues, was trained on another split, perhaps on some of",
+            "these images: the figures may flatter it.",
+        ]
+    return []
+
+
+def _of_kind(block: dict[str, Any]) -> list[str]:
+    error, soon = block["malignant_calibration_error"], block["advice"]["soon"]
+    baseline = f"always {block['majority_diagnosis']}: {block['majority_baseline']:.3f}"
+    lines = [
+        f"{'Balanced accuracy':<28}{_figure(block['balanced_accuracy'])}   (balanced case mix)",
+        f"{'Accuracy':<28}{_figure(block['accuracy'])}   ({baseline})",
+        f"{'Malignant AUC':<28}{_figure(block['malignant_auc'])}",
+        f"{'Calibration error':<28}{_figure(error['after'])}   (before: {_figure(error['before'])})",
+        f"{'Told to see a doctor':<28}{_figure(soon['sensitivity'])} of the cancers,",
+        f"{'':<28}{_figure(soon['melanoma_sensitivity'])} of the melanomas",
+        f"{'Told to wait':<28}{_figure(soon['specificity'])} of the benign lesions",
+        f"{'Not assessed':<28}{_figure(block['advice']['not_assessed'])}",
+    ]
+    rows = block["per_diagnosis"]
+    for names, titles in (
+        (("sensitivity", "specificity", "precision"), ("sensitivity", "specificity", "precision")),
+        (("auc", "auc_above_80_sensitivity"), ("AUC", "AUC above 80 % sensitivity")),
+    ):
+        lines += ["", f"{'':<6}{'images':>7}  {''.join(f'{title:<24}' for title in titles)}".rstrip()]
+        for code in CODES:
+            cells = "".join(f"{_figure(rows[code][name]):<24}" for name in names)
+            lines.append(f"{code:<6}{rows[code]['pictures']:>7}  {cells}".rstrip())
+    if not block["operating_points"]:
+        return lines
+    lines += ["", "Malignant against benign", f"{'':<12}{'threshold':>10}  {'sensitivity':<24}{'specificity':<24}"]
+    for name, point in block["operating_points"].items():
+        rates = f"{_figure(point['sensitivity']):<24}{_figure(point['specificity'])}"
+        lines.append(f"{name:<12}{point['threshold']:>10.4f}  {rates}")
+    return lines
+
+
+def _figure(figure: dict[str, float | None]) -> str:
     if figure["low"] is None:
         return _number(figure["value"])
     return f"{_number(figure['value'])} ({_number(figure['low'])} to {_number(figure['high'])})"

@@ -87,13 +87,9 @@ class Command(BaseCommand):
         evaluation = evaluation_on(run.classifier, dataset)
         if evaluation is None:
             raise CommandError("The evaluation of the run is missing.")
-        figure = evaluation.metrics["balanced_accuracy"]
-        interval = f"{figure['low']:.3f} to {figure['high']:.3f}"
         self.stdout.write(
-            f"Sealed {run.classifier.version} (sha256 {run.classifier.sha256}), a candidate.\n"
-            f"Balanced accuracy on the test split: {figure['value']:.3f} ({interval}).\n"
-            f"Everything measured: manage.py evaluate {run.classifier.version}. "
-            f"Make it live: manage.py promote {run.classifier.version}."
+            f"Sealed {run.classifier.version} (sha256 {run.classifier.sha256}), a candidate, and measured it.\n"
+            f"Its test figures are closed until its promotion is asked for: manage.py promote {run.classifier.version}."
         )
 
     def _resume(self, text: str) -> None:
