@@ -297,6 +297,29 @@ def test_closed_figures_are_nowhere(page: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_an_evaluation_page_with_its_downloads_and_pictures(page: Client) -> None:
+    dataset = made_dataset()
+    evaluation = evaluate_made(classifier_named("one"), dataset)
+    open_figures(evaluation=evaluation, by=None)
+    assert " style=" not in page.get(address(evaluation)).content.decode()
+    for name, kind in (("dermoscopic-predictions.csv", "text/csv"), ("figures.json", "application/json")):
+        response = page.get(address(evaluation, "download", name))
+        assert response.headers["Content-Type"].startswith(kind)
+        assert "attachment" in response.headers["Content-Disposition"]
+    image = dataset.examples.filter(split="test").first()
+    assert image is not None
+    response = page.get(address(evaluation, "image", image.image))
+    assert response.headers["Content-Type"] == "image/jpeg"
+    assert response.headers["Cache-Control"].startswith("private, no-store")
+    assert response.headers["Content-Security-Policy"].startswith("sandbox")
+    learned = dataset.examples.filter(split="train").first()
+    assert learned is not None  # not part of the evaluation, so not shown by it
+    for other in (learned.image, "no-such", ".."):
+        response = page.get(f"/admin/training/evaluation/{evaluation.pk}/images/{other}/")
+        assert response.status_code in {301, 302, 404}
+
+
+@pytest.mark.django_db
 def test_an_evaluation_from_before_there_were_kinds_is_to_be_measured_again(page: Client) -> None:
     old = Evaluation.objects.create(
         classifier=classifier_named("one"), dataset=made_dataset(), fingerprint="f", predictions_format=1,

@@ -16,8 +16,10 @@ from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
 from recognition.progress import Progress
 from recognition.recipes import SMOKE
+from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC
 from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
+from training.evaluation.evaluating import evaluate_classifier
 from training.models import Dataset, Evaluation, EvaluationJob, Job, TrainingRun
 from training.services import jobs
 from training.services.datasets import DatasetInUse, delete_dataset
@@ -107,11 +109,39 @@ def test_a_claimed_evaluation_ends_with_figures(tiny_classifier: Classifier, adm
     assert job.evaluation.created_by == admin
     assert (job.evaluation.classifier, job.evaluation.dataset) == (tiny_classifier, dataset)
     assert len(job.evaluation.predictions) == 32
+    for said in job.evaluation.predictions.values():
+        assert set(said) == {"probabilities", "balanced", "malignant_score", "decision", "score", "image_type"}
+        assert sum(said["probabilities"]) == pytest.approx(1.0) and sum(said["balanced"]) == pytest.approx(1.0)
+        assert (said["decision"], said["image_type"]) != ("", "")
+    assert {name: block["pictures"] for name, block in job.evaluation.metrics["image_types"].items()} == {
+        DERMOSCOPIC: 32
+    }
     # The tiny classifier was trained elsewhere: its figures are marked.
     assert job.evaluation.metrics["exposure"]["kept"] is False
     assert list(dict.fromkeys(stages)) == ["evaluate", "figures", "charts"]
     for chart in job.evaluation.metrics["charts"].values():
         assert default_storage.exists(chart["svg"])
+
+
+def test_pictures_of_a_kind_that_it_does_not_know_are_refused_and_measured_apart(tiny_classifier: Classifier) -> None:
+    dataset = made_dataset()
+    close_ups = [row.pk for row in dataset.examples.filter(split="test").order_by("image")[::2]]
+    dataset.examples.filter(pk__in=close_ups).update(image_type=CLOSE_UP)
+    evaluation = evaluate_classifier(classifier=tiny_classifier, dataset=dataset)
+    blocks = evaluation.metrics["image_types"]
+    assert blocks[CLOSE_UP] == {"pictures": 16, "refused": True}
+    assert blocks[DERMOSCOPIC]["pictures"] == 16
+    refused = [said for said in evaluation.predictions.values() if said["image_type"] == CLOSE_UP]
+    assert [said["decision"] for said in refused] == ["not_assessed"] * 16
+    assert {chart["image_type"] for chart in evaluation.metrics["charts"].values()} == {DERMOSCOPIC}
+
+
+def test_charts_are_closed_with_the_figures(page: Client, tiny_classifier: Classifier) -> None:
+    evaluation = evaluate_classifier(classifier=tiny_classifier, dataset=made_dataset())
+    chart = reverse("admin:training_evaluation_chart", args=[evaluation.pk, "dermoscopic-reliability", "svg"])
+    assert page.get(chart).status_code == 200  # it is live
+    Classifier.objects.update(stage=Classifier.Stage.CANDIDATE, promoted=None)
+    assert page.get(chart).status_code == 404
 
 
 def test_what_was_measured_meanwhile_is_not_measured_again(tiny_classifier: Classifier) -> None:

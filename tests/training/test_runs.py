@@ -285,32 +285,6 @@ def test_cancel_and_resume_from_the_page(page: Client) -> None:
     assert run.status == Job.Status.QUEUED
 
 
-def test_an_evaluation_page_with_its_downloads_and_pictures(page: Client) -> None:
-    dataset = made_dataset()
-    evaluation = evaluate_made(classifier_named("one"), dataset)
-    content = page.get(reverse("admin:training_evaluation_change", args=[evaluation.pk])).content.decode()
-    assert f"{evaluation.metrics['balanced_accuracy']['value']:.3f}" in content
-    assert " style=" not in content
-    for name, kind in (
-        ("predictions.csv", "text/csv"), ("ground-truth.csv", "text/csv"), ("figures.json", "application/json"),
-    ):  # fmt: skip
-        response = page.get(reverse("admin:training_evaluation_download", args=[evaluation.pk, name]))
-        assert response.headers["Content-Type"].startswith(kind)
-        assert "attachment" in response.headers["Content-Disposition"]
-    image = dataset.examples.filter(split="test").first()
-    assert image is not None
-    response = page.get(reverse("admin:training_evaluation_image", args=[evaluation.pk, image.image]))
-    assert response.status_code == 200
-    assert response.headers["Content-Type"] == "image/jpeg"
-    assert response.headers["Cache-Control"].startswith("private, no-store")
-    assert response.headers["Content-Security-Policy"].startswith("sandbox")
-    learned = dataset.examples.filter(split="train").first()
-    assert learned is not None  # not part of the evaluation, so not shown by it
-    for other in (learned.image, "no-such", ".."):
-        address = f"/admin/training/evaluation/{evaluation.pk}/images/{other}/"
-        assert page.get(address).status_code in {301, 302, 404}
-
-
 @pytest.mark.parametrize("role", [None, Role.PATIENT, Role.CLINICIAN])
 def test_nobody_else_sees_any_of_it(client: Client, role: Role | None) -> None:
     dataset = made_dataset()
@@ -326,7 +300,7 @@ def test_nobody_else_sees_any_of_it(client: Client, role: Role | None) -> None:
         ("training_trainingrun_log", [run.pk]),
         ("training_evaluation_change", [evaluation.pk]),
         ("training_evaluation_image", [evaluation.pk, image]),
-        ("training_evaluation_download", [evaluation.pk, "predictions.csv"]),
+        ("training_evaluation_download", [evaluation.pk, "figures.json"]),
         ("diagnoses_classifier_card", [evaluation.classifier_id]),
     ):
         response = client.get(reverse(f"admin:{name}", args=keys))
