@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.evaluation.intervals import ROUNDS, SEED, percentile_interval, share_interval
-from recognition.evaluation.metrics import Counts, Labels, Metric, Proportion
+from recognition.evaluation.intervals import ROUNDS, SEED, centred, percentile_interval, share_interval
+from recognition.evaluation.metrics import CalibrationError, Counts, Labels, Metric, Proportion
 
 BLOCK_CELLS: Final = 2_000_000
 """Most counts in memory at once (16 MB as float64): 1,000 rounds of 2,000 pictures are one block."""
@@ -44,18 +44,20 @@ def estimates(
 ) -> dict[str, Estimate]:
     """Every metric with its interval, all from the same rounds; `labels` (N,), `groups` (N,).
 
-    Rounds in which a metric is NaN are left out for it. A share of none or all pictures has the interval that
-    `intervals.share_interval` says.
+    Rounds in which a metric is NaN are left out for it. Shares of none or all pictures and calibration errors have the
+    interval that `intervals.share_interval` and `intervals.centred` say.
     """
     seen = _rounds_of(metrics, labels, groups, rounds=rounds, seed=seed)
     found = {}
     for name, metric in metrics.items():
         value = on_all(metric, labels)
-        ends = (
-            share_interval(value, seen[name], number_of_lesions(groups, metric.of))
-            if isinstance(metric, Proportion)
-            else percentile_interval(seen[name])
-        )
+        if isinstance(metric, Proportion):
+            ends = share_interval(value, seen[name], number_of_lesions(groups, metric.of))
+        elif isinstance(metric, CalibrationError):
+            low, high = percentile_interval(centred(value, seen[name]))
+            ends = max(0.0, low), high
+        else:
+            ends = percentile_interval(seen[name])
         found[name] = Estimate(value, *ends)
     return found
 
@@ -79,9 +81,14 @@ def paired_differences(
         raise ValueError("Two classifiers are compared by the same metrics.")
     differences = {name: _difference(metric, metrics_live[name]) for name, metric in metrics_new.items()}
     seen = _rounds_of(differences, labels, groups, rounds=rounds, seed=seed)
-    return {
-        name: Estimate(on_all(metric, labels), *percentile_interval(seen[name])) for name, metric in differences.items()
-    }
+    found = {}
+    for name, metric in differences.items():
+        value = on_all(metric, labels)
+        if isinstance(metrics_new[name], CalibrationError):
+            # Redrawing raises the error of the better calibrated one more.
+            seen[name] = centred(value, seen[name])
+        found[name] = Estimate(value, *percentile_interval(seen[name]))
+    return found
 
 
 def redrawn(labels: Labels, groups: Groups, *, rounds: int, seed: int) -> Iterator[Counts]:

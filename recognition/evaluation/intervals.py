@@ -26,6 +26,16 @@ def percentile_interval(values: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def centred(value: float, rounds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rounds, shifted so that their mean is the `value` of all pictures; without those that are NaN.
+
+    For a metric that redrawing raises (a calibration error). The shift is the bootstrap's estimate of the bias (Efron
+    and Tibshirani 1993, chapter 10); without it the interval may lie wholly above the value.
+    """
+    finite = rounds[np.isfinite(rounds)]
+    return finite - finite.mean() + value if finite.size else finite
+
+
 def share_interval(value: float, rounds: NDArray[np.float64], lesions: int) -> tuple[float, float]:
     """The interval of a share of pictures of this number of lesions, from its bootstrap rounds.
 

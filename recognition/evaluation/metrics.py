@@ -138,12 +138,32 @@ def proportion(inside: NDArray[np.bool_], of: NDArray[np.bool_]) -> Metric:
     return Proportion((inside & of).astype(float), of.astype(float))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CalibrationError:
+    """The `Metric` of a calibration error, the mean of it over `tables` columns of probabilities.
+
+    `gaps` is float (N, bins of all columns): the truth of a picture (0 or 1) minus its probability, in its bin, and 0
+    elsewhere; `whole` is (N,). Both are times the weight of the picture. It is a class of its own because redrawing
+    raises it: a picture that is drawn twice agrees with itself.
+    """
+
+    gaps: NDArray[np.float64]
+    whole: NDArray[np.float64]
+    tables: int = 1
+
+    def __call__(self, counts: Counts) -> NDArray[np.float64]:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.abs(counts @ self.gaps).sum(axis=1) / (counts @ self.whole) / self.tables)
+
+
 def weighted(metric: Metric, weights: NDArray[np.floating] | None) -> Metric:
     """The metric with each picture counted by its weight (N,), for example to a case mix; None: all by 1."""
     if weights is None:
         return metric
     if isinstance(metric, Proportion):
         return Proportion(metric.inside * weights, metric.whole * weights)
+    if isinstance(metric, CalibrationError):
+        return CalibrationError(metric.gaps * weights[:, None], metric.whole * weights, metric.tables)
     return lambda counts: metric(counts * weights)
 
 
@@ -176,13 +196,9 @@ def calibration_error(true: NDArray[np.bool_], given: Table, *, bins: int = CALI
     """Distance of a probability (N,) and how often it came `true` (N,), in bins of equal width, in [0, 1].
 
     The mean over the bins, each by its share of the pictures, of the distance of its mean probability and its share of
-    true ones. Chance adds to it: with few pictures even a perfect classifier has an error, and bootstrap rounds have
-    more than the pictures themselves.
+    true ones. Chance adds to it: with 1,250 pictures a perfect classifier has about 0.03.
     """
-    which = np.clip((given * bins).astype(int), 0, bins - 1)
-    in_bin = np.zeros((given.size, bins))
-    in_bin[np.arange(given.size), which] = true - given
-    return lambda counts: np.asarray(np.abs(counts @ in_bin).sum(axis=1) / counts.sum(axis=1))
+    return CalibrationError(_gaps(true, given, bins), np.ones(given.size))
 
 
 def malignant_calibration_error(labels: Labels, probabilities: Table, *, bins: int = CALIBRATION_BINS) -> Metric:
@@ -192,8 +208,8 @@ def malignant_calibration_error(labels: Labels, probabilities: Table, *, bins: i
 
 def classwise_calibration_error(labels: Labels, probabilities: Table, *, bins: int = CALIBRATION_BINS) -> Metric:
     """The mean over the eight diagnoses of the `calibration_error` of their probability (Kull et al. 2019)."""
-    errors = [calibration_error(labels == at, probabilities[:, at], bins=bins) for at in POSITIONS]
-    return lambda counts: np.asarray(np.mean([error(counts) for error in errors], axis=0))
+    gaps = [_gaps(labels == at, probabilities[:, at], bins) for at in POSITIONS]
+    return CalibrationError(np.hstack(gaps), np.ones(labels.size), len(gaps))
 
 
 def auc(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Metric:
@@ -231,6 +247,13 @@ def auc(positive: NDArray[np.bool_], scores: Table, *, floor: float = 0.0) -> Me
         return np.where(np.isfinite(pieces.sum(axis=1)), whole, math.nan)
 
     return metric
+
+
+def _gaps(true: NDArray[np.bool_], given: Table, bins: int) -> NDArray[np.float64]:
+    which = np.clip((given * bins).astype(int), 0, bins - 1)
+    gaps = np.zeros((given.size, bins))
+    gaps[np.arange(given.size), which] = true - given
+    return gaps
 
 
 def _has_both(positive: NDArray[np.bool_]) -> bool:

@@ -141,6 +141,22 @@ def test_an_interval_without_a_figure_is_nan() -> None:
         assert math.isnan(found.value) and math.isnan(found.low) and math.isnan(found.high)
 
 
+def test_the_interval_of_a_calibration_error_is_shifted_back_by_what_redrawing_adds() -> None:
+    # A perfect classifier: what it says comes true as often as it says.
+    generator = np.random.default_rng(12)
+    table = generator.dirichlet(np.full(8, 0.5), 1200)
+    labels = (table.cumsum(axis=1) > generator.random((1200, 1))).argmax(axis=1)
+    metric = metrics.classwise_calibration_error(labels, table)
+    found = estimates({"": metric}, labels, None)[""]
+    (counts,) = redrawn(labels, None, rounds=ROUNDS, seed=SEED)
+    rounds = metric(counts)
+    low, high = np.percentile(rounds, [2.5, 97.5])
+    assert low > found.value  # this is why
+    assert found.low < found.value < found.high
+    assert found.high - found.low == pytest.approx(high - low)
+    assert np.mean([found.low, found.high]) == pytest.approx(found.value, rel=0.1)
+
+
 class TestPairedDifferences:
     def test_the_difference_of_two_on_the_same_lesions(self) -> None:
         labels, groups, table = made_lesions(seed=7)
@@ -157,6 +173,19 @@ class TestPairedDifferences:
         # Far narrower than if the two had been measured on different lesions.
         apart = estimates(new, labels, groups)["bal"]
         assert found["bal"].high - found["bal"].low < 0.9 * (apart.high - apart.low)
+
+    def test_the_difference_of_calibration_errors_is_centred(self) -> None:
+        labels, groups, table = made_lesions(seed=11)
+        sharper = table**3 / (table**3).sum(axis=1, keepdims=True)
+        new, live = ({"": metrics.malignant_calibration_error(labels, each)} for each in (sharper, table))
+        found = paired_differences(new, live, labels, groups)[""]
+        (counts,) = redrawn(labels, groups, rounds=ROUNDS, seed=SEED)
+        rounds = new[""](counts) - live[""](counts)
+        low, high = np.percentile(rounds, [2.5, 97.5])
+        assert found.value == bootstrap.on_all(new[""], labels) - bootstrap.on_all(live[""], labels)
+        shift = found.value - rounds.mean()
+        assert abs(shift) > 1e-4
+        assert [found.low, found.high] == pytest.approx([low + shift, high + shift])
 
     def test_a_classifier_and_itself(self) -> None:
         labels, groups, table = made_lesions(seed=9)
