@@ -69,6 +69,7 @@ def test_what_is_known_changes_the_answer_and_the_picture_alone_is_told(bundle: 
     assert same == plain["x2"] and same["metadata_used"] == [], "no row for it: exactly as without the file"
     assert "1 of 2 row(s) are of images that are not among these photos" in errors.getvalue()
     assert "these columns are not read: hobby" in errors.getvalue()
+    assert "What about.csv says counted for 1 photo(s)." in errors.getvalue()
 
 
 def test_unknown_answers_change_nothing(bundle: Path, folder: Path) -> None:

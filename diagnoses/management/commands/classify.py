@@ -124,15 +124,22 @@ class Command(BaseCommand):
         if passed_over:
             self.stderr.write(f"{passed_over} file(s) were passed over: not named like a picture.")
         self.stderr.write(f"{len(classified)} of {len(sources)} photo(s) classified with {sealed.version}.")
-        contradicted = sum(row.outcome.answer.contradicted for row in classified)
-        if contradicted:
-            self.stderr.write(f"{contradicted} photo(s) look like the other kind of picture than --image-type says.")
+        self._say_about_answers(classified, metadata)
         for missing in unreadable:
             self.stderr.write(f"Not read: {missing.name}: {missing.detail} [{missing.code}]")
         if interrupted:
             raise CommandError("Interrupted; what was done is written.", returncode=130)
         if unreadable:
             raise CommandError(f"{len(unreadable)} file(s) could not be read; everything else is written.")
+
+    def _say_about_answers(self, classified: Sequence[Classified], metadata: Path | None) -> None:
+        answers = [row.outcome.answer for row in classified]
+        if metadata is not None:
+            counted = sum(bool(answer.used) for answer in answers)
+            self.stderr.write(f"What {metadata.name} says counted for {counted} photo(s).")
+        contradicted = sum(answer.contradicted for answer in answers)
+        if contradicted:
+            self.stderr.write(f"{contradicted} photo(s) look like the other kind of picture than --image-type says.")
 
     def _metadata(self, path: Path, sources: Sequence[PictureSource]) -> MetadataFile:
         """The checked file, for these pictures. Raises CommandError with every problem."""
