@@ -17,7 +17,8 @@ from accounts.admin.rows import LongListAdmin
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import ClassifierError, promote_classifier
-from diagnoses.monitoring.drift import Comparison, bars_of_mix, bars_of_scores, measure_drift
+from diagnoses.labels import IMAGE_TYPE_NAMES
+from diagnoses.monitoring.drift import Comparison, KindDrift, bars_of_mix, bars_of_scores, measure_drift
 from diagnoses.monitoring.drift.measured import (
     ANSWERS_MAX,
     ANSWERS_MIN,
@@ -56,20 +57,15 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
         """The drift page: charts of the answers of the live classifier, with the same figures as tables."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        live = Classifier.objects.defer("manifest").live()
+        live = Classifier.objects.live()
         drift = measure_drift(live) if live is not None else None
-        comparisons = []
-        if drift is not None:
-            if drift.promotion is not None and drift.before is not None:
-                comparisons.append(_compared("promotion", drift.promotion))
-            comparisons.append(_compared("lately", drift.lately))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": gettext("Drift of the live classifier"),
             "live": live,
             "drift": drift,
-            "comparisons": comparisons,
+            "kinds": [] if drift is None else [_shown(kind) for kind in drift.kinds],
             "answers_min": ANSWERS_MIN,
             "answers_max": ANSWERS_MAX,
             "readings_min": READINGS_MIN,
@@ -116,6 +112,16 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
                 messages.SUCCESS,
             )
         return None
+
+
+def _shown(kind: KindDrift) -> dict[str, Any]:
+    """What is shown of one kind of picture: its comparisons with their charts, and its readings."""
+    comparisons = {"promotion": kind.promotion, "lately": kind.lately, "sealed": kind.sealed}
+    return {
+        "name": IMAGE_TYPE_NAMES[kind.image_type],
+        "comparisons": [_compared(name, each) for name, each in comparisons.items() if each is not None],
+        "readings": kind.readings,
+    }
 
 
 def _compared(name: str, comparison: Comparison) -> dict[str, Any]:

@@ -4,13 +4,14 @@
 """
 
 from diagnoses.monitoring.drift.drawing import BarChart, bars_of_mix, bars_of_scores
-from diagnoses.monitoring.drift.measured import AnswerCounts, Comparison, Drift, Readings, measure_drift
+from diagnoses.monitoring.drift.measured import AnswerCounts, Comparison, Drift, KindDrift, Readings, measure_drift
 
 __all__ = [
     "AnswerCounts",
     "BarChart",
     "Comparison",
     "Drift",
+    "KindDrift",
     "Readings",
     "bars_of_mix",
     "bars_of_scores",

@@ -1,27 +1,34 @@
 """Measures drift of the live classifier from the database.
 
-There are three comparisons. Each uses a limited number of newest answers, so that its cost does not grow:
+There are four comparisons, each for one kind of picture. Each uses a limited number of newest answers, so that its cost
+does not grow:
 
 - the live classifier since its promotion against the previous classifier;
 - the live classifier recently against itself earlier: finds other pictures or another camera;
-- how often the clinicians' final diagnosis equals the prediction, now and with the previous classifier.
+- the live classifier against its answers to the pictures on which it was calibrated: its percentages hold for those;
+- how often the clinicians' final diagnosis equals the answer, now and with the previous classifier.
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from diagnoses.classifiers.models import Classifier
+from diagnoses.monitoring.answers import picture_answers, sealed_references
 from diagnoses.monitoring.drift import statistics
 from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Reading
-from recognition.evaluation.agreement import Share, agreed, counted_lesions
-from recognition.taxonomy import CODES
+from recognition.evaluation.agreement import LabelPair, Share, agreed, counted_lesions
+from recognition.inference.assessor import malignant_score
+from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
 
 ANSWERS_MAX: Final = 2000
 """The largest number of answers of a side: enough to know shares to two per cent."""
@@ -52,6 +59,9 @@ class AnswerCounts:
     count: int
     scores: tuple[int, ...]
     mix: tuple[int, ...]
+
+
+NONE: Final = AnswerCounts(0, (0,) * BINS, (0,) * len(CODES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +110,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """How often the clinicians' final diagnosis was the top diagnosis of the prediction, on each side."""
+    """How often the clinicians' final diagnosis was the top diagnosis of the answer, on each side."""
 
     before: Share | None
     after: Share | None
@@ -124,13 +134,16 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class Drift:
-    """All comparisons of the live classifier. `promotion` and `readings` are None without a previous classifier."""
+class KindDrift:
+    """The comparisons for one kind of picture; never mixed with another kind.
 
-    classifier: Classifier
-    before: Classifier | None
+    `promotion` and `readings` are None without a previous classifier, `sealed` without a sealed reference.
+    """
+
+    image_type: str
     promotion: Comparison | None
     lately: Comparison
+    sealed: Comparison | None
     readings: Readings | None
 
     @property
@@ -138,8 +151,8 @@ class Drift:
         return self.promotion is not None and self.promotion.has_moved
 
     @property
-    def has_moved_lately(self) -> bool:
-        return self.lately.has_moved
+    def has_moved_since_sealing(self) -> bool:
+        return self.sealed is not None and self.sealed.has_moved
 
     @property
     def has_agreement_fallen(self) -> bool:
@@ -148,20 +161,51 @@ class Drift:
     @property
     def is_unknown(self) -> bool:
         """Whether no comparison has enough data."""
-        comparisons = (self.promotion, self.lately, self.readings)
+        comparisons = (self.promotion, self.lately, self.sealed, self.readings)
         return not any(comparison is not None and comparison.is_enough for comparison in comparisons)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """All comparisons of the live classifier: for each kind of picture that it knows or was sent."""
+
+    classifier: Classifier
+    before: Classifier | None
+    kinds: tuple[KindDrift, ...]
+
+    @property
+    def has_moved_since_promotion(self) -> bool:
+        return any(kind.has_moved_since_promotion for kind in self.kinds)
+
+    @property
+    def has_moved_since_sealing(self) -> bool:
+        return any(kind.has_moved_since_sealing for kind in self.kinds)
+
+    @property
+    def has_moved_lately(self) -> bool:
+        return any(kind.lately.has_moved for kind in self.kinds)
+
+    @property
+    def has_agreement_fallen(self) -> bool:
+        return any(kind.has_agreement_fallen for kind in self.kinds)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether no comparison has enough data."""
+        return all(kind.is_unknown for kind in self.kinds)
 
     @property
     def is_quiet(self) -> bool:
         """Whether there was enough data to compare and nothing has shifted."""
-        moved = self.has_moved_since_promotion or self.has_moved_lately or self.has_agreement_fallen
-        return not moved and not self.is_unknown
+        moved = self.has_moved_since_promotion or self.has_moved_since_sealing or self.has_moved_lately
+        return not moved and not self.has_agreement_fallen and not self.is_unknown
 
 
 def measure_drift(classifier: Classifier) -> Drift:
-    """Compare the answers of the live `classifier` with those of its predecessor and with its own earlier ones.
+    """Compare the answers of the live `classifier` with those of its predecessor, with its own earlier ones, and with
+    those to the pictures on which it was calibrated.
 
-    Four to six queries of at most `ANSWERS_MAX` rows. Raises ValueError if the classifier is not live.
+    A constant number of queries of limited size. Raises ValueError if the classifier is not live.
     """
     if classifier.promoted is None or classifier.stage != Classifier.Stage.LIVE:
         raise ValueError("Only the live classifier drifts.")
@@ -171,35 +215,79 @@ def measure_drift(classifier: Classifier) -> Drift:
     # Only answers since the last promotion: a classifier that was rolled back to has earlier answers too.
     own = PhotoAssessment.objects.filter(prediction__classifier=classifier, created__gte=promoted)
     border = timezone.now() - LATELY
-    lately = Comparison(_answers(own.filter(created__lt=border)), _answers(own.filter(created__gte=border)))
-    if before is None:
-        return Drift(classifier, None, None, lately, None)
-    theirs = PhotoAssessment.objects.filter(prediction__classifier=before, created__lt=promoted)
+    sides = {
+        "all": _answers(own),
+        "early": _answers(own.filter(created__lt=border)),
+        "late": _answers(own.filter(created__gte=border)),
+        "before": {}
+        if before is None
+        else _answers(PhotoAssessment.objects.filter(prediction__classifier=before, created__lt=promoted)),
+    }
+    references = sealed_references(classifier)
+    pictures = picture_answers(classifier, most=ANSWERS_MAX, looked_through=ANSWERS_MAX)
+    theirs = {} if before is None else _agreement(before)
+    ours = _agreement(classifier)
+    known = [name for name in IMAGE_TYPES if name in references or any(name in side for side in sides.values())]
     return Drift(
         classifier,
         before,
-        Comparison(_answers(theirs), _answers(own)),
-        lately,
-        Readings(_agreement(before), _agreement(classifier)),
+        tuple(
+            KindDrift(
+                image_type=name,
+                promotion=None
+                if before is None
+                else Comparison(sides["before"].get(name, NONE), sides["all"].get(name, NONE)),
+                lately=Comparison(sides["early"].get(name, NONE), sides["late"].get(name, NONE)),
+                sealed=_sealed(references.get(name, {}), pictures.get(name)),
+                readings=None if before is None else Readings(theirs.get(name), ours.get(name)),
+            )
+            for name in known
+        ),
     )
 
 
-def _answers(rows: QuerySet[PhotoAssessment]) -> AnswerCounts:
-    newest = rows.order_by("-created").values_list("malignant_score", "diagnosis")[:ANSWERS_MAX]
-    answers = list(newest)
+def _answers(rows: QuerySet[PhotoAssessment]) -> dict[str, AnswerCounts]:
+    """The newest answers by kind of picture: one of each prediction, whatever was told of the photo since."""
+    newest = rows.order_by("-created").values_list("prediction_id", "image_type", "malignant_score", "diagnosis")
+    found: dict[str, dict[Any, tuple[float, str]]] = {}
+    for prediction, image_type, score, diagnosis in newest[:ANSWERS_MAX]:
+        found.setdefault(image_type or DERMOSCOPIC, {}).setdefault(prediction, (score, diagnosis))
+    return {name: _counted(list(answers.values())) for name, answers in found.items()}
+
+
+def _counted(answers: Sequence[tuple[float, str]]) -> AnswerCounts:
     mix = Counter(diagnosis for _score, diagnosis in answers)
     scores = statistics.histogram([score for score, _diagnosis in answers], BINS)
     return AnswerCounts(len(answers), tuple(scores), tuple(mix[code] for code in CODES))
 
 
-def _agreement(classifier: Classifier) -> Share | None:
-    """Agreement in the newest final readings with a diagnosis, of photos that this classifier had predicted."""
+def _sealed(reference: Mapping[str, Any], pictures: NDArray[np.float64] | None) -> Comparison | None:
+    """The pictures of patients against those of the calibration split, both as the picture alone is answered.
+
+    The sealed counts are of shares that are weighted to the case mix. Bundles from before it have no scores.
+    """
+    if not reference.get("pictures"):
+        return None
+    number = int(reference.get("effective_pictures", reference["pictures"]))
+    sealed = AnswerCounts(
+        number,
+        tuple(round(share * number) for share in reference.get("scores", [0.0] * BINS)),
+        tuple(round(reference["shares"].get(code, 0.0) * number) for code in CODES),
+    )
+    if pictures is None:
+        return Comparison(sealed, NONE)
+    answers = [(malignant_score(row), CODES[int(row.argmax())]) for row in pictures]
+    return Comparison(sealed, _counted(answers))
+
+
+def _agreement(classifier: Classifier) -> dict[str, Share | None]:
+    """Agreement in the newest final readings with a diagnosis of photos that this classifier had assessed, by kind."""
     readings = Reading.objects.recorded().filter(
         assessment__prediction__classifier=classifier, answer=Reading.Answer.DIAGNOSIS
     )
-    rows = (
-        readings.order_by("-recorded")
-        .annotate(spot=Coalesce("photo__lesion", "photo"))
-        .values_list("spot", "diagnosis", "assessment__diagnosis")[:ANSWERS_MAX]
-    )
-    return agreed(counted_lesions((spot, (said, predicted)) for spot, said, predicted in rows))
+    rows = readings.order_by("-recorded").annotate(spot=Coalesce("photo__lesion", "photo"))
+    columns = ("spot", "assessment__image_type", "diagnosis", "assessment__diagnosis")
+    found: dict[str, list[tuple[Any, LabelPair]]] = {}
+    for spot, image_type, said, answered in rows.values_list(*columns)[:ANSWERS_MAX]:
+        found.setdefault(image_type or DERMOSCOPIC, []).append((spot, (said, answered)))
+    return {name: agreed(counted_lesions(pairs)) for name, pairs in found.items()}

@@ -9,11 +9,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from diagnoses.classifiers.models import Classifier
-from diagnoses.labels import DIAGNOSIS_NAMES
-from diagnoses.monitoring.drift import measure_drift
+from diagnoses.labels import DIAGNOSIS_NAMES, IMAGE_TYPE_NAMES
+from diagnoses.monitoring.drift import KindDrift, measure_drift
 from diagnoses.monitoring.models import ClassifierAlarm
 from diagnoses.monitoring.notices.registry import Level, Notice
 from diagnoses.similar.models import FeatureIndex
+from recognition.taxonomy import DERMOSCOPIC
 
 
 def live() -> Iterator[Notice]:
@@ -39,14 +40,14 @@ def alarms() -> Iterator[Notice]:
         if alarm.code == "constant":
             said = _(
                 "Since %(when)s the live classifier %(version)s says nearly the same of whatever it is shown (its last "
-                "%(count)s different pictures). Its answers must not be relied on; docs/operations.md, Alarms, says "
-                "what to look at."
+                "%(count)s different pictures taken %(kind)s). Its answers must not be relied on; docs/operations.md, "
+                "Alarms, says what to look at."
             )
         else:
             said = _(
                 "Since %(when)s the live classifier %(version)s calls nearly everything %(name)s (its last %(count)s "
-                "different pictures). Its answers must not be relied on; docs/operations.md, Alarms, says what to look "
-                "at."
+                "different pictures taken %(kind)s). Its answers must not be relied on; docs/operations.md, Alarms, "
+                "says what to look at."
             )
         code = str(alarm.detail.get("diagnosis", ""))
         words = {
@@ -54,6 +55,7 @@ def alarms() -> Iterator[Notice]:
             "version": alarm.classifier.version,
             "count": alarm.detail.get("predictions", ""),
             "name": DIAGNOSIS_NAMES.get(code, code),
+            "kind": IMAGE_TYPE_NAMES[alarm.detail.get("image_type", DERMOSCOPIC)],
         }
         path = reverse("admin:diagnoses_classifier_changelist")
         yield Notice(Level.NOW, said % words, path, _("Put an earlier classifier back"))
@@ -73,23 +75,43 @@ def index() -> Iterator[Notice]:
 
 
 def drift() -> Iterator[Notice]:
-    """Drift in the answers of the live classifier or in the clinicians' agreement with them."""
-    classifier = Classifier.objects.defer("manifest").live()
+    """Drift in the answers of the live classifier or in the clinicians' agreement with them, by kind of picture."""
+    classifier = Classifier.objects.live()
     if classifier is None:
         return
     path, link = reverse("admin:diagnoses_classifier_drift"), _("Drift")
     drift = measure_drift(classifier)
-    if drift.has_agreement_fallen:
-        said = _("Clinicians agree with the live classifier less often than with the one before it.")
-        yield Notice(Level.NOW, said, path, link)
-    if drift.has_moved_lately:
-        said = _("What the live classifier answers lately differs from what it answered before: other pictures arrive.")
-        yield Notice(Level.SOON, said, path, link)
-    if drift.has_moved_since_promotion:
-        said = _("Since the promotion the answers are distributed otherwise than before it.")
-        yield Notice(Level.SOON, said, path, link)
+    for kind in drift.kinds:
+        for level, said in _moved(kind):
+            yield Notice(level, said % {"kind": IMAGE_TYPE_NAMES[kind.image_type]}, path, link)
     if drift.is_quiet:
         yield Notice(Level.WELL, _("No drift is seen in the answers of the live classifier."), path, link)
     elif drift.is_unknown:
         said = _("There are too few answers of the live classifier yet to say anything about drift.")
         yield Notice(Level.WELL, said, path, link)
+
+
+def _moved(kind: KindDrift) -> Iterator[tuple[Level, str]]:
+    """What has moved for one kind of picture."""
+    if kind.has_agreement_fallen:
+        yield (
+            Level.NOW,
+            _("Pictures %(kind)s: clinicians agree with the live classifier less often than with the one before it."),
+        )
+    if kind.lately.has_moved:
+        said = _(
+            "Pictures %(kind)s: what the live classifier answers lately differs from what it answered before: other "
+            "pictures arrive."
+        )
+        yield Level.SOON, said
+    if kind.has_moved_since_promotion:
+        yield (
+            Level.SOON,
+            _("Pictures %(kind)s: since the promotion the answers are distributed otherwise than before it."),
+        )
+    if kind.has_moved_since_sealing:
+        said = _(
+            "Pictures %(kind)s: the answers are distributed otherwise than those to the pictures on which the "
+            "classifier was calibrated, so its percentages may not hold."
+        )
+        yield Level.SOON, said

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -11,11 +12,13 @@ from django.utils import timezone
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring import health
-from diagnoses.monitoring.alarms import RECENT, recent_answers, watch_live_classifier
+from diagnoses.monitoring.alarms import LOOKED_THROUGH, RECENT, watch_live_classifier
+from diagnoses.monitoring.answers import picture_answers
 from diagnoses.monitoring.models import ClassifierAlarm
 from diagnoses.photos.models import Photo
 from recognition.inference.degenerate_output import PREDICTIONS_MIN
-from recognition.taxonomy import CODES
+from recognition.inference.outputs import PictureOutputs
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
 
 Answer = Callable[..., None]
 ALWAYS = [0.02, 0.9, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01]
@@ -27,12 +30,11 @@ def mixed(number: int) -> list[float]:
 
 
 @pytest.fixture
-def answer(patient: User, make_photo: Any, predict: Any) -> Answer:
+def answer(assessed: Any, classifier_row: Classifier) -> Answer:
     """Record this number of different pictures with these answers."""
 
     def do(count: int, probabilities: Callable[[int], list[float]], **fields: Any) -> None:
-        for number in range(count):
-            predict(make_photo(patient, **fields), probabilities(number), heatmap=None)
+        assessed(classifier_row, [probabilities(number) for number in range(count)], **fields)
 
     return do
 
@@ -79,8 +81,29 @@ def test_nearly_all_one_diagnosis(answer: Answer, classifier_row: Classifier) ->
 
 def test_one_picture_again_and_again_says_nothing(answer: Answer, classifier_row: Classifier) -> None:
     answer(RECENT, lambda _number: ALWAYS, original_sha256="e" * 64)
-    assert recent_answers(classifier_row) == [ALWAYS]
+    answers = picture_answers(classifier_row, most=RECENT, looked_through=LOOKED_THROUGH)
+    assert {kind: table.tolist() for kind, table in answers.items()} == {DERMOSCOPIC: [ALWAYS]}
     assert watch_live_classifier() is None
+
+
+def test_each_kind_of_picture_is_watched_apart(answer: Answer) -> None:
+    """A classifier that says the same of every phone photo, among sound answers to dermoscopic pictures."""
+    answer(RECENT, mixed, image_type=DERMOSCOPIC)
+    answer(PREDICTIONS_MIN - 1, lambda _number: ALWAYS, image_type=CLOSE_UP)
+    assert watch_live_classifier() is None, "too few of this kind to say"
+    answer(1, lambda _number: ALWAYS, image_type=CLOSE_UP)
+    answer(RECENT, mixed, image_type=DERMOSCOPIC)
+    raised = watch_live_classifier()
+    assert raised is not None
+    assert (raised.code, raised.detail["image_type"]) == ("constant", CLOSE_UP)
+    assert raised.detail["predictions"] == PREDICTIONS_MIN
+
+
+def test_what_people_tell_does_not_hide_a_broken_network(answer: Answer) -> None:
+    outputs = PictureOutputs(np.array([0.2, 0.1, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])).as_json()
+    answer(RECENT, mixed, image_type=DERMOSCOPIC, outputs=outputs)
+    raised = watch_live_classifier()
+    assert raised is not None and raised.code == "constant"
 
 
 def test_a_replaced_classifier_rings_no_more(answer: Answer, classifier_row: Classifier) -> None:
@@ -119,7 +142,10 @@ class TestShown:
         client = Client()
         client.force_login(administrator)
         page = client.get("/admin/").content.decode()
-        assert "calls nearly everything Melanocytic nevus (its last 50 different pictures)" in page
+        assert (
+            "calls nearly everything Melanocytic nevus (its last 50 different pictures taken through a dermatoscope)"
+            in page
+        )
         ClassifierAlarm.objects.update(code="constant")
         assert "nearly the same of whatever it is shown" in client.get("/admin/").content.decode()
         ClassifierAlarm.objects.update(cleared=timezone.now())
@@ -131,5 +157,6 @@ def test_not_every_photo_is_looked_through(
 ) -> None:
     answer(RECENT + 5, mixed)
     with django_assert_num_queries(1):
-        assert len(recent_answers(classifier_row)) == RECENT
+        answers = picture_answers(classifier_row, most=RECENT, looked_through=LOOKED_THROUGH)
+    assert len(answers[DERMOSCOPIC]) == RECENT
     assert Photo.objects.count() == RECENT + 5

@@ -12,13 +12,18 @@ from django.utils import timezone
 
 from accounts.models import User
 from diagnoses.classifiers.models import Classifier
-from diagnoses.monitoring.drift import bars_of_mix, bars_of_scores, measure_drift
+from diagnoses.monitoring.drift import Drift, KindDrift, bars_of_mix, bars_of_scores, measure_drift
 from diagnoses.monitoring.drift.measured import ANSWERS_MIN, INDEX_LARGE, READINGS_MIN, AnswerCounts, Comparison
-from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
+from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Reading
-from recognition.taxonomy import CODES
+from recognition.inference.calibration import Calibration
+from recognition.inference.case_mix import BALANCED
+from recognition.inference.degenerate_output import live_reference
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
+from tests.diagnoses.monitoring.conftest import table_of
 
 NOW = timezone.now()
+PLAIN = Calibration().as_json()
 PROMOTED = NOW - timedelta(days=90)
 
 Answer = Callable[..., list[PhotoAssessment]]
@@ -41,35 +46,21 @@ def earlier(db: None) -> Classifier:
 
 
 @pytest.fixture
-def answer(patient: User) -> Answer:
+def answer(assessed: Any) -> Answer:
     """Record answers of a classifier at a moment: `answer(live, 100, moment, ["NV", "MEL"])`, one after the other."""
 
-    def do(classifier: Classifier, count: int, moment: datetime, codes: list[str]) -> list[PhotoAssessment]:
-        photos = Photo.objects.bulk_create(
-            Photo(
-                owner=patient, image="x", thumbnail="x", width=1, height=1, sha256="1" * 64, original_sha256="2" * 64,
-                original_format="JPEG", content_hash=bytes(32), created=moment,
-            )
-            for _ in range(count)
-        )  # fmt: skip
-        predictions = Prediction.objects.bulk_create(
-            Prediction(photo=photo, classifier=classifier, runtime="test", duration_ms=1, created=moment)
-            for photo in photos
-        )
-        made = []
-        for number, prediction in enumerate(predictions):
-            code = codes[number % len(codes)]
-            shares = [0.65 if each == code else 0.05 for each in CODES]
-            malignant = sum(share for share, each in zip(shares, CODES, strict=True) if each in {"MEL", "BCC", "SCC"})
-            made.append(
-                PhotoAssessment(
-                    photo=prediction.photo, prediction=prediction, probabilities=shares, diagnosis=code,
-                    confidence=0.65, malignant_score=malignant, created=moment,
-                )
-            )  # fmt: skip
-        return PhotoAssessment.objects.bulk_create(made)
+    def do(
+        classifier: Classifier, count: int, moment: datetime, codes: list[str], image_type: str = ""
+    ) -> list[PhotoAssessment]:
+        tables = [[0.65 if each == codes[number % len(codes)] else 0.05 for each in CODES] for number in range(count)]
+        made: list[PhotoAssessment] = assessed(classifier, tables, moment=moment, image_type=image_type)
+        return made
 
     return do
+
+
+def of_kind(drift: Drift, image_type: str = DERMOSCOPIC) -> KindDrift:
+    return next(kind for kind in drift.kinds if kind.image_type == image_type)
 
 
 MIXED = ["NV", "NV", "NV", "MEL", "BKL"]
@@ -90,7 +81,8 @@ def test_too_few_say_nothing(live: Classifier, earlier: Classifier, answer: Answ
     answer(earlier, ANSWERS_MIN, PROMOTED - timedelta(days=1), ["MEL"])
     answer(live, ANSWERS_MIN - 1, NOW, ["NV"])
     drift = measure_drift(live)
-    assert drift.promotion is not None and not drift.promotion.is_enough
+    kind = of_kind(drift)
+    assert kind.promotion is not None and not kind.promotion.is_enough
     assert drift.is_unknown and not drift.is_quiet
     assert not drift.has_moved_since_promotion
 
@@ -101,7 +93,8 @@ def test_the_same_answers_are_no_drift(live: Classifier, earlier: Classifier, an
     answer(live, ANSWERS_MIN, NOW, MIXED)
     drift = measure_drift(live)
     assert drift.is_quiet
-    assert drift.lately.before.count == drift.lately.after.count == ANSWERS_MIN
+    lately = of_kind(drift).lately
+    assert lately.before.count == lately.after.count == ANSWERS_MIN
 
 
 @pytest.mark.parametrize(("times", "has_moved"), [(1, False), (10, True)])
@@ -120,8 +113,9 @@ def test_another_camera_is_seen_in_the_live_classifiers_own_answers(live: Classi
     answer(live, 150, NOW - timedelta(days=40), MIXED)
     answer(live, 150, NOW, ["MEL", "BCC", "NV"])
     drift = measure_drift(live)
-    assert drift.promotion is None and drift.readings is None
-    assert drift.lately.have_scores_moved and drift.lately.has_mix_moved
+    kind = of_kind(drift)
+    assert kind.promotion is None and kind.readings is None
+    assert kind.lately.have_scores_moved and kind.lately.has_mix_moved
     assert drift.has_moved_lately and not drift.is_quiet
 
 
@@ -132,22 +126,70 @@ def test_answers_from_before_a_return_are_not_counted_as_since(
     answer(live, 5, PROMOTED - timedelta(days=300), ["SCC"])
     answer(live, 7, NOW, ["NV"])
     answer(earlier, 11, NOW, ["NV"])
-    drift = measure_drift(live)
-    assert drift.promotion is not None
-    assert (drift.promotion.before.count, drift.promotion.after.count) == (0, 7)
+    kind = of_kind(measure_drift(live))
+    assert kind.promotion is not None
+    assert (kind.promotion.before.count, kind.promotion.after.count) == (0, 7)
 
 
 def test_agreement_of_clinicians(live: Classifier, earlier: Classifier, answer: Answer, clinician: User) -> None:
     read(answer(earlier, 60, PROMOTED - timedelta(days=1), MIXED), clinician, agreed=57)
     read(answer(live, READINGS_MIN, NOW, MIXED), clinician, agreed=15)
     drift = measure_drift(live)
-    assert drift.readings is not None
-    assert drift.readings.before is not None and drift.readings.after is not None
-    assert drift.readings.difference is not None
-    assert (drift.readings.before.hits, drift.readings.before.of) == (57, 60)
-    assert (drift.readings.after.hits, drift.readings.after.of) == (15, 30)
+    readings = of_kind(drift).readings
+    assert readings is not None
+    assert readings.before is not None and readings.after is not None
+    assert readings.difference is not None
+    assert (readings.before.hits, readings.before.of) == (57, 60)
+    assert (readings.after.hits, readings.after.of) == (15, 30)
     assert drift.has_agreement_fallen
-    assert drift.readings.difference[1] < 0
+    assert readings.difference[1] < 0
+
+
+def test_kinds_of_picture_are_compared_apart(
+    live: Classifier, earlier: Classifier, answer: Answer, clinician: User
+) -> None:
+    """Phone photos moved; dermoscopic ones did not, and their readings say nothing of phone photos."""
+    before = PROMOTED - timedelta(days=1)
+    answer(earlier, ANSWERS_MIN, before, MIXED, DERMOSCOPIC)
+    answer(earlier, ANSWERS_MIN, before, MIXED, CLOSE_UP)
+    read(answer(live, ANSWERS_MIN, NOW, MIXED, DERMOSCOPIC)[:READINGS_MIN], clinician, agreed=READINGS_MIN)
+    answer(live, ANSWERS_MIN, NOW, ["MEL"], CLOSE_UP)
+    drift = measure_drift(live)
+    assert [kind.image_type for kind in drift.kinds] == [DERMOSCOPIC, CLOSE_UP]
+    dermoscopic, close_up = drift.kinds
+    assert not dermoscopic.has_moved_since_promotion and close_up.has_moved_since_promotion
+    assert drift.has_moved_since_promotion and not drift.is_quiet
+    assert dermoscopic.readings is not None and dermoscopic.readings.after is not None
+    assert close_up.readings is not None and close_up.readings.after is None
+
+
+def test_pictures_are_compared_with_those_it_was_calibrated_on(live: Classifier, answer: Answer) -> None:
+    """For the picture alone and by kind: half of the sealed answers were melanomas; of close-ups nothing is sealed."""
+    sealed = live_reference([table_of("MEL"), table_of("NV")] * 200)
+    live.manifest = {
+        "case_mix": BALANCED.as_json(),
+        "image_types": {DERMOSCOPIC: {"calibration": PLAIN, "assessment": {"live": sealed}}},
+    }
+    live.save()
+    answer(live, 150, NOW, ["MEL", "NV"], DERMOSCOPIC)
+    answer(live, 150, NOW, ["NV"], CLOSE_UP)
+    same = measure_drift(live)
+    assert of_kind(same).sealed is not None
+    assert not same.has_moved_since_sealing and of_kind(same, CLOSE_UP).sealed is None
+    answer(live, 400, NOW, ["NV"], DERMOSCOPIC)
+    moved = of_kind(measure_drift(live)).sealed
+    assert moved is not None and moved.have_scores_moved and moved.has_mix_moved
+
+
+def test_one_photo_that_was_assessed_again_counts_once(live: Classifier, answer: Answer) -> None:
+    (first,) = answer(live, 1, NOW - timedelta(hours=1), ["NV"], DERMOSCOPIC)
+    PhotoAssessment.objects.create(
+        photo=first.photo, prediction=first.prediction, probabilities=table_of("MEL"), picture_alone=table_of("NV"),
+        diagnosis="MEL", confidence=0.65, malignant_score=0.75, image_type=DERMOSCOPIC, image_type_source="told",
+        case_mix=BALANCED.as_json(), picture_decision="monitor",
+    )  # fmt: skip
+    lately = of_kind(measure_drift(live)).lately
+    assert (lately.after.count, lately.after.mix[CODES.index("MEL")]) == (1, 1)
 
 
 def test_better_agreement_is_no_alarm(live: Classifier, earlier: Classifier, answer: Answer, clinician: User) -> None:
@@ -166,14 +208,14 @@ def test_the_queries_are_few(
 ) -> None:
     answer(earlier, 120, PROMOTED - timedelta(days=1), MIXED)
     answer(live, 120, NOW, MIXED)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         measure_drift(live)
 
 
 def test_bars_stay_in_their_drawing(live: Classifier, answer: Answer) -> None:
     answer(live, 120, NOW - timedelta(days=40), ["NV"])
     answer(live, 120, NOW, MIXED)
-    comparison = measure_drift(live).lately
+    comparison = of_kind(measure_drift(live)).lately
     for chart in (bars_of_scores(comparison), bars_of_mix(comparison)):
         bars = [bar for pair in chart.pairs for bar in (pair.bar_before, pair.bar_after)]
         assert all(bar.y >= 0 and bar.y + bar.height <= chart.bottom + 0.2 for bar in bars)
@@ -196,6 +238,7 @@ class TestPage:
         answer(live, 120, NOW, ["MEL"])
         page = browser.get(reverse("admin:diagnoses_classifier_drift")).content.decode()
         assert page.count("<svg viewBox") == 2
+        assert "Pictures taken through a dermatoscope" in page and "Pictures taken with a phone" not in page
         assert "Melanoma" in page and "moved" in page
         assert "Too few answers to compare: 0 before, 120 after." in page
 

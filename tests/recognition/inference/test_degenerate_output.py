@@ -28,6 +28,16 @@ def test_the_reference_describes_the_calibration_answers() -> None:
     assert live_reference([])["pictures"] == 0
 
 
+def test_the_reference_can_be_weighted_to_a_case_mix() -> None:
+    """One melanoma that weighs three times as much as one nevus."""
+    table = [[0.9, 0.1, 0, 0, 0, 0, 0, 0], [0.2, 0.8, 0, 0, 0, 0, 0, 0]]
+    found = live_reference(table, np.array([1.5, 0.5]))
+    assert (found["shares"]["MEL"], found["shares"]["NV"]) == (0.75, 0.25)
+    assert found["mean"]["MEL"] == pytest.approx(0.75 * 0.9 + 0.25 * 0.2)
+    assert found["scores"] == pytest.approx([0, 0, 0.25, 0, 0, 0, 0, 0, 0, 0.75])
+    assert (found["pictures"], found["effective_pictures"]) == (2, 1)
+
+
 @pytest.mark.parametrize("nevi", [0.0, 0.5, 0.8])
 def test_a_working_classifier_raises_no_alarm(nevi: float) -> None:
     assert find_degenerate_output(predictions(60, nevi=nevi, seed=4), REFERENCE) is None
