@@ -25,7 +25,7 @@ def ancestors(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = {each["sha256"]: {**each, "relation": relation, **data_of(manifest)} for relation, each in named}
     if parent := provenance.get("parent"):
         unknown = {"dataset": "", "dataset_fingerprint": "", "split_fingerprint": "", "sources": []}
-        found.setdefault(parent["sha256"], {**parent, "relation": PARENT, **unknown})
+        found[parent["sha256"]] = {**unknown, **found.get(parent["sha256"], parent), "relation": PARENT}
     return list(found.values())
 
 
