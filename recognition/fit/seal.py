@@ -23,8 +23,9 @@ from recognition.evaluation.answers import AnswerCache, Answers
 from recognition.evaluation.measure import split_metrics
 from recognition.fit.calibration import choose_operating_points, fit_temperature
 from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
-from recognition.inference.bundle import WEIGHTS_NAME, Bundle, Detectors, file_sha256
+from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
 from recognition.inference.calibration import Calibration, softmax
+from recognition.inference.detectors import Detectors
 from recognition.inference.learned import Learned
 from recognition.inference.network import Architecture
 from recognition.inference.preprocessing import Preprocessing, preprocess

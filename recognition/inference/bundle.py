@@ -33,10 +33,9 @@ from safetensors import SafetensorError, safe_open
 
 from recognition.inference.assessor import Assessor
 from recognition.inference.case_mix import BALANCED
-from recognition.inference.image_type import ImageTypeHead
+from recognition.inference.detectors import Detectors
 from recognition.inference.learned import Learned
 from recognition.inference.network import NORMALIZATION_MEAN, NORMALIZATION_VARIANCE, Architecture
-from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
 from recognition.taxonomy import CODES, DERMOSCOPIC
 
@@ -48,9 +47,6 @@ LEARNED_NAME: Final = "learned.safetensors"
 SEALED_FILES: Final = (WEIGHTS_NAME, GRAPH_NAME)
 """In every bundle; `OOD_NAME` is there as well if a kind of picture has the part "familiarity" or there is an
 image-type head, `LEARNED_NAME` in bundles that were sealed since it exists."""
-
-IMAGE_TYPE_HEAD: Final = "image_type_head"
-"""Prefix of the tensors of the image-type head; those of a detector have its kind of picture before the slash."""
 
 FORMAT: Final = "teri-classifier"
 FORMAT_VERSION: Final = 4
@@ -256,39 +252,14 @@ class Bundle:
         """The assessor with this bundle's calibration and limits."""
         return Assessor.from_manifest(self.manifest)
 
-    def detectors(self) -> "Detectors":
+    def detectors(self) -> Detectors:
         """The OOD detectors and the image-type head. Raises BundleError (altered) when their tensors do not fit."""
         if OOD_NAME not in self.manifest.files:
             return Detectors({})
-        grouped: dict[str, dict[str, NDArray[np.float32]]] = {}
-        for key, tensor in read_tensors(self.directory / OOD_NAME).items():
-            kind, _, name = key.rpartition("/")
-            grouped.setdefault(kind or DERMOSCOPIC, {})[name] = tensor
         try:
-            head = grouped.pop(IMAGE_TYPE_HEAD, None)
-            return Detectors(
-                {kind: OodDetector.from_tensors(tensors) for kind, tensors in grouped.items()},
-                None if head is None else ImageTypeHead.from_tensors(head),
-            )
+            return Detectors.from_tensors(read_tensors(self.directory / OOD_NAME))
         except (KeyError, ValueError) as error:
             raise BundleError("altered", f"The gates of {self.version} cannot be read: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Detectors:
-    """What a bundle recognises from pooled features: for each kind of picture its OOD detector, and the kind itself."""
-
-    ood: Mapping[str, OodDetector]
-    image_type: ImageTypeHead | None = None
-
-    def as_tensors(self) -> dict[str, NDArray[Any]]:
-        """The tensors of `OOD_NAME`."""
-        tensors = {
-            f"{kind}/{name}": each for kind, made in self.ood.items() for name, each in made.as_tensors().items()
-        }
-        if self.image_type is not None:
-            tensors |= {f"{IMAGE_TYPE_HEAD}/{name}": each for name, each in self.image_type.as_tensors().items()}
-        return tensors
 
 
 def image_type_blocks(values: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -26,7 +26,6 @@ from recognition.inference.bundle import (
     SEALED_FILES,
     WEIGHTS_NAME,
     Bundle,
-    Detectors,
     Manifest,
     SealedFile,
     file_sha256,
@@ -35,6 +34,7 @@ from recognition.inference.bundle import (
 )
 from recognition.inference.calibration import softmax
 from recognition.inference.case_mix import BALANCED, CaseMix
+from recognition.inference.detectors import Detectors
 from recognition.inference.export import store_weights, write_graph
 from recognition.inference.learned import Learned
 from recognition.inference.metadata import MetadataTable

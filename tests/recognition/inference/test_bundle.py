@@ -20,12 +20,12 @@ from recognition.inference.bundle import (
     WEIGHTS_NAME,
     Bundle,
     BundleError,
-    Detectors,
     file_sha256,
     locate_tensors,
     read_bundle,
     read_tensors,
 )
+from recognition.inference.detectors import Detectors
 from recognition.inference.network import network_tensors
 from recognition.inference.ood import OodDetector
 from recognition.inference.preprocessing import Preprocessing
