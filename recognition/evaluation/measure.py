@@ -57,7 +57,8 @@ def split_metrics(
     without them there is no "advice".
 
     - "balanced_accuracy", the official metric, and "balanced" are of the balanced table;
-    - "log_loss" and the calibration errors, "before" and "after", are weighted to the case mix;
+    - "log_loss" and the calibration errors, "before" and "after", are weighted to the case mix; "by_chance" is what the
+      one of the malignant score would about be if that score were right;
     - all others are of the served table and count every picture once.
 
     `decimals` rounds the figures.
@@ -91,6 +92,11 @@ def split_metrics(
         **nested(found),
         "confusion": counts.tolist(),
     }
+    lesion = np.unique(np.arange(labels.size) if groups is None else np.asarray(groups), return_inverse=True)[1]
+    by_chance = metrics.calibration_error_by_chance(
+        metrics.malignant_score(probabilities), lesion, np.ones(labels.size) if weights is None else weights
+    )
+    split["malignant_calibration_error"]["by_chance"] = number(by_chance, decimals)
     split["balanced"]["confusion"] = metrics.confusion(labels, balanced).tolist()
     for position, code in enumerate(CODES):
         lesions = bootstrap.number_of_lesions(groups, labels == position)

@@ -68,6 +68,8 @@ class TestSplit:
         assert different == {"log_loss", "malignant_calibration_error", "classwise_calibration_error"}
         surprise = metrics.surprise(labels, table)
         assert mixed["log_loss"]["after"]["value"] == pytest.approx((weights * surprise).mean())
+        by_chance = [each["malignant_calibration_error"]["by_chance"] for each in (plain, mixed)]
+        assert 0 < by_chance[0] < by_chance[1]
         assert mixed["log_loss"]["before"] == mixed["log_loss"]["after"]
 
     def test_what_was_not_given_is_left_out(self) -> None:

@@ -125,6 +125,22 @@ def test_weights_bring_the_calibration_error_to_a_case_mix() -> None:
     assert bootstrap.on_all(metrics.weighted(right, often), labels) == pytest.approx(expected)
 
 
+def test_the_calibration_error_by_chance_is_that_of_drawn_truths() -> None:
+    generator = np.random.default_rng(4)
+    lesion = np.repeat(np.arange(300), 2)
+    given = np.clip(np.repeat(generator.beta(0.5, 1.5, 300), 2) + generator.normal(0, 0.02, 600), 0.001, 0.999)
+    weights = generator.choice([0.3, 3.0], 600)
+    expected = metrics.calibration_error_by_chance(given, lesion, weights)
+    of_lesion = np.bincount(lesion, given) / 2
+    drawn = [
+        bootstrap.on_all(metrics.weighted(metrics.calibration_error(truths[lesion], given), weights), lesion)
+        for truths in generator.random((400, 300)) < of_lesion
+    ]
+    assert np.mean(drawn) == pytest.approx(expected, rel=0.1)
+    # As if all were lesions by themselves it would be less.
+    assert metrics.calibration_error_by_chance(given, np.arange(600), weights) < 0.9 * expected
+
+
 def test_log_loss_of_a_known_table() -> None:
     assert metrics.log_loss(truth("MEL", "BCC"), answers("MEL", "BCC")) == pytest.approx(-math.log(0.65))
     assert math.isfinite(metrics.log_loss(truth("MEL"), np.eye(8)[[1]]))
