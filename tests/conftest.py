@@ -286,6 +286,6 @@ def _fingerprint_of_training() -> str:
 @pytest.fixture
 def tiny_classifier(db: None, tiny_bundle: Path) -> Classifier:
     """The tiny classifier, registered and live in the test's database."""
-    from diagnoses.classifiers.services import promote_classifier, register_bundle
+    from diagnoses.classifiers.services import DEFAULT_REASON, promote_classifier, register_bundle
 
-    return promote_classifier(classifier=register_bundle(directory=tiny_bundle), reason="test")
+    return promote_classifier(classifier=register_bundle(directory=tiny_bundle), reason=DEFAULT_REASON)

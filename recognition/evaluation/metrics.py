@@ -6,7 +6,8 @@ or 1.
 
 The functions of the first part give one number, with scikit-learn where it has the metric. Those of the second part are
 for the bootstrap: they give a `Metric`, which computes a thousand rounds at once as matrix products, in a second
-instead of a minute. A test compares them with scikit-learn.
+instead of a minute. A test compares them with scikit-learn. They need NumPy only: the web process compares classifiers
+with them before a promotion, so the first part imports scikit-learn where it uses it.
 """
 
 import math
@@ -16,8 +17,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score
-from sklearn.metrics import roc_curve as every_threshold
 
 from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
 
@@ -45,11 +44,15 @@ def malignant_score(probabilities: Table) -> NDArray[np.float64]:
 
 def confusion(labels: Labels, probabilities: Table) -> NDArray[np.int64]:
     """Counts (8, 8): row is the truth, column the most probable diagnosis."""
+    from sklearn.metrics import confusion_matrix
+
     return np.asarray(confusion_matrix(labels, probabilities.argmax(axis=1), labels=POSITIONS), dtype=np.int64)
 
 
 def sensitivities(labels: Labels, probabilities: Table) -> NDArray[np.float64]:
     """Sensitivity of each diagnosis, (8,) in [0, 1]; NaN for a diagnosis without a picture."""
+    from sklearn.metrics import recall_score
+
     called = probabilities.argmax(axis=1)
     return np.asarray(recall_score(labels, called, labels=POSITIONS, average=None, zero_division=np.nan))
 
@@ -61,12 +64,16 @@ def balanced_accuracy(labels: Labels, probabilities: Table) -> float:
 
 def malignant_auc(labels: Labels, probabilities: Table) -> float:
     """AUC of the malignant score, cancer against no cancer, in [0, 1]; NaN without both kinds."""
+    from sklearn.metrics import roc_auc_score
+
     positive = is_malignant(labels)
     return float(roc_auc_score(positive, malignant_score(probabilities))) if _has_both(positive) else math.nan
 
 
 def roc_curve(positive: NDArray[np.bool_], scores: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """False- and true-positive rates from (0, 0) to (1, 1), one point per distinct score; None without both kinds."""
+    from sklearn.metrics import roc_curve as every_threshold
+
     if not _has_both(positive):
         return None
     false_rates, true_rates, _thresholds = every_threshold(positive, scores, drop_intermediate=False)

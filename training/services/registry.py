@@ -7,7 +7,7 @@ next photo. The conditions for that are here. Whoever asks for a promotion opens
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from django.db import transaction
 from django.db.models import Q
@@ -18,15 +18,13 @@ from diagnoses.classifiers.description import describe
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import came_by_itself, promote_classifier
 from diagnoses.labels import IMAGE_TYPE_NAMES
+from recognition.evaluation.bootstrap import Estimate
 from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
 from training.models import Dataset, Evaluation, Example
 from training.models.evaluation import PREDICTIONS_FORMAT
+from training.services.comparison import AUC_FLOOR, Difference, answers_of, auc_of, compare, figures_of
 from training.services.jobs import require_administrator
 from training.services.openings import figures_open, open_figures
-
-if TYPE_CHECKING:
-    from recognition.evaluation.bootstrap import Estimate
-    from training.services.comparison import Difference
 
 REASON_LENGTH: Final = 15
 """Minimum length of the reason for an override, so that it is a sentence."""
@@ -304,22 +302,19 @@ def _judged(pair: Measured, image_type: str) -> list[PromotionGate]:
 @lru_cache(maxsize=32)
 def _compared_figures(
     candidate: int, live: int | None, image_type: str
-) -> tuple[float, "Estimate | None", tuple["Difference", ...]]:
+) -> tuple[float, Estimate | None, tuple[Difference, ...]]:
     """The floor of the AUC, the candidate's AUC, and its differences from the live one, by keys of evaluations.
 
     Evaluations never change, so the pages that show a promotion need not compute this each time (a second or two).
     """
-    # A promotion is rare: the web process loads this when somebody asks for one.
-    from training.services import comparison
-
-    answers = comparison.answers_of(_with_predictions(candidate), image_type)
+    answers = answers_of(_with_predictions(candidate), image_type)
     differences = []
     if live is not None:
-        differences = comparison.compare(answers, comparison.answers_of(_with_predictions(live), image_type))
-    return comparison.AUC_FLOOR[image_type], comparison.auc_of(answers), tuple(differences)
+        differences = compare(answers, answers_of(_with_predictions(live), image_type))
+    return AUC_FLOOR[image_type], auc_of(answers), tuple(differences)
 
 
-def _as_gate(difference: "Difference", image_type: str) -> PromotionGate:
+def _as_gate(difference: Difference, image_type: str) -> PromotionGate:
     criterion = difference.criterion
     code = f"{image_type}/{criterion.name}"
     words: dict[str, object] = {
@@ -357,15 +352,11 @@ def side_by_side(classifier: Classifier, live: Classifier) -> list[tuple[str, st
 
     Only for a classifier whose test figures are open, such as one that was live before.
     """
-    # As in `_compared_figures`.
-    from training.services import comparison
-
     rows = []
     for image_type, pair in measured_for(classifier, live).items():
         assert pair.live is not None  # there is a live one
         ours, theirs = (
-            comparison.figures_of(comparison.answers_of(_with_predictions(each.pk), image_type))
-            for each in (pair.candidate, pair.live)
+            figures_of(answers_of(_with_predictions(each.pk), image_type)) for each in (pair.candidate, pair.live)
         )
         rows += [(kinds_said([image_type]), figure_name(name), ours[name], theirs[name]) for name in ours]
     return rows
