@@ -52,7 +52,7 @@ ARROWS: Final[dict[str, set[str]]] = {
     "diagnoses.paging": set(),
     "diagnoses.templatetags.words": {"fields", "labels"},
     "diagnoses.classifiers": set(),
-    "diagnoses.site": {"labels"},
+    "diagnoses.site": {"labels", "classifiers"},
     "diagnoses.api": set(),
     "diagnoses.similar": set(),
     "diagnoses.photos": {"fields", "labels", "api", "classifiers", "similar"},

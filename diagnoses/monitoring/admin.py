@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,9 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin.rows import LongListAdmin
-from accounts.models import User
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import ClassifierError, promote_classifier
 from diagnoses.labels import IMAGE_TYPE_NAMES
 from diagnoses.monitoring.drift import Comparison, KindDrift, bars_of_mix, bars_of_scores, measure_drift
 from diagnoses.monitoring.drift.measured import (
@@ -30,18 +27,16 @@ from diagnoses.monitoring.drift.measured import (
 from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
 from diagnoses.photos.models import Worker
 from diagnoses.similar.models import FeatureIndex
-from recognition.inference.bundle import BundleError
 
 
 @admin.register(Classifier)
 class ClassifierAdmin(LongListAdmin[Classifier]):
-    """Registered classifiers and which one is live. The only action is to promote another one."""
+    """Registered classifiers and which one is live. `training` adds pages, gates and promotion."""
 
     list_display = ["version", "stage", "short_sha256", "is_whole", "created", "promoted"]
     list_filter = ["stage"]
     search_fields = ["version", "sha256"]
     fields = ["version", "stage", "sha256", "fault", "created", "promoted", "manifest"]
-    actions = ["promote"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Classifier]:
         rows = super().get_queryset(request)
@@ -82,36 +77,6 @@ class ClassifierAdmin(LongListAdmin[Classifier]):
     @admin.display(description=_("whole"), boolean=True)
     def is_whole(self, classifier: Classifier) -> bool:
         return not classifier.fault
-
-    @admin.action(description=_("Promote: make it the live classifier"))
-    def promote(self, request: HttpRequest, chosen: QuerySet[Classifier]) -> HttpResponse | None:
-        """Show the confirmation page first. Promote when it comes back with a reason."""
-        classifier = chosen.first()
-        if classifier is None or chosen.count() != 1:
-            self.message_user(request, gettext("Choose exactly one classifier to promote."), messages.WARNING)
-            return None
-        if "confirmed" not in request.POST:
-            context = {
-                **self.admin_site.each_context(request),
-                "title": gettext("Promote a classifier"),
-                "opts": self.opts,
-                "classifier": classifier,
-                "live": Classifier.objects.live(),
-                "action_checkbox_name": ACTION_CHECKBOX_NAME,
-            }
-            return TemplateResponse(request, "admin/diagnoses/classifier/promote.html", context)
-        assert isinstance(request.user, User)  # only administrators can open the admin
-        try:
-            promote_classifier(classifier=classifier, by=request.user, reason=request.POST.get("reason", "")[:500])
-        except (BundleError, ClassifierError) as error:
-            self.message_user(request, gettext("Not promoted. %(why)s") % {"why": error}, messages.ERROR)
-        else:
-            self.message_user(
-                request,
-                gettext("%(version)s is live. Workers load it before their next photo.") % {"version": classifier},
-                messages.SUCCESS,
-            )
-        return None
 
 
 def _shown(kind: KindDrift) -> dict[str, Any]:

@@ -5,12 +5,11 @@ from typing import Any, Final
 
 from django.utils.functional import Promise
 
+from diagnoses.classifiers.description import describe
 from diagnoses.classifiers.models import Classifier
 from diagnoses.labels import IMAGE_TYPE_NAMES
 from recognition.datasets.sources import Source, sources_in
-from recognition.inference.bundle import image_type_blocks
 
-NETWORK_NAMES: Final = {"efficientnetb4": "EfficientNetB4"}
 TOY: Final = "tiny"
 """The network of a few hundred weights that the tests train: never to be mistaken for a real one."""
 
@@ -42,15 +41,14 @@ class ClassifierFacts:
 def facts_of(classifier: Classifier) -> ClassifierFacts:
     """The facts in the manifest of a registered classifier, of any version of the format."""
     manifest: dict[str, Any] = classifier.manifest
-    architecture = manifest.get("architecture", {})
-    backbone = architecture.get("backbone", "")
+    described = describe(manifest)
     return ClassifierFacts(
         version=classifier.version,
         sha256=classifier.sha256,
-        network=NETWORK_NAMES.get(backbone, backbone),
-        is_toy=backbone == TOY,
-        input_size=architecture.get("input_size"),
-        image_types=[IMAGE_TYPE_NAMES[each] for each in image_type_blocks(manifest) if each in IMAGE_TYPE_NAMES],
+        network=described.network,
+        is_toy=manifest.get("architecture", {}).get("backbone") == TOY,
+        input_size=described.input_size,
+        image_types=[IMAGE_TYPE_NAMES[each] for each in described.image_types if each in IMAGE_TYPE_NAMES],
         pictures=manifest.get("dataset", {}).get("pictures"),
         sources=sources_in(manifest),
     )

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
@@ -10,7 +11,7 @@ from accounts.models import AuditEntry, Role, User
 from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
 from tests.training.run_factories import made_dataset
-from tests.training.test_evaluation import classifier_named
+from tests.training.test_evaluation import classifier_named, evaluate_made
 from training import models
 from training.models import Evaluation
 from training.services.evaluations import evaluation_on, record_evaluation
@@ -90,3 +91,12 @@ def test_a_classifier_measured_without_decisions_is_measured_again(evaluation: E
     )
     assert again.pk != before.pk
     assert evaluation_on(evaluation.classifier, evaluation.dataset) == again
+
+
+def test_the_command_prints_them_only_if_they_are_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate_made(classifier_named("one"), made_dataset())
+    call_command("evaluate", "one", dataset="made")
+    assert "AUC" not in capsys.readouterr().out
+    call_command("evaluate", "one", "--open", dataset="made", reason="a report to the clinic")
+    assert "Malignant AUC" in capsys.readouterr().out
+    assert models.TestOpening.objects.get().reason == "a report to the clinic"

@@ -245,6 +245,7 @@ class RegistryAdmin(ClassifierAdmin):
             "media": self.media,
             "classifier": classifier,
             "manifest": classifier.manifest,
+            "described": describe(classifier.manifest),
             "diagnoses": list(Diagnosis),
             "run": run,
             "evaluation": evaluation,

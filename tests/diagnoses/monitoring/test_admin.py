@@ -1,24 +1,17 @@
 """The admin of this app: its pages, that they are read-only, and that views are audited."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.messages import get_messages
-from django.contrib.messages.storage.fallback import FallbackStorage
-from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import connection
-from django.http import HttpResponse
-from django.test import Client, RequestFactory
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import resolve, reverse
+from django.urls import reverse
 
 from accounts.models import AuditEntry, User
 from diagnoses.classifiers.models import Classifier
-from diagnoses.classifiers.services import register_bundle
 from diagnoses.lesions.models import Lesion
-from diagnoses.monitoring.admin import ClassifierAdmin
 from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, Prediction, Worker
 from diagnoses.readings.models import Finding
 
@@ -116,46 +109,3 @@ def test_lists_cost_the_same_for_3_and_for_30(
     few = costs()
     add(27)
     assert costs() == few
-
-
-class TestPromotion:
-    """Tests this app's own page. Training replaces it by one with gates, but the site works without training."""
-
-    def post(self, administrator: User, *chosen: Classifier, **fields: str) -> str:
-        """Run the admin action for these. Returns the page, or the messages of the next one."""
-        data = {"action": "promote", "_selected_action": [str(one.pk) for one in chosen], **fields}
-        request = RequestFactory().post(changelist(Classifier), data)
-        request.user = administrator
-        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # as the test client does
-        request.resolver_match = resolve(changelist(Classifier))
-        SessionMiddleware(lambda _request: HttpResponse()).process_request(request)
-        request._messages = FallbackStorage(request)  # type: ignore[attr-defined]  # where the middleware puts it
-        response: Any = ClassifierAdmin(Classifier, admin.site).changelist_view(request)
-        if response.status_code == 302:
-            return " ".join(str(message) for message in get_messages(request))
-        assert response.status_code == 200
-        return bytes(response.render().content).decode()
-
-    def test_asks_before_it_does(self, administrator: User, classifier_row: Classifier) -> None:
-        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
-        assert "takes over from" in self.post(administrator, candidate)
-        assert Classifier.objects.live() == classifier_row
-
-    def test_a_bundle_that_is_not_whole_is_refused(self, administrator: User, classifier_row: Classifier) -> None:
-        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
-        assert "Not promoted" in self.post(administrator, candidate, confirmed="yes")
-        assert Classifier.objects.live() == classifier_row
-
-    def test_one_at_a_time(self, administrator: User, classifier_row: Classifier) -> None:
-        candidate = Classifier.objects.create(version="next", sha256="d" * 64, manifest={})
-        assert "exactly one" in self.post(administrator, candidate, classifier_row, confirmed="yes")
-        assert Classifier.objects.live() == classifier_row
-
-    def test_promotes_and_leaves_a_trace(
-        self, administrator: User, classifier_row: Classifier, tiny_bundle: Path
-    ) -> None:
-        candidate = register_bundle(directory=tiny_bundle)
-        assert "is live" in self.post(administrator, candidate, confirmed="yes", reason="better on melanoma")
-        assert Classifier.objects.live() == candidate
-        entry = AuditEntry.objects.get(action=AuditEntry.Action.CLASSIFIER_PROMOTED)
-        assert (entry.actor, entry.detail["reason"]) == (str(administrator.pk), "better on melanoma")

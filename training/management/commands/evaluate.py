@@ -14,7 +14,7 @@ from training.management.console import ProgressBar
 from training.models import Dataset, Evaluation
 from training.services.evaluations import evaluation_on, request_evaluation
 from training.services.jobs import JobRejected, queue_position
-from training.services.openings import figures_open
+from training.services.openings import figures_open, open_figures
 from training.services.test_contamination import dealt_fingerprint
 from training.worker.supervisor import DeviceBusy, device
 
@@ -25,6 +25,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("version", help="of the classifier")
         parser.add_argument("--dataset", metavar="NAME", help="by default the data set it was trained on")
+        parser.add_argument(
+            "--open", action="store_true", help="open the test figures of a candidate: written down, and counted"
+        )
+        parser.add_argument("--reason", default="", help="for the audit log, with --open")
         parser.add_argument("--queue", action="store_true", help="let the training worker do it")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -47,6 +51,8 @@ class Command(BaseCommand):
                     evaluation = evaluate_classifier(classifier=classifier, dataset=dataset, report=bar)
             except (BundleError, ExamplesError, DeviceBusy) as error:
                 raise CommandError(str(error)) from error
+        if options["open"]:
+            open_figures(evaluation=evaluation, by=None, reason=options["reason"])
         self.stdout.write(table(evaluation))
 
     def _dataset(self, classifier: Classifier, name: str | None) -> Dataset:
@@ -72,7 +78,9 @@ def table(evaluation: Evaluation) -> str:
         *_exposure(figures),
     ]
     if not figures_open(evaluation):
-        return "\n".join([*lines, "", "Measured. The test figures are closed until its promotion is asked for."])
+        return "\n".join(
+            [*lines, "", "Measured. The test figures are closed until its promotion is asked for (--open)."]
+        )
     lines.append("95 % intervals in brackets, by the bootstrap over lesions.")
     for image_type, pictures in refused_pictures(figures).items():
         lines += ["", f"{image_type}: {pictures} images, all refused: the classifier does not know this kind."]
