@@ -17,6 +17,7 @@ Action: Final = AuditEntry.Action
 SENTENCES: Final[dict[str, str | Promise]] = {
     Action.PHOTO_VIEWED: _("%(actor)s looked at a photo."),
     Action.PHOTO_DELETED: _("%(actor)s deleted a photo."),
+    Action.IMAGE_TYPE_CHANGED: _("%(actor)s changed the kind of a picture."),
     Action.FINDING_RECORDED: _("%(actor)s recorded the finding %(diagnosis)s."),
     Action.CLASSIFIER_PROMOTED: _("%(actor)s made the classifier %(version)s the live one."),
     Action.CLASSIFIER_REGISTERED: _("%(actor)s registered the classifier %(version)s."),

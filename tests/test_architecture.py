@@ -70,7 +70,7 @@ ARROWS: Final[dict[str, set[str]]] = {
     "diagnoses.admin": {"lesions", "monitoring", "photos", "readings", "sharing"},
     "diagnoses.urls": {"lesions", "personal_data", "photos", "readings", "results", "sharing", "site"},
     "diagnoses.api.urls": {"api", "lesions", "personal_data", "readings", "results", "sharing"},
-    "diagnoses.apps": {"monitoring"},
+    "diagnoses.apps": {"monitoring", "photos"},
     # The application of administrators.
     "training.charts": set(),
     "training.models": set(),

@@ -26,11 +26,12 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.monitoring.models import BackupRecord, ClassifierAlarm
 from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, Prediction, Worker
-from diagnoses.photos.predictions import claim_photo, record_prediction
+from diagnoses.photos.predictions import claim_photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.sharing.models import ShareLink
 from diagnoses.similar.models import FeatureIndex, ReferencePicture
+from tests.diagnoses.answers import record_answer
 
 PEOPLE: Final = ("anonymous", "owner", "other", "clinician", "administrator", "deactivated")
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -273,6 +274,7 @@ TABLE: Final[dict[str, Row]] = {
     **admin_model("accounts_notification", key="notification"),
     **admin_model("diagnoses_photo", key="photo"),
     **admin_model("diagnoses_prediction", key="prediction"),
+    **admin_model("diagnoses_photoassessment", key="assessment"),
     **admin_model("diagnoses_finding", key="finding"),
     **admin_model("diagnoses_reading", key="reading"),
     **admin_model("diagnoses_sharelink", key="link"),
@@ -345,10 +347,8 @@ def world(db: None) -> dict[str, Any]:
     )
     claim = claim_photo(photo.pk)
     assert claim is not None
-    prediction = record_prediction(
-        claim=claim, classifier=classifier, probabilities=[0.125] * 8, heatmap_png=b"png", runtime="t", duration_ms=1
-    )
-    assert prediction is not None
+    assessment = record_answer(claim, classifier, [0.125] * 8, heatmap=b"png")
+    assert assessment is not None
     finding = record_finding(
         photo=photo, by=people["clinician"], diagnosis="MEL", source="histopathology", note="secret note"
     )
@@ -369,7 +369,8 @@ def world(db: None) -> dict[str, Any]:
     )
     objects: dict[str, Any] = {
         "photo": photo.pk, "lesion": lesion.pk, "classifier": classifier.pk, "known": known.pk, "worker": worker.pk,
-        "prediction": prediction.pk, "finding": finding.pk, "email": email.pk, "owner": owner.pk,
+        "prediction": assessment.prediction_id, "assessment": assessment.pk, "finding": finding.pk, "email": email.pk,
+        "owner": owner.pk,
         "reference": reference.pk, "index": index.pk, "alarm": alarm.pk, "reading": reading.pk,
         "reminder": reminder.pk, "link": link.pk, "notification": told.pk, "consent_text": text.pk,
         "backup": backup.pk,

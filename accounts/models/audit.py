@@ -11,6 +11,7 @@ class AuditEntry(models.Model):
     class Action(models.TextChoices):
         PHOTO_VIEWED = "photo-viewed", _("Photo viewed")
         PHOTO_DELETED = "photo-deleted", _("Photo deleted")
+        IMAGE_TYPE_CHANGED = "image-type-changed", _("Kind of picture changed")
         FINDING_RECORDED = "finding-recorded", _("Finding recorded")
         CLASSIFIER_PROMOTED = "classifier-promoted", _("Classifier promoted")
         CLASSIFIER_REGISTERED = "classifier-registered", _("Classifier registered")

@@ -215,6 +215,8 @@ DATA_UPLOAD_MAX_NUMBER_FILES = 20
 INFERENCE_RUNTIME = env.str("INFERENCE_RUNTIME", default="auto")
 # None: the runtime chooses (all cores).
 INFERENCE_THREADS: int | None = env.int("INFERENCE_THREADS", default=0) or None
+# A JSON file with eight shares: the case mix of this site, for which probabilities are shown. Empty: the sealed one.
+CASE_MIX = env.str("CASE_MIX", default="")
 DEFAULT_BUNDLE_DIR = BASE_DIR / "bundles" / "default"
 # Where a worker keeps the verified copy of a bundle that lives on remote storage.
 BUNDLE_CACHE_DIR = Path(env.str("BUNDLE_CACHE_DIR", default=str(VAR_DIR / "bundles")))

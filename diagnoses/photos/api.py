@@ -59,6 +59,13 @@ class DiagnosisSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
 
 
+class CaseMixSerializer(serializers.Serializer[Any]):
+    """How often each diagnosis comes in the world that probabilities are about."""
+
+    name = serializers.CharField()
+    shares = ProbabilitiesSerializer()
+
+
 class PredictedBySerializer(serializers.Serializer[Any]):
     """The classifier of a prediction."""
 
@@ -72,8 +79,22 @@ class PredictionSerializer(serializers.Serializer[PhotoAssessment]):
     diagnosis = serializers.SerializerMethodField()
     confidence = serializers.FloatField(min_value=0, max_value=1)
     probabilities = serializers.SerializerMethodField()
+    picture_alone = serializers.SerializerMethodField(
+        help_text=_("The same without `metadata`; null for predictions from before it counted.")
+    )
+    case_mix = CaseMixSerializer(
+        allow_null=True, help_text=_("What the probabilities are for; null for predictions from before it was stated.")
+    )
+    metadata = serializers.SerializerMethodField(
+        help_text=_("What was known of patient and spot and changed the probabilities, as words by field.")
+    )
     malignant_score = serializers.FloatField(
-        min_value=0, max_value=1, help_text=_("Sum of the probabilities of the cancers: MEL, BCC and SCC.")
+        min_value=0,
+        max_value=1,
+        help_text=_(
+            "Sum of the probabilities of the cancers MEL, BCC and SCC at the case mix of the classifier; by it go "
+            "advice and score."
+        ),
     )
     classifier = PredictedBySerializer(source="prediction.classifier")
     heatmap_url = serializers.SerializerMethodField(
@@ -88,6 +109,14 @@ class PredictionSerializer(serializers.Serializer[PhotoAssessment]):
     @extend_schema_field(ProbabilitiesSerializer)
     def get_probabilities(self, assessment: PhotoAssessment) -> dict[str, float]:
         return assessment.by_code
+
+    @extend_schema_field(ProbabilitiesSerializer(allow_null=True))
+    def get_picture_alone(self, assessment: PhotoAssessment) -> dict[str, float] | None:
+        return assessment.picture_alone_by_code
+
+    @extend_schema_field(serializers.DictField(child=serializers.CharField()))
+    def get_metadata(self, assessment: PhotoAssessment) -> dict[str, str]:
+        return {name: assessment.metadata[name] for name in assessment.used}
 
     @extend_schema_field(serializers.URLField(allow_null=True))
     def get_heatmap_url(self, assessment: PhotoAssessment) -> str | None:

@@ -1,17 +1,15 @@
-"""Writes the reported history of a photo, and updates the photo's decision."""
+"""Writes the reported history of a photo, and has the photo assessed again with it."""
 
 from dataclasses import asdict, dataclass
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.permissions import NotAllowed
-from diagnoses.lesions.models import Reminder
+from diagnoses.photos.assessments import assess_again
 from diagnoses.photos.models import Photo, PhotoHistory
-from recognition.inference.assessment import Decision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,22 +33,18 @@ class HistoryAnswers:
         """Whether anything was answered at all."""
         return self != HistoryAnswers()
 
-
-def effective_decision(decision: str, history: PhotoHistory | None) -> str:
-    """The decision after the reported history: MONITOR becomes SOON if the history needs a doctor. All other decisions
-    stay those of the classifier.
-    """
-    if decision == Decision.MONITOR and history is not None and history.needs_a_doctor:
-        return Decision.SOON.value
-    return decision
+    @classmethod
+    def of(cls, history: PhotoHistory) -> "HistoryAnswers":
+        """The answers of a stored history."""
+        return cls(**{name: getattr(history, name) for name in cls.__dataclass_fields__})
 
 
 def record_history(*, photo: Photo, by: User, answers: HistoryAnswers) -> PhotoHistory:
-    """Save the reported history of a photo: once, before or after the prediction.
+    """Save the reported history of a photo, before or after its result. Told again, it replaces the earlier answers,
+    which are kept; the same answers once more change nothing.
 
-    If the prediction is MONITOR and the answers need a doctor, the photo's decision becomes SOON and the reminder of
-    the spot ends. Raises NotAllowed unless `by` is the owner, ValidationError if nothing was answered, an answer is
-    invalid, or the history was saved before.
+    An analysed photo is assessed again with it (`assess_again`). Raises NotAllowed unless `by` is the owner,
+    ValidationError if nothing was answered or an answer is invalid.
     """
     if photo.owner_id != by.pk or not by.is_active:
         raise NotAllowed("Only the owner says what they know of a spot.")
@@ -59,15 +53,14 @@ def record_history(*, photo: Photo, by: User, answers: HistoryAnswers) -> PhotoH
     with transaction.atomic():
         # The same lock that a worker takes to write its result, so that the second one sees what the first one wrote.
         locked = Photo.objects.select_for_update().get(pk=photo.pk)
-        if PhotoHistory.objects.filter(photo=locked).exists():
-            raise ValidationError(_("These questions have been answered for this photo already."), code="told")
-        history = PhotoHistory(photo=locked, **asdict(answers))
-        history.full_clean(validate_unique=False)
-        history.save(force_insert=True)
-        decision = effective_decision(locked.decision, history)
-        Photo.objects.filter(pk=locked.pk).update(decision=decision, history=history)
-        if decision != locked.decision and locked.lesion_id is not None:
-            Reminder.objects.standing().filter(lesion_id=locked.lesion_id).update(ended=timezone.now())
-    photo.decision = decision
-    photo.history = history
+        history = locked.history
+        if history is None or HistoryAnswers.of(history) != answers:
+            history = PhotoHistory(photo=locked, **asdict(answers))
+            history.full_clean(validate_unique=False)
+            history.save(force_insert=True)
+            locked.history = history
+            locked.save(update_fields=["history"])
+            assess_again(locked)
+    for name in ("history", "assessment", "diagnosis", "confidence", "malignant_score", "decision"):
+        setattr(photo, name, getattr(locked, name))
     return history

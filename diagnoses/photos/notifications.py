@@ -32,6 +32,11 @@ def result_ready(*, photo: Photo, assessment: PhotoAssessment) -> None:
     tell_owner(photo, kind=Notification.Kind.RESULT, key=key)
 
 
+def advice_has_risen(*, photo: Photo, assessment: PhotoAssessment) -> None:
+    """Notify the owner that the advice has become graver by what was told. Inside the transaction that records it."""
+    tell_owner(photo, kind=Notification.Kind.RESULT, key=f"risen:{assessment.pk}:{photo.history_id or 0}")
+
+
 def analysis_failed(*, photo: Photo) -> None:
     """Notify the owner that the analysis failed, again after each further failed attempt.
 

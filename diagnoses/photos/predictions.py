@@ -1,7 +1,6 @@
 """Writes of a worker: claim, result, failure. A lease in the database decides who may write (RELIABILITY R3 to R5)."""
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -14,18 +13,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from diagnoses.classifiers.models import Classifier
+from diagnoses.photos.assessments import Assesses, assess_photo, make_current
 from diagnoses.photos.files import erase_files
-from diagnoses.photos.histories import effective_decision
 from diagnoses.photos.models import Photo, PhotoAssessment, Prediction
 from diagnoses.photos.notifications import analysis_failed, result_ready
 from diagnoses.photos.rejudging import rises
-from recognition.inference.assessment import Assessment
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.inference.outputs import PictureOutputs
 
 MAX_ATTEMPTS: Final = 3
-PROBABILITY_TOLERANCE: Final = (
-    1e-3  # tolerance of the sum of the eight; the error of a float32 softmax is a thousand times smaller
-)
 
 
 @dataclass(frozen=True)
@@ -55,27 +50,20 @@ def record_prediction(
     *,
     claim: Claim,
     classifier: Classifier,
-    probabilities: Sequence[float],
+    outputs: PictureOutputs,
+    assessor: Assesses,
     heatmap_png: bytes | None,
     runtime: str,
     duration_ms: int,
-    assessment: Assessment | None = None,
 ) -> PhotoAssessment | None:
     """PREDICTING -> PREDICTED, and save the immutable prediction with its first assessment.
 
-    Returns the assessment, or None if the lease has been lost.
-
-    `probabilities` are the eight calibrated ones in ISIC order; ValueError if they are not a distribution.
-    `assessment` is stored unchanged. The photo gets the decision after the reported history (`effective_decision`).
+    Returns the assessment, or None if the lease has been lost. What the patient told while the network ran counts: the
+    `assessor` of the classifier (`assessor_of`) is asked under the photo's lock. Raises ValueError for outputs that are
+    not eight finite numbers.
     """
-    values = [float(p) for p in probabilities]
-    if len(values) != len(CODES) or not all(0.0 <= p <= 1.0 for p in values):
-        raise ValueError("A prediction is eight probabilities between 0 and 1.")
-    if abs(sum(values) - 1.0) > PROBABILITY_TOLERANCE:
-        raise ValueError(f"The probabilities add up to {sum(values):.4f}, not to 1.")
-    top = max(range(len(CODES)), key=values.__getitem__)
-    malignant_score = min(1.0, sum(values[d.position] for d in Diagnosis if d.malignant))
-
+    measured = outputs.as_json()
+    PictureOutputs.from_json(measured)
     prediction_id = uuid.uuid4()
     heatmap = ""
     if heatmap_png is not None:
@@ -89,13 +77,14 @@ def record_prediction(
                 .first()
             )
             if photo is None:
-                assessed, unused = None, heatmap
+                assessment, unused = None, heatmap
             else:
                 prediction, made = Prediction.objects.get_or_create(
                     photo=photo,
                     classifier=classifier,
                     defaults={
                         "id": prediction_id,
+                        "outputs": measured,
                         "heatmap": heatmap,
                         "runtime": runtime,
                         "duration_ms": duration_ms,
@@ -103,36 +92,14 @@ def record_prediction(
                 )
                 unused = "" if made else heatmap
                 before = photo.decision if photo.assessment_id is not None else None
-                if made:
-                    assessed = PhotoAssessment.objects.create(
-                        photo=photo,
-                        prediction=prediction,
-                        probabilities=values,
-                        diagnosis=CODES[top],
-                        confidence=values[top],
-                        malignant_score=malignant_score,
-                        decision=assessment.decision.value if assessment else "",
-                        score=assessment.score if assessment else None,
-                        assessment=assessment.as_json() if assessment else None,
-                    )
+                if made or prediction.outputs is not None:
+                    assessment = assess_photo(photo=photo, prediction=prediction, assessor=assessor)
                 else:
-                    assessed = prediction.assessments.latest("created", "pk")
-                photo.status = Photo.Status.PREDICTED
-                photo.lease = photo.lease_expires = None
-                photo.assessment = assessed
-                photo.diagnosis = assessed.diagnosis
-                photo.confidence = assessed.confidence
-                photo.malignant_score = assessed.malignant_score
-                photo.decision = effective_decision(assessed.decision, photo.history)
-                photo.save(
-                    update_fields=[
-                        "status", "lease", "lease_expires", "assessment", "diagnosis", "confidence", "malignant_score",
-                        "decision",
-                    ]
-                )  # fmt: skip
+                    assessment = prediction.assessments.latest("created", "pk")
+                make_current(photo, assessment, status=Photo.Status.PREDICTED, lease=None, lease_expires=None)
                 # A first answer is told, a later one only if the advice rises: a fall is shown, not announced.
                 if before is None or rises(before, photo.decision):
-                    result_ready(photo=photo, assessment=assessed)
+                    result_ready(photo=photo, assessment=assessment)
             if unused:
                 erase_files([unused])
     except BaseException:
@@ -140,7 +107,7 @@ def record_prediction(
         if heatmap and not _may_be_saved(prediction_id):
             default_storage.delete(heatmap)
         raise
-    return assessed
+    return assessment
 
 
 def _may_be_saved(prediction_id: UUID) -> bool:

@@ -18,6 +18,7 @@ from accounts.permissions import NotAllowed
 from accounts.services import require_consent
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import Lesion, Reminder
+from diagnoses.photos.assessments import assess_again
 from diagnoses.photos.files import erase_files
 from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import KnownImage, Photo
@@ -195,6 +196,31 @@ def repredict_photo(*, photo: Photo, by: User) -> bool:
     return bool(changed)
 
 
+def change_image_type(*, photo: Photo, by: User, image_type: str) -> None:
+    """Correct the kind of picture that was told; "" leaves it to be recognised. Audited.
+
+    An analysed photo is assessed again (`assess_again`). Raises NotAllowed unless `by` is the owner, a clinician or an
+    administrator, ValidationError for an unknown kind, Photo.DoesNotExist if the photo was deleted.
+    """
+    if not by.is_active or (photo.owner_id != by.pk and not by.sees_all_patients):
+        raise NotAllowed("This photo belongs to somebody else.")
+    _check_image_type(image_type)
+    with transaction.atomic():
+        locked = Photo.objects.select_for_update().get(pk=photo.pk)
+        if locked.image_type == image_type:
+            return
+        audit.record(
+            actor=by,
+            action=AuditEntry.Action.IMAGE_TYPE_CHANGED,
+            subject=f"photo:{locked.pk}",
+            before=locked.image_type,
+            after=image_type,
+        )
+        locked.image_type = image_type
+        locked.save(update_fields=["image_type"])
+        assess_again(locked)
+
+
 def delete_photo(*, photo: Photo, by: User) -> None:
     """Delete a photo permanently, with its predictions, findings and files. Only the owner may (NotAllowed)."""
     if photo.owner_id != by.pk:
@@ -225,13 +251,14 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
     earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
     if earlier is None:
         return None
-    # These columns never change after the upload, so they show what was first sent with the key.
+    # These columns never change after the upload, so they show what was first sent with the key. The kind of picture
+    # may be corrected, so it is not compared.
     sent = PhotoMetadata(
         lesion=earlier.lesion,
         age_approx=earlier.age_approx,
         sex=earlier.sex,
         anatom_site_general=earlier.anatom_site_general,
-        image_type=earlier.image_type,
+        image_type=metadata.image_type,
     )
     if earlier.original_sha256 != accepted.original_sha256 or sent != metadata:
         raise IdempotencyConflict

@@ -20,6 +20,8 @@ from PIL import Image
 
 from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import note_bundle_problem, registered_bundle
+from diagnoses.photos.assessments import assessor_of
+from diagnoses.photos.case_mix import stated_case_mix
 from diagnoses.photos.models import Photo, Worker
 from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction, release_photo
 from diagnoses.photos.recovery import sweep as sweep_photos
@@ -27,7 +29,6 @@ from diagnoses.similar.indexing import Indexer, keep_vector
 from recognition.failpoints import failpoint
 from recognition.inference.bundle import BundleError
 from recognition.inference.heatmap import render_overlay
-from recognition.inference.metadata import Metadata
 from recognition.inference.runtime import Classification, LoadedClassifier, load_classifier
 from recognition.sandbox import IntakeLimits, PhotoRejected, read_image
 
@@ -119,9 +120,8 @@ def predict_photo(photo_id: UUID) -> None:
         photo = Photo.objects.get(pk=photo_id)
         image = _stored_image(photo)
         failpoint("in_predict", photo=photo_id)
-        # Only classifiers with a metadata head use this. Others use only the picture.
-        about = Metadata(photo.age_approx, photo.sex, photo.anatom_site_general)
-        outcome = loaded.classify([image], [about])[0]
+        # Of the answer only the heatmap is used, which is for the picture alone; the rest is assessed under the lock.
+        outcome = loaded.classify([image], image_types=[photo.image_type], case_mix=stated_case_mix())[0]
         overlay = None
         if outcome.heatmap is not None:
             overlay = render_overlay(
@@ -132,11 +132,11 @@ def predict_photo(photo_id: UUID) -> None:
         record_prediction(
             claim=claim,
             classifier=classifier,
-            probabilities=[float(p) for p in outcome.probabilities],
+            outputs=outcome.outputs,
+            assessor=assessor_of(classifier),
             heatmap_png=overlay,
             runtime=loaded.runtime,
             duration_ms=duration_ms,
-            assessment=outcome.assessment,
         )
         logger.info("Photo %s is analysed (%d ms).", photo_id, duration_ms)
         _keep_vector(photo_id, classifier, outcome)

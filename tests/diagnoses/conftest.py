@@ -19,9 +19,11 @@ from accounts.models import Consent, ConsentText, Purpose, Role, User
 from accounts.services import withdraw_consent
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos import queue
+from diagnoses.photos.assessments import assessor_of
 from diagnoses.photos.models import Photo
 from diagnoses.photos.predictions import claim_photo, record_prediction
 from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
+from tests.diagnoses.answers import made_outputs, record_answer, two_kinds_manifest
 
 PASSWORD = "correct horse battery"
 
@@ -126,6 +128,42 @@ def classifier_row(db: None) -> Classifier:
     )
 
 
+@pytest.fixture
+def two_kinds(db: None) -> Classifier:
+    """The row of a live classifier that knows both kinds of picture, see `two_kinds_manifest`."""
+    return Classifier.objects.create(
+        version="two-kinds",
+        sha256=uuid.uuid4().hex * 2,
+        manifest=two_kinds_manifest(),
+        stage=Classifier.Stage.LIVE,
+        promoted=timezone.now(),
+    )
+
+
+@pytest.fixture
+def measure(two_kinds: Classifier) -> Callable[..., Photo]:
+    """Record what `two_kinds` measured of a queued photo, like a worker: `measure(photo, 0.2, dermoscopic=0.9)` has a
+    probability of 0.2 for melanoma and the rest for a mole, at the balanced case mix.
+    """
+
+    def do(photo: Photo, melanoma: float, **measured: Any) -> Photo:
+        claim = claim_photo(photo.pk)
+        assert claim is not None
+        recorded = record_prediction(
+            claim=claim,
+            classifier=two_kinds,
+            outputs=made_outputs([melanoma, 1 - melanoma, *[1e-9] * 6], **measured),
+            assessor=assessor_of(two_kinds),
+            heatmap_png=None,
+            runtime="test",
+            duration_ms=12,
+        )
+        assert recorded is not None
+        return Photo.objects.get(pk=photo.pk)
+
+    return do
+
+
 MELANOMA = [0.6, 0.1, 0.05, 0.05, 0.05, 0.05, 0.05, 0.05]
 
 
@@ -151,7 +189,7 @@ def assess() -> Assess:
 
 @pytest.fixture
 def predict(classifier_row: Classifier) -> Callable[..., Photo]:
-    """Record a result of a queued photo, like a worker."""
+    """Record a result of a queued photo, like a worker. Without an assessment the rows are as from before these."""
 
     def do(
         photo: Photo,
@@ -161,16 +199,8 @@ def predict(classifier_row: Classifier) -> Callable[..., Photo]:
     ) -> Photo:
         claim = claim_photo(photo.pk)
         assert claim is not None
-        prediction = record_prediction(
-            claim=claim,
-            classifier=classifier_row,
-            probabilities=probabilities or MELANOMA,
-            heatmap_png=heatmap,
-            runtime="test",
-            duration_ms=12,
-            assessment=assessment,
-        )
-        assert prediction is not None
+        recorded = record_answer(claim, classifier_row, probabilities or MELANOMA, assessment, heatmap)
+        assert recorded is not None
         return Photo.objects.get(pk=photo.pk)
 
     return do

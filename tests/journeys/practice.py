@@ -32,6 +32,7 @@ from diagnoses.readings.services import begin_reading, record_blind, record_fina
 from diagnoses.sharing.services import make_share_link
 from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
 from recognition.taxonomy import CLOSE_UP, CODES
+from tests.diagnoses.answers import Saying, made_outputs
 from tests.factories import made_photo
 
 PASSWORD: Final = "a long enough password"
@@ -161,11 +162,11 @@ def record_answer(
     record_prediction(
         claim=claim,
         classifier=classifier,
-        probabilities=probabilities(code, share),
+        outputs=made_outputs(probabilities(code, share)),
+        assessor=Saying(said),
         heatmap_png=heatmap((photo.width, photo.height)),
         runtime="onnx",
         duration_ms=140,
-        assessment=said,
     )
     return Photo.objects.get(pk=photo.pk)
 

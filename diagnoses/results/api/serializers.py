@@ -25,6 +25,8 @@ from diagnoses.results.advice import advice_on
 from diagnoses.results.result import current_advice
 from recognition.taxonomy import AGE_MAX, AGE_MIN
 
+Source = PhotoAssessment.Source
+
 NOTE_MAX: Final = 500
 """Characters. The database column has the same limit."""
 
@@ -52,9 +54,18 @@ class HistorySerializer(serializers.Serializer[PhotoHistory]):
     note = serializers.CharField(max_length=NOTE_MAX, required=False, allow_blank=True)
 
 
+class ImageTypeSerializer(serializers.Serializer[Any]):
+    """How a picture was taken."""
+
+    image_type = serializers.ChoiceField(
+        choices=IMAGE_TYPE_CHOICES, allow_blank=True, help_text=_("Empty: it is recognised from the picture.")
+    )
+
+
 class ToldHistorySerializer(HistorySerializer):
     """The reported history with its checklist score."""
 
+    told = serializers.DateTimeField(source="created", help_text=_("Earlier answers are kept, and no longer count."))
     checklist_score = serializers.IntegerField(
         min_value=0, max_value=10, help_text=_("The weighted 7-point checklist; from 3 on a doctor should look.")
     )
@@ -128,7 +139,16 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     age_approx = serializers.IntegerField(allow_null=True)
     sex = serializers.ChoiceField(choices=SEX_CHOICES, allow_blank=True)
     anatom_site_general = serializers.ChoiceField(choices=SITE_CHOICES, allow_blank=True)
-    image_type = serializers.ChoiceField(choices=IMAGE_TYPE_CHOICES, allow_blank=True)
+    image_type = serializers.ChoiceField(
+        source="image_type_now",
+        choices=IMAGE_TYPE_CHOICES,
+        allow_blank=True,
+        help_text=_("How the picture was taken: as told, else as recognised; empty while nobody knows."),
+    )
+    image_type_source = serializers.SerializerMethodField(help_text=_("How that is known; null while it is not."))
+    contradicted = serializers.SerializerMethodField(
+        help_text=_("Whether the picture looks clearly like the other kind than was told.")
+    )
     width = serializers.IntegerField()
     height = serializers.IntegerField()
     sha256 = serializers.CharField()
@@ -165,6 +185,17 @@ class PhotoSerializer(serializers.Serializer[Photo]):
     @extend_schema_field(OpenApiTypes.URI)
     def get_thumbnail_url(self, photo: Photo) -> str:
         return photo_url(self, "api-photo-thumbnail", photo.pk)
+
+    @extend_schema_field(
+        serializers.ChoiceField(
+            choices=[(source.value, source.label) for source in (Source.TOLD, Source.RECOGNISED)], allow_null=True
+        )
+    )
+    def get_image_type_source(self, photo: Photo) -> str | None:
+        return photo.image_type_source or None
+
+    def get_contradicted(self, photo: Photo) -> bool:
+        return photo.assessment is not None and photo.assessment.contradicted
 
     @extend_schema_field(AssessmentSerializer(allow_null=True))
     def get_assessment(self, photo: Photo) -> Any:

@@ -1,11 +1,10 @@
-"""Photos in the API: upload, list, read, delete, retry, their files and the reported history."""
+"""Photos in the API: upload, list, read, correct, delete, retry, their files and the reported history."""
 
 import re
 from dataclasses import fields
 from typing import Final
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.http import FileResponse
 from django.utils.translation import gettext
 from drf_spectacular.utils import extend_schema
@@ -24,12 +23,19 @@ from diagnoses.photos.media import stream
 from diagnoses.photos.services import (
     IdempotencyConflict,
     PhotoMetadata,
+    change_image_type,
     delete_photo,
     retry_photo,
     submit_photo,
     view_photo,
 )
-from diagnoses.results.api.serializers import HistorySerializer, PhotoSerializer, ReceiptSerializer, UploadSerializer
+from diagnoses.results.api.serializers import (
+    HistorySerializer,
+    ImageTypeSerializer,
+    PhotoSerializer,
+    ReceiptSerializer,
+    UploadSerializer,
+)
 from recognition.sandbox import IntakeLimits, PhotoRejected
 
 MEBIBYTE: Final = 1024 * 1024
@@ -40,30 +46,25 @@ KEY_FORM: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class HistoryView(PhotoView):
-    """The reported history of a photo; it can be sent once."""
+    """The reported history of a photo; it can be told again."""
 
     serializer_class = PhotoSerializer
 
     @extend_schema(
         summary="Tell the history of a spot",
         request=HistorySerializer,
-        responses={201: PhotoSerializer, **problems(400, 401, 403, 404, 409, 415, 429)},
+        responses={201: PhotoSerializer, **problems(400, 401, 403, 404, 415, 429)},
     )
     def post(self, request: Request, photo_id: UUID) -> Response:
-        """Saves the history and returns the updated photo. A raised or changing spot is never only monitored. Only the
-        owner may, and only once.
+        """Saves the history and returns the photo, assessed again with it. Told again, it replaces all earlier answers,
+        which are kept. A raised or changing spot is never only monitored. Only the owner may.
         """
         photo = self.photo(photo_id)
         if photo.owner_id != self.user.pk:
             raise Problem(403, "not_owner", gettext("Only the person whose photo it is can tell its history."))
         serializer = HistorySerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        try:
-            record_history(photo=photo, by=self.user, answers=HistoryAnswers(**serializer.validated_data))
-        except ValidationError as error:
-            if getattr(error, "code", "") == "told":
-                raise Problem(409, "already_told", error.messages[0]) from error
-            raise
+        record_history(photo=photo, by=self.user, answers=HistoryAnswers(**serializer.validated_data))
         return Response(self.get_serializer(self.photo(photo_id)).data, status=201)
 
 
@@ -142,6 +143,22 @@ class PhotoDetailView(PhotoView):
         photo = self.photo(photo_id)
         view_photo(photo=photo, by=self.user)
         return Response(self.get_serializer(photo).data)
+
+    @extend_schema(
+        summary="Correct the kind of picture",
+        request=ImageTypeSerializer,
+        responses={200: PhotoSerializer, **problems(400, 401, 403, 404, 415, 429)},
+    )
+    def patch(self, request: Request, photo_id: UUID) -> Response:
+        """Says how the picture was taken, or leaves it to be recognised. Returns the photo, assessed again. The owner,
+        clinicians and administrators may; audited.
+        """
+        photo = self.photo(photo_id)
+        serializer = ImageTypeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        change_image_type(photo=photo, by=self.user, image_type=serializer.validated_data["image_type"])
+        view_photo(photo=photo, by=self.user)
+        return Response(self.get_serializer(self.photo(photo_id)).data)
 
     @extend_schema(summary="Delete a photo", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, photo_id: UUID) -> Response:

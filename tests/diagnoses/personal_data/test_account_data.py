@@ -39,6 +39,7 @@ from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.sharing.models import ShareLink
 from recognition.inference.assessment import Assessment
+from tests.diagnoses.answers import PLAIN, made_outputs
 from tests.diagnoses.conftest import PASSWORD, MakePhoto
 
 Predict = Callable[..., Photo]
@@ -310,8 +311,8 @@ class TestErasure:
         assert claim is not None
         assert erase_account(user=patient, by=patient)
         late = record_prediction(
-            claim=claim, classifier=classifier_row, probabilities=[0.125] * 8, heatmap_png=b"late", runtime="t",
-            duration_ms=1,
+            claim=claim, classifier=classifier_row, outputs=made_outputs([0.125] * 8), assessor=PLAIN,
+            heatmap_png=b"late", runtime="t", duration_ms=1,
         )  # fmt: skip
         assert late is None
         assert not Prediction.objects.exists()

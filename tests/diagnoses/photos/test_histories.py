@@ -10,7 +10,8 @@ from accounts.models import User
 from accounts.permissions import NotAllowed
 from diagnoses.lesions.models import Reminder
 from diagnoses.lesions.services import create_lesion
-from diagnoses.photos.histories import HistoryAnswers, effective_decision, record_history
+from diagnoses.photos.assessments import effective_decision
+from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import Photo, PhotoHistory
 from diagnoses.photos.services import submit_photo
 from diagnoses.results.advice import advice_on
@@ -118,7 +119,7 @@ def test_a_prediction_without_a_decision_gives_way_as_well(
     assert advice_on(Photo.objects.get(), photo.assessment).kind == "soon"
 
 
-def test_a_history_is_told_once_by_the_owner(
+def test_a_history_is_told_by_the_owner_and_what_was_told_before_is_kept(
     patient: User, other_patient: User, clinician: User, make_photo: MakePhoto
 ) -> None:
     photo = make_photo(patient)
@@ -130,10 +131,14 @@ def test_a_history_is_told_once_by_the_owner(
     with pytest.raises(ValidationError):
         record_history(photo=photo, by=patient, answers=HistoryAnswers(duration="for ages"))
     assert not PhotoHistory.objects.exists()
-    record_history(photo=photo, by=patient, answers=STEADY)
-    with pytest.raises(ValidationError, match="already"):
-        record_history(photo=photo, by=patient, answers=CHANGING)
-    assert PhotoHistory.objects.get().change_colour is None
+    first = record_history(photo=photo, by=patient, answers=STEADY)
+    assert record_history(photo=photo, by=patient, answers=STEADY) == first
+    assert PhotoHistory.objects.count() == 1, "the same answers once more are not news"
+    second = record_history(photo=photo, by=patient, answers=CHANGING)
+    photo = Photo.objects.get()
+    assert photo.history == second
+    assert list(photo.histories.all()) == [second, first]
+    assert (second.duration, second.change_colour, first.change_colour) == ("", True, None)
 
 
 def test_an_upload_brings_its_history_and_keeps_the_reminder(patient: User, picture: Callable[..., bytes]) -> None:

@@ -13,10 +13,11 @@ from accounts.models import AuditEntry, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.fields import bits_of
 from diagnoses.photos.models import KnownImage, Photo, PhotoAssessment, PhotoHistory, Prediction
-from diagnoses.photos.predictions import claim_photo, record_prediction
+from diagnoses.photos.predictions import claim_photo
 from diagnoses.readings.models import Finding
 from recognition.inference.assessment import Decision
 from recognition.sandbox.perceptual_hash import SAME_PICTURE_DISTANCE
+from tests.diagnoses.answers import record_answer
 
 
 def refused(model: Any, match: str, **changes: Any) -> None:
@@ -198,10 +199,7 @@ class TestAssessments:
         Photo.objects.update(status=Photo.Status.QUEUED, attempts=0)
         claim = claim_photo(photo.pk)
         assert claim is not None
-        record_prediction(
-            claim=claim, classifier=other, probabilities=[0.125] * 8, heatmap_png=None, runtime="t", duration_ms=1,
-            assessment=assess("not_assessed", "too_dark"),
-        )  # fmt: skip
+        record_answer(claim, other, [0.125] * 8, assess("not_assessed", "too_dark"))
         photo.refresh_from_db()
         first.refresh_from_db()
         assert (photo.decision, first.decision) == ("not_assessed", "soon")

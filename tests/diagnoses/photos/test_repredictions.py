@@ -11,9 +11,10 @@ from accounts.models import User
 from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos.models import Photo
-from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction
+from diagnoses.photos.predictions import claim_photo, fail_photo
 from diagnoses.photos.services import repredict_photo
 from recognition.taxonomy import CODES
+from tests.diagnoses.answers import record_answer
 
 
 @pytest.fixture
@@ -38,14 +39,7 @@ def answer(photo: Photo, classifier: Classifier, position: int) -> None:
     assert claim is not None
     probabilities = [0.05] * len(CODES)
     probabilities[position] = 0.65
-    record_prediction(
-        claim=claim,
-        classifier=classifier,
-        probabilities=probabilities,
-        heatmap_png=None,
-        runtime="onnx",
-        duration_ms=1,
-    )
+    record_answer(claim, classifier, probabilities)
 
 
 def test_the_second_prediction_comes_beside_the_first(

@@ -12,10 +12,11 @@ from accounts.models import Notification, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.services import create_lesion
 from diagnoses.photos.models import Photo
-from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction
+from diagnoses.photos.predictions import claim_photo, fail_photo
 from diagnoses.photos.recovery import sweep
 from diagnoses.photos.services import delete_photo
 from recognition.inference.assessment import Assessment
+from tests.diagnoses.answers import record_answer
 
 MakePhoto = Callable[..., Photo]
 Predict = Callable[..., Photo]
@@ -44,10 +45,7 @@ def test_another_classifier_is_news_only_when_it_advises_otherwise(
         Photo.objects.update(status=Photo.Status.QUEUED, attempts=0)
         claim = claim_photo(photo.pk)
         assert claim is not None
-        record_prediction(
-            claim=claim, classifier=classifier, probabilities=[0.125] * 8, heatmap_png=None, runtime="t",
-            duration_ms=1, assessment=assess(decision),
-        )  # fmt: skip
+        record_answer(claim, classifier, [0.125] * 8, assess(decision))
         assert Notification.objects.count() == 1 + number
 
 
