@@ -25,6 +25,7 @@ from recognition.inference.outputs import PictureOutputs
 
 logger = logging.getLogger(__name__)
 
+
 class Assesses(Protocol):
     """What `recognition.inference.assessor.Assessor` does."""
 
@@ -91,6 +92,7 @@ def assess_photo(*, photo: Photo, prediction: Prediction, assessor: Assesses) ->
 
     Returns the current one if it says the same of the same facts. Does not make it the current one.
     """
+    assert prediction.outputs is not None
     known = known_of(photo)
     answer = assessor.assess(
         PictureOutputs.from_json(prediction.outputs),

@@ -10,12 +10,13 @@ from accounts.models import Consent, ConsentText, Notification, Purpose, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.notices.promotion import judged_again
 from diagnoses.photos.models import Photo
-from diagnoses.photos.predictions import claim_photo, fail_photo, record_prediction
+from diagnoses.photos.predictions import claim_photo, fail_photo
 from diagnoses.photos.recovery import sweep
 from diagnoses.photos.rejudging import BATCH, Sweep, judge_again, left_to_judge, rises
 from diagnoses.readings.models import Finding
 from recognition.inference.assessment import Assessment, Decision
 from recognition.taxonomy import CODES
+from tests.diagnoses.answers import record_answer
 
 Assess = Callable[..., Assessment]
 
@@ -29,15 +30,8 @@ def judge(assess: Assess) -> Callable[..., None]:
         assert claim is not None
         score = None if decision == Decision.NOT_ASSESSED else 5
         codes = ("blurred",) if decision == Decision.NOT_ASSESSED else ()
-        record_prediction(
-            claim=claim,
-            classifier=classifier,
-            probabilities=[malignant, 1 - malignant, *[0.0] * (len(CODES) - 2)],
-            heatmap_png=None,
-            runtime="onnx",
-            duration_ms=1,
-            assessment=assess(decision, *codes, score=score),
-        )
+        shares = [malignant, 1 - malignant, *[0.0] * (len(CODES) - 2)]
+        record_answer(claim, classifier, shares, assess(decision, *codes, score=score))
 
     return do
 
