@@ -251,18 +251,24 @@ def _earlier(owner: User, idempotency_key: str, accepted: AcceptedPhoto, metadat
     earlier = Photo.objects.filter(owner=owner, idempotency_key=idempotency_key).first()
     if earlier is None:
         return None
-    # These columns never change after the upload, so they show what was first sent with the key. The kind of picture
-    # may be corrected, so it is not compared.
+    # Apart from the kind of picture these columns never change after the upload, so they show what was first sent.
     sent = PhotoMetadata(
         lesion=earlier.lesion,
         age_approx=earlier.age_approx,
         sex=earlier.sex,
         anatom_site_general=earlier.anatom_site_general,
-        image_type=metadata.image_type,
+        image_type=_image_type_sent(earlier),
     )
     if earlier.original_sha256 != accepted.original_sha256 or sent != metadata:
         raise IdempotencyConflict
     return earlier
+
+
+def _image_type_sent(photo: Photo) -> str:
+    """The kind of picture that was told with the upload: that before the first correction."""
+    corrections = AuditEntry.objects.filter(subject=f"photo:{photo.pk}", action=AuditEntry.Action.IMAGE_TYPE_CHANGED)
+    first = corrections.order_by("created", "pk").first()
+    return photo.image_type if first is None else str(first.detail["before"])
 
 
 def _folder(photo_id: uuid.UUID) -> str:

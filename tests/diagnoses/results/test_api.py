@@ -249,6 +249,14 @@ class TestIdempotency:
         assert Photo.objects.get().image_type == "dermoscopic"
         assert Photo.objects.count() == 1
 
+    def test_a_corrected_kind_of_picture_makes_no_other_upload(self, api: Any, patient: User, picture: Any) -> None:
+        client = api(patient)
+        first = upload(client, picture(), key="k", image_type="dermoscopic")
+        for kind in ("clinical: close-up", ""):
+            assert client.patch(first.json()["url"], {"image_type": kind}).status_code == 200
+        again = upload(client, picture(), key="k", image_type="dermoscopic")
+        assert (again.status_code, again.json()) == (202, first.json())
+
     def test_keys_belong_to_one_person(self, api: Any, patient: User, other_patient: User, picture: Any) -> None:
         one = upload(api(patient), picture(), key="k").json()
         other = upload(api(other_patient), picture(), key="k").json()
