@@ -135,7 +135,8 @@ def _headline(block: dict[str, Any]) -> list[Fact]:
         (
             _("Calibration error of the malignant score"),
             with_interval(error["after"]),
-            _("%(before)s before calibration; weighted to the case mix") % {"before": with_interval(error["before"])},
+            _("%(before)s before calibration; weighted to the case mix; by chance alone about %(chance)s")
+            % {"before": with_interval(error["before"]), "chance": plain(error.get("by_chance"))},
         ),
         (
             _("Calibration error, mean of the eight"),

@@ -108,6 +108,8 @@ def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
         assert "(80 lesions)" in part
         assert "calibration error of the malignant score before calibration, after" in part
         assert "calibration error, mean of the eight" in part
+        by_chance = figures["malignant_calibration_error"]["by_chance"]
+        assert f"calibration error of about {by_chance:.3f}" in " ".join(part.split())
         assert "| skin tone 4 | 80 |" in part
         assert "| picture alone | 80 |" in part
     assert "Answers do not count for this kind (strength 0)" in dermoscopic
