@@ -1,4 +1,4 @@
-"""What a classifier is, in the words of its manifest: network, kinds of picture, case mix, validation figures.
+"""What a classifier is, in the words of its manifest: network, kinds of picture, case mix, sources, validation figures.
 
 Pages, commands and the public page about the service take it from here, so that none of them calls a network something
 else than it is. Manifests of any version are read, also incomplete ones.
@@ -8,10 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from recognition.datasets.sources import Source, sources_in
 from recognition.inference.bundle import image_type_blocks
 from recognition.inference.case_mix import BALANCED, CaseMix
 
-NETWORK_NAMES: Final[Mapping[str, str]] = {"efficientnetb4": "EfficientNetB4", "tiny": "Tiny"}
+TOY: Final = "tiny"
+"""The backbone of the tests, with a few thousand weights: its answers are never to be taken for real ones."""
+
+NETWORK_NAMES: Final[Mapping[str, str]] = {"efficientnetb4": "EfficientNetB4", TOY: "Tiny"}
 """Backbones (`recognition.inference.network.BACKBONES`) as people know them."""
 
 
@@ -28,17 +32,20 @@ class ValidationFigures:
 class Description:
     """A classifier from its manifest.
 
-    `network` is the name of the backbone ("" if unknown), `input_size` the side of its input in pixels (None if
-    unknown), `image_types` the kinds of picture that it knows (`taxonomy.IMAGE_TYPES`), `case_mix` the mix that its
-    probabilities are for. `validation` is None if the history is not kept, or if the validation pictures were learned
+    `network` is the name of the backbone ("" if unknown), `is_toy` whether it is that of the tests, `input_size` the
+    side of its input in pixels (None if unknown), `image_types` the kinds of picture that it knows
+    (`taxonomy.IMAGE_TYPES`), `case_mix` the mix that its probabilities are for, `sources` the data sets that it and its
+    ancestors learned from. `validation` is None if the history is not kept, or if the validation pictures were learned
     (`learned_validation`): then its figures on them mean nothing.
     """
 
     version: str
     network: str
+    is_toy: bool
     input_size: int | None
     image_types: tuple[str, ...]
     case_mix: CaseMix
+    sources: tuple[Source, ...]
     validation: ValidationFigures | None
     learned_validation: bool
 
@@ -52,9 +59,11 @@ def describe(manifest: Mapping[str, Any]) -> Description:
     return Description(
         version=str(manifest.get("version", "")),
         network=NETWORK_NAMES.get(backbone, backbone),
+        is_toy=backbone == TOY,
         input_size=architecture.get("input_size"),
         image_types=tuple(image_type_blocks(manifest)),
         case_mix=case_mix_of(manifest),
+        sources=tuple(sources_in(manifest)),
         validation=None if learned else _validation(manifest),
         learned_validation=learned,
     )

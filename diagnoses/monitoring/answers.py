@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diagnoses.classifiers.description import case_mix_of
 from diagnoses.classifiers.models import Classifier
 from diagnoses.photos.models import PhotoAssessment
 from recognition.inference.bundle import image_type_blocks
 from recognition.inference.calibration import Calibration
-from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.taxonomy import DERMOSCOPIC
 
 Answers = dict[str, NDArray[np.float64]]
@@ -33,7 +33,7 @@ def picture_answers(classifier: Classifier, *, most: int, looked_through: int) -
     )
     found: dict[str, dict[str, NDArray[np.float64]]] = {}
     calibrations = _calibrations(classifier.manifest)
-    mix = CaseMix.from_json(classifier.manifest["case_mix"]) if "case_mix" in classifier.manifest else BALANCED
+    mix = case_mix_of(classifier.manifest)
     wanted = ("photo__original_sha256", "image_type", "picture_alone", "probabilities", "prediction__outputs")
     for sha256, image_type, alone, probabilities, outputs in rows.values_list(*wanted)[:looked_through]:
         kind = image_type or DERMOSCOPIC

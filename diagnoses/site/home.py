@@ -1,13 +1,15 @@
 """The start page and the about page."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts.models import User
+from diagnoses.classifiers.description import describe
 from diagnoses.classifiers.models import Classifier
-from diagnoses.labels import DECISION_MEANINGS, DECISION_NAMES
-from diagnoses.site.classifier_facts import facts_of
+from diagnoses.labels import DECISION_MEANINGS, DECISION_NAMES, IMAGE_TYPE_NAMES
 from recognition.inference.assessment import Decision
 from recognition.taxonomy import Diagnosis
 
@@ -31,6 +33,17 @@ def about(request: HttpRequest) -> HttpResponse:
         {
             "diagnoses": list(Diagnosis),
             "decisions": [(DECISION_NAMES[decision], DECISION_MEANINGS[decision]) for decision in Decision],
-            "classifier": None if live is None else facts_of(live),
+            "classifier": live,
+            **({} if live is None else _described(live)),
         },
     )
+
+
+def _described(live: Classifier) -> dict[str, Any]:
+    """Context: what the live classifier is, which kinds of picture it knows, and what it learned from."""
+    described = describe(live.manifest)
+    return {
+        "described": described,
+        "image_types": [IMAGE_TYPE_NAMES[each] for each in described.image_types],
+        "non_commercial": any(source.non_commercial for source in described.sources),
+    }
