@@ -7,30 +7,33 @@ through the readings again.
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from django.db.models import FilteredRelation, OuterRef, Q, Subquery, Value
+from django.db.models import Case, FilteredRelation, OuterRef, Q, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
+from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Finding, Reading
 from recognition.evaluation.agreement import Change, LabelPair, counted_lesions, pairs_only
 from recognition.inference.assessment import Decision
 
 
 class Read(NamedTuple):
-    """One reading: who read, and the answers."""
+    """One reading: who read, the answers, and the kind of picture ("" if not known)."""
 
     reader: int
     change: Change
+    image_type: str
 
 
 class ReadTwice(NamedTuple):
-    """A photo that two readers read, with their diagnoses, blind and final. "" means no diagnosis."""
+    """A photo that two readers read, with their diagnoses, blind and final ("" is none), and the kind of picture."""
 
     first: int
     second: int
     blind: LabelPair
     final: LabelPair
+    image_type: str
 
 
 Readings = Mapping[tuple[Read, ...], int]
@@ -38,6 +41,14 @@ Readings = Mapping[tuple[Read, ...], int]
 
 Pairs = Mapping[tuple[ReadTwice, ...], int]
 """How many lesions have just these pairs of readings."""
+
+
+IMAGE_TYPE: Final = Case(
+    When(~Q(photo__image_type=""), then="photo__image_type"),
+    When(assessment__image_type_source=PhotoAssessment.Source.RECOGNISED, then="assessment__image_type"),
+    default=Value(""),
+)
+"""The kind of picture of a reading: as it is told now, else as it was recognised when the reading was made."""
 
 
 def counted_readings(*, since: datetime, until: datetime) -> Readings:
@@ -48,7 +59,7 @@ def counted_readings(*, since: datetime, until: datetime) -> Readings:
     tissue = Finding.objects.filter(photo=OuterRef("photo"), source=Finding.Source.HISTOPATHOLOGY)
     proven = Finding.objects.filter(source=Finding.Source.HISTOPATHOLOGY).order_by().values("photo")
     readings = Reading.objects.recorded().filter(recorded__gte=since, recorded__lt=until).order_by()
-    readings = readings.annotate(spot=Coalesce("photo__lesion", "photo"))
+    readings = readings.annotate(spot=Coalesce("photo__lesion", "photo"), kind=IMAGE_TYPE)
     unknown = readings.exclude(photo__in=proven).annotate(truth=Value(""))
     known = readings.filter(photo__in=proven).annotate(
         truth=Subquery(tissue.order_by("-created", "-pk").values("diagnosis")[:1])
@@ -60,11 +71,11 @@ def counted_readings(*, since: datetime, until: datetime) -> Readings:
     changes: dict[tuple[str | None, ...], Change] = {}
     read = []
     for rows in (unknown, known):
-        for spot, reader, *answered in rows.values_list("spot", "reader", *answers):
+        for spot, reader, image_type, *answered in rows.values_list("spot", "reader", "kind", *answers):
             key = tuple(answered)
             if key not in changes:
                 changes[key] = _change(key)
-            read.append((spot, Read(reader, changes[key])))
+            read.append((spot, Read(reader, changes[key], image_type)))
     return counted_lesions(read)
 
 
@@ -86,23 +97,33 @@ def counted_pairs(*, since: datetime, until: datetime) -> Pairs:
         .alias(first=first)
         .filter(role=Reading.Role.SECOND, recorded__gte=since, recorded__lt=until, first__isnull=False)
         .order_by()
-        .annotate(spot=Coalesce("photo__lesion", "photo"))
+        .annotate(spot=Coalesce("photo__lesion", "photo"), kind=IMAGE_TYPE)
         .values_list(
             "spot", "first__reader", "reader", "first__blind_diagnosis", "blind_diagnosis", "first__diagnosis",
-            "diagnosis",
+            "diagnosis", "kind",
         )
     )  # fmt: skip
     return counted_lesions(
-        (spot, ReadTwice(one, two, (one_blind, two_blind), (one_final, two_final)))
-        for spot, one, two, one_blind, two_blind, one_final, two_final in rows
+        (spot, ReadTwice(one, two, (one_blind, two_blind), (one_final, two_final), kind))
+        for spot, one, two, one_blind, two_blind, one_final, two_final, kind in rows
     )
 
 
-def readings_of(readings: Readings, reader: int | None = None) -> dict[tuple[Change, ...], int]:
-    """The answers alone: of one reader, or of all."""
+def image_types_of(readings: Readings) -> set[str]:
+    """The kinds of picture that were read."""
+    return {each.image_type for read in readings for each in read}
+
+
+def readings_of(
+    readings: Readings, *, reader: int | None = None, image_type: str | None = None
+) -> dict[tuple[Change, ...], int]:
+    """The answers alone: of one reader or all, of one kind of picture or all."""
     found: Counter[tuple[Change, ...]] = Counter()
     for read, count in readings.items():
-        if kept := tuple(each.change for each in read if reader in {None, each.reader}):
+        kept = tuple(
+            each.change for each in read if reader in {None, each.reader} and image_type in {None, each.image_type}
+        )
+        if kept:
             found[kept] += count
     return dict(found)
 
@@ -115,11 +136,17 @@ def table_of(changes: Mapping[tuple[Change, ...], int], one: str, other: str) ->
     return pairs_only(table)
 
 
-def pairs_of(pairs: Pairs, answers: str, reader: int | None = None) -> dict[tuple[LabelPair, ...], int]:
-    """The "blind" or "final" pairs in which both name a diagnosis: of one reader with colleagues, or of all."""
+def pairs_of(
+    pairs: Pairs, answers: str, *, reader: int | None = None, image_type: str | None = None
+) -> dict[tuple[LabelPair, ...], int]:
+    """The "blind" or "final" pairs in which both name a diagnosis: of one reader with colleagues or of all, of one kind
+    of picture or all."""
     table: Counter[tuple[LabelPair, ...]] = Counter()
     for read, count in pairs.items():
-        table[tuple(getattr(each, answers) for each in read if reader in {None, each.first, each.second})] += count
+        kept = (
+            each for each in read if reader in {None, each.first, each.second} and image_type in {None, each.image_type}
+        )
+        table[tuple(getattr(each, answers) for each in kept)] += count
     return pairs_only(table)
 
 

@@ -18,6 +18,7 @@ from diagnoses.readings.counts import (
     Readings,
     counted_pairs,
     counted_readings,
+    image_types_of,
     pairs_of,
     readers_in,
     readings_of,
@@ -35,7 +36,7 @@ from recognition.evaluation.agreement import (
     confusion,
     switches,
 )
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, IMAGE_TYPES
 
 USUAL_PERIOD: Final = timedelta(days=365)
 
@@ -76,12 +77,19 @@ def review_agreement(request: SignedInRequest) -> HttpResponse:
     first_day, last_day = form.days
     since, until = _midnight(first_day), _midnight(last_day + timedelta(days=1))
     readings, pairs = counted_readings(since=since, until=until), counted_pairs(since=since, until=until)
+    kinds = image_types_of(readings)
     context: dict[str, Any] = {
         "form": form,
         "first_day": first_day,
         "last_day": last_day,
         "readings": sum(readers_in(readings).values()),
         "comparisons": _comparisons(readings, pairs),
+        # Of one kind alone nothing stands apart.
+        "kinds": [
+            (kind, _comparisons(readings, pairs, kind))
+            for kind in (*IMAGE_TYPES, "")
+            if kind in kinds and len(kinds) > 1
+        ],
         "switches": switches(readings_of(readings)),
         "readers": _readers(request.user, readings, pairs),
         "codes": CODES,
@@ -95,18 +103,19 @@ def _usual_period() -> dict[str, date]:
     return {"since": today - USUAL_PERIOD, "until": today}
 
 
-def _comparisons(readings: Readings, pairs: Pairs) -> list[PairAgreement]:
-    counted = readings_of(readings)
+def _comparisons(readings: Readings, pairs: Pairs, image_type: str | None = None) -> list[PairAgreement]:
+    """All comparisons, of one kind of picture or of all."""
+    counted = readings_of(readings, image_type=image_type)
     first, second, blind = _("First reader"), _("Second reader"), _("Reader, before the prediction is shown")
     final, machine, tissue = _("Reader, final answer"), _("Classifier"), _("Histopathology")
     return [
         _compared(
             _("First and second reader, before the prediction is shown"),
-            pairs_of(pairs, "blind"), first, second,
+            pairs_of(pairs, "blind", image_type=image_type), first, second,
         ),
         _compared(
             _("First and second reader, final answers"),
-            pairs_of(pairs, "final"), first, second,
+            pairs_of(pairs, "final", image_type=image_type), first, second,
         ),
         _compared(
             _("Reader and classifier, before the prediction is shown"),
@@ -137,12 +146,12 @@ def _readers(user: User, readings: Readings, pairs: Pairs) -> list[ReaderFigures
 
 
 def _figures(reader: User, count: int, readings: Readings, pairs: Pairs) -> ReaderFigures:
-    counted = readings_of(readings, reader.pk)
+    counted = readings_of(readings, reader=reader.pk)
     return ReaderFigures(
         reader=reader,
         readings=count,
         with_classifier=agreed(table_of(counted, "blind", "predicted")),
-        with_colleagues=agreed(pairs_of(pairs, "final", reader.pk)),
+        with_colleagues=agreed(pairs_of(pairs, "final", reader=reader.pk)),
         with_tissue=agreed(table_of(counted, "final", "truth")),
         switches=switches(counted),
     )

@@ -14,14 +14,17 @@ from django.utils import timezone
 
 from accounts.csv_rows import safe_cell
 from accounts.models import AuditEntry, Role, User
+from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.services import create_lesion
 from diagnoses.photos.models import Photo
+from diagnoses.photos.predictions import claim_photo, record_prediction
 from diagnoses.readings.counts import counted_readings
 from diagnoses.readings.export import COLUMNS
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Reading
 from diagnoses.readings.services import begin_reading, record_blind, record_final
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
+from tests.diagnoses.answers import PLAIN, made_outputs
 
 SignIn = Callable[[User], Client]
 MakePhoto = Callable[..., Photo]
@@ -158,6 +161,39 @@ class TestAgreement:
         assert (switches.readings, switches.switched.hits, switches.towards, switches.away) == (7, 2, 1, 1)
         assert (switches.known, switches.to_right, switches.to_wrong) == (2, 1, 0)
         assert [each.readings for each in context["readers"]] == [4, 2, 1]
+        assert context["kinds"] == []  # of one kind nothing stands apart
+
+    def test_kinds_of_picture_stand_apart(
+        self,
+        patient: User,
+        clinician: User,
+        make_photo: MakePhoto,
+        predict: Predict,
+        sign_in: SignIn,
+        classifier_row: Classifier,
+    ) -> None:
+        for image_type, said in ((DERMOSCOPIC, "NV"), (DERMOSCOPIC, "MEL"), (CLOSE_UP, "NV"), ("", "BKL")):
+            photo = predict(make_photo(patient), probabilities=NEVUS)
+            Photo.objects.filter(pk=photo.pk).update(image_type=image_type)
+            read(photo, clinician, said)
+        # What was recognised counts where nothing was told.
+        recognised = make_photo(patient)
+        claim = claim_photo(recognised.pk)
+        assert claim is not None
+        record_prediction(
+            claim=claim, classifier=classifier_row, outputs=made_outputs(NEVUS, dermoscopic=0.05), assessor=PLAIN,
+            heatmap_png=None, runtime="test", duration_ms=1,
+        )  # fmt: skip
+        read(Photo.objects.get(pk=recognised.pk), clinician, "NV")
+        response = sign_in(clinician).get("/review/agreement/")
+        blind = 2  # reader and classifier
+        assert response.context["comparisons"][blind].agreement.pairs == 5
+        shown = {
+            kind: (each[blind].agreement.pairs, each[blind].agreement.agreed.hits)
+            for kind, each in response.context["kinds"]
+        }
+        assert shown == {DERMOSCOPIC: (2, 1), CLOSE_UP: (2, 2), "": (1, 0)}
+        assert "Pictures taken with a phone or a camera" in response.content.decode()
 
     def test_a_clinician_sees_the_whole_and_themselves(self, readings: None, clinician: User, sign_in: SignIn) -> None:
         response = sign_in(clinician).get("/review/agreement/")
