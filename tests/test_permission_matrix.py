@@ -197,7 +197,7 @@ TABLE: Final[dict[str, Row]] = {
     # --- API
     "api-token": Row({"POST": (400, 400, 400, 400, 400, 400), "DELETE": (401, 400, 400, 400, 400, 401)}, API_NOT_SO),
     "api-photos": api(GET=API_ALL, POST=(401, 400, 400, 400, 400, 401)),
-    "api-photo": photo_api(GET=API_SEES, DELETE=(401, 204, 404, 403, 403, 401)),
+    "api-photo": photo_api(GET=API_SEES, PATCH=(401, 400, 404, 400, 400, 401), DELETE=(401, 204, 404, 403, 403, 401)),
     "api-photo-retry": photo_api(POST=(401, 409, 404, 409, 409, 401)),
     "api-photo-findings": photo_api(GET=(401, 403, 404, 200, 200, 401), POST=(401, 403, 404, 400, 400, 401)),
     "api-photo-image": photo_api(GET=API_SEES),

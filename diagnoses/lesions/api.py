@@ -16,10 +16,12 @@ from diagnoses.api.base import ApiView
 from diagnoses.api.paging import NewestFirst
 from diagnoses.api.problems import Problem
 from diagnoses.api.schema import LIST_OK, problems
-from diagnoses.fields import SITE_CHOICES
+from diagnoses.fields import DECISION_CHOICES, SITE_CHOICES
+from diagnoses.lesions.joint import JointAnswer, joint_answer
 from diagnoses.lesions.models import MONTHS, BodyView, Lesion, Reminder
 from diagnoses.lesions.reminders import ReminderRefusal, ReminderRefused, end_reminder, set_reminder
 from diagnoses.lesions.services import BodyPlace, change_lesion, create_lesion, delete_lesion, view_lesion
+from diagnoses.photos.api import CaseMixSerializer, DiagnosisSerializer, ProbabilitiesSerializer, diagnosis_named
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
@@ -44,6 +46,41 @@ class LesionSerializer(serializers.Serializer[Lesion]):
         if not lesion.body_view:
             return None
         return {"view": lesion.body_view, "x": lesion.body_x, "y": lesion.body_y}
+
+
+class JointPredictionSerializer(serializers.Serializer[JointAnswer]):
+    """What the photos of one day say of a spot together. It may raise the advice of its photos, and never lowers it."""
+
+    diagnosis = serializers.SerializerMethodField()
+    probabilities = ProbabilitiesSerializer(source="by_code")
+    case_mix = serializers.SerializerMethodField()
+    malignant_score = serializers.FloatField(min_value=0, max_value=1)
+    decision = serializers.ChoiceField(choices=DECISION_CHOICES)
+    photos = serializers.ListField(
+        child=serializers.UUIDField(), help_text=_("The photos of that day, newest first; refused ones do not count.")
+    )
+    date = serializers.DateField()
+
+    @extend_schema_field(DiagnosisSerializer)
+    def get_diagnosis(self, joint: JointAnswer) -> dict[str, str]:
+        return diagnosis_named(joint.diagnosis)
+
+    @extend_schema_field(CaseMixSerializer)
+    def get_case_mix(self, joint: JointAnswer) -> dict[str, Any]:
+        return joint.case_mix.as_json()
+
+
+class WholeLesionSerializer(LesionSerializer):
+    """One spot, with what its photos say together."""
+
+    joint_prediction = serializers.SerializerMethodField(
+        help_text=_("Of the newest day with at least two analysed photos; null without such a day.")
+    )
+
+    @extend_schema_field(JointPredictionSerializer(allow_null=True))
+    def get_joint_prediction(self, lesion: Lesion) -> Any:
+        joint = joint_answer(lesion)
+        return JointPredictionSerializer(joint, context=self.context).data if joint is not None else None
 
 
 class NewLesionSerializer(serializers.Serializer[Any]):
@@ -116,12 +153,12 @@ class LesionView(ApiView):
 class LesionDetailView(LesionView):
     """One lesion."""
 
-    serializer_class = LesionSerializer
+    serializer_class = WholeLesionSerializer
     http_method_names = ["get", "head", "put", "delete"]
 
-    @extend_schema(summary="Read a lesion", responses={200: LesionSerializer, **problems(401, 404, 429)})
+    @extend_schema(summary="Read a lesion", responses={200: WholeLesionSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, lesion_id: UUID) -> Response:
-        """Name, site and place. A clinician's access is written into the audit log."""
+        """Name, site, place, and what the photos say together. A clinician's access is written into the audit log."""
         lesion = self.lesion(lesion_id)
         view_lesion(lesion=lesion, by=self.user)
         return Response(self.get_serializer(lesion).data)
@@ -134,7 +171,7 @@ class LesionDetailView(LesionView):
     def put(self, request: Request, lesion_id: UUID) -> Response:
         """Replaces name, site and place; missing fields become empty. Only the owner may."""
         lesion = change_lesion(lesion=self.own(lesion_id), by=self.user, **_said(request))
-        return Response(self.get_serializer(lesion).data)
+        return Response(LesionSerializer(lesion).data)
 
     @extend_schema(summary="Delete a lesion", request=None, responses={204: None, **problems(401, 403, 404, 429)})
     def delete(self, request: Request, lesion_id: UUID) -> Response:

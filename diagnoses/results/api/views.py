@@ -136,6 +136,7 @@ class PhotoDetailView(PhotoView):
     """One photo."""
 
     serializer_class = PhotoSerializer
+    http_method_names = ["get", "head", "patch", "delete"]
 
     @extend_schema(summary="Read a photo", responses={200: PhotoSerializer, **problems(401, 404, 429)})
     def get(self, request: Request, photo_id: UUID) -> Response:

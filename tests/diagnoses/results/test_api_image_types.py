@@ -16,9 +16,7 @@ def kind_of(body: dict[str, Any]) -> tuple[str, str | None, bool]:
     return body["image_type"], body["image_type_source"], body["contradicted"]
 
 
-def test_a_photo_says_its_kind_and_how_that_is_known(
-    api: Any, patient: User, make_photo: Any, measure: Any, predict: Any
-) -> None:
+def test_a_photo_says_its_kind_and_how_that_is_known(api: Any, patient: User, make_photo: Any, measure: Any) -> None:
     def read(photo: Any) -> tuple[str, str | None, bool]:
         return kind_of(api(patient).get(f"{URL}{photo.pk}/").json())
 
