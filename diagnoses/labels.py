@@ -112,6 +112,10 @@ GATE_REASONS: Final[dict[str, Reason]] = {
             "may be something that Teri does not know: show it to a doctor."
         ),
     ),
+    "other_image_type": Reason(
+        _("The classifier that answers here has not learned from photos taken in this way."),
+        _("If you said wrongly how the photo was taken, change it. If not, show the spot to a doctor."),
+    ),
     "uncertain": Reason(
         _("The picture does not tell several diagnoses apart."),
         _("A doctor can look closer than one picture allows."),
@@ -147,6 +151,13 @@ IMAGE_TYPE_NAMES: Final[dict[str, str | Promise]] = {
     CLOSE_UP: _("with a phone or a camera"),
 }
 """The labels of the kinds of picture: how it was taken."""
+
+IMAGE_TYPE_SOURCES: Final[dict[str, str | Promise]] = {
+    "told": _("as told with the photo"),
+    "recognised": _("recognised from the picture"),
+    "assumed": _("assumed, because nobody told it"),
+}
+"""How the kind of a picture is known."""
 
 
 def failure(code: str) -> Failure:

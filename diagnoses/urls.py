@@ -27,6 +27,7 @@ urlpatterns = [
     path("photos/<uuid:photo_id>/status/", photo.photo_status, name="photo-status"),
     path("photos/<uuid:photo_id>/delete/", photo.photo_delete, name="photo-delete"),
     path("photos/<uuid:photo_id>/history/", changes.photo_history, name="photo-history"),
+    path("photos/<uuid:photo_id>/image-type/", photo.photo_image_type, name="photo-image-type"),
     path("photos/<uuid:photo_id>/retry/", photo.photo_retry, name="photo-retry"),
     path("photos/<uuid:photo_id>/repredict/", photo.photo_repredict, name="photo-repredict"),
     path("photos/<uuid:photo_id>/findings/", photo.photo_finding, name="photo-finding"),

@@ -17,7 +17,8 @@ from diagnoses.lesions.services import BodyPlace
 from diagnoses.photos.histories import HistoryAnswers
 from diagnoses.photos.models import Photo, PhotoHistory
 
-YES_NO: Final = [("yes", _("Yes")), ("no", _("No")), ("", _("I do not know"))]
+# A value of its own for "I do not know", so that a skipped question is not shown as answered.
+YES_NO: Final = [("yes", _("Yes")), ("no", _("No")), ("unknown", _("I do not know"))]
 
 QUESTIONS: Final = {
     "change_size": _("Has it become larger or smaller?"),
@@ -27,7 +28,8 @@ QUESTIONS: Final = {
     "diameter_7mm": _("Is it 7 mm across or more, about as wide as a pencil?"),
     "inflamed": _("Is the skin around it red or swollen?"),
     "bleeding": _("Does it bleed, ooze or have a crust?"),
-    "itch": _("Does it itch, hurt or feel different?"),
+    "itch": _("Does it itch or feel different?"),
+    "pain": _("Does it hurt?"),
 }
 """The yes-or-no questions in the order they are asked, by column of `PhotoHistory`."""
 
@@ -65,8 +67,13 @@ class HistoryForm(forms.Form):
                 coerce=_yes_or_no,
                 empty_value=None,
                 widget=forms.RadioSelect,
-                initial="",
             )
+
+    @classmethod
+    def of(cls, history: PhotoHistory) -> "HistoryForm":
+        """The form with the answers of a history, to be told again."""
+        said = {name: {True: "yes", False: "no"}.get(getattr(history, name), "unknown") for name in QUESTIONS}
+        return cls(initial={**said, "duration": history.duration, "note": history.note})
 
     def questions(self) -> Iterator[forms.BoundField]:
         """The yes-or-no questions, for the template."""

@@ -4,14 +4,13 @@ from typing import Any, Final
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
-from django.utils.functional import Promise
-from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from diagnoses.fields import IMAGE_TYPE_CHOICES, SEX_CHOICES, SITE_CHOICES
+from diagnoses.fields import SEX_CHOICES, SITE_CHOICES
 from diagnoses.lesions.models import Lesion
+from diagnoses.results.forms import ImageTypeField
 from recognition.sandbox import REASONS, IntakeLimits, PhotoRejected
 from recognition.taxonomy import AGE_MAX, AGE_MIN
 
@@ -26,11 +25,6 @@ EMPTY_CHOICE: Final = [("", _("Not said"))]
 def words_for(rejected: PhotoRejected) -> str:
     """Why the sandbox refused a file, in the reader's language."""
     return gettext(rejected.template) % rejected.params
-
-
-def _image_types() -> list[tuple[str, str | Promise]]:
-    """The choices as sentences begin. Most patients have a phone, so that comes first."""
-    return [*((value, capfirst(str(label))) for value, label in reversed(IMAGE_TYPE_CHOICES)), *EMPTY_CHOICE]
 
 
 class PhotosInput(forms.FileInput):
@@ -76,14 +70,7 @@ class PhotoForm(forms.Form):
         widget=forms.RadioSelect,
     )
     # Holds for all photos of one request. Not taken over from the last photo: a wrong answer is worse than none.
-    image_type = forms.ChoiceField(
-        label=_("How was the photo taken?"),
-        required=False,
-        initial="",
-        choices=_image_types,
-        help_text=_("A dermatoscope is a magnifier with a light that is held on the skin."),
-        widget=forms.RadioSelect,
-    )
+    image_type = ImageTypeField()
     lesion = forms.ModelChoiceField(
         label=_("Which spot is it?"), queryset=Lesion.objects.none(), required=False, empty_label=_("A new spot")
     )

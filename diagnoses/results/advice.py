@@ -1,6 +1,6 @@
-"""The advice to the patient that follows from a prediction: its text and date, or why the picture was refused.
+"""The advice to the patient that follows from an assessment: its text and date, or why the picture was refused.
 
-The decision was made by the classifier and is stored with the prediction. This module only gives it words.
+The decision was made by the classifier and is stored with the assessment. This module only gives it words.
 """
 
 import calendar
@@ -17,16 +17,21 @@ from diagnoses.photos.models import Photo, PhotoAssessment
 from recognition.inference.assessment import REFUSING, Assessment, Decision
 from recognition.taxonomy import Diagnosis
 
-# Kinds of advice for older predictions without a decision.
+# Kinds of advice for older assessments without a decision.
 SEE: Final = "see"
 WATCH: Final = "watch"
+
+OTHER_IMAGE_TYPE: Final = "other_image_type"
+"""The code of the gate that refuses a kind of picture which the classifier has not learned."""
+
+_URGENCY: Final = (Decision.MONITOR.value, Decision.SOON.value, Decision.URGENT.value)
 
 
 @dataclass(frozen=True)
 class Advice:
     """The text of what to do next.
 
-    `kind` is a `Decision` value, or "see" or "watch" for a prediction without one. Only MONITOR has `photograph_by`;
+    `kind` is a `Decision` value, or "see" or "watch" for an assessment without one. Only MONITOR has `photograph_by`;
     `is_due` says that this day has passed.
     """
 
@@ -43,6 +48,12 @@ class Advice:
         return self.kind == Decision.NOT_ASSESSED
 
     @property
+    def wants_another_photo(self) -> bool:
+        """Whether another photo is what to do now: it is due, or may pass where this one did not."""
+        other_kind = any(reason is GATE_REASONS[OTHER_IMAGE_TYPE] for reason in self.reasons)
+        return self.is_due or (self.is_refusal and not other_kind)
+
+    @property
     def is_strong(self) -> bool:
         """Whether a doctor should look because of the picture."""
         return self.kind in {Decision.URGENT, Decision.SOON, SEE}
@@ -54,11 +65,11 @@ def advice_on(photo: Photo, assessment: PhotoAssessment) -> Advice:
     advice = _without_decision(assessment) if assessed is None else _by_decision(photo, assessment, assessed)
     history = photo.reported_history
     if history is not None and history.needs_a_doctor and not advice.is_strong:
-        advice = _by_history(advice)
+        advice = _by_history(advice, assessment)
     known = photo.ground_truth
     if known is None or advice.is_strong or not _needs_a_doctor(Diagnosis(known.diagnosis)):
         return advice
-    # The ground truth counts more than the prediction: nobody waits three months with a known cancer.
+    # The ground truth counts more than the classifier: nobody waits three months with a known cancer.
     return Advice(
         kind=Decision.SOON.value,
         title=_("This needs a doctor"),
@@ -77,17 +88,20 @@ def _by_decision(photo: Photo, assessment: PhotoAssessment, assessed: Assessment
     if assessed.decision in {Decision.URGENT, Decision.SOON}:
         return _see_a_doctor(assessment, urgent=assessed.decision is Decision.URGENT)
     if assessed.decision is Decision.NOT_ASSESSED:
-        return Advice(
+        refusal = Advice(
             kind=assessed.decision.value,
             title=_("This photo could not be assessed"),
-            detail=_("So there is no answer, neither good nor bad. Please take another photo."),
+            detail=_("So there is no answer, neither good nor bad."),
             reasons=reasons_of(assessed),
         )
+        if not refusal.wants_another_photo:
+            return refusal
+        return replace(refusal, detail=_("So there is no answer, neither good nor bad. Please take another photo."))
     return _monitor(photo, assessment, assessed)
 
 
-def _by_history(advice: Advice) -> Advice:
-    """The advice if the reported history, not the picture, needs a doctor."""
+def _by_history(advice: Advice, assessment: PhotoAssessment) -> Advice:
+    """The advice if the reported history, not the classifier, needs a doctor."""
     if advice.is_refusal:
         # The picture still has no answer, so ask for another photo too. The appointment does not wait for it.
         return replace(
@@ -97,15 +111,13 @@ def _by_history(advice: Advice) -> Advice:
                 "doctor look at it within the next weeks. You may take another photo as well."
             ),
         )
-    return Advice(
-        kind=Decision.SOON.value,
-        title=_("Have a doctor look at it soon"),
-        detail=_(
-            "The picture alone would allow you to wait; what you say of the spot does not. A spot that is raised or "
-            "changing, or has several of the signs you were asked about, should be seen by a doctor within the next "
-            "weeks, whatever a picture shows. Please make an appointment."
-        ),
+    detail = _(
+        "A spot that is raised or changing, or has several of the signs you were asked about, should be seen by a "
+        "doctor within the next weeks, whatever a picture shows. Please make an appointment."
     )
+    if assessment.picture_decision != Decision.SOON:
+        detail = _("The picture alone would allow you to wait; what you say of the spot does not.") + " " + detail
+    return Advice(kind=Decision.SOON.value, title=_("Have a doctor look at it soon"), detail=detail)
 
 
 def photograph_by(photo: Photo, assessed: Assessment) -> date | None:
@@ -124,28 +136,42 @@ def reasons_of(assessed: Assessment) -> tuple[Reason, ...]:
 
 def _see_a_doctor(assessment: PhotoAssessment, *, urgent: bool) -> Advice:
     diagnosis = Diagnosis(assessment.diagnosis)
-    if urgent:
-        title = _("See a doctor within days")
+    title = _("See a doctor within days") if urgent else _("Have a doctor look at it soon")
+    if raised_by_metadata(assessment) and urgent:
+        detail = _(
+            "The picture together with what you told strongly resembles skin cancers; the picture alone does so less. "
+            "Neither proves anything, but have a doctor look at the spot within days, and in any case within two weeks."
+        )
+    elif raised_by_metadata(assessment):
+        detail = _(
+            "The picture alone would allow you to wait; together with what you told it does not. A doctor should look "
+            "at the spot within the next weeks. This proves nothing; please make an appointment."
+        )
+    elif urgent:
         detail = _(
             "The picture strongly resembles skin cancers. A picture proves nothing, but have a doctor look at the spot "
             "within days, and in any case within two weeks."
         )
     elif diagnosis.precursor:
-        title = _("Have a doctor look at it soon")
         detail = _(
             "What the picture most resembles is no cancer but can become one, and is usually treated: a doctor should "
             "look at the spot within the next weeks. A picture proves nothing; please make an appointment."
         )
     else:
-        title = _("Have a doctor look at it soon")
         detail = _(
             "The picture resembles skin cancers closely enough that a doctor should look at the spot within the next "
             "weeks. A picture proves nothing; please make an appointment."
         )
     if not _needs_a_doctor(diagnosis):
         # Otherwise the harmless diagnosis below would seem to contradict the advice.
-        detail += " " + _("This holds although what it most resembles is harmless.")
+        detail += " " + _("This holds although the most likely diagnosis is harmless.")
     return Advice(kind=(Decision.URGENT if urgent else Decision.SOON).value, title=title, detail=detail)
+
+
+def raised_by_metadata(assessment: PhotoAssessment) -> bool:
+    """Whether what was told makes the advice more urgent than by the picture alone."""
+    alone, now = assessment.picture_decision, assessment.decision
+    return alone in _URGENCY and now in _URGENCY and _URGENCY.index(now) > _URGENCY.index(alone)
 
 
 def _monitor(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) -> Advice:
@@ -157,10 +183,18 @@ def _monitor(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) ->
         "The picture stays below the level at which Teri sends people to a doctor. That is no all-clear: it misses "
         "some cancers. Take the new photo from the same distance, so that you can compare the two."
     )
+    if assessment.picture_decision == Decision.SOON:
+        detail = _(
+            "The picture alone would have sent you to a doctor; together with what you told it stays below that level. "
+            "That is no all-clear: Teri misses some cancers. If you are not sure of an answer, see a doctor. Else take "
+            "the new photo from the same distance, so that you can compare the two."
+        )
     diagnosis = Diagnosis(assessment.diagnosis)
     if _needs_a_doctor(diagnosis):
         # The threshold is about all cancers together. A diagnosis like this one is a sufficient reason by itself.
-        detail += " " + _("What it most resembles should be seen by a doctor all the same: please make an appointment.")
+        detail += " " + _(
+            "The most likely diagnosis should be seen by a doctor all the same: please make an appointment."
+        )
     return Advice(
         kind=assessed.decision.value,
         title=title % {"day": date_format(day)},

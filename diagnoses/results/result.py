@@ -9,6 +9,15 @@ from dataclasses import dataclass
 from diagnoses.photos.models import GroundTruth, Photo, PhotoAssessment
 from diagnoses.photos.probabilities import ProbabilityBar, bars
 from diagnoses.results.advice import Advice, advice_on
+from diagnoses.results.basis import (
+    ImageTypeBasis,
+    ToldBasis,
+    cancers,
+    case_mix_words,
+    image_type_basis,
+    most_likely,
+    told_basis,
+)
 from diagnoses.results.clinical_outcome import ClinicalOutcome, advice_of, clinical_outcome_of
 from diagnoses.results.sealed_figures import SealedFigures, sealed_figures_of
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, Assessment, Decision, Gate
@@ -25,23 +34,37 @@ class ScoreStep:
 
 @dataclass(frozen=True)
 class ClassifierAnswer:
-    """The classifier's answer, for readers who may see it."""
+    """The classifier's answer, for readers who may see it.
+
+    `cancers` is the sum of the shown probabilities of the cancers. `told` is None if only the picture counted.
+    `case_mix` says for whom the probabilities hold.
+    """
 
     assessment: PhotoAssessment
     assessed: Assessment | None
     diagnosis: Diagnosis
     uncertain: bool
     bars: tuple[ProbabilityBar, ...]
+    cancers: float
     score_steps: tuple[ScoreStep, ...]
     figures: SealedFigures
+    told: ToldBasis | None
+    case_mix: str
+
+    @property
+    def heatmap_diagnosis(self) -> Diagnosis:
+        """The diagnosis for which the heatmap was drawn: the most likely one by the picture alone, when it was seen."""
+        first = self.assessment.prediction.assessments.order_by("created", "pk").first() or self.assessment
+        return Diagnosis(first.diagnosis) if first.picture_alone is None else most_likely(first.picture_alone)
 
 
 @dataclass(frozen=True)
 class Result:
     """The result of a photo for one kind of reader.
 
-    `advice` is the clinicians' (`by_clinician`) if they gave one, else that of the prediction, else None. `answer` is
-    None before the analysis and if the reader may not see it. `truth` is the known diagnosis.
+    `advice` is the clinicians' (`by_clinician`) if they gave one, else that of the assessment, else None. `answer` is
+    None before the analysis and if the reader may not see it. `image_type` is the kind as which the photo was assessed,
+    None before that. `truth` is the known diagnosis.
     """
 
     photo: Photo
@@ -49,6 +72,7 @@ class Result:
     by_clinician: bool
     clinical_outcome: ClinicalOutcome
     answer: ClassifierAnswer | None
+    image_type: ImageTypeBasis | None
     truth: GroundTruth | None
 
     @property
@@ -68,7 +92,8 @@ def result_of(photo: Photo, *, for_clinician: bool = False) -> Result:
         advice=advice,
         by_clinician=by_clinician,
         clinical_outcome=outcome,
-        answer=_answer(analysed) if analysed is not None and visible else None,
+        answer=answer_of(analysed) if analysed is not None and visible else None,
+        image_type=image_type_basis(analysed) if analysed is not None else None,
         truth=photo.ground_truth,
     )
 
@@ -90,12 +115,13 @@ def _advice(photo: Photo, analysed: PhotoAssessment | None, outcome: ClinicalOut
     if of_clinicians is None:
         return of_picture, False
     if of_picture is not None and of_picture.kind == Decision.URGENT and of_clinicians.is_strong:
-        # The clinicians' "soon" does not replace the prediction's "within days".
+        # The clinicians' "soon" does not replace the assessment's "within days".
         return of_picture, False
     return of_clinicians, True
 
 
-def _answer(assessment: PhotoAssessment) -> ClassifierAnswer:
+def answer_of(assessment: PhotoAssessment) -> ClassifierAnswer:
+    """What the classifier says in this assessment. Only clinicians may see that of a refused picture."""
     assessed = assessment.assessed
     return ClassifierAnswer(
         assessment=assessment,
@@ -103,8 +129,11 @@ def _answer(assessment: PhotoAssessment) -> ClassifierAnswer:
         diagnosis=Diagnosis(assessment.diagnosis),
         uncertain=assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
         bars=bars(assessment),
+        cancers=cancers(assessment.probabilities),
         score_steps=score_steps(assessment.score),
         figures=sealed_figures_of(assessment),
+        told=told_basis(assessment),
+        case_mix=case_mix_words(assessment.case_mix),
     )
 
 

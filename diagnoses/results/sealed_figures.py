@@ -1,7 +1,7 @@
 """The sealed figures: measured shares with their 95 % intervals, read from the manifest of a classifier.
 
-A manifest is written when a bundle is sealed, and copied to `Classifier.manifest`. Older manifests lack some figures.
-Missing or unexpected values become None and are left out on the page.
+A manifest is written when a bundle is sealed, and copied to `Classifier.manifest`. It has the figures of each kind of
+picture apart. Older manifests lack some figures. Missing or unexpected values become None and are left out on the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnoses.photos.models import PhotoAssessment
+from diagnoses.results.basis import cancers
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import image_type_blocks
-from recognition.taxonomy import DERMOSCOPIC
+from recognition.taxonomy import CODES, DERMOSCOPIC
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,16 @@ class Interval:
 
 @dataclass(frozen=True)
 class ScoreFigures:
-    """The share of cancers with this score on the sealed test split.
+    """The share of cancers among test pictures of one kind with this score, weighted to the sealed case mix.
 
-    `cancers` is the share among the `pictures` test pictures with this score; `all_cancers` is the share among all
-    `all_pictures` test pictures, for comparison.
+    `pictures` is how many test pictures had the score; `all_cancers` is the share of cancers in the case mix. In
+    manifests from before case mixes nothing is weighted, and `all_cancers` is the share in the whole test.
     """
 
+    image_type: str
     score: int
     pictures: int
     cancers: Interval
-    all_pictures: int
     all_cancers: float
 
 
@@ -59,42 +60,52 @@ class SetFigures:
 
 @dataclass(frozen=True)
 class SealedFigures:
-    """All sealed figures for one assessment."""
+    """All sealed figures for one assessment, of its kind of picture."""
 
     score: ScoreFigures | None
     points: tuple[PointFigures, ...]
     sets: SetFigures | None
 
 
-def sealed_figures_of(row: PhotoAssessment) -> SealedFigures:
-    """The sealed figures of this assessment's classifier, as far as its manifest has them."""
-    manifest = image_type_blocks(row.prediction.classifier.manifest).get(row.image_type or DERMOSCOPIC, {})
-    assessment = _mapping(manifest.get("assessment"))
+def sealed_figures_of(assessment: PhotoAssessment) -> SealedFigures:
+    """The sealed figures for this assessment, as far as the manifest of its classifier has them."""
+    manifest = assessment.prediction.classifier.manifest
+    # Assessments from before there were kinds were made with the figures of the only one.
+    image_type = assessment.image_type or DERMOSCOPIC
+    block = _mapping(image_type_blocks(manifest).get(image_type))
+    limits = _mapping(block.get("assessment"))
     return SealedFigures(
-        score=score_figures(assessment.get("score"), row.score),
+        score=score_figures(limits.get("score"), assessment.score, image_type, _mapping(manifest.get("case_mix"))),
         points=tuple(
-            point for decision in (Decision.URGENT, Decision.SOON) if (point := _point(manifest, decision)) is not None
+            point for decision in (Decision.URGENT, Decision.SOON) if (point := _point(block, decision)) is not None
         ),
-        sets=_sets(assessment.get("conformal")),
+        sets=_sets(limits.get("conformal")),
     )
 
 
-def score_figures(table: object, score: int | None) -> ScoreFigures | None:
+def score_figures(
+    table: object, score: int | None, image_type: str, case_mix: Mapping[str, Any]
+) -> ScoreFigures | None:
     """One row of the manifest's score table. None without a table, a score, or pictures with this score."""
     rows = [_mapping(row) for row in table] if isinstance(table, Sequence) and not isinstance(table, str) else []
     row = next((row for row in rows if score is not None and row.get("score") == score), {})
     pictures = _count(row.get("pictures"))
-    cancers = _interval({"value": row.get("share"), "low": row.get("low"), "high": row.get("high")})
-    all_pictures = sum(_count(each.get("pictures")) for each in rows)
-    if score is None or not pictures or cancers is None:
+    found = _interval({"value": row.get("share"), "low": row.get("low"), "high": row.get("high")})
+    if score is None or not pictures or found is None:
         return None
-    all_malignant = sum(_count(each.get("malignant")) for each in rows)
-    return ScoreFigures(score, pictures, cancers, all_pictures, all_malignant / all_pictures)
+    shares = _mapping(case_mix.get("shares"))
+    if set(shares) == set(CODES):
+        everywhere = cancers([_share(shares[code]) or 0.0 for code in CODES])
+    else:
+        everywhere = sum(_count(each.get("malignant")) for each in rows) / sum(
+            _count(each.get("pictures")) for each in rows
+        )
+    return ScoreFigures(image_type, score, pictures, found, everywhere)
 
 
-def _point(manifest: Mapping[str, Any], decision: Decision) -> PointFigures | None:
-    chosen = _mapping(_mapping(_mapping(manifest.get("assessment")).get("decision")).get(decision.value))
-    measured = _mapping(_mapping(_mapping(manifest.get("metrics")).get("decision")).get(decision.value))
+def _point(block: Mapping[str, Any], decision: Decision) -> PointFigures | None:
+    chosen = _mapping(_mapping(_mapping(block.get("assessment")).get("decision")).get(decision.value))
+    measured = _mapping(_mapping(_mapping(block.get("metrics")).get("decision")).get(decision.value))
     point = PointFigures(
         decision=decision,
         threshold=_share(chosen.get("threshold")),

@@ -57,6 +57,12 @@ def image_type_name(image_type: str) -> str | Promise:
 
 
 @register.filter
+def image_type_source(source: str) -> str | Promise:
+    """How the kind of a picture is known."""
+    return labels.IMAGE_TYPE_SOURCES.get(source, source)
+
+
+@register.filter
 def sex_name(sex: str) -> str | Promise:
     """The label of a sex."""
     return dict(SEX_CHOICES).get(sex, sex)
@@ -93,6 +99,22 @@ def diagnosis_names(codes: Sequence[str]) -> str:
 def hundredths(share: float) -> int:
     """A share as a whole number of a hundred, as in "12 of 100": 0.1234 -> 12."""
     return round(share * 100)
+
+
+@register.filter
+def of_hundred(share: float) -> str:
+    """A measured share of pictures as a number of a hundred. Never "0" or "100": a test is no proof of either."""
+    if share < 0.005:
+        return gettext("fewer than 1")
+    if share >= 0.995:
+        return gettext("more than 99")
+    return str(hundredths(share))
+
+
+@register.filter
+def names(words: Sequence[str | Promise]) -> str:
+    """("age", "sex", "answers") -> "age, sex, answers"."""
+    return ", ".join(map(str, words))
 
 
 @register.filter

@@ -1,18 +1,16 @@
 // Advice on a photo before it is sent: size, light, contrast, blur. The server decides.
-// The measures and limits are those of recognition/inference/quality.py (a test compares the numbers): everything on
-// a copy whose long side is 200 px, on its middle three quarters, luminance Rec. 601, 0 to 255.
+// The measures are those of recognition/inference/quality.py: everything on a copy at the reference scale, on its middle
+// three quarters, luminance Rec. 601, 0 to 255. Scale and limits are those of the live classifier, from the page.
 
-const REFERENCE = 200;
 const MARGIN = 8; // one part in so many is left out at every border
 const CLIPPED = 250;
-const LIMITS = { longSide: 120, bright: 38, clipped: 0.2, contrast: 0.133, sharpness: 2.65 };
 
 // The code of the first limit that a photo violates. "" if it meets all, or if the browser cannot draw it (HEIC).
-export async function examine(file) {
+export async function examine(file, limits) {
   try {
     const picture = await createImageBitmap(file);
     try {
-      return problem(picture.width, picture.height, greyOf(picture));
+      return problem(picture.width, picture.height, greyOf(picture, limits.reference_long_side), limits);
     } finally {
       picture.close();
     }
@@ -22,8 +20,8 @@ export async function examine(file) {
 }
 
 // The middle of the picture at the reference scale, as luminance in rows.
-function greyOf(picture) {
-  const scale = Math.min(1, REFERENCE / Math.max(picture.width, picture.height));
+function greyOf(picture, reference) {
+  const scale = Math.min(1, reference / Math.max(picture.width, picture.height));
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
   // Repeated halving approximates area averaging. One large step would sample single pixels and look sharper.
@@ -54,15 +52,15 @@ function drawn(source, width, height) {
   return canvas;
 }
 
-function problem(width, height, { grey, width: inner, height: rows }) {
+function problem(width, height, { grey, width: inner, height: rows }, limits) {
   const sorted = Float32Array.from(grey).sort();
   const dark = Math.max(1, sorted[Math.floor(0.05 * (sorted.length - 1))]);
   const bright = Math.max(1, sorted[Math.floor(0.95 * (sorted.length - 1))]);
-  if (Math.max(width, height) < LIMITS.longSide) return "too_small";
-  if (bright < LIMITS.bright) return "too_dark";
-  if (sorted.filter((value) => value >= CLIPPED).length / sorted.length > LIMITS.clipped) return "too_bright";
-  if ((bright - dark) / bright < LIMITS.contrast) return "low_contrast";
-  return laplacianVariance(grey, inner, rows, 100 / bright) < LIMITS.sharpness ? "blurred" : "";
+  if (Math.max(width, height) < limits.long_side_min) return "too_small";
+  if (bright < limits.bright_min) return "too_dark";
+  if (sorted.filter((value) => value >= CLIPPED).length / sorted.length > limits.clipped_max) return "too_bright";
+  if ((bright - dark) / bright < limits.contrast_min) return "low_contrast";
+  return laplacianVariance(grey, inner, rows, 100 / bright) < limits.sharpness_min ? "blurred" : "";
 }
 
 // Variance of the Laplacian of the luminance in per cent of `bright` (Pech-Pacheco et al. 2000).

@@ -65,7 +65,7 @@ function add(id, file, isNew) {
     refuse(photo, wrong);
     return;
   }
-  examine(file).then((code) => {
+  examine(file, JSON.parse(rowTemplate.dataset.quality)).then((code) => {
     const advice = part(row, "advice");
     const key = `words${code.charAt(0).toUpperCase()}${code.slice(1)}`;
     advice.textContent = code ? (rowTemplate.dataset[key] ?? "") : "";

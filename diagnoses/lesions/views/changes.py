@@ -167,21 +167,22 @@ def _target(request: SignedInRequest, form: MovePhotosForm) -> Lesion | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def photo_history(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
-    """Save the reported history of a photo, once, before or after its result. Only the owner may."""
+    """Save the reported history of a photo, or tell it again; the photo is assessed again. Only the owner may."""
     photo = visible_photo(request, photo_id, for_display=True)
     if photo.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person who took the photo can say what they know of the spot."))
-    if photo.reported_history is not None:
-        messages.info(request, _("You have answered these questions for this photo."))
-        return redirect("photo", photo_id=photo.pk)
-    form = HistoryForm(request.POST) if request.method == "POST" else HistoryForm()
+    earlier = photo.reported_history
+    if request.method == "POST":
+        form = HistoryForm(request.POST)
+    else:
+        form = HistoryForm() if earlier is None else HistoryForm.of(earlier)
     if request.method == "POST" and form.is_valid():
         try:
             record_history(photo=photo, by=request.user, answers=form.answers)
         except ValidationError as invalid:
             form.add_error(None, invalid.messages)
         else:
-            messages.success(request, _("Thank you. What you said is kept with the photo."))
+            messages.success(request, _("Thank you. What you said is kept with the photo and counts in its result."))
             return redirect("photo", photo_id=photo.pk)
     status = 422 if form.errors else 200
     return render(request, "diagnoses/lesions/photo_history.html", {"photo": photo, "form": form}, status=status)

@@ -31,6 +31,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.models import Profile
 from accounts.services import ConsentRequired, needs_consent
 from accounts.views.access import SignedInRequest, signed_in
+from diagnoses.classifiers.models import Classifier
 from diagnoses.labels import GATE_REASONS
 from diagnoses.lesions.forms import HistoryForm
 from diagnoses.lesions.services import create_lesion
@@ -38,6 +39,9 @@ from diagnoses.lesions.upload_form import PhotoForm, too_large, words_for
 from diagnoses.photos.models import Photo
 from diagnoses.photos.services import IdempotencyConflict, PhotoMetadata, submit_photo
 from diagnoses.site.errors import is_storage_full
+from recognition.inference.bundle import image_type_blocks
+from recognition.inference.preprocessing import REFERENCE_LONG_SIDE
+from recognition.inference.quality import DEFAULT_LIMITS, QualityLimits
 from recognition.sandbox import IntakeLimits, PhotoRejected
 from recognition.taxonomy import AGE_MAX
 
@@ -247,7 +251,13 @@ def _show(request: SignedInRequest, form: PhotoForm, history: HistoryForm, taken
     taken = taken or Taken()
     if _wants_json(request):
         return JsonResponse({"problems": [*_problems(form), *_problems(history)]}, status=taken.status)
-    context = {"form": form, "history": history, "accepted": taken.photos, "advice_words": _advice_words()}
+    context = {
+        "form": form,
+        "history": history,
+        "accepted": taken.photos,
+        "advice_words": _advice_words(),
+        "quality_limits": json.dumps(_quality_limits()),
+    }
     return render(request, "diagnoses/lesions/photo_new.html", context, status=taken.status)
 
 
@@ -266,6 +276,20 @@ def _advice_words() -> dict[str, str]:
     """The messages that the browser shows before sending a photo, by code of the quality gate."""
     codes = ("too_small", "too_dark", "too_bright", "low_contrast", "blurred")
     return {code: f"{GATE_REASONS[code].why} {GATE_REASONS[code].remedy}" for code in codes}
+
+
+def _quality_limits() -> dict[str, float]:
+    """The reference scale and the quality limits of the live classifier, for the browser's advice before sending.
+
+    Of several kinds of picture the laxest limits: which kind it is, is not known yet.
+    """
+    live = Classifier.objects.live()
+    manifest = live.manifest if live is not None else {}
+    sealed = [block.get("assessment", {}).get("quality") for block in image_type_blocks(manifest).values()]
+    limits = [QualityLimits.from_json(each).as_json() for each in sealed if each] or [DEFAULT_LIMITS.as_json()]
+    laxest = {name: (max if name == "clipped_max" else min)(each[name] for each in limits) for name in limits[0]}
+    scale = manifest.get("preprocessing", {}).get("reference_long_side", REFERENCE_LONG_SIDE)
+    return {"reference_long_side": scale, **laxest}
 
 
 def _wants_json(request: HttpRequest) -> bool:

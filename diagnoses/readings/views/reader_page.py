@@ -21,13 +21,11 @@ from diagnoses.photos.models import (
     PhotoAssessment,
     PhotoHistory,
 )
-from diagnoses.photos.probabilities import bars
 from diagnoses.readings.forms import AgreedForm, BlindForm, FinalForm, HistopathologyForm, value_of
 from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.outcome import outcome_of
 from diagnoses.readings.rules import Said, answer_of, role_in
 from diagnoses.readings.services import ReadingRefusal, somebody_else_may_read
-from recognition.inference.assessment import Gate
 
 EARLIER_SHOWN: Final = 12  # other photos of the lesion; two rows of thumbnails
 
@@ -147,17 +145,7 @@ def page_context(
 
 def _revealed(assessment: PhotoAssessment | None) -> dict[str, Any]:
     """The context of the classifier's answer."""
-    if assessment is None:
-        return {"prediction": None, "assessment": None, "predicted": ""}
-    assessed = assessment.assessed
-    return {
-        "prediction": assessment.prediction,
-        "assessment": assessment,
-        "predicted": answer_of(assessment),
-        "assessed": assessed,
-        "uncertain": assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
-        "bars": bars(assessment),
-    }
+    return {"assessment": assessment, "predicted": "" if assessment is None else answer_of(assessment)}
 
 
 def _finished(photo: Photo) -> dict[str, Any]:
@@ -204,13 +192,13 @@ def _earlier(photo: Photo) -> list[Earlier]:
 
 def _history(photo: Photo) -> dict[str, Any] | None:
     """The reported history; None if nothing was reported."""
-    history = photo.history
+    history: PhotoHistory | None = getattr(photo, "history", None)
     if history is None or not history.answered:
         return None
     answers = []
     if history.duration:
         answers.append(HistoryAnswer(_("How long it has been there"), history.get_duration_display()))
-    for name in (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR):
+    for name in (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR, "pain"):
         value = getattr(history, name)
         if value is not None:
             label = str(PhotoHistory._meta.get_field(name).verbose_name)  # type: ignore[union-attr]  # a plain column

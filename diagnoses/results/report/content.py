@@ -17,16 +17,20 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Profile
 from diagnoses.labels import failure
-from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoHistory
+from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, PhotoAssessment, PhotoHistory
 from diagnoses.results.advice import Advice
+from diagnoses.results.basis import ImageTypeBasis, ToldBasis
 from diagnoses.results.clinical_outcome import ClinicalOutcome, ReviewStage, answer_words, management_words
 from diagnoses.results.result import ClassifierAnswer, Result, result_of
-from diagnoses.results.sealed_figures import Interval, SealedFigures
+from diagnoses.results.sealed_figures import Interval, ScoreFigures, SealedFigures
 from diagnoses.templatetags.words import (
     diagnosis_name,
     diagnosis_names,
     hundredths,
     image_type_name,
+    image_type_source,
+    names,
+    of_hundred,
     percent,
     plain_words,
     sex_name,
@@ -34,6 +38,7 @@ from diagnoses.templatetags.words import (
     truth_source,
 )
 from recognition.inference.assessment import Decision
+from recognition.taxonomy import DERMOSCOPIC
 
 QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR, "pain")
 """Columns of `PhotoHistory`, in the order they are asked."""
@@ -130,6 +135,7 @@ def report_blocks(photo: Photo, *, with_name: bool = True, for_clinician: bool =
         Text(report_title(), Style.TITLE),
         _opening(photo, result, profile, with_name=with_name),
         *_advice(result),
+        *_contradiction(result.image_type),
         *_clinical_outcome(result),
         *_answer(result),
         *_history(photo.reported_history),
@@ -148,12 +154,28 @@ def _opening(photo: Photo, result: Result, profile: Profile | None, *, with_name
         (_("Sex"), str(sex_name(sex))),
         (_("Spot"), photo.lesion.name if photo.lesion is not None else ""),
         (_("Site"), str(site_name(_site(photo)))),
-        (_("How it was taken"), str(image_type_name(photo.image_type))),
+        (_("How it was taken"), _how_it_was_taken(photo, result.image_type)),
         (_("Photo of"), _moment(photo.created)),
         (_("Report of"), _moment(timezone.now())),
     ]
     heatmap = result.answer.assessment.prediction.heatmap.name if result.answer is not None else ""
     return Opening(photo.image.name or "", heatmap or "", Facts(tuple(row for row in rows if row[1])))
+
+
+def _how_it_was_taken(photo: Photo, image_type: ImageTypeBasis | None) -> str:
+    if image_type is None:
+        return str(image_type_name(photo.image_type))
+    return f"{image_type_name(image_type.image_type)} ({image_type_source(image_type.source)})"
+
+
+def _contradiction(image_type: ImageTypeBasis | None) -> Iterator[Block]:
+    if image_type is not None and image_type.looks_like:
+        words = _(
+            "The patient said that the photo was taken %(told)s. It looks as if it was taken %(seen)s. The numbers "
+            "depend on which is right."
+        )
+        names_of_both = {"told": image_type_name(image_type.image_type), "seen": image_type_name(image_type.looks_like)}
+        yield Text(words % names_of_both, Style.STRONG)
 
 
 def _site(photo: Photo) -> str:
@@ -217,16 +239,22 @@ def _answer(result: Result) -> Iterator[Block]:
     if answer is None:
         return
     assessment = answer.assessment
-    yield Text(_("What the picture resembles"), Style.HEADING)
+    yield Text(_("What the classifier says"), Style.HEADING)
     if assessment.is_refused:
         yield Text(
             _("The picture did not pass the checks, so this is no answer. It is kept for clinicians."), Style.STRONG
         )
-    yield Text(f"{diagnosis_name(assessment.diagnosis)} ({assessment.diagnosis})", Style.LARGE)
-    yield Facts(((_("Confidence"), _percent(assessment.confidence)),))
+    if answer.figures.score is not None:
+        yield Text(_measured(answer.figures.score), Style.STRONG)
+    name = f"{diagnosis_name(assessment.diagnosis)} ({assessment.diagnosis})"
+    likely = _("Most likely: %(name)s, %(share)s") % {"name": name, "share": _percent(assessment.confidence)}
+    yield Text(likely, Style.LARGE)
     yield Text(str(plain_words(assessment.diagnosis)))
     if answer.uncertain:
         yield Text(_("It is not certain: the picture does not tell several diagnoses apart."))
+    if answer.told is not None:
+        yield from _told(answer, answer.told)
+    yield Text(answer.case_mix, Style.QUIET)
     yield ProbabilityBars(
         tuple(
             ProbabilityRow(f"{bar.name} ({bar.code})", bar.probability, _percent(bar.probability), bar.cancer, bar.top)
@@ -235,14 +263,50 @@ def _answer(result: Result) -> Iterator[Block]:
     )
     yield Text(
         _("The three cancers among them (melanoma, basal cell and squamous cell carcinoma) add up to %(score)s.")
-        % {"score": _percent(assessment.malignant_score)},
+        % {"score": _percent(answer.cancers)},
     )
     if len(assessment.prediction_set) > 1:
-        yield Text(
-            _("The right diagnosis may be any of these: %(names)s.")
-            % {"names": diagnosis_names(assessment.prediction_set)}
-        )
+        yield Text(_set(answer))
     yield from _trust(answer, answer.figures)
+
+
+def _measured(score: ScoreFigures) -> str:
+    """What was measured at this score, for this kind of picture."""
+    if score.image_type == DERMOSCOPIC:
+        words = _("Of 100 dermatoscope pictures with score %(score)d of 10, %(share)s showed a cancer.")
+    else:
+        words = _("Of 100 phone or camera photos with score %(score)d of 10, %(share)s showed a cancer.")
+    return words % {"score": score.score, "share": of_hundred(score.cancers.value)}
+
+
+def _told(answer: ClassifierAnswer, told: ToldBasis) -> Iterator[Block]:
+    yield Text(_("Besides the picture, this counted: %(names)s.") % {"names": names(told.names)})
+    together = _("%(name)s, %(share)s; the three cancers together %(cancers)s")
+    rows = (
+        (_("The picture alone"), told.diagnosis_alone, told.confidence_alone, told.cancers_alone),
+        (_("With what was told"), answer.diagnosis, answer.assessment.confidence, told.cancers),
+    )
+    yield Facts(
+        tuple(
+            (
+                label,
+                together % {"name": diagnosis_name(diagnosis), "share": _percent(share), "cancers": _percent(cancers)},
+            )
+            for label, diagnosis, share, cancers in rows
+        )
+    )
+
+
+def _set(answer: ClassifierAnswer) -> str:
+    listed = diagnosis_names(answer.assessment.prediction_set)
+    sets = answer.figures.sets
+    if sets is None or sets.test_coverage is None:
+        return _("The right diagnosis may be any of these: %(names)s.") % {"names": listed}
+    words = _(
+        "In %(share)d of 100 test pictures the right diagnosis was in a list made like this one: %(names)s. For rare "
+        "diagnoses it was less often."
+    )
+    return words % {"share": hundredths(sets.test_coverage), "names": listed}
 
 
 def _trust(answer: ClassifierAnswer, figures: SealedFigures) -> Iterator[Block]:
@@ -254,14 +318,15 @@ def _trust(answer: ClassifierAnswer, figures: SealedFigures) -> Iterator[Block]:
         yield Text(_("Score %(score)d of 10") % {"score": score}, Style.STRONG)
     if figures.score is not None:
         share = figures.score.cancers
+        words = _(
+            "Of 100 test pictures with score %(score)d, %(share)s showed a cancer (between %(low)d and %(high)d). Of "
+            "100 pictures with any score, %(all)d show one: they come from skin clinics."
+        )
         yield Text(
-            _(
-                "Of 100 test pictures with score %(score)d, %(share)d showed a cancer (between %(low)d and %(high)d). "
-                "In the whole test, %(all)d of 100 did: the pictures came from skin clinics."
-            )
+            words
             % {
                 "score": figures.score.score,
-                "share": hundredths(share.value),
+                "share": of_hundred(share.value),
                 "low": hundredths(share.low),
                 "high": hundredths(share.high),
                 "all": hundredths(figures.score.all_cancers),
@@ -333,11 +398,12 @@ def _origin(photo: Photo, result: Result) -> Iterator[Block]:
     yield Text(_("Origin and limits"), Style.HEADING)
     rows = [(_("Photo"), str(photo.pk)), (_("SHA-256 of the photo"), photo.sha256)]
     if result.answer is not None:
-        prediction = result.answer.assessment.prediction
+        assessment: PhotoAssessment = result.answer.assessment
+        classifier = assessment.prediction.classifier
         rows += [
-            (_("Classifier"), prediction.classifier.version),
-            (_("SHA-256 of the classifier"), prediction.classifier.sha256),
-            (_("Answered on"), _moment(result.answer.assessment.created)),
+            (_("Classifier"), classifier.version),
+            (_("SHA-256 of the classifier"), classifier.sha256),
+            (_("Answered on"), _moment(assessment.created)),
         ]
     yield Facts(tuple(rows))
     yield Text(

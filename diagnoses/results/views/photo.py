@@ -17,13 +17,14 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.paging import Order, page_of
 from diagnoses.photos.models import Photo
 from diagnoses.photos.notifications import photo_opened
-from diagnoses.photos.services import delete_photo, repredict_photo, retry_photo, view_photo
+from diagnoses.photos.services import change_image_type, delete_photo, repredict_photo, retry_photo, view_photo
 from diagnoses.photos.views import visible_photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.forms import HistopathologyForm
 from diagnoses.readings.models import Finding
 from diagnoses.readings.rules import role_in
 from diagnoses.readings.services import request_review
+from diagnoses.results.forms import ImageTypeForm
 from diagnoses.results.views.state import state_context
 
 HISTORY: Final = Order("history", "created", "time")
@@ -44,10 +45,13 @@ def photo_list(request: SignedInRequest) -> HttpResponse:
 def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
     """The context of the photo's state, for its page and the fragment; see `state_context`."""
     reviews = request.user.sees_all_patients
+    is_owner = photo.owner_id == request.user.pk
     return {
         **state_context(photo, for_clinician=reviews),
-        "is_owner": photo.owner_id == request.user.pk,
+        "is_owner": is_owner,
         "reviews": reviews,
+        "may_change": not photo.is_waiting and (is_owner or request.user.is_clinician),
+        "image_type_form": ImageTypeForm(initial={"image_type": photo.image_type}),
         "may_read": _may_read(request.user, photo),
         "image_url": reverse("photo-image", args=[photo.pk]),
         "heatmap_url": reverse("photo-heatmap", args=[photo.pk]),
@@ -132,6 +136,19 @@ def photo_delete(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
 def photo_retry(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     """Queue a failed photo again."""
     retry_photo(photo=visible_photo(request, photo_id), by=request.user)
+    return redirect("photo", photo_id=photo_id)
+
+
+@require_POST
+@signed_in
+def photo_image_type(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
+    """Tell afterwards how the photo was taken, by its owner or a clinician; the photo is assessed again."""
+    shown = visible_photo(request, photo_id)
+    form = ImageTypeForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("Choose how the photo was taken."))
+    elif change_image_type(photo=shown, by=request.user, **form.cleaned_data):
+        messages.success(request, _("The photo has been assessed again."))
     return redirect("photo", photo_id=photo_id)
 
 

@@ -81,8 +81,8 @@ def waiting(photo: Photo) -> Waiting:
 def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
     """The template context of a photo's state: for its page, the fragment and shared links.
 
-    Only clinicians see the answer to a refused picture. For all others there is no `prediction` in the context, so that
-    no template can show it by mistake.
+    Only clinicians see the answer to a refused picture. For all others there is no `answer` in the context, so that no
+    template can show it by mistake.
     """
     result = result_of(photo, for_clinician=for_clinician)
     earlier = photo.assessment
@@ -96,6 +96,7 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
         "by_clinician": result.by_clinician,
         "safety_net": SAFETY_NET,
         "agrees": result.agrees,
+        "image_type": result.image_type,
     }
     if photo.is_waiting:
         context["waiting"] = waiting(photo)
@@ -104,15 +105,5 @@ def state_context(photo: Photo, *, for_clinician: bool) -> dict[str, Any]:
         context["failure"] = failure(photo.failure_code)
         context["earlier"] = earlier  # after a failed second analysis the first answer is kept
     if result.answer is not None:
-        answer = result.answer
-        context |= {
-            "prediction": answer.assessment.prediction,
-            "assessment": answer.assessment,
-            "assessed": answer.assessed,
-            "uncertain": answer.uncertain,
-            "bars": answer.bars,
-            "score_steps": answer.score_steps,
-            "diagnosis": answer.diagnosis,
-            "figures": answer.figures,
-        }
+        context["answer"] = result.answer
     return context

@@ -1,5 +1,6 @@
 """The upload page: accepted and refused uploads, and their messages."""
 
+import html
 import io
 import json
 import re
@@ -17,6 +18,7 @@ from django.utils.html import escape
 
 from accounts.models import Profile, Purpose, User
 from accounts.services import give_consent
+from diagnoses.classifiers.models import Classifier
 from diagnoses.lesions.models import Lesion
 from diagnoses.lesions.services import create_lesion
 from diagnoses.lesions.views import upload
@@ -29,6 +31,7 @@ URL = "/photos/new/"
 HOSTILE = Path(__file__).resolve().parents[4] / "shared/data/hostile_images"
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("no_broker")]
 Picture = Callable[..., bytes]
+Advised = Callable[[], dict[str, float]]
 
 
 @pytest.fixture
@@ -339,17 +342,46 @@ def test_the_profile_says_age_and_sex(browser: Client, patient: User, make_photo
     assert re.search(r'value="female"\s+selected', page)
 
 
-def test_the_browser_advises_by_the_limits_of_the_server() -> None:
-    """static/js/quality.js uses the measures and limits of the quality gate."""
+def test_the_browser_measures_as_the_server_does() -> None:
     script = (Path(__file__).resolve().parents[3] / "static/js/quality.js").read_text()
-    limits = dict(re.findall(r"(\w+): ([\d.]+)", script[script.index("LIMITS =") :].splitlines()[0]))
-    own = quality.DEFAULT_LIMITS
-    assert {name: float(value) for name, value in limits.items()} == {
-        "longSide": own.long_side_min, "bright": own.bright_min, "clipped": own.clipped_max,
-        "contrast": own.contrast_min, "sharpness": own.sharpness_min,
-    }  # fmt: skip
-    for name, value in (("REFERENCE", REFERENCE_LONG_SIDE), ("MARGIN", quality.MARGIN), ("CLIPPED", quality.CLIPPED)):
+    for name, value in (("MARGIN", quality.MARGIN), ("CLIPPED", quality.CLIPPED)):
         assert f"const {name} = {value};" in script
+
+
+@pytest.fixture
+def advised(browser: Client) -> Advised:
+    """The scale and the limits by which the browser advises."""
+
+    def limits() -> dict[str, float]:
+        page = browser.get(URL).content.decode()
+        return json.loads(html.unescape(page.split('data-quality="')[1].split('"')[0]))  # type: ignore[no-any-return]
+
+    return limits
+
+
+def test_without_a_classifier_the_browser_advises_by_the_default_limits(
+    advised: Advised,
+) -> None:
+    assert advised() == {"reference_long_side": REFERENCE_LONG_SIDE, **quality.DEFAULT_LIMITS.as_json()}
+
+
+def test_the_browser_advises_by_the_laxest_limits_of_the_live_classifier(
+    advised: Advised, classifier_row: Classifier
+) -> None:
+    strict, lax = (
+        {"long_side_min": 120.0, "bright_min": 40.0, "clipped_max": 0.2, "contrast_min": 0.12, "sharpness_min": each}
+        for each in (9.0, 4.0)
+    )
+    lax["clipped_max"] = 0.3
+    manifest = {
+        "preprocessing": {"reference_long_side": 400},
+        "image_types": {
+            "dermoscopic": {"assessment": {"quality": strict}},
+            "clinical: close-up": {"assessment": {"quality": lax}},
+        },
+    }
+    Classifier.objects.update(manifest=manifest)
+    assert advised() == {"reference_long_side": 400, **lax}
 
 
 def test_without_the_token_nothing_happens(patient: User, picture: Picture) -> None:
