@@ -177,6 +177,7 @@ TABLE: Final[dict[str, Row]] = {
     "photo-heatmap": photo_page(GET=SEES_PHOTO),
     "photo-delete": photo_page(GET=OWNER_PAGE, POST=(LOGIN, GONE, 404, 403, 403, LOGIN)),
     "photo-history": photo_page(GET=OWNER_PAGE, POST=(LOGIN, 422, 404, 403, 403, LOGIN)),
+    "photo-image-type": photo_page(POST=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
     "photo-retry": photo_page(POST=(LOGIN, GONE, 404, GONE, GONE, LOGIN)),
     "photo-repredict": photo_page(POST=(LOGIN, 404, 404, GONE, GONE, LOGIN)),
     "photo-finding": photo_page(POST=(LOGIN, 404, 404, 422, 422, LOGIN)),

@@ -7,9 +7,9 @@ from typing import Any, Final
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from recognition.inference.case_mix import BALANCED, HAM10000
 
 from diagnoses.photos.models import PhotoAssessment
+from recognition.inference.case_mix import BALANCED, HAM10000
 from recognition.inference.metadata import ANSWERS
 from recognition.taxonomy import CODES, IMAGE_TYPES, Diagnosis
 

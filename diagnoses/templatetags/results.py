@@ -3,7 +3,7 @@
 from django import template
 
 from diagnoses.photos.models import PhotoAssessment
-from diagnoses.results import result
+from diagnoses.results import basis, result
 
 register = template.Library()
 
@@ -15,6 +15,6 @@ def classifier_answer(assessment: PhotoAssessment) -> result.ClassifierAnswer:
 
 
 @register.simple_tag
-def image_type_basis(assessment: PhotoAssessment) -> result.ImageTypeBasis | None:
+def image_type_basis(assessment: PhotoAssessment) -> basis.ImageTypeBasis | None:
     """The kind as which the picture was assessed."""
-    return result.image_type_basis(assessment)
+    return basis.image_type_basis(assessment)

@@ -192,7 +192,7 @@ def _earlier(photo: Photo) -> list[Earlier]:
 
 def _history(photo: Photo) -> dict[str, Any] | None:
     """The reported history; None if nothing was reported."""
-    history: PhotoHistory | None = getattr(photo, "history", None)
+    history = photo.history
     if history is None or not history.answered:
         return None
     answers = []

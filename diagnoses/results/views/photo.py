@@ -50,7 +50,7 @@ def _context(request: SignedInRequest, photo: Photo) -> dict[str, Any]:
         **state_context(photo, for_clinician=reviews),
         "is_owner": is_owner,
         "reviews": reviews,
-        "may_change": not photo.is_waiting and (is_owner or request.user.is_clinician),
+        "may_change": not photo.is_waiting and (is_owner or reviews),
         "image_type_form": ImageTypeForm(initial={"image_type": photo.image_type}),
         "may_read": _may_read(request.user, photo),
         "image_url": reverse("photo-image", args=[photo.pk]),
@@ -147,8 +147,9 @@ def photo_image_type(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     form = ImageTypeForm(request.POST)
     if not form.is_valid():
         messages.error(request, _("Choose how the photo was taken."))
-    elif change_image_type(photo=shown, by=request.user, **form.cleaned_data):
-        messages.success(request, _("The photo has been assessed again."))
+    else:
+        change_image_type(photo=shown, by=request.user, **form.cleaned_data)
+        messages.success(request, _("It is noted how the photo was taken."))
     return redirect("photo", photo_id=photo_id)
 
 

@@ -1,5 +1,6 @@
 """The spots pages: overview, one spot, comparison, and every change by plain forms."""
 
+import re
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,6 +15,7 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from accounts.models import AuditEntry, User
+from diagnoses.lesions.forms import HistoryForm
 from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.lesions.services import BodyPlace, create_lesion
 from diagnoses.lesions.spots import DOT_DISTANCE, drawings, spots_of
@@ -329,7 +331,7 @@ def test_only_photos_of_the_spot_are_compared(
 # --- History
 
 
-def test_the_history_is_told_once_by_form(browser: Client, patient: User, make_photo: MakePhoto) -> None:
+def test_the_history_is_told_by_form_and_told_again(browser: Client, patient: User, make_photo: MakePhoto) -> None:
     photo = make_photo(patient)
     url = reverse("photo-history", args=[photo.pk])
     assert "Has its colour changed?" in browser.get(url).content.decode()
@@ -339,13 +341,25 @@ def test_the_history_is_told_once_by_form(browser: Client, patient: User, make_p
     wrong = browser.post(url, {"itch": "maybe", "note": "burnt there once"})
     assert wrong.status_code == 422
     assert "burnt there once" in wrong.content.decode()
-    answer = browser.post(url, {"itch": "yes", "change_size": "no", "raised": "", "duration": "months", "note": "n"})
+    given = {"itch": "yes", "change_size": "no", "raised": "unknown", "pain": "yes", "duration": "months", "note": "n"}
+    answer = browser.post(url, given)
     assert answer.headers["Location"] == reverse("photo", args=[photo.pk])
     told = PhotoHistory.objects.get()
     assert (told.itch, told.change_size, told.raised, told.duration, told.note) == (True, False, None, "months", "n")
-    again = browser.post(url, {"itch": "no"})
-    assert again.status_code == 302
-    assert PhotoHistory.objects.get().itch is True
+    assert told.pain is True
+    # The form shows what was said; the skipped questions are as "I do not know".
+    form = HistoryForm.of(told)
+    assert [form[name].value() for name in ("itch", "change_size", "bleeding")] == ["yes", "no", "unknown"]
+    again = browser.get(url).content.decode()
+    assert re.search(r'name="itch" value="yes"[^>]*checked', again) and "n</textarea>" in again
+    assert browser.post(url, {"itch": "no"}).status_code == 302
+    assert (Photo.objects.get().history or told).itch is False and PhotoHistory.objects.count() == 2
+
+
+def test_a_question_that_is_skipped_is_not_shown_as_answered(browser: Client, patient: User) -> None:
+    page = browser.get(reverse("photo-new")).content.decode()
+    assert re.search(r'name="itch" value="yes"', page) and 'name="pain"' in page
+    assert not re.search(r'name="(itch|pain|bleeding)" value="\w+"[^>]*checked', page)
 
 
 def test_nobody_else_tells_a_history(
@@ -388,5 +402,5 @@ def test_the_result_shows_what_was_said_and_its_score(
         assert "7-point checklist: 3 of 10" in page
         assert "2 points" in page and "1 point<" in page
         assert escape("<i>since July") in page and "<i>since July" not in page
-        assert reverse("photo-history", args=[photo.pk]) not in page
+        assert (reverse("photo-history", args=[photo.pk]) in page) is (client is browser)
     assert "What the patient says of the spot" in words(sign_in(clinician), "photo", photo.pk)

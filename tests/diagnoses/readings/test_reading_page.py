@@ -15,6 +15,9 @@ from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import Photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding, Reading
+from recognition.inference.case_mix import HAM10000
+from recognition.taxonomy import CLOSE_UP
+from tests.diagnoses.assessments import retell
 
 SignIn = Callable[[User], Client]
 MakePhoto = Callable[..., Photo]
@@ -105,6 +108,34 @@ class TestBlindness:
         ):
             assert trace in after
         assert "your blind answer" in after
+
+    def test_the_kind_and_what_was_told_are_shown_with_the_answer_and_not_before(
+        self, photo: Photo, clinician: User, sign_in: SignIn
+    ) -> None:
+        retell(
+            photo,
+            image_type=CLOSE_UP,
+            image_type_source="told",
+            contradicted=True,
+            case_mix=HAM10000.as_json(),
+            picture_alone=NEVUS,
+            picture_decision="monitor",
+            used=["age_approx", "bleed"],
+        )
+        client = sign_in(clinician)
+        traces = (
+            "It looks as if it was taken through a dermatoscope.",
+            "with a phone or a camera (as told with the photo)",
+            "Besides the picture, this counted: age, answers about the spot.",
+            "Melanocytic nevus, 50\xa0%",
+            "Melanoma, 61\xa0%",
+            "people as they come to a clinic",
+        )
+        before = text(client, photo)
+        assert not [trace for trace in traces if trace in before]
+        blind(client, photo, "NV")
+        after = text(client, photo)
+        assert not [trace for trace in traces if trace not in after]
 
     def test_earlier_photos_are_shown_without_their_answers(
         self, patient: User, clinician: User, make_photo: MakePhoto, predict: Predict, sign_in: SignIn

@@ -23,6 +23,9 @@ from diagnoses.results.report import make_report
 from diagnoses.results.report.document import _image
 from diagnoses.results.report.pictures import LONGEST_SIDE, ReportPicture, photo_picture
 from recognition.inference.assessment import Assessment
+from recognition.inference.case_mix import HAM10000
+from recognition.taxonomy import CLOSE_UP
+from tests.diagnoses.assessments import retell
 
 MakePhoto = Callable[..., Photo]
 Predict = Callable[..., Photo]
@@ -103,6 +106,32 @@ def test_it_says_what_a_doctor_wants_to_know(photo: Photo, clinician: User) -> N
         assert digest in text.replace(" ", "")
     assert "patient.a@example.org" not in text
     assert str(clinician) not in text
+
+
+def test_it_says_the_same_as_the_page_of_kind_answers_and_case_mix(photo: Photo) -> None:
+    retell(
+        photo,
+        image_type=CLOSE_UP,
+        image_type_source="told",
+        contradicted=True,
+        case_mix=HAM10000.as_json(),
+        picture_alone=[0.05, 0.41, 0.05, 0.1, 0.2, 0.09, 0.05, 0.05],
+        used=["sex", "itch"],
+    )
+    manifest = {"image_types": {CLOSE_UP: MANIFEST}, "case_mix": HAM10000.as_json()}
+    Classifier.objects.update(manifest=manifest)
+    text = words(make_report(shown(photo)))
+    for expected in (
+        "with a phone or a camera (as told with the photo)",
+        "It looks as if it was taken through a dermatoscope.",
+        "Of 100 phone or camera photos with score 4 of 10, 12 showed a cancer.",
+        "Most likely: Melanocytic nevus (NV), 70 %",
+        "Besides the picture, this counted: sex, answers about the spot.",
+        "Melanocytic nevus, 41 %; the three cancers together 15 %",
+        "Melanocytic nevus, 70 %; the three cancers together 16 %",
+        "people as they come to a clinic",
+    ):
+        assert expected in text, expected
 
 
 @pytest.mark.parametrize(("language", "word"), [("kk", " ж. "), ("ru", "Дата отчёта"), ("en", "Report of")])
