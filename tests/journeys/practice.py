@@ -31,8 +31,10 @@ from diagnoses.readings.models import Finding, Reading
 from diagnoses.readings.services import begin_reading, record_blind, record_final, request_review
 from diagnoses.sharing.services import make_share_link
 from recognition.inference.assessment import CODES_OF, Assessment, Decision, Gate, GateResult
+from recognition.inference.case_mix import HAM10000
 from recognition.taxonomy import CLOSE_UP, CODES
 from tests.diagnoses.answers import Saying, made_outputs
+from tests.diagnoses.assessments import retell
 from tests.factories import made_photo
 
 PASSWORD: Final = "a long enough password"
@@ -208,6 +210,16 @@ def _fill_record(practice: Practice, classifier: Classifier, paint: Paint, words
     set_reminder(lesion=calm, months=3, by=owner)
     leg = spot("urgent", "back-left-leg")
     photos["urgent"] = answered("MEL", 0.83, urgent, send("MEL", 31, leg, days_ago=2, told=True))
+    retell(
+        photos["urgent"],
+        image_type=CLOSE_UP,
+        image_type_source="told",
+        contradicted=True,
+        case_mix=HAM10000.as_json(),
+        picture_alone=probabilities("MEL", 0.45),
+        picture_decision=Decision.SOON,
+        used=["age_approx", "sex", "grew"],
+    )
     photos["blind"] = answered("BCC", 0.71, urgent, send("BCC", 32, spot("blind", "front-head"), told=True))
     photos["revealed"] = answered("MEL", 0.64, urgent, send("MEL", 33))
     dark = assessment(Decision.NOT_ASSESSED, refusal="too_dark")

@@ -15,7 +15,7 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.labels import SAFETY_NET
 from diagnoses.photos.models import Photo
 from diagnoses.results.advice import advice_on
-from recognition.taxonomy import CLOSE_UP, CODES, Diagnosis
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, Diagnosis
 from tests.factories import jpeg_bytes, made_photo
 
 PATIENCE_MS = 60_000
@@ -74,7 +74,7 @@ def test_from_sign_in_to_the_result(site: str, visit: Visit, picture: Path, tiny
 
     # The result appears by itself: nobody reloads.
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
-    expect(page.locator(".confidence")).to_be_visible()
+    expect(page.locator(".result__share")).to_be_visible()
     photo = Photo.objects.select_related("assessment__prediction").get()
     assert photo.assessment is not None and photo.prediction is not None
     assert photo.decision in {"urgent", "soon", "monitor"}
@@ -129,7 +129,7 @@ def test_a_picture_that_is_no_lesion_gets_no_answer(site: str, visit: Visit, nig
     expect(page.get_by_role("heading", level=1)).to_have_text("This photo could not be assessed")
     expect(page.get_by_text("The picture is too dark.")).to_be_visible()
     expect(page.get_by_text(str(SAFETY_NET))).to_be_visible()
-    expect(page.locator(".confidence, .bars, .photo__switch, .photo__heatmap")).to_have_count(0)
+    expect(page.locator(".result__share, .bars, .photo__switch, .photo__heatmap")).to_have_count(0)
     photo = Photo.objects.select_related("assessment__prediction").get()
     assert photo.prediction is not None  # kept for clinicians
     assert Diagnosis(photo.diagnosis).full_name not in page.inner_text("body")
@@ -189,16 +189,18 @@ def test_an_unsent_photo_is_still_there_after_a_reload(live_web: Any, visit: Vis
     page.add_init_script(SLOW_STORAGE)
     visitor.sign_in("patient@example.org", PASSWORD)
     visitor.go("/photos/new/")
-    expect(page.get_by_label("Not said").first).to_be_checked()
+    expect(page.get_by_label("I do not know").first).to_be_checked()
     page.locator("#id_image").set_input_files(picture)
     page.get_by_label("With a phone or a camera").check()
     page.get_by_label("Name of the new spot").fill("nape")
+    page.locator("[name=bleeding][value=yes]").check()
     page.wait_for_timeout(1500)  # nothing on the page says that the draft is stored
     for _ in range(2):
         page.reload()
         expect(page.locator(".chosen__photo")).to_contain_text("spot.jpg")
         expect(page.get_by_label("With a phone or a camera")).to_be_checked()
         expect(page.get_by_label("Name of the new spot")).to_have_value("nape")
+        expect(page.locator("[name=bleeding][value=yes]")).to_be_checked()
         page.wait_for_timeout(1000)  # whatever the page writes on its own
     page.get_by_role("button", name="Analyse").click()
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
@@ -211,15 +213,30 @@ def test_without_javascript(site: str, visit: Visit, picture: Path) -> None:
     visitor.sign_in("patient@example.org", PASSWORD)
     visitor.go("/photos/new/")
     page.locator("#id_image").set_input_files(picture)
+    taps = page.get_by_role("group", name="Does it hurt?")
+    taps.get_by_label("Yes").focus()
+    page.keyboard.press("ArrowRight")  # the taps are radio buttons
+    expect(taps.get_by_label("No", exact=True)).to_be_checked()
     page.get_by_role("button", name="Analyse").click()
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
     # The page reloads itself until the result is there.
-    expect(page.locator(".confidence")).to_be_visible()
+    expect(page.locator(".result__share")).to_be_visible()
     photo = Photo.objects.select_related("assessment__prediction").get()
     assert photo.assessment is not None and photo.prediction is not None
     if photo.prediction.heatmap:
         page.locator("#heatmap-switch").check()
         expect(page.locator(".photo__heatmap")).to_have_css("opacity", "0.75")
+    # What was told can be told again, and how the photo was taken can be changed.
+    page.get_by_role("link", name="Answer again").click()
+    expect(page.get_by_role("group", name="Does it hurt?").get_by_label("No", exact=True)).to_be_checked()
+    page.get_by_role("group", name="Does it hurt?").get_by_label("Yes").check()
+    page.get_by_role("button", name="Keep my answers").click()
+    page.get_by_text("Change", exact=True).click()
+    page.get_by_label("Through a dermatoscope").check()
+    page.get_by_role("button", name="Assess it again").click()
+    expect(page.get_by_text("It is noted how the photo was taken.")).to_be_visible()
+    told = Photo.objects.select_related("history").get()
+    assert told.image_type == DERMOSCOPIC and told.history is not None and told.history.pain is True
     page.get_by_role("link", name="Delete this photo").click()
     page.get_by_role("button", name="Delete for good").click()
     expect(page.get_by_text("have been deleted")).to_be_visible()

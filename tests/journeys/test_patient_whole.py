@@ -120,13 +120,12 @@ def test_from_signing_up_to_the_doctor(
     page.get_by_role("link", name=says("First photo")).click()
     page.locator("#id_image").set_input_files(picture)
     page.locator("[name=image_type][value=dermoscopic]").check()
-    page.get_by_text(says("What do you know of the spot?")).click()
     for question, answer in (("change_size", "yes"), ("change_colour", "yes"), ("itch", "no")):
         page.locator(f"[name$={question}][value={answer}]").check()
     assert visitor.fits()
     page.get_by_role("button", name=says("Analyse")).click()
     page.wait_for_url(re.compile(r"/photos/[0-9a-f-]{36}/$"))
-    expect(page.locator(".confidence")).to_be_visible()
+    expect(page.locator(".result__share")).to_be_visible()
     photo = Photo.objects.select_related("history").get()
     assert photo.lesion == spot
     assert photo.image_type == DERMOSCOPIC
