@@ -356,6 +356,17 @@ def test_the_history_is_told_by_form_and_told_again(browser: Client, patient: Us
     assert (Photo.objects.get().history or told).itch is False and PhotoHistory.objects.count() == 2
 
 
+def test_answers_after_the_result_change_it_and_the_page_says_so(
+    browser: Client, patient: User, make_photo: MakePhoto, measure: MakePhoto
+) -> None:
+    photo = measure(make_photo(patient), 0.2, dermoscopic=0.02)
+    assert "Besides the picture" not in words(browser, "photo", photo.pk)
+    browser.post(reverse("photo-history", args=[photo.pk]), {"change_size": "yes", "pain": "no"})
+    page = words(browser, "photo", photo.pk)
+    assert "Besides the picture, this counted: answers about the spot." in page
+    assert "The picture alone" in page and "With what was told" in page
+
+
 def test_a_question_that_is_skipped_is_not_shown_as_answered(browser: Client, patient: User) -> None:
     page = browser.get(reverse("photo-new")).content.decode()
     assert re.search(r'name="itch" value="yes"', page) and 'name="pain"' in page

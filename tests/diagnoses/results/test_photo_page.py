@@ -17,7 +17,7 @@ from diagnoses.photos.models import KnownImage, Photo, PhotoQuerySet, Worker
 from diagnoses.photos.predictions import claim_photo, fail_photo
 from diagnoses.readings.findings import record_finding
 from diagnoses.readings.models import Finding
-from recognition.taxonomy import CODES, Diagnosis
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, Diagnosis
 
 SignIn = Callable[[User], Client]
 MakePhoto = Callable[..., Photo]
@@ -56,6 +56,30 @@ def test_how_the_picture_was_taken(
     html = " ".join(page(browser, make_photo(patient, image_type=image_type)).split())
     assert (f"<dt>How it was taken</dt> <dd> {words} </dd>" in html) == (words is not None)
     assert ("How it was taken" in html) == (words is not None)
+
+
+@pytest.mark.parametrize("who", ["patient", "clinician"])
+def test_a_kind_that_was_told_wrongly_is_changed_and_the_photo_is_assessed_again_at_once(
+    who: str, request: pytest.FixtureRequest, patient: User, make_photo: MakePhoto, measure: MakePhoto, sign_in: SignIn
+) -> None:
+    client = sign_in(request.getfixturevalue(who))
+    photo = measure(make_photo(patient, image_type=CLOSE_UP), 0.2, dermoscopic=0.95)
+    assert "<title>Have a doctor look at it soon" in page(client, photo)
+    assert "It looks as if it was taken through a dermatoscope." in page(client, photo)
+    answer = client.post(url("photo-image-type", photo), {"image_type": DERMOSCOPIC})
+    assert (answer.status_code, answer.headers["Location"]) == (302, url("photo", photo))
+    html = page(client, photo)
+    assert "<title>Photograph it again by" in html  # dermatoscope pictures have another level for "soon"
+    assert "It looks as if" not in html and "It is noted how the photo was taken." in html
+    assert client.post(url("photo-image-type", photo), {"image_type": "selfie"}).status_code == 302
+    assert Photo.objects.get().image_type == DERMOSCOPIC
+
+
+def test_without_a_word_the_picture_tells_how_it_was_taken(
+    browser: Client, patient: User, make_photo: MakePhoto, measure: MakePhoto
+) -> None:
+    html = " ".join(page(browser, measure(make_photo(patient), 0.2, dermoscopic=0.02)).split())
+    assert 'with a phone or a camera <span class="quiet">(recognised from the picture)</span>' in html
 
 
 # --- Waiting
