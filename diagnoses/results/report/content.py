@@ -1,13 +1,10 @@
-"""The content of a report, as plain blocks in reading order, in the active language.
+"""The content of a report, as blocks in reading order, in the active language.
 
-Blocks contain text and numbers, no layout. Text that people wrote (names, notes) is not escaped here; `document`
-escapes it.
+Text that people wrote (names, notes) is not escaped here; `document` escapes it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from typing import Final
 
 from django.utils import timezone
@@ -21,6 +18,17 @@ from diagnoses.photos.models import CHECKLIST_MAJOR, CHECKLIST_MINOR, Photo, Pho
 from diagnoses.results.advice import Advice
 from diagnoses.results.basis import ImageTypeBasis, ToldBasis
 from diagnoses.results.clinical_outcome import ClinicalOutcome, ReviewStage, answer_words, management_words
+from diagnoses.results.report.blocks import (
+    Block,
+    Facts,
+    FigureTable,
+    Opening,
+    Panel,
+    ProbabilityBars,
+    ProbabilityRow,
+    Style,
+    Text,
+)
 from diagnoses.results.result import ClassifierAnswer, Result, result_of
 from diagnoses.results.sealed_figures import Interval, ScoreFigures, SealedFigures
 from diagnoses.templatetags.words import (
@@ -45,78 +53,6 @@ QUESTIONS: Final = (*CHECKLIST_MAJOR, "raised", *CHECKLIST_MINOR, "pain")
 
 PROFILE_QUESTIONS: Final = ("personal_hx_mm", "personal_hx_skin_cancer", "family_hx_mm", "immunosuppressed")
 """Columns of `Profile` that raise the risk of skin cancer."""
-
-
-class Style(StrEnum):
-    """The style of a text."""
-
-    TITLE = "title"
-    HEADING = "heading"
-    LARGE = "large"
-    PLAIN = "plain"
-    STRONG = "strong"
-    QUIET = "quiet"
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph. Line breaks are kept."""
-
-    text: str
-    style: Style = Style.PLAIN
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Pairs of label and value. Both may be long."""
-
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Opening:
-    """The photo beside its facts, with the heatmap if the reader may see it."""
-
-    photo: str
-    heatmap: str
-    facts: Facts
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The advice in a box. `is_strong` if a doctor should look."""
-
-    texts: tuple[Text, ...]
-    is_strong: bool
-
-
-@dataclass(frozen=True)
-class ProbabilityRow:
-    """One of the eight probabilities; `share` is 0 to 1."""
-
-    name: str
-    share: float
-    number: str
-    is_cancer: bool
-    is_top: bool
-
-
-@dataclass(frozen=True)
-class ProbabilityBars:
-    """All eight, the most probable first."""
-
-    bars: tuple[ProbabilityRow, ...]
-
-
-@dataclass(frozen=True)
-class FigureTable:
-    """A table with a header. The first column has text, the others have figures."""
-
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-Block = Text | Facts | Opening | Panel | ProbabilityBars | FigureTable
 
 
 def report_title() -> str:

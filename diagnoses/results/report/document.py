@@ -31,7 +31,7 @@ from reportlab.platypus import (
 )
 
 from diagnoses.photos.models import Photo
-from diagnoses.results.report.content import (
+from diagnoses.results.report.blocks import (
     Block,
     Facts,
     FigureTable,
@@ -40,9 +40,8 @@ from diagnoses.results.report.content import (
     ProbabilityBars,
     Style,
     Text,
-    report_blocks,
-    report_title,
 )
+from diagnoses.results.report.content import report_blocks, report_title
 from diagnoses.results.report.fonts import BOLD, REGULAR, register_fonts
 from diagnoses.results.report.pictures import ReportPicture, heatmap_picture, photo_picture
 
