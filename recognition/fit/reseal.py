@@ -1,8 +1,11 @@
-"""Sealing the weights of a classifier again: measured again, at another input size, or with more views of a picture.
+"""Sealing the weights of a classifier again: measured again, at another input size, with more views, or on other data.
 
 A network takes pictures of any size. The best size for serving can differ from the one of training, because training
 crops make lesions larger than they are when served (Touvron et al. 2019, "FixRes"). The best is chosen without the test
 split (`compare`). The calibration and test splits then give the sealed figures, as after a training.
+
+On other data than those it was sealed on, a classifier can learn to know a kind of picture that its network never
+learned: only if neither the network nor an ancestor has learned a lesion of these calibration and test splits.
 """
 
 import math
@@ -13,21 +16,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recognition.datasets.examples import Examples
+from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
-from recognition.datasets.splits import CALIBRATION, VALIDATION, Split, split_examples
+from recognition.datasets.splits import CALIBRATION, TEST, VALIDATION, Split, split_examples
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import AnswerCache, Answers
-from recognition.fit.calibration import fit_temperature
+from recognition.fit.calibration import fit_calibration
 from recognition.fit.learned import ancestry, learned_by, learned_validation
 from recognition.fit.seal import seal_measured
 from recognition.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
-from recognition.inference.calibration import softmax
+from recognition.inference.case_mix import BALANCED, HAM10000
 from recognition.inference.export import store_weights, write_graph
+from recognition.inference.learned import Learned
 from recognition.inference.network import Architecture, build_network, set_network_tensors
 from recognition.inference.runtime import OnnxBackend
 from recognition.progress import Report, silent
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, IMAGE_TYPES
 
 TOLERANCE: Final = 1e-3
 """Figures that differ by less count as reproduced: machines round differently. One picture more or less at a threshold
@@ -40,10 +48,15 @@ class ResealError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ServingOption:
-    """One input size and number of views, with its metrics on the split of `choosing_split`."""
+    """One input size and number of views, with its metrics for one kind of picture on the split of `choosing_split`.
+
+    `balanced_accuracy` and `mean_log_loss` are at the balanced case mix; `malignant_auc` and `log_loss` are at that of
+    HAM10000, the log loss weighted to it.
+    """
 
     input_size: int
     views: int
+    image_type: str
     balanced_accuracy: float
     malignant_auc: float
     log_loss: float
@@ -63,10 +76,36 @@ def split_of(bundle: Bundle, examples: Examples, split: Split | None = None) -> 
     return split
 
 
+def learned_of_sealed(bundle: Bundle, examples: Examples, split: Split | None = None) -> Learned:
+    """What a bundle has learned, from the data that it was sealed on; see `fit.learned.learned_by`.
+
+    Raises ResealError for other data, or if nobody knows what an ancestor learned.
+    """
+    return _complete(bundle, learned_by(bundle, examples, split_of(bundle, examples, split)))
+
+
+def unseen_split(bundle: Bundle, examples: Examples, split: Split | None = None, *, learned: Learned | None) -> Split:
+    """The split of data that the bundle was not sealed on, if calibration and test hold nothing that it has learned.
+
+    `split` is that of the data, dealt here if they have none. `learned` is what the network learned, for a bundle that
+    does not say. Raises ResealError if nobody knows, or if a lesion or patient of these splits was learned.
+    """
+    known = _complete(bundle, bundle.learned() or learned or Learned.unknown())
+    split = split or split_examples(examples.table)
+    for name in (CALIBRATION, TEST):
+        images = split.images(name)
+        if found := known.overlap(picture_ids(examples.table, images)):
+            raise ResealError(
+                f"{bundle.version} has learned {len(found)} of the {len(images)} {name} pictures of {examples.name}, "
+                f"or others of their lesions or patients, {found[0]} among them: its figures would flatter it."
+            )
+    return split
+
+
 def choosing_split(bundle: Bundle) -> str:
     """The split on which input size and views are chosen: validation, or calibration if validation was learned.
 
-    Temperature and thresholds are fitted on the calibration split too, so its figures are a little optimistic, equally
+    Calibration and thresholds are fitted on the calibration split too, so its figures are a little optimistic, equally
     for all options.
     """
     return CALIBRATION if learned_validation(bundle) else VALIDATION
@@ -78,6 +117,8 @@ def reseal(
     examples: Examples,
     pictures: Pictures,
     split: Split | None = None,
+    new_data: bool = False,
+    learned: Learned | None = None,
     directory: Path,
     version: str,
     input_size: int | None = None,
@@ -89,10 +130,15 @@ def reseal(
 
     `input_size` (pixels) and `views` are by default those of the bundle. `keep_answers` is a folder that caches the
     network's outputs. `split` is that of the data, where it cannot be made again from seed and shares (`split_of`).
-    Raises ResealError for other data, ValueError for an impossible size or number of views, and what
-    `seal_measured` raises.
+    With `new_data` they are others than those it was sealed on, see `unseen_split`. Raises ResealError for data that
+    may not be used, ValueError for an impossible size or number of views, and what `seal_measured` raises.
     """
-    split = split_of(bundle, examples, split)
+    if new_data:
+        split = unseen_split(bundle, examples, split, learned=learned)
+        known = bundle.learned() or learned
+    else:
+        split = split_of(bundle, examples, split)
+        known = learned_by(bundle, examples, split)
     manifest = bundle.manifest
     architecture, network = _network(bundle, input_size or manifest.architecture.input_size)
     return seal_measured(
@@ -108,7 +154,7 @@ def reseal(
         provenance={**manifest.provenance, "resealed_from": {"version": bundle.version, "sha256": bundle.sha256}},
         ancestry=ancestry(resealed=bundle),
         absent=manifest.absent,
-        learned=learned_by(bundle, examples, split),
+        learned=known,
         views=views or manifest.views,
         keep_answers=keep_answers,
         report=report,
@@ -126,13 +172,14 @@ def compare(
     keep_answers: Path | None = None,
     report: Report = silent,
 ) -> Iterator[ServingOption]:
-    """Metrics of each input size and number of views on `choosing_split`, each at its best temperature.
+    """Metrics of each input size, number of views and kind of picture on `choosing_split`, each best calibrated.
 
-    The temperature is fitted on the same pictures. It does not change balanced accuracy, and it changes the log loss a
+    The calibration is fitted on the same pictures. It does not change the balanced accuracy much, and the others a
     little, equally for all options. Raises as `reseal`.
     """
     split = split_of(bundle, examples, split)
     labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
+    kind_of = dict(zip(examples.table["image"], examples.table["image_type"], strict=True))
     images = split.images(choosing_split(bundle))
     for size in sizes:
         architecture, network = _network(bundle, size)
@@ -155,18 +202,35 @@ def compare(
                     cache=cache,
                     report=report,
                 )
-                logits = answers.logits
-                probabilities = softmax(logits / fit_temperature(logits, answers.labels))
-                yield ServingOption(
-                    size,
-                    count,
-                    metrics.balanced_accuracy(answers.labels, probabilities),
-                    metrics.malignant_auc(answers.labels, probabilities),
-                    metrics.log_loss(answers.labels, probabilities),
-                    metrics.mean_log_loss(answers.labels, probabilities),
-                )
+                kinds = np.array([kind_of[image] for image in images])
+                for kind in (each for each in IMAGE_TYPES if (kinds == each).any()):
+                    yield _option(size, count, kind, answers, kinds == kind)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _option(size: int, views: int, kind: str, answers: Answers, chosen: NDArray[np.bool_]) -> ServingOption:
+    logits, truth = answers.logits[chosen], answers.labels[chosen]
+    calibration = fit_calibration(logits, truth)
+    served, balanced = (calibration.probabilities(logits, mix) for mix in (HAM10000, BALANCED))
+    return ServingOption(
+        size,
+        views,
+        kind,
+        metrics.balanced_accuracy(truth, balanced),
+        metrics.malignant_auc(truth, served),
+        float(np.average(metrics.surprise(truth, served), weights=HAM10000.weights(truth))),
+        metrics.mean_log_loss(truth, balanced),
+    )
+
+
+def _complete(bundle: Bundle, learned: Learned) -> Learned:
+    if not learned.complete:
+        raise ResealError(
+            f"Nobody can say what {bundle.version} or a classifier it comes from has learned. Name the data that it "
+            "was sealed on as well; if it still is not known, it cannot be sealed on other data."
+        )
+    return learned
 
 
 def differences(sealed: Any, again: Any, path: str = "") -> list[str]:

@@ -41,6 +41,7 @@ from recognition.inference.network import (
     network_tensors,
     set_network_tensors,
 )
+from recognition.inference.outputs import PictureOutputs
 from recognition.progress import Report, silent
 from recognition.recipes import Recipe, RecipeError
 from recognition.taxonomy import CODES
@@ -62,7 +63,7 @@ def train_classifier(
     parent: Bundle | None = None,
     teachers: Sequence[Bundle] = (),
     parent_learned: Learned | None = None,
-    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    test_outputs: dict[str, PictureOutputs] | None = None,
     engine: str = KERAS_ENGINE,
     report: Report = silent,
 ) -> Bundle:
@@ -77,7 +78,7 @@ def train_classifier(
     - `teachers`: classifiers for knowledge distillation, if the recipe has a `teacher_share`;
     - `parent_learned`: what the parent has learned, where the caller knows more than its bundle says;
     - `engine`: computes the fine-tuning, one of `ENGINES`;
-    - `test_probabilities`: gets the calibrated probabilities (8,) of each test picture, by image.
+    - `test_outputs`: gets the outputs of each test picture, by image: an evaluation need not compute them again;
 
     Raises ValueError when the parent is needed and missing, RecipeError for teachers that do not fit (see
     `require_teachers`), for a parent or teacher that has learned what this run holds back (see `require_unlearned`) and
@@ -187,7 +188,7 @@ def train_classifier(
         ancestry=ancestry(parent=parent, teachers=teachers),
         absent=absent_diagnoses(examples, split, learn_validation=learns),
         learned=reduce(or_, learned_before, learned_here(examples, split, learn_validation=learns)),
-        test_probabilities=test_probabilities,
+        test_outputs=test_outputs,
         report=report,
     )
 

@@ -1,38 +1,50 @@
 """The last step of a run: calibrate and measure the drafted classifier, and seal it.
 
-The calibration split gives the temperature and the thresholds, and together with some training pictures the gates. The
-test split is used once, here, for the metrics of the manifest. All outputs come from the exported graph, the same that
-will answer patients.
+Everything is fitted and measured for each kind of picture by itself. The calibration split gives the calibration and
+the thresholds, and together with some training pictures the gates. The metadata table is learned from the rows of the
+training split. The test split is used once, here, for the metrics of the manifest. All outputs come from the exported
+graph, the same that will answer patients.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.datasets.examples import Examples, fingerprint_of_test
+from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
 from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import SOURCES, licence_text, sources_of
-from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split, lesions_of
+from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split, split_groups
 from recognition.evaluation.answers import AnswerCache, Answers
-from recognition.evaluation.measure import split_metrics
-from recognition.fit.calibration import choose_operating_points, fit_temperature
-from recognition.fit.calibration.assessment import ENOUGH, LEARNED_PER_DIAGNOSIS, fit_assessment, measure_assessment
-from recognition.inference.bundle import WEIGHTS_NAME, Bundle, file_sha256
-from recognition.inference.calibration import Calibration, softmax
+from recognition.fit.calibration.assessment import (
+    ENOUGH,
+    LEARNED_PER_DIAGNOSIS,
+    Seen,
+    fit_image_type,
+    measure_image_type,
+    outputs_of,
+)
+from recognition.fit.calibration.image_type import fit_image_type_head, measure_image_type_head
+from recognition.fit.calibration.lesion import fit_lesion, measure_lesion
+from recognition.fit.calibration.metadata_table import learn_table, learnable
+from recognition.inference.assessor import AssessmentSettings, Assessor, ImageTypeSettings
+from recognition.inference.bundle import WEIGHTS_NAME, Bundle, OperatingPoint, file_sha256
+from recognition.inference.case_mix import HAM10000, CaseMix
 from recognition.inference.detectors import Detectors
 from recognition.inference.learned import Learned
+from recognition.inference.metadata import MetadataTable
 from recognition.inference.network import Architecture
+from recognition.inference.outputs import PictureOutputs
 from recognition.inference.preprocessing import Preprocessing, preprocess
 from recognition.inference.sealing import draft_bundle, seal_bundle
 from recognition.progress import Progress, Report, silent
 from recognition.recipes import Recipe
-from recognition.taxonomy import CODES, DERMOSCOPIC
+from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +66,7 @@ def seal_network(
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
     learned: Learned | None = None,
-    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Export, calibrate, measure and seal a network that was trained by a recipe; see `seal_measured`."""
@@ -72,7 +84,7 @@ def seal_network(
         ancestry=ancestry,
         absent=absent,
         learned=learned,
-        test_probabilities=test_probabilities,
+        test_outputs=test_outputs,
         report=report,
     )
 
@@ -92,28 +104,25 @@ def seal_measured(
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
     learned: Learned | None = None,
+    case_mix: CaseMix = HAM10000,
     views: int = 1,
     keep_answers: Path | None = None,
-    test_probabilities: dict[str, NDArray[np.float64]] | None = None,
+    test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Export, calibrate, measure and seal a trained network.
 
-    `views` of each picture are averaged, in every figure and in serving. `keep_answers` is a folder that caches the
-    network's outputs for the next sealing of the same weights. `test_probabilities` gets the calibrated probabilities
-    (8,) of each test picture, so that an evaluation need not compute them again. `ancestry` and `learned` are those of
-    `fit.learned`, `absent` are the codes of diagnoses that were not learned and are never answered.
+    `case_mix` is what the probabilities are for, the same for every kind of picture. `views` of each picture are
+    averaged, in every figure and in serving. `keep_answers` is a folder that caches the network's outputs for the next
+    sealing of the same weights. `test_outputs` gets the outputs of each test picture, so that an evaluation need not
+    compute them again. `ancestry` and `learned` are those of `fit.learned`, `absent` are the codes of diagnoses that
+    were not learned and are never answered.
 
     Raises SealingError, ExportError or OSError; `directory` is then unchanged.
     """
-    draft = draft_bundle(
-        network,
-        architecture=architecture,
-        preprocessing=preprocessing,
-        beside=directory,
-    )
+    draft = draft_bundle(network, architecture=architecture, preprocessing=preprocessing, beside=directory)
     try:
-        labels = _labels(examples)
+        data = _Data(examples, split)
         cache = None
         if keep_answers is not None:
             weights = file_sha256(draft.folder / WEIGHTS_NAME)
@@ -123,7 +132,7 @@ def seal_measured(
             return Answers.of(
                 draft.backend,
                 images,
-                labels=labels,
+                labels=data.labels,
                 pictures=pictures,
                 preprocessing=preprocessing,
                 views=views,
@@ -131,38 +140,22 @@ def seal_measured(
                 report=report,
             )
 
+        kinds = known_image_types(data)
         # Of the training pictures only features and statistics are used, which are those of the upright view.
-        enough = len(split.images(CALIBRATION)) >= ENOUGH
-        # A random choice that is the same every time.
-        shuffled = sorted(split.images(TRAIN), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
-        known = answers(_first_of_each(shuffled, labels, LEARNED_PER_DIAGNOSIS), 1) if enough else None
-        seen = {name: answers(split.images(name), views) for name in (CALIBRATION, TEST)}
-        logits = {name: each.logits for name, each in seen.items()}
-        temperature = fit_temperature(logits[CALIBRATION], seen[CALIBRATION].labels)
-        probabilities = {name: softmax(each / temperature) for name, each in logits.items()}
-        points = choose_operating_points(seen[CALIBRATION].labels, probabilities[CALIBRATION])
-        lesions = lesions_of(examples.table, split.images(TEST))
-        figures = {
-            "split": TEST,
-            **split_metrics(
-                seen[TEST].labels,
-                probabilities[TEST],
-                groups=lesions,
-                uncalibrated=softmax(logits[TEST]),
-                operating_points=points,
-            ),
+        known = {
+            kind: answers(data.to_learn_from(kind), 1)
+            for kind in kinds
+            if len(data.images(CALIBRATION, kind)) >= ENOUGH
         }
-        block, ood_detector = fit_assessment(
-            learned=known,
-            calibration=seen[CALIBRATION],
-            probabilities=probabilities[CALIBRATION],
-        )
-        figures |= measure_assessment(
-            block, ood_detector, test=seen[TEST], probabilities=probabilities[TEST], lesions=lesions
-        )
-        if test_probabilities is not None:
-            test_probabilities |= dict(zip(split.images(TEST), probabilities[TEST], strict=True))
-        probe = _probe(split.images(VALIDATION), labels, preprocessing, pictures)
+        calibration = {kind: data.seen(answers(data.images(CALIBRATION, kind), views)) for kind in kinds}
+        test = {kind: data.seen(answers(data.images(TEST, kind), views)) for kind in data.image_types(TEST)}
+        made = _fit(known, calibration, table=learn_table(learnable(examples, split), case_mix), case_mix=case_mix)
+        outputs = {kind: outputs_of(each.answers, made.detectors) for kind, each in test.items()}
+        if test_outputs is not None:
+            for kind, each in test.items():
+                test_outputs |= zip(each.answers.images, outputs[kind], strict=True)
+        made.measure(test, outputs, case_mix=case_mix, absent=absent)
+        probe = _probe(split.images(VALIDATION), data.labels, preprocessing, pictures)
     except BaseException:
         draft.discard()
         raise
@@ -177,14 +170,12 @@ def seal_measured(
         directory=directory,
         version=version,
         probe=probe,
-        image_types={
-            DERMOSCOPIC: {
-                "calibration": Calibration(temperature=temperature).as_json(),
-                "operating_points": [asdict(point) for point in points],
-                "assessment": block,
-                "metrics": figures,
-            }
-        },
+        image_types=made.image_types,
+        detectors=made.detectors if made.detectors.as_tensors() else None,
+        case_mix=case_mix,
+        lesion=made.lesion,
+        metadata_table=made.table,
+        image_type_head=made.image_type_head,
         dataset={
             "name": examples.name,
             "fingerprint": examples.fingerprint,
@@ -204,7 +195,6 @@ def seal_measured(
         },
         recipe=recipe,
         provenance=provenance,
-        detectors=None if ood_detector is None else Detectors({DERMOSCOPIC: ood_detector}),
         views=views,
         licence=licence_text(sources),
         ancestry=ancestry,
@@ -215,6 +205,121 @@ def seal_measured(
     return bundle
 
 
+class _Data:
+    """The data of a sealing, by split and kind of picture."""
+
+    def __init__(self, examples: Examples, split: Split) -> None:
+        positions = {code: position for position, code in enumerate(CODES)}
+        self.table = examples.table.set_index("image", drop=False)
+        self.labels = {
+            str(image): positions[code]
+            for image, code in zip(examples.table["image"], examples.table["diagnosis"], strict=True)
+        }
+        self._split = split
+        self._groups = dict(zip(examples.table["image"], split_groups(examples.table), strict=True))
+        # Data sets from before there were kinds of picture hold dermoscopic ones.
+        self._kinds = dict(self.table["image_type"].replace("", DERMOSCOPIC).fillna(DERMOSCOPIC))
+
+    def image_types(self, split: str) -> list[str]:
+        """The kinds of which the split has a picture, in the order of `IMAGE_TYPES`."""
+        return [kind for kind in IMAGE_TYPES if self.images(split, kind)]
+
+    def images(self, split: str, image_type: str) -> list[str]:
+        """The pictures of one kind in a split, sorted."""
+        return [image for image in self._split.images(split) if self._kinds[image] == image_type]
+
+    def to_learn_from(self, image_type: str) -> list[str]:
+        """`LEARNED_PER_DIAGNOSIS` training pictures of one kind, by diagnosis."""
+        # A random choice that is the same every time.
+        shuffled = sorted(self.images(TRAIN, image_type), key=lambda image: hashlib.sha256(image.encode()).hexdigest())
+        return _first_of_each(shuffled, self.labels, LEARNED_PER_DIAGNOSIS)
+
+    def seen(self, answers: Answers) -> Seen:
+        """The outputs with the rows of the pictures, their lesions or patients, and what is known beside them."""
+        images = list(answers.images)
+        rows = self.table.loc[images].reset_index(drop=True)
+        groups = np.array([self._groups[image] for image in images], dtype=object)
+        return Seen(answers, rows, groups, metadata_of(rows, images))
+
+
+def known_image_types(data: _Data) -> list[str]:
+    """The kinds of picture that a bundle of these data knows.
+
+    The one with most calibration pictures, and every other with `ENOUGH` of them and a test picture to measure on.
+    """
+    counts = {kind: len(data.images(CALIBRATION, kind)) for kind in data.image_types(TEST)}
+    return [kind for kind, count in counts.items() if count >= ENOUGH or count == max(counts.values())]
+
+
+@dataclass
+class _Made:
+    """What is sealed beside the network: parts of the manifest, and the detectors."""
+
+    image_types: dict[str, dict[str, Any]]
+    detectors: Detectors
+    table: MetadataTable
+    lesion: dict[str, Any]
+    image_type_head: dict[str, Any]
+
+    def measure(
+        self,
+        test: Mapping[str, Seen],
+        outputs: Mapping[str, Sequence[PictureOutputs]],
+        *,
+        case_mix: CaseMix,
+        absent: Sequence[str],
+    ) -> None:
+        """Add the metrics of the test split to all parts."""
+        assessor = Assessor(
+            image_types={kind: ImageTypeSettings.from_json(block) for kind, block in self.image_types.items()},
+            case_mix=case_mix,
+            table=self.table,
+            absent=tuple(absent),
+            lesion=AssessmentSettings.from_json(self.lesion) if self.lesion else None,
+        )
+        known = {kind: test[kind] for kind in self.image_types}
+        for kind, block in self.image_types.items():
+            block["metrics"] = measure_image_type(
+                kind,
+                assessor=assessor,
+                points=[OperatingPoint(**point) for point in block["operating_points"]],
+                limits=block["assessment"],
+                test=known[kind],
+                outputs=outputs[kind],
+            )
+        if self.lesion:
+            self.lesion["metrics"] = measure_lesion(known, outputs, assessor)
+        if self.detectors.image_type is not None:
+            self.image_type_head["metrics"] = measure_image_type_head(
+                np.concatenate([np.full(len(each.answers), kind == DERMOSCOPIC) for kind, each in test.items()]),
+                np.array([each.dermoscopic for kind in test for each in outputs[kind]]),
+                np.concatenate([each.groups for each in test.values()]),
+            )
+
+
+def _fit(
+    known: Mapping[str, Answers], calibration: Mapping[str, Seen], *, table: MetadataTable, case_mix: CaseMix
+) -> _Made:
+    """Everything that is fitted; `known` are the outputs for training pictures of the kinds that get gates."""
+    image_types, ood = {}, {}
+    for kind, seen in calibration.items():
+        block, detector = fit_image_type(learned=known.get(kind), calibration=seen, table=table, case_mix=case_mix)
+        image_types[kind] = block
+        if detector is not None:
+            ood[kind] = detector
+    lesion: dict[str, Any] = {}
+    head = None
+    if set(known) == set(IMAGE_TYPES):
+        head = fit_image_type_head(
+            np.concatenate([known[kind].features for kind in IMAGE_TYPES]),
+            np.concatenate([np.full(len(known[kind]), kind == DERMOSCOPIC) for kind in IMAGE_TYPES]),
+        )
+        calibrations = {kind: ImageTypeSettings.from_json(block).calibration for kind, block in image_types.items()}
+        if (decision := fit_lesion(calibration, calibrations, case_mix)) is not None:
+            lesion["decision"] = decision
+    return _Made(image_types, Detectors(ood, head), table, lesion, {})
+
+
 def _first_of_each(images: Sequence[str], labels: Mapping[str, int], count: int) -> list[str]:
     """The first `count` images of each diagnosis, by diagnosis."""
     return [
@@ -222,14 +327,6 @@ def _first_of_each(images: Sequence[str], labels: Mapping[str, int], count: int)
         for position in range(len(CODES))
         for image in [each for each in images if labels[each] == position][:count]
     ]
-
-
-def _labels(examples: Examples) -> dict[str, int]:
-    positions = {code: position for position, code in enumerate(CODES)}
-    return {
-        image: positions[diagnosis]
-        for image, diagnosis in zip(examples.table["image"], examples.table["diagnosis"], strict=True)
-    }
 
 
 def _probe(

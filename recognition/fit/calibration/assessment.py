@@ -1,195 +1,299 @@
-"""The assessment block of a bundle: fitted on training and calibration pictures, then measured on the test split.
+"""What a bundle seals of one kind of picture: fitted on training and calibration pictures, measured on the test split.
 
-Limits, thresholds and edges never depend on the test split. The shares that the result page shows are measured on it.
+Calibration, limits, thresholds and edges never depend on the test split. They are those of the picture alone, because
+nobody has to say anything about a photo. The figures are those of the answers as they are served, with what the data
+know beside each picture; those without it stand beside them.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from recognition.datasets.splits import TEST
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import Answers
-from recognition.evaluation.measure import with_intervals
-from recognition.evaluation.metrics import Table
-from recognition.fit.calibration import COVERAGE, advised, choose_decision, choose_edges, set_thresholds
+from recognition.evaluation.measure import main_figures, split_metrics, with_intervals
+from recognition.evaluation.metrics import Metric, Table
+from recognition.evaluation.subgroups import subgroups, values_of
+from recognition.fit.calibration.points import choose_decision, choose_edges, choose_operating_points
+from recognition.fit.calibration.scaling import fit_calibration
+from recognition.fit.calibration.sets import COVERAGE, set_threshold
 from recognition.inference.assessment import REFUSING, Gate
-from recognition.inference.assessor import AssessmentSettings, Assessor, ImageTypeSettings
-from recognition.inference.calibration import Calibration
+from recognition.inference.assessor import Answer, Assessor
+from recognition.inference.bundle import OperatingPoint
+from recognition.inference.calibration import softmax
+from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
+from recognition.inference.detectors import Detectors
+from recognition.inference.metadata import ANSWERS, DEMOGRAPHICS, Metadata, MetadataTable, Strengths
 from recognition.inference.ood import METHOD, OodDetector
 from recognition.inference.outputs import PictureOutputs
 from recognition.inference.quality import limits_from
-from recognition.taxonomy import CODES, DERMOSCOPIC, PRECURSOR_POSITIONS, Diagnosis
+from recognition.taxonomy import CODES
 
 OOD_SHARE: Final = 0.025
 """Share of the calibration pictures that the OOD gate refuses: half of the 5 % that may be refused on other data."""
 
-ENOUGH: Final = 200
-"""Fewest calibration pictures for sealing gates and decision: 2.5 % of them are five pictures."""
+ENOUGH: Final = 100
+"""Fewest calibration pictures of a kind for sealing its gates and its decision, and for knowing it beside another kind:
+2.5 % of them are two or three pictures."""
 
 LEARNED_PER_DIAGNOSIS: Final = 200
-"""Training pictures per diagnosis for the OOD detector and the quality limits. With all training pictures, two thirds
-of them nevi, the OOD gate refused more than half of the red vascular lesions; with equal numbers, one in eight.
-"""
+"""Training pictures of each kind and diagnosis for the OOD detector and the quality limits. With all training pictures,
+two thirds of them nevi, the OOD gate refused more than half of the red vascular lesions; with equal numbers, one in
+eight."""
 
 SET_SIZE_MAX: Final = 3
 """A prediction set with more diagnoses makes the answer "uncertain". A set of cancers and harmless diagnoses does
 not: two photos of three have such a set."""
 
 
-def fit_assessment(
-    *, learned: Answers | None, calibration: Answers, probabilities: Table
-) -> tuple[dict[str, Any], OodDetector | None]:
-    """The block that `inference.assessor` reads, and its OOD detector.
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """The pictures of one kind in one split: the network's outputs, and the rows of the table in the same order.
 
-    `learned` are the outputs for training pictures, None with fewer than `ENOUGH` calibration pictures;
-    `probabilities` (N, 8) are calibrated and of the calibration pictures. Parts with too few pictures are left out.
+    `groups` (N,) are the lesions, or the patients where these are known.
     """
-    block: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
-    if learned is None or len(calibration) < ENOUGH:
+
+    answers: Answers
+    rows: pd.DataFrame
+    groups: NDArray[Any]
+    metadata: Sequence[Metadata]
+
+    def contributions(self, table: MetadataTable, strengths: Strengths) -> NDArray[np.float64]:
+        """What the table adds to the scores of each picture, (N, 8)."""
+        rows = [table.contribution(each, strengths) for each in self.metadata]
+        return np.stack(rows) if rows else np.zeros((0, len(CODES)))
+
+
+def fit_image_type(
+    *, learned: Answers | None, calibration: Seen, table: MetadataTable, case_mix: CaseMix
+) -> tuple[dict[str, Any], OodDetector | None]:
+    """The entry of `image_types` without its metrics, and the OOD detector.
+
+    `learned` are the outputs for training pictures of this kind, None with fewer than `ENOUGH` calibration pictures:
+    gates, sets, decision and score are then left out.
+    """
+    seen, labels = calibration.answers, calibration.answers.labels
+    fitted = fit_calibration(
+        seen.logits,
+        labels,
+        demographics=calibration.contributions(table, Strengths(demographics=1.0)),
+        answers=calibration.contributions(table, Strengths(answers=1.0)),
+    )
+    probabilities, weights = fitted.probabilities(seen.logits, case_mix), case_mix.weights(labels)
+    limits: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
+    block = {
+        "calibration": fitted.as_json(),
+        "operating_points": [asdict(point) for point in choose_operating_points(labels, probabilities, weights)],
+        "assessment": limits,
+    }
+    if learned is None:
         return block, None
-    block["quality"] = limits_from([each.quality for each in learned.statistics]).as_json()
+    limits["quality"] = limits_from([each.quality for each in learned.statistics]).as_json()
     ood_detector = OodDetector.fit(
         features=learned.features,
         colours=learned.colours,
-        calibration_features=calibration.features,
-        calibration_colours=calibration.colours,
+        calibration_features=seen.features,
+        calibration_colours=seen.colours,
     )
-    distances = ood_detector.score(calibration.features, calibration.colours)
-    block["familiarity"] = {
+    distances = ood_detector.score(seen.features, seen.colours)
+    limits["familiarity"] = {
         "method": METHOD,
         "limit": float(np.quantile(distances, 1.0 - OOD_SHARE)),
         "refused_share_calibration": OOD_SHARE,
         "pictures": len(learned),
     }
-    block["conformal"] = {
+    limits["conformal"] = {
         "coverage": COVERAGE,
-        "thresholds": set_thresholds(calibration.labels, probabilities),
+        "thresholds": dict.fromkeys(
+            CODES, set_threshold(seen.logits, labels, calibration.groups, case_mix=case_mix, coverage=COVERAGE)
+        ),
         "size_max": SET_SIZE_MAX,
     }
-    if (decision := choose_decision(calibration.labels, probabilities)) is not None:
-        block["decision"] = decision
+    if (decision := choose_decision(labels, probabilities, weights)) is not None:
+        limits["decision"] = decision
         edges = choose_edges(
             metrics.malignant_score(probabilities),
+            weights,
             soon=decision["soon"]["threshold"],
             urgent=decision["urgent"]["threshold"],
         )
         if edges is not None:
             steps = zip([0.0, *edges], [*edges, 1.0], strict=True)
-            block["score"] = [{"score": at, "from": low, "to": high} for at, (low, high) in enumerate(steps, start=1)]
+            limits["score"] = [{"score": at, "from": low, "to": high} for at, (low, high) in enumerate(steps, start=1)]
     return block, ood_detector
 
 
-def measure_assessment(
-    block: dict[str, Any],
-    ood_detector: OodDetector | None,
-    *,
-    test: Answers,
-    probabilities: Table,
-    lesions: Sequence[str],
-) -> dict[str, Any]:
-    """Measure the block on the test pictures, for the manifest's metrics. Adds the measured shares to `block`.
-
-    `probabilities` (N, 8) are the calibrated ones of `test`, `lesions` (N) theirs. All figures except those of the
-    gates include the pictures that a gate refuses.
-    """
-    limits = AssessmentSettings.from_json(block)
-    assessor = Assessor({DERMOSCOPIC: ImageTypeSettings(Calibration(), limits)})
-    distances = None if ood_detector is None else ood_detector.score(test.features, test.colours)
-    assessments = [
-        assessor.assess(
-            PictureOutputs(
-                logits=np.log(np.maximum(row, np.finfo(np.float64).tiny)),
-                quality=statistics.quality,
-                ood={} if distances is None else {DERMOSCOPIC: float(distances[at])},
-            )
-        ).assessment
-        for at, (statistics, row) in enumerate(zip(test.statistics, probabilities, strict=True))
-    ]
-    labels, positive = test.labels, metrics.is_malignant(test.labels)
-    figures: dict[str, Any] = {}
-    everyone = np.ones(len(test), dtype=bool)
-    share = partial(_share, labels=labels, lesions=lesions)
-
-    refused = {gate: np.array([not each.gate(gate).passed for each in assessments]) for gate in Gate}
-    either = np.any([refused[gate] for gate in REFUSING], axis=0)
-    figures["gates"] = {
-        **{gate.value: share(refused[gate], everyone) for gate in Gate},
-        "not_assessed": share(either, everyone),
-        "not_assessed_malignant": share(either, positive),
-        "not_assessed_by_diagnosis": {code: share(either, labels == at) for at, code in enumerate(CODES)},
-    }
-    if "familiarity" in block:
-        block["familiarity"]["refused_share_test"] = float(refused[Gate.OOD].mean())
-    if "conformal" in block:
-        within = np.array(
-            [CODES[label] in each.prediction_set for label, each in zip(labels, assessments, strict=True)]
+def outputs_of(answers: Answers, detectors: Detectors) -> list[PictureOutputs]:
+    """The outputs of each picture as they are served, in the order of `answers`."""
+    if not len(answers):
+        return []
+    ood = {kind: each.score(answers.features, answers.colours) for kind, each in detectors.ood.items()}
+    dermoscopic = None if detectors.image_type is None else detectors.image_type.probability(answers.features)
+    return [
+        PictureOutputs(
+            logits=np.asarray(answers.logits[at], dtype=np.float64),
+            dermoscopic=None if dermoscopic is None else float(dermoscopic[at]),
+            quality=answers.statistics[at].quality,
+            ood={kind: float(scores[at]) for kind, scores in ood.items()},
         )
-        sizes = np.array([len(each.prediction_set) for each in assessments])
-        figures["prediction_set"] = {
-            "coverage": share(within, everyone),
-            "coverage_by_diagnosis": {code: share(within, labels == at) for at, code in enumerate(CODES)},
-            "mean_size": float(sizes.mean()),
-            "sizes": {str(size): int((sizes == size).sum()) for size in range(1, len(CODES) + 1)},
+        for at in range(len(answers))
+    ]
+
+
+def measure_image_type(
+    image_type: str,
+    *,
+    assessor: Assessor,
+    points: Sequence[OperatingPoint],
+    limits: dict[str, Any],
+    test: Seen,
+    outputs: Sequence[PictureOutputs],
+) -> dict[str, Any]:
+    """The metrics of a kind of picture on the test split; also adds the measured shares to `limits`, its assessment.
+
+    `outputs` are those of `test`. The figures include the pictures that a gate refuses, except where they say so.
+    """
+    labels, groups = test.answers.labels, test.groups
+    weights = assessor.case_mix.weights(labels)
+    told = list(zip(outputs, test.metadata, strict=True))
+    answers = [assessor.assess(each, image_type=image_type, metadata=about) for each, about in told]
+    balanced = [assessor.assess(each, image_type=image_type, metadata=about, case_mix=BALANCED) for each, about in told]
+    probabilities = np.stack([each.probabilities for each in answers])
+    decisions = [each.assessment.decision.value for each in answers]
+    figures: dict[str, Any] = {
+        "split": TEST,
+        **split_metrics(
+            labels,
+            probabilities,
+            groups=groups,
+            balanced=np.stack([each.probabilities for each in balanced]),
+            uncalibrated=softmax(test.answers.logits),
+            weights=weights,
+            operating_points=points,
+            decisions=decisions,
+        ),
+        "picture_alone": main_figures(
+            labels,
+            np.stack([each.picture_alone for each in answers]),
+            groups=groups,
+            decisions=[each.picture_decision.value for each in answers],
+            weights=weights,
+        ),
+        "metadata": _with_and_without(answers, test, weights),
+        "subgroups": subgroups(
+            values_of(test.rows), labels, probabilities, groups=groups, decisions=decisions, weights=weights
+        ),
+        "gates": _gates(answers, test),
+    }
+    if "familiarity" in limits:
+        limits["familiarity"]["refused_share_test"] = figures["gates"][Gate.OOD.value]["value"]
+    if "conformal" in limits:
+        figures["prediction_set"] = _prediction_sets(answers, test, weights)
+        limits["conformal"] |= {
+            "test_coverage": figures["prediction_set"]["coverage"]["value"],
+            "test_mean_size": figures["prediction_set"]["mean_size"],
+            "test_wide_share": figures["gates"][Gate.PREDICTION_SET.value]["value"],
         }
-        block["conformal"] |= {
-            "test_coverage": float(within.mean()),
-            "test_mean_size": float(sizes.mean()),
-            "test_wide_share": float(refused[Gate.PREDICTION_SET].mean()),
-        }
-    if "decision" in block:
-        figures["decision"] = {
-            name: _advice(labels, advised(probabilities, name, point["threshold"]), point["threshold"], share)
-            for name, point in block["decision"].items()
-        }
-    if "score" in block:
-        edges = [entry["from"] for entry in block["score"][1:]]
-        scores = np.array([score_of(float(each), edges) for each in metrics.malignant_score(probabilities)])
-        for entry in block["score"]:
-            at = scores == entry["score"]
-            cancers, pictures = int(positive[at].sum()), int(at.sum())
-            figure = share(positive, at)
-            entry |= {
-                "pictures": pictures,
-                "malignant": cancers,
-                "share": figure["value"],
-                "low": figure["low"],
-                "high": figure["high"],
-            }
+    if "score" in limits:
+        _measure_scores(limits["score"], answers, test, weights)
     return figures
 
 
-def _share(
-    inside: NDArray[np.bool_], of: NDArray[np.bool_], *, labels: NDArray[np.int64], lesions: Sequence[str]
-) -> dict[str, float | None]:
-    return with_intervals({"": metrics.proportion(inside, of)}, labels, groups=lesions)[""]
+def _with_and_without(answers: Sequence[Answer], test: Seen, weights: Table) -> dict[str, Any]:
+    """The main figures with and without what is known beside the picture, on the pictures of which it is known.
+
+    "demographics" are the pictures of which age, sex or site counted, "answers" those of which an answer of the patient
+    did; "with" counts everything that is known of these. Empty where nothing counted.
+    """
+    found = {}
+    for name, fields in (("demographics", DEMOGRAPHICS), ("answers", ANSWERS)):
+        rows = [at for at, each in enumerate(answers) if any(field in fields for field in each.used)]
+        if rows:
+            found[name] = {
+                how: main_figures(
+                    test.answers.labels[rows],
+                    np.stack([tables[at] for at in rows]),
+                    groups=test.groups[rows],
+                    decisions=[decisions[at] for at in rows],
+                    weights=weights[rows],
+                )
+                for how, tables, decisions in (
+                    ("with", [a.probabilities for a in answers], [a.assessment.decision.value for a in answers]),
+                    ("without", [a.picture_alone for a in answers], [a.picture_decision.value for a in answers]),
+                )
+            }
+    return found
 
 
-def _advice(
-    labels: NDArray[np.int64],
-    flagged: NDArray[np.bool_],
-    threshold: float,
-    share: Callable[[NDArray[np.bool_], NDArray[np.bool_]], dict[str, float | None]],
-) -> dict[str, Any]:
-    positive = metrics.is_malignant(labels)
-    melanoma = labels == Diagnosis.MEL.position
-    precursor = positive | np.isin(labels, PRECURSOR_POSITIONS)
-
-    def rates(truth: NDArray[np.bool_]) -> dict[str, Any]:
-        return {
-            "sensitivity": share(flagged, truth),
-            "specificity": share(~flagged, ~truth),
-            "precision": share(truth, flagged),
-        }
-
-    return {
-        "threshold": threshold,
-        **rates(positive),
-        "melanoma_sensitivity": share(flagged, melanoma),
-        "with_precursor": rates(precursor),
-        "flagged": share(flagged, np.ones(labels.size, dtype=bool)),
+def _gates(answers: Sequence[Answer], test: Seen) -> dict[str, Any]:
+    """The shares of the pictures that each gate refuses."""
+    labels = test.answers.labels
+    everyone, cancer = np.ones(labels.size, dtype=bool), metrics.is_malignant(labels)
+    refused = {gate: np.array([not each.assessment.gate(gate).passed for each in answers]) for gate in Gate}
+    either = np.any([refused[gate] for gate in REFUSING], axis=0)
+    wanted: dict[str, Metric] = {
+        **{gate.value: metrics.proportion(refused[gate], everyone) for gate in Gate},
+        "not_assessed": metrics.proportion(either, everyone),
+        "not_assessed_malignant": metrics.proportion(either, cancer),
+        **{code: metrics.proportion(either, labels == at) for at, code in enumerate(CODES)},
     }
+    found: dict[str, Any] = dict(with_intervals(wanted, labels, groups=test.groups))
+    found["not_assessed_by_diagnosis"] = {code: found.pop(code) for code in CODES}
+    return found
+
+
+def _prediction_sets(answers: Sequence[Answer], test: Seen, weights: Table) -> dict[str, Any]:
+    """How often the set holds the truth, weighted to the case mix and of each diagnosis, and how large the sets are."""
+    labels = test.answers.labels
+    sets = [each.assessment.prediction_set for each in answers]
+    within = np.array([CODES[label] in codes for label, codes in zip(labels, sets, strict=True)])
+    sizes = np.array([len(codes) for codes in sets])
+    everyone = np.ones(labels.size, dtype=bool)
+    found = with_intervals(
+        {
+            "coverage": metrics.weighted(metrics.proportion(within, everyone), weights),
+            **{code: metrics.proportion(within, labels == at) for at, code in enumerate(CODES)},
+        },
+        labels,
+        groups=test.groups,
+    )
+    return {
+        "coverage": found["coverage"],
+        "coverage_by_diagnosis": {code: found[code] for code in CODES},
+        "mean_size": float(np.average(sizes, weights=weights)),
+        "sizes": {str(size): int((sizes == size).sum()) for size in range(1, len(CODES) + 1)},
+    }
+
+
+def _measure_scores(entries: Sequence[dict[str, Any]], answers: Sequence[Answer], test: Seen, weights: Table) -> None:
+    """Add to each score its pictures and the share of cancers among them, weighted to the case mix."""
+    labels = test.answers.labels
+    cancer = metrics.is_malignant(labels)
+    edges = [entry["from"] for entry in entries[1:]]
+    scores = np.array([score_of(each.malignant_score, edges) for each in answers])
+    shares = with_intervals(
+        {
+            str(entry["score"]): metrics.weighted(metrics.proportion(cancer, scores == entry["score"]), weights)
+            for entry in entries
+        },
+        labels,
+        groups=test.groups,
+    )
+    for entry in entries:
+        at = scores == entry["score"]
+        share: Mapping[str, float | None] = shares[str(entry["score"])]
+        entry |= {
+            "pictures": int(at.sum()),
+            "malignant": int(cancer[at].sum()),
+            "by_diagnosis": {code: int((labels[at] == position).sum()) for position, code in enumerate(CODES)},
+            "share": share["value"],
+            "low": share["low"],
+            "high": share["high"],
+        }

@@ -13,7 +13,7 @@ from recognition.evaluation.metrics import (
     malignant_calibration_error,
     mean_sensitivity,
 )
-from recognition.fit.calibration import choose_operating_points, fit_temperature
+from recognition.fit.calibration import choose_operating_points
 from recognition.inference.calibration import softmax
 from recognition.taxonomy import CODES
 
@@ -194,21 +194,12 @@ def test_metrics_of_rounds_are_those_of_scikit_learn() -> None:
         assert {name: values[row] for name, values in found.items()} == pytest.approx(theirs, abs=1e-12)
 
 
-@pytest.mark.parametrize("temperature", [0.4, 1.0, 3.0])
-def test_the_temperature_that_made_the_labels_is_found(temperature: float) -> None:
-    generator = np.random.default_rng(8)
-    logits = generator.normal(0.0, 2.0, (20_000, 8))
-    noise = generator.gumbel(size=logits.shape)
-    labels = (logits / temperature + noise).argmax(axis=1)  # draws from softmax(logits / temperature)
-    assert fit_temperature(logits, labels) == pytest.approx(temperature, rel=0.05)
-
-
 def test_operating_points_do_what_their_names_say() -> None:
     generator = np.random.default_rng(9)
     labels = generator.integers(0, 8, 2000)
     table = np.exp(generator.normal(0, 1, (2000, 8)) + 1.5 * np.eye(8)[labels])
     table /= table.sum(axis=1, keepdims=True)
-    points = {point.name: point for point in choose_operating_points(labels, table)}
+    points = {point.name: point for point in choose_operating_points(labels, table, np.ones(labels.size))}
     positive, scores = metrics.is_malignant(labels), metrics.malignant_score(table)
     for point in points.values():
         assert metrics.sensitivity_specificity(positive, scores, point.threshold) == (
@@ -232,4 +223,4 @@ def test_a_score_at_the_threshold_is_flagged() -> None:
 
 
 def test_there_are_no_operating_points_without_both_kinds() -> None:
-    assert choose_operating_points(truth("NV", "DF"), answers("NV", "MEL")) == ()
+    assert choose_operating_points(truth("NV", "DF"), answers("NV", "MEL"), np.ones(2)) == ()

@@ -1,5 +1,6 @@
-"""Sealing again: from a bundle and its data to the same figures, to another input size, to more views."""
+"""Sealing again: from a bundle and its data to the same figures, another input size, more views, other data."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,23 +9,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
 from recognition.datasets.examples import Examples, read_examples
+from recognition.datasets.joined import write_joined
 from recognition.datasets.pictures import PictureStore
-from recognition.datasets.splits import split_examples
+from recognition.datasets.splits import SPLITS, split_examples
 from recognition.evaluation import metrics
 from recognition.evaluation.model_card import model_card
 from recognition.fit import fine_tune
 from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
 from recognition.inference.assessment import Decision
-from recognition.inference.bundle import OOD_NAME, Bundle, read_bundle
+from recognition.inference.bundle import LEARNED_NAME, OOD_NAME, Bundle, read_bundle
 from recognition.inference.runtime import load_classifier
 from recognition.recipes import SMOKE, changed
-from recognition.taxonomy import CODES, DERMOSCOPIC
-from tests.factories import made_picture, write_dataset
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
+from tests.factories import jpeg_bytes, made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
 
 PREFIX = "ISIC_2019_Training_"
@@ -67,21 +70,26 @@ def trained(data: tuple[Examples, PictureStore], tmp_path_factory: pytest.TempPa
 
 
 def test_a_training_seals_gates_decision_and_sets(trained: Bundle) -> None:
-    block, figures = (
-        trained.manifest.image_types[DERMOSCOPIC]["assessment"],
-        trained.manifest.image_types[DERMOSCOPIC]["metrics"],
-    )
+    (kind,) = trained.manifest.image_types
+    assert kind == DERMOSCOPIC
+    entry = trained.manifest.image_types[kind]
+    block, figures = entry["assessment"], entry["metrics"]
     assert set(block) >= {"quality", "familiarity", "conformal", "decision", "live", "monitor_days"}
     assert OOD_NAME in trained.manifest.files
     for name in ("soon", "urgent"):
         assert set(block["decision"][name]) == {"threshold", "sensitivity", "specificity", "melanoma_sensitivity"}
-        point = figures["decision"][name]
-        assert point["threshold"] == block["decision"][name]["threshold"]
-        assert point["sensitivity"]["low"] <= point["sensitivity"]["value"] <= point["sensitivity"]["high"]
+        rate = figures["advice"][name]["sensitivity"]
+        assert rate["low"] <= rate["value"] <= rate["high"]
     assert figures["prediction_set"]["coverage"]["value"] == block["conformal"]["test_coverage"]
     assert figures["gates"]["familiarity"]["value"] == block["familiarity"]["refused_share_test"]
     assert sum(figures["prediction_set"]["sizes"].values()) == figures["pictures"]
+    assert len(set(block["conformal"]["thresholds"].values())) == 1
     assert block["live"]["pictures"] == trained.manifest.split["pictures"]["calibration"]
+    # Ages, sites and sexes of the made data say nothing, and nobody was asked anything.
+    assert set(trained.manifest.metadata_table) == {"age_approx", "sex", "anatom_site_general"}
+    assert entry["calibration"]["strengths"]["answers"] == 0.0
+    assert (trained.manifest.case_mix["name"], trained.manifest.lesion) == ("HAM10000", {})
+    assert trained.detectors().image_type is None
 
 
 @dataclass
@@ -100,7 +108,7 @@ class Swapped:
 OF_THE_TEST_SPLIT = {
     "familiarity": {"refused_share_test"},
     "conformal": {"test_coverage", "test_mean_size", "test_wide_share"},
-    "score": {"pictures", "malignant", "share", "low", "high"},
+    "score": {"pictures", "malignant", "by_diagnosis", "share", "low", "high"},
 }
 """The values of the assessment block that are measured on the test split; they decide nothing."""
 
@@ -115,7 +123,8 @@ def chosen(bundle: Bundle) -> dict[str, Any]:
             for name in names:
                 del entry[name]
     return {
-        "temperature": manifest.image_types[DERMOSCOPIC]["calibration"]["temperature"],
+        "calibration": manifest.image_types[DERMOSCOPIC]["calibration"],
+        "metadata_table": manifest.metadata_table,
         "operating_points": manifest.image_types[DERMOSCOPIC]["operating_points"],
         "familiarity_tensors": manifest.files[OOD_NAME],
         **block,
@@ -137,7 +146,7 @@ def test_nothing_that_decides_is_chosen_on_test_pictures(
     assert chosen(test) == chosen(trained)
     before, after = chosen(trained), chosen(calibration)
     moved = {name for name in before if before[name] != after[name]}
-    assert moved >= {"temperature", "operating_points", "conformal", "decision", "live"}
+    assert moved >= {"calibration", "operating_points", "conformal", "decision", "live"}
 
 
 def test_its_card_tells_them(trained: Bundle) -> None:
@@ -186,9 +195,10 @@ def test_what_was_learned_does_not_choose(
     answers = load_classifier(bundle, "onnx").classify([pictures.picture(image) for image in images])
     diagnoses = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
     truth = np.array([diagnoses[image] for image in images])
-    # Another temperature changes no diagnosis.
-    probabilities = np.stack([answer.probabilities for answer in answers])
-    assert choice.balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, probabilities))
+    # Of the picture alone and in a balanced world another temperature changes no diagnosis.
+    logits = np.stack([answer.outputs.logits for answer in answers])
+    assert choice.balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, logits))
+    assert choice.image_type == DERMOSCOPIC
 
 
 def test_sealed_again_every_figure_is_the_same(
@@ -203,19 +213,7 @@ def test_sealed_again_every_figure_is_the_same(
         version="again",
         keep_answers=tmp_path / "kept",
     )
-    assert (
-        differences(
-            trained.manifest.image_types[DERMOSCOPIC]["metrics"], again.manifest.image_types[DERMOSCOPIC]["metrics"]
-        )
-        == []
-    )
-    assert (
-        differences(
-            trained.manifest.image_types[DERMOSCOPIC]["assessment"],
-            again.manifest.image_types[DERMOSCOPIC]["assessment"],
-        )
-        == []
-    )
+    assert differences(trained.manifest.image_types, again.manifest.image_types) == []
     assert again.manifest.files["weights.safetensors"] == trained.manifest.files["weights.safetensors"]
     assert again.manifest.provenance["resealed_from"] == {"version": "smoke", "sha256": trained.sha256}
     assert list((tmp_path / "kept").glob("answers-*.npz"))
@@ -273,9 +271,9 @@ def test_the_command_checks_and_finds_a_figure_that_was_made_up(trained: Bundle,
     assert "Every figure of smoke is reproduced" in out.getvalue()
     copy = Path(shutil.copytree(trained.directory, tmp_path / "copy"))
     values = json.loads((copy / "manifest.json").read_text())
-    values["metrics"]["balanced_accuracy"]["value"] = 0.999
+    values["image_types"][DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"] = 0.999
     (copy / "manifest.json").write_text(json.dumps(values))
-    with pytest.raises(CommandError, match=r"metrics\.balanced_accuracy\.value: sealed 0\.999"):
+    with pytest.raises(CommandError, match=r"dermoscopic\.metrics\.balanced_accuracy\.value: sealed 0\.999"):
         call_command("reseal_classifier", bundle=copy, data=folder)
 
 
@@ -288,8 +286,9 @@ def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
     call_command("reseal_classifier", output=tmp_path / "new", views=1, **where)
     heading, columns, figures, sealed, rest = out.getvalue().splitlines()
     assert heading.startswith("validation split")
-    assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean"])
-    assert columns.split()[-1] == "mean"
+    assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean", "kind"])
+    assert columns.endswith("kind of picture")
+    assert figures.endswith(DERMOSCOPIC)
     assert sealed.startswith("Sealed smoke-resealed")
     test = read_bundle(tmp_path / "new").manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"]
     assert f"{test:.3f}" not in sealed + rest
@@ -298,8 +297,132 @@ def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
 def test_the_command_refuses_what_makes_no_sense(trained: Bundle, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="--output"):
         call_command("reseal_classifier", bundle=trained.directory, data=folder, views=2)
+    with pytest.raises(CommandError, match="--new-data"):
+        call_command("reseal_classifier", bundle=trained.directory, data=folder, learned_from=folder)
     with pytest.raises(CommandError, match="no bundle"):
         call_command("reseal_classifier", bundle=tmp_path, data=folder)
+
+
+PAIRS = 14
+"""Lesions of each diagnosis in the data of two kinds, each with a picture of each kind."""
+
+
+def write_two_kinds(folder: Path, *, learned: Sequence[str] = ()) -> Path:
+    """A joined data set of pairs that no classifier here has learned; `learned` are images to put into its test split.
+
+    Close-ups are greenish. Of half of them it is known whether the spot bled: cancers did.
+    """
+    rows, files = [], {}
+    for code in CODES:
+        for number in range(PAIRS):
+            for kind in (DERMOSCOPIC, CLOSE_UP):
+                image = f"PAIR_{code}{number:03d}{kind[0]}"
+                picture = made_picture(code, 5000 + number)
+                if kind == CLOSE_UP:
+                    picture = Image.fromarray((np.asarray(picture) * [0.6, 1.0, 0.6]).astype(np.uint8))
+                files[image] = jpeg_bytes(picture)
+                bled = {"bleed": str(Diagnosis(code).malignant)} if kind == CLOSE_UP and number % 2 else {}
+                rows.append((image, code, kind, f"pair-{code}{number}", SPLITS[number % 4], bled))
+    for image in learned:
+        files[image] = jpeg_bytes(made_picture("NV", 1))
+        rows.append((image, "NV", DERMOSCOPIC, f"lesion-{image}", "test", {}))
+    table = pd.DataFrame(rows, columns=["image", "diagnosis", "image_type", "lesion_id", "split", "details"]).assign(
+        age_approx=np.nan, sex=None, anatom_site_general=None, patient_id=None
+    )
+    table["sha256"] = [hashlib.sha256(files[image]).hexdigest() for image in table["image"]]
+    table["member"] = table["image"] + ".jpg"
+    write_joined(folder, table, files.__getitem__, name="pairs", seed=1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_two_kinds(tmp_path_factory.mktemp("joined") / "pairs")
+
+
+@pytest.fixture(scope="module")
+def knows_both(trained: Bundle, two_kinds: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recognition.fit.calibration.lesion.PAIRS_ENOUGH", 8)
+        patch.setattr("recognition.fit.calibration.points.MELANOMAS_MIN", 2)
+        place = tmp_path_factory.mktemp("both") / "bundle"
+        call_command(
+            "reseal_classifier", bundle=trained.directory, data=two_kinds, new_data=True, output=place,
+            work=place.parent / "kept", bundle_version="both",
+        )  # fmt: skip
+    return read_bundle(place)
+
+
+def test_on_data_of_two_kinds_the_same_weights_know_both(trained: Bundle, knows_both: Bundle) -> None:
+    manifest = knows_both.manifest
+    assert manifest.files["weights.safetensors"] == trained.manifest.files["weights.safetensors"]
+    assert set(manifest.image_types) == set(IMAGE_TYPES)
+    for kind, entry in manifest.image_types.items():
+        assert entry["metrics"]["pictures"] == 8 * len(range(3, PAIRS, 4)), kind
+        assert set(entry["metrics"]["prediction_set"]["coverage"]) == {"value", "low", "high"}
+        assert set(entry["assessment"]) >= {"quality", "familiarity", "conformal", "decision"}
+    # Bleeding was asked of close-ups alone, and it says everything.
+    assert manifest.image_types[DERMOSCOPIC]["calibration"]["strengths"] == {"demographics": 0.0, "answers": 0.0}
+    assert manifest.image_types[CLOSE_UP]["calibration"]["strengths"]["answers"] > 0.5
+    told = manifest.image_types[CLOSE_UP]["metrics"]["metadata"]["answers"]
+    assert told["with"]["pictures"] == told["without"]["pictures"] == 8 * 3
+    assert set(manifest.image_types[DERMOSCOPIC]["metrics"]["metadata"]) == set()
+    assert (manifest.dataset["name"], manifest.ancestry[0]["sha256"]) == ("pairs", trained.sha256)
+    learned, before = knows_both.learned(), trained.learned()
+    assert learned is not None and before is not None
+    assert np.array_equal(learned.weights, before.weights)
+
+
+def test_the_kind_is_recognised_and_pairs_are_answered_together(knows_both: Bundle) -> None:
+    manifest = knows_both.manifest
+    assert manifest.image_type_head["metrics"]["accuracy"]["value"] > 0.9
+    assert set(manifest.lesion["decision"]) == {"soon", "urgent"}
+    assert set(manifest.lesion["metrics"]) == {*IMAGE_TYPES, "joint"}
+    assert manifest.lesion["metrics"]["joint"]["pictures"] == 8 * len(range(3, PAIRS, 4))
+    picture = made_picture("NV", 9000)
+    green = Image.fromarray((np.asarray(picture) * [0.6, 1.0, 0.6]).astype(np.uint8))
+    first, second = load_classifier(knows_both, "onnx").classify([picture, green])
+    assert (first.answer.image_type, second.answer.image_type) == IMAGE_TYPES
+    assert second.answer.source == "recognised"
+
+
+def test_what_the_network_has_learned_measures_it_on_no_data(
+    trained: Bundle, data: tuple[Examples, PictureStore], two_kinds: Path, tmp_path: Path
+) -> None:
+    where = {"bundle": trained.directory, "work": tmp_path / "kept", "output": tmp_path / "new"}
+    with pytest.raises(CommandError, match="sealed on other data"):
+        call_command("reseal_classifier", data=two_kinds, **where)
+    taught = split_of(trained, data[0]).images("train")[0]
+    spoiled = write_two_kinds(tmp_path / "spoiled", learned=[taught])
+    with pytest.raises(CommandError, match=f"has learned 1 of the .* test pictures.* {taught} among them"):
+        call_command("reseal_classifier", data=spoiled, new_data=True, **where)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_older_bundle_is_told_what_it_has_learned(
+    trained: Bundle, folder: Path, two_kinds: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    older = Path(shutil.copytree(trained.directory, tmp_path / "older"))
+    values = json.loads((older / "manifest.json").read_text())
+    del values["files"][LEARNED_NAME]
+    (older / "manifest.json").write_text(json.dumps(values))
+    where = {
+        "bundle": older,
+        "data": two_kinds,
+        "new_data": True,
+        "work": tmp_path / "kept",
+        "output": tmp_path / "new",
+    }
+    with pytest.raises(CommandError, match="Nobody can say what smoke"):
+        call_command("reseal_classifier", **where)
+    with pytest.raises(CommandError, match="sealed on other data"):
+        call_command("reseal_classifier", learned_from=two_kinds, **where)
+    call_command("reseal_classifier", learned_from=folder, **where)
+    learned, before = read_bundle(tmp_path / "new").learned(), trained.learned()
+    assert learned is not None and before is not None
+    assert np.array_equal(learned.weights, before.weights)
 
 
 def test_differences_name_the_place() -> None:
