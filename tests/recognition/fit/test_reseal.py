@@ -151,7 +151,7 @@ def test_nothing_that_decides_is_chosen_on_test_pictures(
 
 def test_its_card_tells_them(trained: Bundle) -> None:
     card = model_card(trained)
-    assert "## What is said of a photo" in card
+    assert "## Pictures taken through a dermatoscope" in card
     assert "melanomas found" in card
     assert "reseal_classifier" in card
 
@@ -310,7 +310,7 @@ PAIRS = 14
 def write_two_kinds(folder: Path, *, learned: Sequence[str] = ()) -> Path:
     """A joined data set of pairs that no classifier here has learned; `learned` are images to put into its test split.
 
-    Close-ups are greenish. Of half of them it is known whether the spot bled: cancers did.
+    Close-ups are greenish. Of most of them it is known whether the spot bled: cancers did.
     """
     rows, files = [], {}
     for code in CODES:
@@ -321,7 +321,7 @@ def write_two_kinds(folder: Path, *, learned: Sequence[str] = ()) -> Path:
                 if kind == CLOSE_UP:
                     picture = Image.fromarray((np.asarray(picture) * [0.6, 1.0, 0.6]).astype(np.uint8))
                 files[image] = jpeg_bytes(picture)
-                bled = {"bleed": str(Diagnosis(code).malignant)} if kind == CLOSE_UP and number % 2 else {}
+                bled = {"bleed": str(Diagnosis(code).malignant)} if kind == CLOSE_UP and number > 3 else {}
                 rows.append((image, code, kind, f"pair-{code}{number}", SPLITS[number % 4], bled))
     for image in learned:
         files[image] = jpeg_bytes(made_picture("NV", 1))
@@ -365,7 +365,7 @@ def test_on_data_of_two_kinds_the_same_weights_know_both(trained: Bundle, knows_
     assert manifest.image_types[DERMOSCOPIC]["calibration"]["strengths"] == {"demographics": 0.0, "answers": 0.0}
     assert manifest.image_types[CLOSE_UP]["calibration"]["strengths"]["answers"] > 0.5
     told = manifest.image_types[CLOSE_UP]["metrics"]["metadata"]["answers"]
-    assert told["with"]["pictures"] == told["without"]["pictures"] == 8 * 3
+    assert told["with"]["pictures"] == told["without"]["pictures"] == 8 * 2
     assert set(manifest.image_types[DERMOSCOPIC]["metrics"]["metadata"]) == set()
     assert (manifest.dataset["name"], manifest.ancestry[0]["sha256"]) == ("pairs", trained.sha256)
     learned, before = knows_both.learned(), trained.learned()
