@@ -102,6 +102,11 @@ def test_no_directory_at_all_is_missing(tmp_path: Path) -> None:
     assert refusal(tmp_path / "nowhere").code == "missing"
 
 
+def test_a_manifest_that_says_it_has_no_metadata_head_reads(copy: Path) -> None:
+    rewrite(copy, lambda values: values["architecture"].update(metadata=False))
+    assert "metadata" not in read_bundle(copy).manifest.architecture.as_json()
+
+
 def test_alphabetical_labels_are_refused(copy: Path) -> None:
     # Index 5 is DF in the ISIC order and NV in the alphabet: the trap this vocabulary exists for.
     assert CODES.index("DF") == 5
@@ -120,6 +125,7 @@ def test_alphabetical_labels_are_refused(copy: Path) -> None:
         (lambda values: values.update(format_version=5), "unknown_format"),
         (lambda values: values.update(format="keras"), "unknown_format"),
         (lambda values: values["architecture"].update(backbone="resnet50"), "unknown_architecture"),
+        (lambda values: values["architecture"].update(metadata=True), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(fit="squeeze"), "unknown_architecture"),
         (lambda values: values["preprocessing"].update(input_size=33), "unreadable"),
         (lambda values: kind(values)["calibration"].update(temperature=0.0), "unreadable"),
