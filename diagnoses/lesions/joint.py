@@ -21,7 +21,7 @@ from recognition.inference.bundle import BundleError
 from recognition.inference.case_mix import CaseMix
 from recognition.inference.metadata import Metadata
 from recognition.inference.outputs import PictureOutputs
-from recognition.taxonomy import CODES
+from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
 
 PHOTOS_MAX: Final = 20
 """The number of newest photos that are looked at."""
@@ -55,6 +55,16 @@ class JointAnswer:
     def diagnosis(self) -> str:
         """The code of the most probable diagnosis."""
         return CODES[max(range(len(CODES)), key=self.probabilities.__getitem__)]
+
+    @property
+    def cancers(self) -> float:
+        """The probabilities of the cancers together, 0 to 1."""
+        return min(1.0, sum(self.probabilities[position] for position in MALIGNANT_POSITIONS))
+
+    @property
+    def confidence(self) -> float:
+        """The probability of the most probable diagnosis, 0 to 1."""
+        return max(self.probabilities)
 
     def raises(self, decision: str) -> bool:
         """Whether it raises this advice, that of the lesion's newest photo."""

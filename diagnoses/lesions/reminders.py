@@ -12,6 +12,7 @@ from django.utils import timezone
 from accounts.models import Notification, User
 from accounts.permissions import NotAllowed
 from accounts.services.notifications import notify
+from diagnoses.lesions.joint import joint_answer
 from diagnoses.lesions.models import MONTHS, Lesion, Reminder
 from diagnoses.photos.models import Photo
 from diagnoses.readings.models import Reading
@@ -56,10 +57,11 @@ def offered_days(today: date | None = None) -> list[tuple[int, date]]:
 
 
 def reminder_refusal(lesion: Lesion) -> ReminderRefusal | None:
-    """Why this spot may have no reminder, or None if it may. At most four queries.
+    """Why this spot may have no reminder, or None if it may. At most five queries.
 
     Findings and readings count more than the prediction. A known cancer or a clinician who wants an examination refuses
-    a reminder. A clinician who chose monitoring allows it, even against the prediction.
+    a reminder. A clinician who chose monitoring allows it, even against the prediction. Photos of one day that together
+    need a doctor refuse it.
     """
     photos = lesion.photos.select_related("recognised_as", "history").prefetch_related("findings")
     newest = photos.order_by("-created", "-pk").first()
@@ -72,7 +74,9 @@ def reminder_refusal(lesion: Lesion) -> ReminderRefusal | None:
         return ReminderRefusal.DOCTOR
     if managements and newest.review_state == Photo.ReviewState.READ:
         return None
-    return _refusal_by_picture(newest)
+    refusal = _refusal_by_picture(newest)
+    joint = joint_answer(lesion) if refusal is None else None
+    return ReminderRefusal.DOCTOR if joint is not None and joint.raises(newest.decision) else refusal
 
 
 def _refusal_by_picture(photo: Photo) -> ReminderRefusal | None:

@@ -17,10 +17,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from diagnoses.fields import SITE_CHOICES
 from diagnoses.lesions import bodymap
+from diagnoses.lesions.joint import JointAnswer, joint_answers
 from diagnoses.lesions.models import BodyView, Lesion, Reminder
 from diagnoses.photos.models import Photo
-from diagnoses.results.advice import Advice
+from diagnoses.results.advice import Advice, joint_advice
+from diagnoses.results.clinical_outcome import clinical_outcome_of
 from diagnoses.results.result import current_advice
+from recognition.inference.assessment import Decision
 
 MANIFEST: Final = "assessment__prediction__classifier__manifest"
 """Not shown here, and larger than the rest of the row, so it is deferred."""
@@ -90,7 +93,7 @@ def day_of(moment: datetime, first: datetime) -> int:
 
 
 def spots_of(owner: User) -> list[Spot]:
-    """All spots of a person, oldest first. At most seven queries."""
+    """All spots of a person, oldest first. At most eight queries."""
     lesions = list(Lesion.objects.filter(owner=owner).order_by("created", "pk"))
     photos = Photo.objects.filter(lesion__in=lesions, owner=owner)
     # Select keys first: otherwise the database would sort whole joined rows.
@@ -104,17 +107,34 @@ def spots_of(owner: User) -> list[Spot]:
         .annotate(first=Min("created"), last=Max("created"), photos=Count("pk"))
     }
     reminders = {reminder.lesion_id: reminder for reminder in Reminder.objects.standing().filter(lesion__in=lesions)}
+    joint = joint_answers(lesions)
     return [
         Spot(
             number=number,
             lesion=lesion,
             newest=newest.get(lesion.pk),
-            advice=current_advice(newest[lesion.pk]) if lesion.pk in newest else None,
+            advice=advice_for(newest[lesion.pk], joint.get(lesion.pk)) if lesion.pk in newest else None,
             span=spans.get(lesion.pk),
             reminder=reminders.get(lesion.pk),
         )
         for number, lesion in enumerate(lesions, 1)
     ]
+
+
+def advice_for(newest: Photo, joint: JointAnswer | None) -> Advice | None:
+    """The advice for a spot: that of its newest photo, which the joint answer of its photos may raise.
+
+    None while the newest photo has no result. What clinicians have found counts more than the photos together.
+    """
+    advice = current_advice(newest)
+    if advice is None or joint is None or not raises_advice(newest, joint):
+        return advice
+    return joint_advice(urgent=joint.decision == Decision.URGENT)
+
+
+def raises_advice(newest: Photo, joint: JointAnswer) -> bool:
+    """Whether the joint answer makes the advice for a spot graver than that of its newest photo."""
+    return joint.raises(newest.decision) and not clinical_outcome_of(newest).is_read
 
 
 def span_of(lesion: Lesion) -> Span | None:

@@ -204,6 +204,29 @@ def _monitor(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) ->
     )
 
 
+def joint_advice(*, urgent: bool) -> Advice:
+    """The advice for a spot whose photos of one day together are graver than the newest alone."""
+    if urgent:
+        return Advice(
+            kind=Decision.URGENT.value,
+            title=_("See a doctor within days"),
+            detail=_(
+                "The photos of one day together strongly resemble skin cancers; the newest alone does so less. "
+                "Pictures prove nothing, but have a doctor look at the spot within days, and in any case "
+                "within two weeks."
+            ),
+        )
+    return Advice(
+        kind=Decision.SOON.value,
+        title=_("Have a doctor look at it soon"),
+        detail=_(
+            "The photos of one day together resemble skin cancers closely enough that a doctor should look at the spot "
+            "within the next weeks, although the newest alone does not. Pictures prove nothing; please make an "
+            "appointment."
+        ),
+    )
+
+
 def _without_decision(assessment: PhotoAssessment) -> Advice:
     diagnosis = Diagnosis(assessment.diagnosis)
     see = _("Have a doctor look at it soon")

@@ -13,13 +13,23 @@ from django.views.decorators.http import require_safe
 from accounts.views.access import SignedInRequest, signed_in
 from diagnoses.labels import SAFETY_NET
 from diagnoses.lesions.forms import MovePhotosForm
+from diagnoses.lesions.joint import joint_answer
 from diagnoses.lesions.models import Lesion, Reminder
 from diagnoses.lesions.reminders import ReminderRefusal, offered_days, reminder_refusal
 from diagnoses.lesions.services import view_lesion
-from diagnoses.lesions.spots import MANIFEST, Spot, by_site, day_of, drawings, span_of, spots_of
+from diagnoses.lesions.spots import (
+    MANIFEST,
+    Spot,
+    advice_for,
+    by_site,
+    day_of,
+    drawings,
+    raises_advice,
+    span_of,
+    spots_of,
+)
 from diagnoses.paging import Order, page_of
 from diagnoses.photos.models import Photo
-from diagnoses.results.result import current_advice
 
 TIMELINE: Final = Order("timeline", "created", "time")
 LOOSE_SHOWN: Final = 12  # newest photos without a spot on the overview; the page of all photos shows the rest
@@ -96,6 +106,7 @@ def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosFo
     page = page_of(photos, order=TIMELINE, cursor=request.GET.get("cursor", ""))
     newest = page.rows[0] if page.is_first and page.rows else photos.order_by("-created", "-pk").first()
     span = span_of(shown)
+    joint = joint_answer(shown)
     context: dict[str, Any] = {
         "lesion": shown,
         "is_owner": is_owner,
@@ -103,7 +114,9 @@ def lesion_page(request: SignedInRequest, shown: Lesion, move_form: MovePhotosFo
         "span": span,
         "timeline": [(photo, day_of(photo.created, span.first)) for photo in page] if span is not None else [],
         "newest": newest,
-        "advice": current_advice(newest) if newest is not None else None,
+        "advice": advice_for(newest, joint) if newest is not None else None,
+        "joint": joint,
+        "joint_counts": joint is not None and newest is not None and raises_advice(newest, joint),
         "safety_net": SAFETY_NET,
         "drawings": [d for d in drawings([Spot(number=0, lesion=shown)]) if d.dots],
     }

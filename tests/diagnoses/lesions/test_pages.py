@@ -22,6 +22,7 @@ from diagnoses.lesions.spots import DOT_DISTANCE, drawings, spots_of
 from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import Photo, PhotoHistory
 from diagnoses.readings.findings import record_finding
+from recognition.taxonomy import DERMOSCOPIC
 
 pytestmark = pytest.mark.django_db
 MakePhoto = Callable[..., Photo]
@@ -85,13 +86,13 @@ def test_a_reminder_and_what_is_known_stand_on_the_card(browser: Client, clinici
 
 
 def test_the_overview_takes_as_many_queries_for_many_spots_as_for_few(
-    browser: Client, patient: User, make_photo: MakePhoto, predict: Callable[..., Photo], assess: Callable[..., Any]
+    browser: Client, patient: User, make_photo: MakePhoto, measure: MakePhoto
 ) -> None:
     counts = []
     for number in range(4):
         lesion = create_lesion(owner=patient, name=f"spot {number}", place=BodyPlace.of_region("front-trunk"))
         for _ in range(2):
-            predict(make_photo(patient, lesion=lesion), HARMLESS, assessment=assess("monitor", score=2))
+            measure(make_photo(patient, lesion=lesion), 0.02)
         make_photo(patient)
         with CaptureQueriesContext(
             connection,
@@ -365,6 +366,35 @@ def test_answers_after_the_result_change_it_and_the_page_says_so(
     page = words(browser, "photo", photo.pk)
     assert "Besides the picture, this counted: answers about the spot." in page
     assert "The picture alone" in page and "With what was told" in page
+
+
+def test_photos_of_one_day_together_stand_beside_each_and_may_raise_the_advice(
+    browser: Client, patient: User, clinician: User, make_photo: MakePhoto, measure: MakePhoto
+) -> None:
+    lesion = create_lesion(owner=patient, name="arm")
+    for melanoma in (0.9, 0.25):
+        photo = measure(make_photo(patient, lesion=lesion, image_type=DERMOSCOPIC), melanoma)
+    assert photo.decision == "monitor"
+    page = words(browser, "lesion", lesion.pk)
+    assert "2 photos of this day together" in page and "Melanoma, 63\xa0%" in page
+    assert '<h2 class="spot-page__advice" id="advice-title">See a doctor within days</h2>' in page
+    assert "Together they make the advice more urgent" in page
+    # No reminder invites to wait, and the list says the same as the page.
+    assert "In 3 months" not in page
+    assert "See a doctor within days" in words(browser, "lesion-list")
+    record_finding(photo=photo, by=clinician, diagnosis="NV", source="histopathology")
+    assert "See a doctor within days" not in words(browser, "lesion-list")
+
+
+def test_photos_of_one_day_together_never_lower_the_advice(
+    browser: Client, patient: User, make_photo: MakePhoto, measure: MakePhoto
+) -> None:
+    lesion = create_lesion(owner=patient, name="arm")
+    for melanoma in (0.02, 0.9):
+        measure(make_photo(patient, lesion=lesion, image_type=DERMOSCOPIC), melanoma)
+    page = words(browser, "lesion", lesion.pk)
+    assert "See a doctor within days</h2>" in page
+    assert "They do not change the advice" in page
 
 
 def test_a_question_that_is_skipped_is_not_shown_as_answered(browser: Client, patient: User) -> None:
