@@ -105,7 +105,9 @@ def score_figures(
 
 def _point(block: Mapping[str, Any], decision: Decision) -> PointFigures | None:
     chosen = _mapping(_mapping(_mapping(block.get("assessment")).get("decision")).get(decision.value))
-    measured = _mapping(_mapping(_mapping(block.get("metrics")).get("decision")).get(decision.value))
+    figures = _mapping(block.get("metrics"))
+    # "decision" is what manifests before version 4 have.
+    measured = _mapping(_mapping(figures.get("advice") or figures.get("decision")).get(decision.value))
     point = PointFigures(
         decision=decision,
         threshold=_share(chosen.get("threshold")),

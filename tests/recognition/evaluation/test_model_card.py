@@ -147,9 +147,11 @@ def test_the_card_says_what_was_learned_and_what_was_kept() -> None:
     def card(provenance: dict[str, object], **tuning: object) -> str:
         plain = {"mixup_alpha": 0.0, "learn_validation": False, "pictures_per_epoch": 0}
         recipe = {**bundle.manifest.recipe, "fine_tune": {**bundle.manifest.recipe["fine_tune"], **plain, **tuning}}
-        manifest = dataclasses.replace(bundle.manifest, recipe=recipe, provenance=provenance)
+        # As if it had been sealed on the data that it was trained on.
+        manifest = dataclasses.replace(bundle.manifest, recipe=recipe, provenance=provenance, ancestry=())
         return " ".join(model_card(dataclasses.replace(bundle, manifest=manifest)).split())
 
+    assert " varied pictures of `isic2019-subset`, mixed by two" in " ".join(model_card(bundle).split())
     pictures = bundle.manifest.split["pictures"]
     older = card({})
     assert "the epoch with the best balanced accuracy on the validation split was kept" in older
