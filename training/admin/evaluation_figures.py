@@ -152,18 +152,15 @@ def _headline(block: dict[str, Any]) -> list[Fact]:
     ]
 
 
-def _advice(advice: dict[str, Any]) -> list[tuple[str | Promise, list[str]]]:
-    """The rates of each advice: over all pictures with refused ones counted as missed, then over the assessed alone."""
-    rates = ("sensitivity", "melanoma_sensitivity", "specificity")
+def _advice(advice: dict[str, Any]) -> list[tuple[str | Promise, str, list[str]]]:
+    """The rates of each advice, over all pictures with refused ones counted as missed, and over the assessed alone."""
     return [
-        (
-            name,
-            [
-                *(with_interval(advice[level][rate]) for rate in rates),
-                *(with_interval(advice[level]["assessed"][rate]) for rate in rates),
-            ],
-        )
+        (name, said, [with_interval(rates[rate]) for rate in ("sensitivity", "melanoma_sensitivity", "specificity")])
         for level, name in ADVICE.items()
+        for said, rates in (
+            (_("all, refused ones as missed"), advice[level]),
+            (_("assessed ones alone"), advice[level]["assessed"]),
+        )
     ]
 
 
