@@ -17,6 +17,7 @@ from diagnoses.classifiers.services import register_bundle, registered_bundle
 from recognition.failpoints import failpoint
 from recognition.fit.run import train_classifier
 from recognition.inference.bundle import Bundle, BundleError
+from recognition.inference.outputs import PictureOutputs
 from recognition.progress import Report, silent
 from recognition.recipes import Recipe
 from training.data.reading import read_sealed
@@ -69,6 +70,7 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
     folder = run_folder(run.pk)
     data = read_sealed(run.dataset)
     report.follow(Epochs(recipe, history=run.history, train_pictures=len(data.split.images("train"))))
+    outputs: dict[str, PictureOutputs] = {}
     with data.pictures:
         bundle = train_classifier(
             recipe=recipe,
@@ -82,9 +84,10 @@ def _train(claim: jobs.JobClaim, report: Reporter) -> Callable[[TrainingRun], No
             run_folder=folder,
             parent=_parent(run),
             parent_learned=None if run.parent is None else learned_of(run.parent),
+            test_outputs=outputs,
             report=report,
         )
-        measured = measure_bundle(bundle, run.dataset, data=data, report=report)
+        measured = measure_bundle(bundle, run.dataset, data=data, outputs=outputs, report=report)
         live = Classifier.objects.live()
         # The promotion gates compare with the live classifier on the same pictures, so measure it too.
         if live is not None and evaluation_on(live, run.dataset) is None:

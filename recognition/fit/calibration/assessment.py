@@ -87,7 +87,7 @@ def fit_image_type(
         answers=calibration.contributions(table, Strengths(answers=1.0)),
     )
     probabilities, weights = fitted.probabilities(seen.logits, case_mix), case_mix.weights(labels)
-    limits: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist())}
+    limits: dict[str, Any] = {"monitor_days": MONITOR_DAYS, "live": live_reference(probabilities.tolist(), weights)}
     block = {
         "calibration": fitted.as_json(),
         "operating_points": [asdict(point) for point in choose_operating_points(labels, probabilities, weights)],
