@@ -9,7 +9,7 @@ version.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -218,12 +218,6 @@ def lesion_groups(table: pd.DataFrame) -> "pd.Series[str]":
     """
     same = table[["lesion_id", "sha256"]]
     return table["image"].groupby(connected_by_value(same[same != ""])).transform("min").astype(object)
-
-
-def lesions_of(table: pd.DataFrame, images: Sequence[str]) -> list[str]:
-    """The name of the lesion (`lesion_groups`) of each image, in the order of `images`. Raises KeyError."""
-    groups = lesion_groups(table)
-    return [str(group) for group in groups.set_axis(table["image"]).loc[list(images)]]
 
 
 def _draw(seed: int, group: str) -> str:

@@ -16,7 +16,6 @@ from recognition.datasets.splits import (
     SplitError,
     dealt_split,
     lesion_groups,
-    lesions_of,
     split_examples,
     split_fingerprint,
     split_groups,
@@ -59,8 +58,6 @@ def test_a_group_is_connected_by_lesion_or_content_over_any_number_of_steps_and_
     rows = [("f", "A", "1"), ("b", None, "1"), ("e", "", "2"), ("d", "A", "3"), ("c", "B", "3"), ("a", None, "4")]
     examples = pd.DataFrame(rows, columns=["image", "lesion_id", "sha256"], index=range(10, 16))
     assert lesion_groups(examples).to_dict() == {10: "b", 11: "b", 12: "e", 13: "b", 14: "b", 15: "a"}
-    # In the order that is asked for.
-    assert lesions_of(examples, ["f", "e", "a"]) == ["b", "e", "a"]
 
 
 def test_every_picture_is_dealt_once_and_close_to_its_share() -> None:
