@@ -69,6 +69,20 @@ def test_few_rows_count_little_and_pictures_of_one_lesion_count_once() -> None:
     assert male(*alike) == pytest.approx(few)
 
 
+def test_sites_of_a_source_without_a_word_for_the_torso_are_not_learned() -> None:
+    told = [
+        {"diagnosis": "BCC", "anatom_site_general": "posterior torso", "sex": "male"},
+        {"diagnosis": "NV", "anatom_site_general": "head/neck", "sex": "female"},
+    ]
+    milk10k = [
+        {"diagnosis": "BCC", "anatom_site_general": "head/neck", "sex": "male", "details": {"site": "head_neck_face"}},
+        {"diagnosis": "BCC", "sex": "male", "details": {"site": "trunk"}},
+    ]
+    alone, both = (learn_table(rows(*each), BALANCED).ratios for each in (told, told + milk10k))
+    assert both["anatom_site_general"] == alone["anatom_site_general"]
+    assert both["sex"] != alone["sex"]
+
+
 def test_only_training_rows_of_nobody_held_out_are_learned() -> None:
     table = rows(
         {"image": "A", "diagnosis": "MEL", "patient_id": "P1", "sha256": "1"},
