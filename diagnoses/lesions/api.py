@@ -49,7 +49,7 @@ class LesionSerializer(serializers.Serializer[Lesion]):
 
 
 class JointPredictionSerializer(serializers.Serializer[JointAnswer]):
-    """What the photos of one day say of a spot together. It may raise the advice of its photos, and never lowers it."""
+    """What the photos of one day say of a spot together. It may raise the advice, and never lowers it."""
 
     diagnosis = serializers.SerializerMethodField()
     probabilities = ProbabilitiesSerializer(source="by_code")

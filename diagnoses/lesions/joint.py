@@ -10,6 +10,8 @@ from datetime import date
 from typing import Final
 from uuid import UUID
 
+from django.db.models import Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 
 from diagnoses.lesions.models import Lesion
@@ -23,8 +25,8 @@ from recognition.inference.metadata import Metadata
 from recognition.inference.outputs import PictureOutputs
 from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
 
-PHOTOS_MAX: Final = 20
-"""The number of newest photos that are looked at."""
+PHOTOS_MAX: Final = 8
+"""The number of newest photos of each lesion that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +84,19 @@ def joint_answer(lesion: Lesion) -> JointAnswer | None:
 
 def joint_answers(lesions: Collection[Lesion]) -> dict[UUID, JointAnswer]:
     """The joint answers of several lesions, by key; see `joint_answer`. One query for all."""
+    newest = Window(RowNumber(), partition_by="lesion_id", order_by=["-created", "-pk"])
     rows = (
         Photo.objects.filter(lesion__in=lesions)
+        .annotate(number=newest)
+        .filter(number__lte=PHOTOS_MAX)
         .select_related("history", "assessment__prediction__classifier")
         .defer("content_hash", "assessment__prediction__classifier__manifest")
         .order_by("lesion_id", "-created", "-pk")
     )
     of_lesion: dict[UUID, list[Photo]] = {}
     for photo in rows:
-        if photo.lesion_id is not None and len(of_lesion.setdefault(photo.lesion_id, [])) < PHOTOS_MAX:
-            of_lesion[photo.lesion_id].append(photo)
+        assert photo.lesion_id is not None
+        of_lesion.setdefault(photo.lesion_id, []).append(photo)
     answers = {key: _joint(photos) for key, photos in of_lesion.items()}
     return {key: answer for key, answer in answers.items() if answer is not None}
 

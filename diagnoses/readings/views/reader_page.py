@@ -209,4 +209,6 @@ def _history(photo: Photo) -> dict[str, Any] | None:
         "note": history.note,
         "score": history.checklist_score,
         "refers": history.checklist_score >= CHECKLIST_REFERS,
+        "told": history.created,
+        "told_again": photo.histories.count() > 1,
     }

@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from diagnoses.lesions.joint import joint_answer, joint_answers
 from diagnoses.lesions.models import Lesion
+from diagnoses.lesions.reminders import ReminderRefusal, reminder_refusal
 from diagnoses.lesions.services import create_lesion
 from diagnoses.photos.histories import HistoryAnswers, record_history
 from diagnoses.photos.models import Photo
@@ -62,12 +63,16 @@ def test_it_raises_the_advice_and_never_lowers_it(lesion: Lesion, shoot: Shoot) 
     assert joint.raises("monitor") and not joint.raises("soon") and not joint.raises("urgent")
 
 
-def test_the_newest_day_with_two_counts_and_says_whether_it_is_the_present(lesion: Lesion, shoot: Shoot) -> None:
+def test_the_newest_day_with_two_counts_and_says_whether_it_is_the_present(
+    lesion: Lesion, shoot: Shoot, django_assert_num_queries: Any
+) -> None:
     old = [shoot(0.9, days=40), shoot(0.9, days=40)]
     shoot(0.05, days=20)
     joint = joint_answer(lesion)
     assert joint is not None and set(joint.photos) == {photo.pk for photo in old}
     assert not joint.is_newest and not joint.raises("monitor"), "a later photo has followed"
+    with django_assert_num_queries(1):
+        assert joint_answers([lesion]) == {lesion.pk: joint}
     shoot(0.05)
     new = shoot(0.05)
     joint = joint_answer(lesion)
@@ -96,6 +101,14 @@ def test_photos_without_measurements_or_of_other_lesions_do_not_count(
     assert joint_answers([lesion, other]) == {}
     shoot(0.1)
     assert set(joint_answers([lesion, other])) == {lesion.pk}
+
+
+def test_a_spot_whose_photos_together_need_a_doctor_gets_no_reminder(lesion: Lesion, shoot: Shoot) -> None:
+    shoot(0.9)
+    assert shoot(0.15).decision == "monitor"
+    assert reminder_refusal(lesion) == ReminderRefusal.DOCTOR
+    shoot(0.15, days=-1)
+    assert reminder_refusal(lesion) is None, "a later day has one harmless photo"
 
 
 def test_the_api_answers_it(

@@ -167,6 +167,20 @@ class TestExport:
         assert not {"probabilities", "picture_alone", "diagnosis", "heatmap"} & {*prediction, *assessment}
         assert not [name for name in files if "heatmap" in name]
 
+    def test_every_history_and_every_assessment_is_told(
+        self, patient: User, make_photo: MakePhoto, measure: Callable[..., Photo]
+    ) -> None:
+        photo = measure(make_photo(patient), 0.2, dermoscopic=0.9)
+        for grew in (True, False):
+            record_history(photo=photo, by=patient, answers=HistoryAnswers(change_size=grew))
+        (told,) = json.loads(unpacked(export_account(user=patient, by=patient))["photos.json"])
+        assert [each["change_size"] for each in (*told["earlier_histories"], told["history"])] == [True, False]
+        assessments = told["predictions"][0]["assessments"]
+        assert [each["metadata"] for each in assessments] == [{}, {"grew": "True"}, {"grew": "False"}]
+        assert [each["current"] for each in assessments] == [False, False, True]
+        assert {each["image_type_source"] for each in assessments} == {"recognised"}
+        assert assessments[1]["probabilities"]["MEL"] > assessments[1]["picture_alone"]["MEL"]
+
     def test_a_lost_file_is_named_and_stops_nothing(self, whole: User) -> None:
         photo = Photo.objects.get(owner=whole)
         default_storage.delete(str(photo.image.name))

@@ -214,6 +214,11 @@ class TestReading:
             by=patient,
             answers=HistoryAnswers(change_size=True, itch=True, bleeding=False, note="since <b>May</b>"),
         )
+        assert "Told again" not in text(sign_in(clinician), photo)
+        record_history(
+            photo=photo, by=patient, answers=HistoryAnswers(change_size=True, itch=True, note="since <b>May</b>")
+        )
+        assert "Told again" in text(sign_in(clinician), photo)
         Profile.objects.create(user=patient, fitzpatrick_skin_type=2, family_hx_mm=True)
         Photo.objects.filter(pk=photo.pk).update(image_type="dermoscopic")
         html = text(sign_in(clinician), photo)
