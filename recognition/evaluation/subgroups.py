@@ -1,4 +1,4 @@
-"""The main figures of the pictures by sex, age band, site, skin tone and source: whom a classifier serves worse."""
+"""The main figures of parts of the pictures: by sex, age band, site, skin tone and source, with metadata and without."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from recognition.evaluation.bootstrap import Groups
 from recognition.evaluation.intervals import ROUNDS
 from recognition.evaluation.measure import Weights, main_figures
 from recognition.evaluation.metrics import Labels, Table
+from recognition.inference.metadata import ANSWERS, DEMOGRAPHICS
 from recognition.taxonomy import SEXES, SITES
 
 NOT_GIVEN: Final = "not given"
@@ -77,6 +78,41 @@ def subgroups(
             )
             entries.append({"kind": kind, "name": name, **figures})
     return entries
+
+
+def with_and_without(
+    used: Sequence[Sequence[str]],
+    labels: Labels,
+    *,
+    served: tuple[Table, Sequence[str]],
+    picture_alone: tuple[Table, Sequence[str]],
+    groups: Groups,
+    weights: Weights = None,
+    decimals: int | None = None,
+) -> dict[str, Any]:
+    """The main figures with and without what is known beside the picture, on the pictures of which it is known.
+
+    `used` are the fields that counted for each picture, `served` and `picture_alone` the probabilities and decisions
+    with and without them. "demographics" are the pictures of which age, sex or site counted, "answers" those of which
+    an answer of the patient did; "with" counts everything that is known of these. Empty where nothing counted.
+    """
+    named = None if groups is None else np.asarray(groups)
+    found = {}
+    for name, fields in (("demographics", DEMOGRAPHICS), ("answers", ANSWERS)):
+        rows = [at for at, each in enumerate(used) if any(field in fields for field in each)]
+        if rows:
+            found[name] = {
+                how: main_figures(
+                    labels[rows],
+                    probabilities[rows],
+                    groups=None if named is None else named[rows],
+                    decisions=[decisions[at] for at in rows],
+                    weights=None if weights is None else weights[rows],
+                    decimals=decimals,
+                )
+                for how, (probabilities, decisions) in (("with", served), ("without", picture_alone))
+            }
+    return found
 
 
 def values_of(table: pd.DataFrame) -> dict[str, list[str]]:

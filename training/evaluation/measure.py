@@ -13,11 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recognition.evaluation import metrics
-from recognition.evaluation.measure import main_figures, number, split_metrics
+from recognition.evaluation.measure import number, split_metrics
 from recognition.evaluation.metrics import CALIBRATION_BINS, Labels, Table, roc_curve
-from recognition.evaluation.subgroups import subgroups, values_of
+from recognition.evaluation.subgroups import subgroups, values_of, with_and_without
 from recognition.inference.bundle import OperatingPoint
-from recognition.inference.metadata import ANSWERS, DEMOGRAPHICS
 from recognition.taxonomy import CODES
 
 DECIMALS: Final = 6
@@ -76,7 +75,15 @@ def measure(answers: KindAnswers, table: pd.DataFrame, *, operating_points: Sequ
         "reliability": reliability(
             metrics.is_malignant(labels), metrics.malignant_score(probabilities), answers.weights
         ),
-        "metadata": _metadata(answers),
+        "metadata": with_and_without(
+            answers.used,
+            labels,
+            served=(probabilities, answers.decisions),
+            picture_alone=(answers.picture_alone, answers.picture_decisions),
+            groups=answers.lesions,
+            weights=answers.weights,
+            decimals=DECIMALS,
+        ),
         "subgroups": subgroups(
             values_of(table),
             labels,
@@ -130,37 +137,6 @@ def hardest_mistakes(images: Sequence[str], labels: Labels, probabilities: Table
         }
         for row in wrong[np.argsort(given[wrong], kind="stable")][:HARDEST]
     ]
-
-
-def _metadata(answers: KindAnswers) -> dict[str, Any]:
-    """The main figures with and without what is known beside the picture, on the pictures of which it is known.
-
-    "demographics" are the pictures of which age, sex or site counted, "answers" those of which an answer of the patient
-    did; "with" counts everything that is known of these. Empty where nothing counted.
-    """
-    found = {}
-    for name, fields in (("demographics", DEMOGRAPHICS), ("answers", ANSWERS)):
-        known = np.array([any(field in fields for field in used) for used in answers.used], dtype=bool)
-        if known.any():
-            found[name] = {
-                "with": _main_figures(answers, known, answers.probabilities, answers.decisions),
-                "without": _main_figures(answers, known, answers.picture_alone, answers.picture_decisions),
-            }
-    return found
-
-
-def _main_figures(
-    answers: KindAnswers, chosen: NDArray[np.bool_], probabilities: Table, decisions: Sequence[str]
-) -> dict[str, Any]:
-    """`main_figures` of the chosen pictures (N,)."""
-    return main_figures(
-        answers.labels[chosen],
-        probabilities[chosen],
-        groups=np.asarray(answers.lesions)[chosen],
-        decisions=np.asarray(decisions)[chosen].tolist(),
-        weights=answers.weights[chosen],
-        decimals=DECIMALS,
-    )
 
 
 def _curve(positive: NDArray[np.bool_], scores: Table) -> dict[str, list[float]] | None:

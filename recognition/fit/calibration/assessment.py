@@ -18,7 +18,7 @@ from recognition.evaluation import metrics
 from recognition.evaluation.answers import Answers
 from recognition.evaluation.measure import main_figures, split_metrics, with_intervals
 from recognition.evaluation.metrics import Metric, Table
-from recognition.evaluation.subgroups import subgroups, values_of
+from recognition.evaluation.subgroups import subgroups, values_of, with_and_without
 from recognition.fit.calibration.points import choose_decision, choose_edges, choose_operating_points
 from recognition.fit.calibration.scaling import fit_calibration
 from recognition.fit.calibration.sets import COVERAGE, set_threshold
@@ -30,7 +30,7 @@ from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
 from recognition.inference.detectors import Detectors
-from recognition.inference.metadata import ANSWERS, DEMOGRAPHICS, Metadata, MetadataTable, Strengths
+from recognition.inference.metadata import Metadata, MetadataTable, Strengths
 from recognition.inference.ood import METHOD, OodDetector
 from recognition.inference.outputs import PictureOutputs
 from recognition.inference.quality import limits_from
@@ -167,6 +167,8 @@ def measure_image_type(
     balanced = [assessor.assess(each, image_type=image_type, metadata=about, case_mix=BALANCED) for each, about in told]
     probabilities = np.stack([each.probabilities for each in answers])
     decisions = [each.assessment.decision.value for each in answers]
+    alone = np.stack([each.picture_alone for each in answers])
+    decisions_alone = [each.picture_decision.value for each in answers]
     figures: dict[str, Any] = {
         "split": TEST,
         **split_metrics(
@@ -179,14 +181,15 @@ def measure_image_type(
             operating_points=points,
             decisions=decisions,
         ),
-        "picture_alone": main_figures(
+        "picture_alone": main_figures(labels, alone, groups=groups, decisions=decisions_alone, weights=weights),
+        "metadata": with_and_without(
+            [each.used for each in answers],
             labels,
-            np.stack([each.picture_alone for each in answers]),
+            served=(probabilities, decisions),
+            picture_alone=(alone, decisions_alone),
             groups=groups,
-            decisions=[each.picture_decision.value for each in answers],
             weights=weights,
         ),
-        "metadata": _with_and_without(answers, test, weights),
         "subgroups": subgroups(
             values_of(test.rows), labels, probabilities, groups=groups, decisions=decisions, weights=weights
         ),
@@ -204,32 +207,6 @@ def measure_image_type(
     if "score" in limits:
         _measure_scores(limits["score"], answers, test, weights)
     return figures
-
-
-def _with_and_without(answers: Sequence[Answer], test: Seen, weights: Table) -> dict[str, Any]:
-    """The main figures with and without what is known beside the picture, on the pictures of which it is known.
-
-    "demographics" are the pictures of which age, sex or site counted, "answers" those of which an answer of the patient
-    did; "with" counts everything that is known of these. Empty where nothing counted.
-    """
-    found = {}
-    for name, fields in (("demographics", DEMOGRAPHICS), ("answers", ANSWERS)):
-        rows = [at for at, each in enumerate(answers) if any(field in fields for field in each.used)]
-        if rows:
-            found[name] = {
-                how: main_figures(
-                    test.answers.labels[rows],
-                    np.stack([tables[at] for at in rows]),
-                    groups=test.groups[rows],
-                    decisions=[decisions[at] for at in rows],
-                    weights=weights[rows],
-                )
-                for how, tables, decisions in (
-                    ("with", [a.probabilities for a in answers], [a.assessment.decision.value for a in answers]),
-                    ("without", [a.picture_alone for a in answers], [a.picture_decision.value for a in answers]),
-                )
-            }
-    return found
 
 
 def _gates(answers: Sequence[Answer], test: Seen) -> dict[str, Any]:
