@@ -1,4 +1,4 @@
-"""The main figures of parts of the pictures: by sex, age band, site, skin tone and source, with metadata and without."""
+"""The main figures of parts of the pictures: by sex, age, site, skin tone and source, with metadata and without."""
 
 import re
 from collections.abc import Mapping, Sequence
