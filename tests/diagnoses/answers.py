@@ -20,6 +20,7 @@ from recognition.inference.assessment import Assessment
 from recognition.inference.assessor import Answer, AssessmentSettings, Assessor, ImageTypeSettings
 from recognition.inference.bundle import FORMAT_VERSION, SEALED_FILES, Manifest
 from recognition.inference.calibration import Calibration
+from recognition.inference.case_mix import BALANCED
 from recognition.inference.metadata import Strengths
 from recognition.inference.outputs import PictureOutputs
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, MALIGNANT_POSITIONS
@@ -31,7 +32,7 @@ PLAIN: Final = Assessor(
 
 
 def two_kinds_manifest(**changes: Any) -> dict[str, Any]:
-    """The JSON of a valid manifest that knows both kinds of picture, answers and a case mix.
+    """The JSON of a valid manifest that knows both kinds of picture, answers and the balanced case mix.
 
     Thresholds are 0.3 for "soon" and 0.6 for "urgent"; on close-ups 0.1 and 0.6. An answer to "grew" moves melanoma by
     a factor of 20 either way, and "hurt" counts as well; age, sex and site do not.
@@ -54,6 +55,7 @@ def two_kinds_manifest(**changes: Any) -> dict[str, Any]:
     values = {
         "files": files,
         "image_type_head": {},
+        "case_mix": BALANCED.as_json(),
         "image_types": kinds,
         "metadata_table": table,
         "lesion": {},
