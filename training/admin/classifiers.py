@@ -211,6 +211,7 @@ class RegistryAdmin(ClassifierAdmin):
             "previous": previous,
             "admission": admission_of(previous),
             "changes": _changes(live, previous),
+            "lost": _lost(live, previous),
             "figures": [
                 (kind, name, _decimals(theirs), _decimals(ours))
                 for kind, name, ours, theirs in side_by_side(previous, live)
@@ -280,6 +281,13 @@ def _changes(live: Classifier, previous: Classifier) -> list[tuple[str, str, str
         (_("Case mix of its probabilities"), now.case_mix.name, then.case_mix.name),
         (_("Balanced accuracy (validation)"), validation(now), validation(then)),
     ]
+
+
+def _lost(live: Classifier, previous: Classifier) -> str:
+    """The kinds of picture, in words, that the live one knows and the previous one does not; empty for none."""
+    then = describe(previous.manifest).image_types
+    lost = [each for each in describe(live.manifest).image_types if each not in then]
+    return kinds_said(lost) if lost else ""
 
 
 def _evaluations(classifier: Classifier) -> QuerySet[Evaluation]:
