@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from recognition.datasets.sources import sources_in
 from recognition.datasets.splits import SPLITS
 from recognition.inference.bundle import NORMALISED_FROM, Bundle, Manifest
-from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, Diagnosis
+from recognition.inference.case_mix import CaseMix
+from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
 
 TEMPLATE: Final = "model_card.md.jinja"
 LINE_LENGTH: Final = 118
@@ -66,13 +67,16 @@ def model_card(bundle: Bundle) -> str:
         groups=_groups,
     )
     manifest = bundle.manifest
+    # A manifest is sorted by name; the card has the order of the vocabulary.
+    blocks = {name: manifest.image_types[name] for name in IMAGE_TYPES if name in manifest.image_types}
     return environment.get_template(TEMPLATE).render(
         bundle=bundle,
         manifest=manifest,
-        kinds={image_type: _Parts.of(block) for image_type, block in manifest.image_types.items()},
+        kinds={image_type: _Parts.of(block) for image_type, block in blocks.items()},
+        case_mix=CaseMix.from_json(manifest.case_mix).as_json(),
         sources=sources_in({"dataset": manifest.dataset}),
         trained_on=_trained_on(manifest),
-        rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in manifest.image_types.items()],
+        rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in blocks.items()],
         diagnoses=list(Diagnosis),
         advice=ADVICE,
         calibration_errors=CALIBRATION_ERRORS,

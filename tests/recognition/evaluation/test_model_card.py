@@ -69,6 +69,10 @@ def made_figures(**groups: Any) -> dict[str, Any]:
     }
 
 
+def split_of(dataset: str, fingerprint: str) -> dict[str, str]:
+    return {"dataset": dataset, "split_fingerprint": fingerprint}
+
+
 def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
     bundle = read_bundle(ROOT / "bundles" / "default")
     figures = made_figures(skin_tone="4", sex="female")
@@ -89,15 +93,15 @@ def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
     share = {"value": 0.9876, "low": 0.98, "high": 0.99}
     card = changed(
         bundle,
-        image_types={DERMOSCOPIC: block(0.0), CLOSE_UP: block(0.9)},
+        image_types={CLOSE_UP: block(0.9), DERMOSCOPIC: block(0.0)},
         case_mix=HAM10000.as_json(),
         metadata_table={"itch": {"True": [0.0] * 8}},
         image_type_head={"metrics": {"pictures": 20, "accuracy": share, "recognised": {CLOSE_UP: share}}},
         lesion={"decision": {}, "metrics": {"joint": figures["metadata"]["answers"]["with"]}},
         absent=("VASC",),
         ancestry=(
-            {"version": "older", "relation": "resealed_from", "dataset": "small", "split_fingerprint": "f" * 64},
-            {"version": "unknown", "relation": "teacher", "dataset": "", "split_fingerprint": ""},
+            {"version": "older", "sha256": "a" * 64, "relation": "resealed_from", **split_of("small", "f" * 64)},
+            {"version": "unknown", "sha256": "b" * 64, "relation": "teacher", **split_of("", "")},
         ),
         dataset={**bundle.manifest.dataset, "sources": [MILK10K.name, PAD_UFES.name]},
     )
@@ -118,8 +122,8 @@ def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
     assert "it is right in 0.988 (0.980 to 0.990): of those taken with a phone or a camera in 0.988" in card
     assert "| joint | 80 |" in card
     assert "It never answers VASC" in card
-    assert "| `older` | resealed from | small | `ffffffffffffffff…` |" in card
-    assert "| `unknown` | teacher | not known | not known |" in card
+    assert "| `older` | `aaaaaaaaaaaaaaaa…` | resealed from | small | `ffffffffffffffff…` |" in card
+    assert "| `unknown` | `bbbbbbbbbbbbbbbb…` | teacher | not known | not known |" in card
     # What was learned is that of the ancestor, not what it was sealed on again.
     assert "9 epochs of varied pictures of `small`" in card
     assert "| MILK10k | CC BY-NC 4.0 | MILK study team: MILK10k, ISIC Archive, 2025, doi:10.34970/648456. |" in card
