@@ -17,14 +17,15 @@ from accounts.models import Role, User
 from diagnoses.classifiers.models import Classifier
 from recognition.inference.bundle import LEARNED_NAME
 from recognition.inference.learned import Learned
-from recognition.recipes import LINEAR_PROBE, SMOKE, changed
+from recognition.recipes import LINEAR_PROBE, SMOKE, RecipeError, changed
 from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import classifier_named
-from training.models import Dataset, Example, TrainingRun
+from training.models import Dataset, Example, Job, TrainingRun
 from training.services.ancestry import learned_of, picture_ids, stored_learned
 from training.services.jobs import JobRejected
-from training.services.runs import absent_diagnoses, request_run, warnings_of
+from training.services.runs import absent_diagnoses, begin_run, request_run, warnings_of
 from training.services.test_contamination import contamination_of
+from training.worker.training import train_claimed
 
 pytestmark = pytest.mark.django_db
 
@@ -185,6 +186,23 @@ def test_a_parent_of_which_nothing_is_known_is_a_warning() -> None:
     assert request_run(dataset=dataset, recipe=SMOKE, parent=unknown).parent == unknown
     known = that_learned("known", Learned.of([]))
     assert warnings_of(dataset, SMOKE, known) == []
+
+
+def test_a_worker_tells_the_training_what_an_older_parent_has_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, theirs = made_dataset(), made_dataset("b", seed=500)
+    parent = classifier_named("older", **data_of(theirs), **TINY)
+    told: dict[str, Any] = {}
+
+    def stop(**arguments: Any) -> None:
+        told.update(arguments)
+        raise RecipeError("far enough")
+
+    monkeypatch.setattr("training.worker.training.train_classifier", stop)
+    monkeypatch.setattr("training.worker.training.registered_bundle", lambda classifier: None)
+    _run, claim = begin_run(dataset=dataset, recipe=SMOKE, parent=parent)
+    assert train_claimed(claim) == Job.Status.FAILED
+    assert told["parent_learned"].complete
+    assert len(told["parent_learned"].overlap(picture_ids(theirs, ["train", "test"]))) == 80
 
 
 def test_a_diagnosis_without_a_training_image_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
