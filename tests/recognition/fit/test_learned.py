@@ -24,6 +24,9 @@ from tests.factories import write_dataset
 QUICK = changed(SMOKE, {"frozen.epochs": "2", "fine_tune.epochs": "1"})
 LEARNING_ALL = changed(QUICK, {"fine_tune.learn_validation": "true"})
 
+ROOT = Path(__file__).resolve().parents[3]
+DATA, BUNDLES = ROOT.parent / "shared" / "data", ROOT / "bundles"
+
 Data = tuple[Examples, Split, PictureStore]
 
 
@@ -210,6 +213,20 @@ def test_the_ancestors_that_an_older_manifest_names(parent: Bundle) -> None:
     assert by_version["taught"]["split_fingerprint"] == parent.manifest.split["fingerprint"]
     assert by_version["gone"]["split_fingerprint"] == ""
     assert by_version["gone"]["relation"] == "parent"
+
+
+def test_the_default_classifier_has_learned_no_picture_that_measures_it() -> None:
+    data = DATA / "isic2019-subset-400px"
+    if not data.is_dir():
+        pytest.skip("needs ../shared/data")
+    tables = {name: data / f"ISIC_2019_Training_{name}.csv" for name in ("GroundTruth", "Metadata")}
+    examples = read_examples(name="isic2019-subset", ground_truth=tables["GroundTruth"], metadata=tables["Metadata"])
+    split = split_examples(examples.table)
+    learned = read_bundle(BUNDLES / "default").learned()
+    assert learned is not None
+    assert learned.complete
+    counts = {name: len(learned.overlap(picture_ids(examples.table, split.images(name)))) for name in SPLITS}
+    assert counts == {"train": 6247, "validation": 892, "calibration": 0, "test": 0}
 
 
 def table_of(*rows: tuple[str, str]) -> Sequence[PictureIds]:
