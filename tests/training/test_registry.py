@@ -23,7 +23,9 @@ from tests.training.registry_factories import (
     made_predictions,
     measured,
 )
+from tests.training.run_factories import made_dataset
 from training import models
+from training.evaluation.evaluating import evaluate_classifier
 from training.models import Dataset, Evaluation
 from training.services.comparison import answers_of, compare
 from training.services.registry import (
@@ -275,6 +277,18 @@ def test_a_small_test_does_not_show_that_one_is_as_good() -> None:
     measured(old, dataset, said)
     measured(new, dataset, candidate)
     assert f"{DERMOSCOPIC}/sensitivity" in closed(new)
+
+
+def test_a_real_network_is_compared_by_what_its_evaluation_keeps(tiny_classifier: Classifier) -> None:
+    evaluation = evaluate_classifier(classifier=tiny_classifier, dataset=made_dataset())
+    answers = answers_of(evaluation, DERMOSCOPIC)
+    assert answers.labels.size == len(evaluation.predictions) == 32
+    assert answers.probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-6)
+    found = {each.criterion.name: each for each in compare(answers, answers)}
+    few = found.pop("melanoma_sensitivity")
+    assert (few.lesions, few.interval, few.passed) == (4, None, False)
+    assert all(each.passed for each in found.values())  # it is as good as itself
+    assert answers_of(evaluation, CLOSE_UP).labels.size == 0
 
 
 def test_an_override_needs_a_written_reason_that_is_kept(admin: User, dataset: Dataset, said: Predictions) -> None:
