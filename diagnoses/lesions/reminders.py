@@ -84,7 +84,7 @@ def _refusal_by_picture(photo: Photo) -> ReminderRefusal | None:
         return ReminderRefusal.WAITING
     if photo.decision == Decision.NOT_ASSESSED:
         return ReminderRefusal.NOT_ASSESSED
-    history = photo.reported_history
+    history = photo.history
     if photo.decision != Decision.MONITOR or (history is not None and history.needs_a_doctor):
         return ReminderRefusal.DOCTOR
     return None

@@ -63,7 +63,7 @@ def advice_on(photo: Photo, assessment: PhotoAssessment) -> Advice:
     """The advice for this assessment of this photo."""
     assessed = assessment.assessed
     advice = _without_decision(assessment) if assessed is None else _by_decision(photo, assessment, assessed)
-    history = photo.reported_history
+    history = photo.history
     if history is not None and history.needs_a_doctor and not advice.is_strong:
         advice = _by_history(advice, assessment)
     known = photo.ground_truth

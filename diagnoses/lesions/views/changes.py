@@ -171,7 +171,7 @@ def photo_history(request: SignedInRequest, photo_id: UUID) -> HttpResponse:
     photo = visible_photo(request, photo_id, for_display=True)
     if photo.owner_id != request.user.pk:
         raise PermissionDenied(_("Only the person who took the photo can say what they know of the spot."))
-    earlier = photo.reported_history
+    earlier = photo.history
     if request.method == "POST":
         form = HistoryForm(request.POST)
     else:

@@ -21,7 +21,6 @@ from diagnoses.fields import (
     DecisionField,
     DiagnosisField,
 )
-from diagnoses.photos.models.history import PhotoHistory
 from diagnoses.photos.models.photo_assessment import PhotoAssessment
 from diagnoses.photos.models.prediction import Prediction
 from diagnoses.readings.models import Finding
@@ -256,11 +255,6 @@ class Photo(models.Model):
     def waiting_seconds(self) -> int:
         """The whole seconds since this photo was queued."""
         return int((timezone.now() - self.queued).total_seconds())
-
-    @property
-    def reported_history(self) -> PhotoHistory | None:
-        """The newest reported history of this photo, or None."""
-        return self.history
 
     @property
     def prediction(self) -> Prediction | None:

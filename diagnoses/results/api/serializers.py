@@ -248,7 +248,7 @@ class PhotoSerializer(serializers.Serializer[Photo]):
 
     @extend_schema_field(ToldHistorySerializer(allow_null=True))
     def get_history(self, photo: Photo) -> Any:
-        history = photo.reported_history
+        history = photo.history
         return self._history.to_representation(history) if history is not None else None
 
     # Creating a serializer copies its fields, so a list of photos creates each of these once.

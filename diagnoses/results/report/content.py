@@ -74,7 +74,7 @@ def report_blocks(photo: Photo, *, with_name: bool = True, for_clinician: bool =
         *_contradiction(result.image_type),
         *_clinical_outcome(result),
         *_answer(result),
-        *_history(photo.reported_history),
+        *_history(photo.history),
         *_person(profile),
         *_origin(photo, result),
     ]

@@ -91,7 +91,7 @@ def test_a_steady_history_changes_nothing(
     photo = predict(make_photo(patient), HARMLESS, assessment=assess("monitor", score=2))
     record_history(photo=photo, by=patient, answers=STEADY)
     photo = Photo.objects.get()
-    assert photo.assessment is not None and photo.reported_history is not None
+    assert photo.assessment is not None and photo.history is not None
     assert photo.decision == "monitor"
     assert advice_on(photo, photo.assessment).kind == "monitor"
 
@@ -151,4 +151,4 @@ def test_an_upload_brings_its_history_and_keeps_the_reminder(patient: User, pict
     assert first.history is not None and first.history.change_colour is True
     assert Reminder.objects.get().ended is not None
     second = submit_photo(owner=patient, data=picture(2), metadata=metadata, history=HistoryAnswers())
-    assert Photo.objects.get(pk=second.pk).reported_history is None
+    assert Photo.objects.get(pk=second.pk).history is None
