@@ -3,6 +3,7 @@
 from django import forms
 from django.utils.functional import Promise
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from diagnoses.fields import IMAGE_TYPE_CHOICES
@@ -12,7 +13,7 @@ def image_type_choices() -> list[tuple[str, str | Promise]]:
     """The kinds of picture as sentences begin. Most patients have a phone, so that comes first."""
     return [
         *((value, capfirst(str(label))) for value, label in reversed(IMAGE_TYPE_CHOICES)),
-        ("", _("I do not know")),
+        ("", capfirst(gettext("I do not know"))),
     ]
 
 
