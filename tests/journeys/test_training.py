@@ -90,7 +90,7 @@ def test_from_files_to_a_promoted_classifier_and_back(
 
     # Read its evaluation; the live classifier was measured on the same images.
     page.get_by_role("link", name="Read its evaluation").click()
-    page.get_by_role("link", name="Open them").click()
+    page.get_by_role("link", name="Open the test figures").click()
     page.locator("#id_reason").fill("the journey looks at every page")
     page.get_by_role("button", name="Open the test figures").click()
     expect(page.get_by_text("Balanced accuracy").first).to_be_visible()
