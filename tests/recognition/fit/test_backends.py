@@ -27,6 +27,7 @@ from recognition.datasets.examples import read_examples
 from recognition.fit.run import train_classifier
 from recognition.datasets.splits import split_examples
 from recognition.recipes import SMOKE, changed
+from recognition.taxonomy import DERMOSCOPIC
 
 files, work, others = Path(sys.argv[1]), Path(sys.argv[2]), [Path(each) for each in sys.argv[3:]]
 prefix = files / "ISIC_2019_Training_"
