@@ -101,12 +101,12 @@ SELECT n, gen_random_uuid() AS photo, gen_random_uuid() AS prediction, spot.owne
   JOIN spot USING (place);
 
 INSERT INTO diagnoses_photo (id, owner_id, lesion_id, created, image, thumbnail, width, height, sha256,
-    original_sha256, original_format, shown_name, content_hash, age_approx, sex, anatom_site_general, status, queued,
-    published, attempts, failure_code, assessment_id, diagnosis, confidence, malignant_score, decision, review_state,
-    second_reason, review_requested, review_closed, idempotency_key)
+    original_sha256, original_format, shown_name, content_hash, age_approx, sex, anatom_site_general, image_type,
+    status, queued, published, attempts, failure_code, assessment_id, diagnosis, confidence, malignant_score, decision,
+    review_state, second_reason, review_requested, review_closed, idempotency_key)
 SELECT photo, owner_id, lesion, created, 'photos/x.jpg', 'photos/y.jpg', 600, 450, repeat('1', 64), repeat('2', 64),
     'JPEG', 'spot.jpg', repeat('0', 256)::bit(256), 15 + n %% 75, (ARRAY['female', 'male'])[1 + n %% 2],
-    (%(sites)s::text[])[1 + n %% 8], status, created, created, 1,
+    (%(sites)s::text[])[1 + n %% 8], '', status, created, created, 1,
     CASE WHEN status = 'failed' THEN 'worker_lost' ELSE '' END,
     CASE WHEN status = 'predicted' THEN prediction END,
     CASE WHEN status = 'predicted' THEN diagnosis ELSE '' END,

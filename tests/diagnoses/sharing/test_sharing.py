@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def photo(patient: User, make_photo: MakePhoto, predict: Predict, assess: Assess) -> Photo:
-    return predict(make_photo(patient), NEVUS, assessment=assess("monitor"))
+    return predict(make_photo(patient, image_type="clinical: close-up"), NEVUS, assessment=assess("monitor"))
 
 
 @pytest.fixture
@@ -134,7 +134,6 @@ def test_openings_are_counted_and_audited_once_an_hour(photo: Photo, patient: Us
 def test_whoever_has_the_address_reads_the_result_without_an_account(
     client: Client, photo: Photo, patient: User
 ) -> None:
-    Photo.objects.filter(pk=photo.pk).update(image_type="clinical: close-up")
     _link, token = make_share_link(photo=photo, by=patient, days=7)
     response = client.get(reverse("shared", args=[token]))
     html = response.content.decode()
