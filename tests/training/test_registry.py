@@ -218,7 +218,25 @@ def test_a_live_one_of_one_kind_can_be_followed_by_one_of_both(said: Predictions
     for each in (old, new):
         measured(each, dataset, said)
     assert closed(new) == []
-    assert not [gate for gate in gates(new) if gate.code.startswith(CLOSE_UP)]
+    codes = [gate.code for gate in gates(new) if gate.code.startswith(CLOSE_UP)]
+    assert codes == [f"{CLOSE_UP}/same_test", f"{CLOSE_UP}/floor"], "nothing to compare it with, but the floor holds"
+
+
+def test_a_kind_that_the_live_one_refuses_has_a_floor_too(said: Predictions, dataset: Dataset) -> None:
+    old, new = classifier("old", image_types=(DERMOSCOPIC,)), classifier("new")
+    promote_classifier(classifier=old, reason=DEFAULT_REASON)
+    measured(old, dataset, said)
+    guessing = changed(said)
+    guesses(guessing)
+    measured(
+        new, dataset, {name: guessing[name] if said[name]["image_type"] == CLOSE_UP else said[name] for name in said}
+    )
+    assert closed(new) == [f"{CLOSE_UP}/floor"]
+    unmeasured = classifier("unmeasured")
+    phones = dataset_of_rows("dermoscopic", image_types=(DERMOSCOPIC,))
+    for each in (old, unmeasured):
+        measured(each, phones, made_predictions(phones))
+    assert closed(unmeasured) == [f"{CLOSE_UP}/same_test"]
 
 
 def test_few_lesions_say_nothing_and_do_not_pass() -> None:

@@ -50,7 +50,7 @@ class PromotionGate:
 class Measured:
     """The evaluations by which a promotion is judged for one kind of picture, both on the same test pictures.
 
-    `live` is None if no classifier is live.
+    `live` is None if no classifier is live, or if the live one refuses this kind.
     """
 
     candidate: Evaluation
@@ -73,8 +73,8 @@ def conditions(classifier: Classifier) -> list[PromotionGate]:
         return found
     found.append(_same_image_types(classifier, live))
     measured = measured_for(classifier, live)
-    for image_type in _compared(classifier, live):
-        found.append(_is_measured(image_type, measured.get(image_type), classifier, live))
+    for image_type in _kinds(classifier):
+        found.append(_is_measured(image_type, measured.get(image_type), classifier, _judges(live, image_type)))
     return found + [_unseen_test(evaluation) for evaluation in evaluations_used(measured)]
 
 
@@ -179,18 +179,19 @@ def roll_back(*, to: Classifier, by: User | None, reason: str = "") -> Classifie
 
 
 def measured_for(classifier: Classifier, live: Classifier | None) -> dict[str, Measured]:
-    """By which evaluations each kind of picture is judged that both know: those with the most pictures of the kind.
+    """By which evaluations each kind of picture is judged: those with the most pictures of the kind.
 
-    Kinds without a test picture that both were measured on are missing.
+    A kind that the live one refuses is judged alone: people get answers that they did not get before. Kinds without a
+    test picture that both were measured on are missing.
     """
     theirs = {each.fingerprint: each for each in _evaluations(live)} if live is not None else {}
-    pairs = [
-        Measured(each, theirs.get(each.fingerprint))
-        for each in _evaluations(classifier)
-        if live is None or each.fingerprint in theirs
-    ]
+    ours = _evaluations(classifier)
     found = {}
-    for image_type in _compared(classifier, live):
+    for image_type in _kinds(classifier):
+        if _judges(live, image_type) is None:
+            pairs = [Measured(each, None) for each in ours]
+        else:
+            pairs = [Measured(each, theirs[each.fingerprint]) for each in ours if each.fingerprint in theirs]
         counted = [(_pictures(pair.candidate.dataset, image_type), -place) for place, pair in enumerate(pairs)]
         most = max(counted, default=(0, 0))
         if most[0]:
@@ -209,11 +210,15 @@ def _evaluations(classifier: Classifier) -> list[Evaluation]:
     return list(rows.select_related("classifier", "dataset").defer("predictions", "dataset__eda", "dataset__report"))
 
 
-def _compared(classifier: Classifier, live: Classifier | None) -> list[str]:
-    """The kinds of picture that both know."""
-    ours = describe(classifier.manifest).image_types
-    theirs = describe(live.manifest).image_types if live is not None else ours
-    return [each for each in IMAGE_TYPES if each in ours and each in theirs]
+def _kinds(classifier: Classifier) -> list[str]:
+    """The kinds of picture that it knows, in the order of `IMAGE_TYPES`."""
+    known = describe(classifier.manifest).image_types
+    return [each for each in IMAGE_TYPES if each in known]
+
+
+def _judges(live: Classifier | None, image_type: str) -> Classifier | None:
+    """The live classifier, if it knows this kind of picture."""
+    return live if live is not None and image_type in describe(live.manifest).image_types else None
 
 
 def _pictures(dataset: Dataset, image_type: str) -> int:
@@ -354,7 +359,8 @@ def side_by_side(classifier: Classifier, live: Classifier) -> list[tuple[str, st
     """
     rows = []
     for image_type, pair in measured_for(classifier, live).items():
-        assert pair.live is not None  # there is a live one
+        if pair.live is None:
+            continue  # the live one refuses this kind
         ours, theirs = (
             figures_of(answers_of(_with_predictions(each.pk), image_type)) for each in (pair.candidate, pair.live)
         )
