@@ -121,7 +121,7 @@ def _answer(photos: list[Photo], day: date, *, is_newest: bool) -> JointAnswer |
         assessor = assessor_of(prediction.classifier)
     except BundleError:
         return None
-    case_mix = stated_case_mix() or assessor.case_mix
+    case_mix = assessor.served_mix(stated_case_mix())
     measured = [
         (PictureOutputs.from_json(photo.prediction.outputs), photo.image_type)
         for photo in photos

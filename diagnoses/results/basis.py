@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from diagnoses.photos.models import PhotoAssessment
-from recognition.inference.case_mix import BALANCED, HAM10000
+from recognition.inference.case_mix import BALANCED, HAM10000, CaseMix
 from recognition.inference.metadata import ANSWERS
 from recognition.taxonomy import CODES, IMAGE_TYPES, Diagnosis
 
@@ -83,16 +83,16 @@ def cancers(probabilities: Sequence[float]) -> float:
 
 def case_mix_words(case_mix: Mapping[str, Any] | None) -> str:
     """For whom the percentages hold, in plain words. Assessments without a case mix are balanced ones."""
-    name = str((case_mix or {}).get("name", BALANCED.name))
-    if name == HAM10000.name:
+    mix = CaseMix.from_json(case_mix) if case_mix else BALANCED
+    if mix.is_like(HAM10000):
         return _(
             "The percentages are for people as they come to a clinic to have their moles looked at, not for everybody: "
             "among the spots that people photograph at home there are fewer cancers."
         )
-    if name == BALANCED.name:
+    if mix.is_like(BALANCED):
         return _(
             "The percentages compare the eight diagnoses as if all were equally frequent. Cancers are rarer than that, "
             "so the percentages say what the picture resembles and not how likely it is."
         )
     words = _("The percentages are for the mix of diagnoses that this site has stated (%(name)s), not for everybody.")
-    return words % {"name": name}
+    return words % {"name": mix.name}

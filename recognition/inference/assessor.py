@@ -220,7 +220,7 @@ class Assessor:
         """
         kind, source = self._kind(outputs, image_type)
         known = self._settings(kind)
-        stated = case_mix or self.case_mix
+        stated = self.served_mix(case_mix)
         contribution = self.table.contribution(metadata, known.calibration.strengths)
         probabilities, alone = (
             self._probabilities(known.calibration.scores(outputs.logits, stated, each)) for each in (contribution, 0.0)
@@ -296,6 +296,14 @@ class Assessor:
             limits=self.lesion if self.lesion is not None and len(kinds) > 1 else limits,
         )
         return LesionAnswer(joint(case_mix or self.case_mix, told=True), score, decision, len(counted))
+
+    def served_mix(self, stated: CaseMix | None) -> CaseMix:
+        """The case mix of the probabilities where somebody states one, None for nobody: the sealed one unless stated.
+
+        In bundles from before case mixes, which have no prior strength, nothing that is stated changes them.
+        """
+        moves = any(known.calibration.prior_strength > 0 for known in self.image_types.values())
+        return stated if stated is not None and moves else self.case_mix
 
     def _kind(self, outputs: PictureOutputs, told: str) -> tuple[str, str]:
         """The kind of a picture and how it is known."""

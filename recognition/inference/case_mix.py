@@ -60,6 +60,12 @@ class CaseMix:
         # A mix may hold none of these diagnoses; then all pictures weigh the same.
         return np.asarray(weights / mean if mean > 0 else np.ones(labels.size))
 
+    def is_like(self, other: "CaseMix") -> bool:
+        """Whether the shares are the same, whatever the names: a file may have any name."""
+        return all(
+            math.isclose(one, two, abs_tol=SHARE_MIN) for one, two in zip(self.shares, other.shares, strict=True)
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, for the manifest and for a JSON column."""
         return {"name": self.name, "shares": dict(zip(CODES, self.shares, strict=True))}
@@ -69,7 +75,11 @@ class CaseMix:
         """Inverse of `as_json`. Raises ValueError, KeyError, TypeError or AttributeError for anything else."""
         if set(values["shares"]) != set(CODES):
             raise ValueError(f"The shares of a case mix are those of {' '.join(CODES)}.")
-        return cls(str(values["name"]), tuple(float(values["shares"][code]) for code in CODES))
+        try:
+            shares = tuple(float(values["shares"][code]) for code in CODES)
+        except OverflowError as error:
+            raise ValueError(str(error)) from error
+        return cls(str(values["name"]), shares)
 
 
 BALANCED: Final = CaseMix("balanced", (1 / len(CODES),) * len(CODES))

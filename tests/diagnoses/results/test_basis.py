@@ -5,7 +5,7 @@ import pytest
 from diagnoses.photos.models import PhotoAssessment
 from diagnoses.results.basis import case_mix_words, image_type_basis, told_basis
 from recognition.inference.case_mix import BALANCED, HAM10000
-from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, Diagnosis
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, Diagnosis
 
 ALONE = [0.02, 0.41, 0.03, 0.04, 0.4, 0.02, 0.03, 0.05]
 WITH_ANSWERS = [0.58, 0.2, 0.03, 0.04, 0.05, 0.02, 0.03, 0.05]
@@ -43,4 +43,12 @@ def test_each_case_mix_has_its_words() -> None:
     assert "come to a clinic" in case_mix_words(HAM10000.as_json())
     assert "as if all were equally frequent" in case_mix_words(BALANCED.as_json())
     assert case_mix_words(None) == case_mix_words(BALANCED.as_json())
-    assert "(almaty-2026)" in case_mix_words({"name": "almaty-2026", "shares": {}})
+    stated = {"name": "almaty-2026", "shares": {**HAM10000.as_json()["shares"], "MEL": 0.0, "NV": 0.7806290564}}
+    assert "(almaty-2026)" in case_mix_words(stated)
+
+
+def test_a_stated_mix_is_not_taken_for_another_by_the_name_of_its_file() -> None:
+    shares = {**dict.fromkeys(CODES, 0.05), "NV": 0.65}
+    for name in (BALANCED.name, HAM10000.name):
+        assert f"this site has stated ({name})" in case_mix_words({"name": name, "shares": shares})
+    assert "as if all were equally frequent" in case_mix_words({**BALANCED.as_json(), "name": "almaty-2026"})

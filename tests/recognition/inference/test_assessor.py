@@ -75,6 +75,13 @@ def test_a_stated_case_mix_changes_the_probabilities_and_not_the_advice() -> Non
     assert sealed.malignant_score == pytest.approx(share, abs=1e-6)
 
 
+def test_a_bundle_from_before_case_mixes_does_not_claim_the_stated_one() -> None:
+    before = ImageTypeSettings(Calibration(), LIMITS)
+    said = Assessor({DERMOSCOPIC: before}).assess(outputs(0.7), case_mix=HAM10000)
+    assert said.probabilities[0] == pytest.approx(0.7, abs=1e-6), "without a prior strength nothing moves"
+    assert said.case_mix == BALANCED
+
+
 def test_answers_change_the_answer_and_the_picture_alone_stays_to_be_told() -> None:
     made = Assessor({DERMOSCOPIC: kind()}, table=MELANOMA_IF_IT_GREW)
     plain, grown = made.assess(outputs(0.2)), made.assess(outputs(0.2), metadata=Metadata(grew=True, itch=True))

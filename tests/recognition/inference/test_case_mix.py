@@ -49,6 +49,7 @@ def test_a_file_states_eight_shares_and_anything_else_is_refused_in_a_sentence(t
         json.dumps(shares | {"MEL": 0.5}),
         json.dumps(shares | {"MEL": -0.05}),
         '{"MEL": 1}',
+        json.dumps(shares | {"MEL": 10**400}),
     ):
         path.write_text(content)
         with pytest.raises(ValueError, match=r"clinic\.json"):
