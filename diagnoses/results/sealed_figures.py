@@ -6,13 +6,19 @@ picture apart. Older manifests lack some figures. Missing or unexpected values b
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
 
 from diagnoses.photos.models import PhotoAssessment
 from diagnoses.results.basis import cancers
+from diagnoses.templatetags.words import hundredths, of_hundred
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import image_type_blocks
 from recognition.taxonomy import CODES, DERMOSCOPIC
+
+WIDE: Final = 0.2
+"""Few pictures leave an interval wider than this, such as 0 to 39 of 100: the share alone would say too much."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,19 @@ class Interval:
     value: float
     low: float
     high: float
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the share must not be said without its interval."""
+        return self.high - self.low > WIDE
+
+    @property
+    def said(self) -> str:
+        """The share as a number of a hundred, with the interval where it is wide: "fewer than 1 (0 to 39)"."""
+        if not self.is_wide:
+            return of_hundred(self.value)
+        ends = _("(%(low)s to %(high)s)") % {"low": hundredths(self.low), "high": hundredths(self.high)}
+        return f"{of_hundred(self.value)} {ends}"
 
 
 @dataclass(frozen=True)

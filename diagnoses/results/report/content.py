@@ -212,7 +212,7 @@ def _measured(score: ScoreFigures) -> str:
         words = _("Of 100 dermatoscope pictures with score %(score)d of 10, %(share)s showed a cancer.")
     else:
         words = _("Of 100 phone or camera photos with score %(score)d of 10, %(share)s showed a cancer.")
-    return words % {"score": score.score, "share": of_hundred(score.cancers.value)}
+    return words % {"score": score.score, "share": score.cancers.said}
 
 
 def _told(answer: ClassifierAnswer, told: ToldBasis) -> Iterator[Block]:

@@ -368,7 +368,7 @@ def test_the_figures_are_those_of_the_kind_of_picture_and_weighted_to_the_case_m
     photo = predict(make_photo(patient), NEVUS, assessment=assess("soon", score=4))
     retell(photo, image_type=CLOSE_UP, image_type_source="told", case_mix=HAM10000.as_json(), picture_alone=NEVUS)
     text = body(page(sign_in(patient), photo))
-    assert "Of 100 phone or camera photos with score 4 of 10, 36 showed a cancer." in text
+    assert "Of 100 phone or camera photos with score 4 of 10, 36 (0 to 50) showed a cancer." in text
     assert "Of 100 pictures with any score, 18 show a cancer" in text  # MEL, BCC and SCC of HAM10000
     assert "people as they come to a clinic" in text
 
@@ -379,7 +379,14 @@ def test_no_score_is_said_to_be_free_of_cancers(
     rows = [{"score": 1, "pictures": 90, "malignant": 0, "share": 0.0, "low": 0.0, "high": 0.04}]
     Classifier.objects.update(manifest={"assessment": {"score": rows}})
     photo = predict(make_photo(patient), NEVUS, assessment=assess("monitor", score=1))
-    assert "with score 1 of 10, fewer than 1 showed a cancer." in body(page(sign_in(patient), photo))
+    text = body(page(sign_in(patient), photo))
+    assert (
+        "with score 1 of 10, fewer than 1 showed a cancer." in text and "test pictures had it. In brackets" not in text
+    )
+    rows[0] |= {"pictures": 6, "high": 0.39}
+    Classifier.objects.update(manifest={"assessment": {"score": rows}})
+    text = body(page(sign_in(patient), photo))
+    assert "fewer than 1 (0 to 39) showed a cancer. 6 test pictures had it. In brackets" in text, "six are no proof"
 
 
 @pytest.fixture
