@@ -10,6 +10,7 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import (
     DEFAULT_REASON,
     ClassifierError,
+    default_bundle_sha256,
     is_chosen,
     promote_classifier,
     register_bundle,
@@ -29,10 +30,12 @@ class Command(BaseCommand):
         try:
             classifier = register_bundle(directory=bundle)
             live = Classifier.objects.live()
+            is_default = classifier.sha256 == default_bundle_sha256()
             # A newer default replaces an older one by itself. Over a classifier that somebody chose it does not go:
-            # it is registered, and a notice on the admin's first page says so.
-            if live is None or (classifier.promoted is None and not is_chosen(live)):
-                promote_classifier(classifier=classifier, reason=DEFAULT_REASON)
+            # it is registered, and a notice on the admin's first page says so. Any other bundle passes the gates.
+            if live is None or (is_default and classifier.promoted is None and not is_chosen(live)):
+                reason = DEFAULT_REASON if is_default else f"loaded from {bundle}, as none was live"
+                promote_classifier(classifier=classifier, reason=reason)
         except (BundleError, ClassifierError) as error:
             raise CommandError(f"No classifier was loaded: {error}") from error
         live = Classifier.objects.live()

@@ -136,22 +136,40 @@ def sealed_as(version: str, source: Path, target: Path) -> Path:
     return target
 
 
+def load_default(bundle: Path, settings: Any) -> None:
+    """What an installation does whose version of the project comes with this bundle."""
+    settings.DEFAULT_BUNDLE_DIR = bundle
+    call_command("load_default_classifier", bundle=bundle)
+
+
 def live() -> str:
     found = Classifier.objects.live()
     return found.version if found is not None else ""
 
 
-def test_the_default_classifier_goes_live_and_a_newer_one_replaces_it(tiny_bundle: Path, tmp_path: Path) -> None:
-    call_command("load_default_classifier", bundle=tiny_bundle)
+def test_the_default_classifier_goes_live_and_a_newer_one_replaces_it(
+    tiny_bundle: Path, tmp_path: Path, settings: Any
+) -> None:
+    load_default(tiny_bundle, settings)
     first = live()
     assert first
-    call_command("load_default_classifier", bundle=tiny_bundle)
+    load_default(tiny_bundle, settings)
     assert Classifier.objects.count() == 1
     newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
-    call_command("load_default_classifier", bundle=newer)
+    load_default(newer, settings)
     assert live() == "newer"
-    call_command("load_default_classifier", bundle=tiny_bundle)  # an older one that was live does not come back
+    load_default(tiny_bundle, settings)  # an older one that was live does not come back
     assert live() == "newer"
+
+
+def test_another_bundle_than_the_default_passes_the_gates_or_stays_a_candidate(
+    tiny_bundle: Path, tmp_path: Path, settings: Any
+) -> None:
+    load_default(tiny_bundle, settings)
+    first = live()
+    call_command("load_default_classifier", bundle=sealed_as("toy", tiny_bundle, tmp_path / "toy"))
+    assert live() == first
+    assert Classifier.objects.get(version="toy").stage == Classifier.Stage.CANDIDATE
 
 
 @pytest.mark.parametrize("in_the_shell", [False, True])
@@ -163,7 +181,7 @@ def test_a_newer_default_is_registered_and_announced_where_somebody_chose_the_li
     newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
     settings.DEFAULT_BUNDLE_DIR = newer
     assert list(newer_default()) == []
-    call_command("load_default_classifier", bundle=newer)
+    load_default(newer, settings)
     assert live() == "chosen"
     assert Classifier.objects.get(version="newer").stage == Classifier.Stage.CANDIDATE
     (notice,) = newer_default()
@@ -173,12 +191,12 @@ def test_a_newer_default_is_registered_and_announced_where_somebody_chose_the_li
 
 
 def test_after_a_roll_back_the_default_stays_where_it_was_put(
-    tiny_bundle: Path, tmp_path: Path, administrator: User
+    tiny_bundle: Path, tmp_path: Path, administrator: User, settings: Any
 ) -> None:
-    call_command("load_default_classifier", bundle=tiny_bundle)
+    load_default(tiny_bundle, settings)
     first = live()
     newer = sealed_as("newer", tiny_bundle, tmp_path / "newer")
-    call_command("load_default_classifier", bundle=newer)
+    load_default(newer, settings)
     promote_classifier(classifier=Classifier.objects.get(version=first), by=administrator, reason="roll back")
-    call_command("load_default_classifier", bundle=newer)
+    load_default(newer, settings)
     assert live() == first
