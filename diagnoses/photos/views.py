@@ -46,14 +46,15 @@ def photo_thumbnail(request: SignedInRequest, photo_id: UUID) -> HttpResponseBas
 def photo_heatmap(request: SignedInRequest, photo_id: UUID) -> HttpResponseBase:
     """The heatmap: a transparent overlay of the photo's aspect ratio that shows where the classifier found evidence.
 
-    404 without a prediction or without positive evidence. Audited like the picture: it shows the lesion's shape.
+    404 without a prediction or positive evidence, and for patients if the picture was refused. Audited like the
+    picture: it shows the lesion's shape.
     """
     photo = visible_photo(request, photo_id)
-    prediction = photo.prediction
-    if prediction is None or not prediction.heatmap:
+    heatmap = photo.heatmap_for(for_clinician=request.user.sees_all_patients)
+    if not heatmap:
         raise Http404
     view_picture(photo=photo, by=request.user)
-    return stream(prediction.heatmap.name, "image/png", f"teri-{photo.pk}-heatmap.png")
+    return stream(heatmap, "image/png", f"teri-{photo.pk}-heatmap.png")
 
 
 @require_safe

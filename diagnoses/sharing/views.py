@@ -159,11 +159,10 @@ def _shared_image(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
 
 
 def _shared_heatmap(request: HttpRequest, link: ShareLink) -> HttpResponseBase:
-    assessment = link.photo.assessment
-    # Visitors may not see the answer to a refused picture, so they get no heatmap either.
-    if assessment is None or assessment.is_refused or not assessment.prediction.heatmap:
+    heatmap = link.photo.heatmap_for(for_clinician=False)
+    if not heatmap:
         raise Http404
-    return stream(assessment.prediction.heatmap.name, "image/png", f"teri-{link.photo_id}-heatmap.png")
+    return stream(heatmap, "image/png", f"teri-{link.photo_id}-heatmap.png")
 
 
 def _shared_report(request: HttpRequest, link: ShareLink) -> HttpResponse:

@@ -261,6 +261,13 @@ class Photo(models.Model):
         """The prediction of the current assessment, or None."""
         return self.assessment.prediction if self.assessment is not None else None
 
+    def heatmap_for(self, *, for_clinician: bool) -> str:
+        """The name of the heatmap on the storage, "" without one. That of a refused picture is for clinicians alone."""
+        assessment = self.assessment
+        if assessment is None or (assessment.is_refused and not for_clinician):
+            return ""
+        return assessment.prediction.heatmap.name or ""
+
     @property
     def image_type_source(self) -> str:
         """How the kind of picture is known: "told", "recognised" from the picture, or "" if it is not known."""

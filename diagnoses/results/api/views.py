@@ -226,12 +226,13 @@ class PhotoHeatmapView(PhotoView):
         responses=binary("image/png", "Transparent where there is no evidence.") | problems(401, 404),
     )
     def get(self, request: Request, photo_id: UUID) -> FileResponse:
-        """A PNG overlay with the photo's aspect ratio. 404 if there is none."""
+        """A PNG overlay with the photo's aspect ratio. 404 if there is none, or if the answer is not for this user."""
         photo = self.photo(photo_id)
-        if photo.prediction is None or not photo.prediction.heatmap:
+        heatmap = photo.heatmap_for(for_clinician=self.user.sees_all_patients)
+        if not heatmap:
             raise Problem(404, "no_heatmap", gettext("There is no heatmap for this photo."))
         view_photo(photo=photo, by=self.user)
-        return stream(photo.prediction.heatmap.name, "image/png", f"heatmap-{photo.pk}.png")
+        return stream(heatmap, "image/png", f"heatmap-{photo.pk}.png")
 
 
 def _content_length(request: Request) -> int:

@@ -8,9 +8,11 @@ from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.test import APIClient
 
 from accounts.models import AuditEntry, User
 from diagnoses.photos.models import Photo
+from recognition.inference.assessment import Assessment
 
 MEDIA = {"photo-image": "image/jpeg", "photo-thumbnail": "image/jpeg", "photo-heatmap": "image/png"}
 pytestmark = pytest.mark.django_db
@@ -61,6 +63,24 @@ def test_no_heatmap_without_evidence_or_prediction(
     waiting, without = make_photo(patient), predict(make_photo(patient), heatmap=None)
     for photo in (waiting, without):
         assert client.get(reverse("photo-heatmap", args=[photo.pk])).status_code == 404
+
+
+def test_the_heatmap_of_a_refused_picture_is_for_clinicians_alone(
+    patient: User,
+    clinician: User,
+    make_photo: Callable[..., Photo],
+    predict: Callable[..., Photo],
+    assess: Callable[..., Assessment],
+    sign_in: Callable[[User], Client],
+    api: Callable[[User], APIClient],
+) -> None:
+    photo = predict(make_photo(patient), assessment=assess("not_assessed", "blurred"))
+    for name, client in (("photo-heatmap", sign_in), ("api-photo-heatmap", api)):
+        url = reverse(name, args=[photo.pk])
+        assert client(patient).get(url).status_code == 404
+        response = client(clinician).get(url)
+        assert response.status_code == 200
+        assert b"".join(response.streaming_content)  # type: ignore[attr-defined]  # read to its end, the file closes
 
 
 def test_a_missing_file_is_a_404_and_a_line_in_the_log(
