@@ -21,6 +21,22 @@ Answers = dict[str, NDArray[np.float64]]
 """Probabilities (N, 8) by kind of picture, newest first."""
 
 
+class SealedAnswers:
+    """Computes answers for the picture alone and the sealed case mix, from what a classifier measured."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        blocks = image_type_blocks(classifier.manifest)
+        self._calibrations = {kind: Calibration.from_json(block["calibration"]) for kind, block in blocks.items()}
+        self._mix = case_mix_of(classifier.manifest)
+
+    def of(self, outputs: dict[str, Any] | None, image_type: str) -> NDArray[np.float64] | None:
+        """The probabilities (8,); None for rows from before outputs were kept, and for a kind that it does not know."""
+        calibration = self._calibrations.get(image_type)
+        if outputs is None or calibration is None:
+            return None
+        return calibration.probabilities(np.asarray(outputs["logits"]), self._mix)
+
+
 def picture_answers(classifier: Classifier, *, most: int, looked_through: int) -> Answers:
     """The newest answers of `classifier`, one for each different picture, at most `most` of a kind.
 
@@ -32,20 +48,15 @@ def picture_answers(classifier: Classifier, *, most: int, looked_through: int) -
         "-prediction__created", "-created"
     )
     found: dict[str, dict[str, NDArray[np.float64]]] = {}
-    calibrations = _calibrations(classifier.manifest)
-    mix = case_mix_of(classifier.manifest)
+    sealed = SealedAnswers(classifier)
     wanted = ("photo__original_sha256", "image_type", "picture_alone", "probabilities", "prediction__outputs")
     for sha256, image_type, alone, probabilities, outputs in rows.values_list(*wanted)[:looked_through]:
         kind = image_type or DERMOSCOPIC
         answers = found.setdefault(kind, {})
         if sha256 in answers or len(answers) == most:
             continue
-        calibration = calibrations.get(kind)
-        answers[sha256] = (
-            np.asarray(alone or probabilities)
-            if outputs is None or calibration is None
-            else calibration.probabilities(np.asarray(outputs["logits"]), mix)
-        )
+        answer = sealed.of(outputs, kind)
+        answers[sha256] = np.asarray(alone or probabilities) if answer is None else answer
     return {kind: np.stack(list(answers.values())) for kind, answers in found.items()}
 
 
@@ -53,7 +64,3 @@ def sealed_references(classifier: Classifier) -> dict[str, dict[str, Any]]:
     """The sealed reference of each kind of picture that the classifier knows; see `degenerate_output`."""
     blocks = image_type_blocks(classifier.manifest)
     return {kind: block.get("assessment", {}).get("live") or {} for kind, block in blocks.items()}
-
-
-def _calibrations(manifest: dict[str, Any]) -> dict[str, Calibration]:
-    return {kind: Calibration.from_json(block["calibration"]) for kind, block in image_type_blocks(manifest).items()}

@@ -22,7 +22,7 @@ from django.utils import timezone
 from numpy.typing import NDArray
 
 from diagnoses.classifiers.models import Classifier
-from diagnoses.monitoring.answers import picture_answers, sealed_references
+from diagnoses.monitoring.answers import SealedAnswers, picture_answers, sealed_references
 from diagnoses.monitoring.drift import statistics
 from diagnoses.photos.models import PhotoAssessment
 from diagnoses.readings.models import Reading
@@ -210,18 +210,18 @@ def measure_drift(classifier: Classifier) -> Drift:
     if classifier.promoted is None or classifier.stage != Classifier.Stage.LIVE:
         raise ValueError("Only the live classifier drifts.")
     promoted = classifier.promoted
-    earlier = Classifier.objects.filter(promoted__lt=promoted).exclude(pk=classifier.pk).defer("manifest")
+    earlier = Classifier.objects.filter(promoted__lt=promoted).exclude(pk=classifier.pk)
     before = earlier.order_by("-promoted").first()
     # Only answers since the last promotion: a classifier that was rolled back to has earlier answers too.
     own = PhotoAssessment.objects.filter(prediction__classifier=classifier, created__gte=promoted)
     border = timezone.now() - LATELY
     sides = {
-        "all": _answers(own),
-        "early": _answers(own.filter(created__lt=border)),
-        "late": _answers(own.filter(created__gte=border)),
+        "all": _answers(own, classifier),
+        "early": _answers(own.filter(created__lt=border), classifier),
+        "late": _answers(own.filter(created__gte=border), classifier),
         "before": {}
         if before is None
-        else _answers(PhotoAssessment.objects.filter(prediction__classifier=before, created__lt=promoted)),
+        else _answers(PhotoAssessment.objects.filter(prediction__classifier=before, created__lt=promoted), before),
     }
     references = sealed_references(classifier)
     pictures = picture_answers(classifier, most=ANSWERS_MAX, looked_through=ANSWERS_MAX)
@@ -246,13 +246,26 @@ def measure_drift(classifier: Classifier) -> Drift:
     )
 
 
-def _answers(rows: QuerySet[PhotoAssessment]) -> dict[str, AnswerCounts]:
-    """The newest answers by kind of picture: one of each prediction, whatever was told of the photo since."""
-    newest = rows.order_by("-created").values_list("prediction_id", "image_type", "malignant_score", "diagnosis")
+def _answers(rows: QuerySet[PhotoAssessment], classifier: Classifier) -> dict[str, AnswerCounts]:
+    """The newest answers of `classifier` by kind of picture: one of each prediction, for the picture alone and for the
+    sealed case mix. Else another CASE_MIX, or more people who answer the questions, would look like other pictures.
+    """
+    sealed = SealedAnswers(classifier)
+    wanted = ("prediction_id", "image_type", "malignant_score", "diagnosis", "prediction__outputs")
     found: dict[str, dict[Any, tuple[float, str]]] = {}
-    for prediction, image_type, score, diagnosis in newest[:ANSWERS_MAX]:
-        found.setdefault(image_type or DERMOSCOPIC, {}).setdefault(prediction, (score, diagnosis))
+    for prediction, image_type, score, diagnosis, outputs in rows.order_by("-created").values_list(*wanted)[
+        :ANSWERS_MAX
+    ]:
+        kind = image_type or DERMOSCOPIC
+        answer = sealed.of(outputs, kind)
+        said = (score, diagnosis) if answer is None else _said(answer)
+        found.setdefault(kind, {}).setdefault(prediction, said)
     return {name: _counted(list(answers.values())) for name, answers in found.items()}
+
+
+def _said(answer: NDArray[np.float64]) -> tuple[float, str]:
+    """The malignant score and the top diagnosis of probabilities (8,)."""
+    return malignant_score(answer), CODES[int(answer.argmax())]
 
 
 def _counted(answers: Sequence[tuple[float, str]]) -> AnswerCounts:
@@ -276,8 +289,7 @@ def _sealed(reference: Mapping[str, Any], pictures: NDArray[np.float64] | None) 
     )
     if pictures is None:
         return Comparison(sealed, NONE)
-    answers = [(malignant_score(row), CODES[int(row.argmax())]) for row in pictures]
-    return Comparison(sealed, _counted(answers))
+    return Comparison(sealed, _counted([_said(row) for row in pictures]))
 
 
 def _agreement(classifier: Classifier) -> dict[str, Share | None]:

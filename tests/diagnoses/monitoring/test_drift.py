@@ -181,6 +181,18 @@ def test_pictures_are_compared_with_those_it_was_calibrated_on(live: Classifier,
     assert moved is not None and moved.have_scores_moved and moved.has_mix_moved
 
 
+def test_another_stated_case_mix_and_more_answers_are_no_drift(live: Classifier, answer: Answer, assessed: Any) -> None:
+    block = {"calibration": PLAIN, "operating_points": [], "assessment": {}, "metrics": {}}
+    Classifier.objects.update(manifest={"image_types": {DERMOSCOPIC: block}})
+    live.refresh_from_db()
+    outputs = {"logits": [0.0, 3.0, *[0.0] * 6], "dermoscopic": None, "quality": None, "ood": {}}
+    for moment, code in ((NOW - timedelta(days=60), "NV"), (NOW, "MEL")):
+        tables = [table_of(code)] * ANSWERS_MIN
+        assessed(live, tables, moment=moment, image_type=DERMOSCOPIC, outputs=outputs)
+    kind = of_kind(measure_drift(live))
+    assert kind.lately.is_enough and not kind.lately.has_moved, "the network answered the same"
+
+
 def test_one_photo_that_was_assessed_again_counts_once(live: Classifier, answer: Answer) -> None:
     (first,) = answer(live, 1, NOW - timedelta(hours=1), ["NV"], DERMOSCOPIC)
     PhotoAssessment.objects.create(
