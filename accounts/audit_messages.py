@@ -19,6 +19,7 @@ SENTENCES: Final[dict[str, str | Promise]] = {
     Action.PHOTO_DELETED: _("%(actor)s deleted a photo."),
     Action.IMAGE_TYPE_CHANGED: _("%(actor)s changed the kind of a picture."),
     Action.FINDING_RECORDED: _("%(actor)s recorded the finding %(diagnosis)s."),
+    Action.TEST_FIGURES_OPENED: _("%(actor)s opened the test figures of %(version)s."),
     Action.CLASSIFIER_PROMOTED: _("%(actor)s made the classifier %(version)s the live one."),
     Action.CLASSIFIER_REGISTERED: _("%(actor)s registered the classifier %(version)s."),
     Action.ROLE_CHANGED: _("%(actor)s changed a role from “%(before)s” to “%(after)s”."),

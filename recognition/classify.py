@@ -116,7 +116,8 @@ def classify_sources(
                     answers.append(Unreadable(source.name, error.code, error.message))
                 except ExamplesError as error:
                     answers.append(Unreadable(source.name, "unreadable", error.problems[0].reason))
-            outcomes = iter(loaded.classify(pictures, about, [image_type] * len(pictures), case_mix))
+            kinds = [image_type] * len(pictures)
+            outcomes = iter(loaded.classify(pictures, about, kinds, case_mix) if pictures else [])
             for (source, _), answer in zip(batch, answers, strict=True):
                 yield answer if answer is not None else Classified(source.name, next(outcomes))
             batch = following

@@ -43,6 +43,7 @@ def open_figures(*, evaluation: Evaluation, by: User | None, reason: str = "") -
             actor=by,
             action=AuditEntry.Action.TEST_FIGURES_OPENED,
             subject=f"classifier:{locked.classifier_id}",
+            version=locked.classifier.version,
             fingerprint=locked.fingerprint,
             reason=reason,
         )
