@@ -185,7 +185,7 @@ def test_another_stated_case_mix_and_more_answers_are_no_drift(live: Classifier,
     block = {"calibration": PLAIN, "operating_points": [], "assessment": {}, "metrics": {}}
     Classifier.objects.update(manifest={"image_types": {DERMOSCOPIC: block}})
     live.refresh_from_db()
-    outputs = {"logits": [0.0, 3.0, *[0.0] * 6], "dermoscopic": None, "quality": None, "ood": {}}
+    outputs: dict[str, Any] = {"logits": [0.0, 3.0, *[0.0] * 6], "dermoscopic": None, "quality": None, "ood": {}}
     for moment, code in ((NOW - timedelta(days=60), "NV"), (NOW, "MEL")):
         tables = [table_of(code)] * ANSWERS_MIN
         assessed(live, tables, moment=moment, image_type=DERMOSCOPIC, outputs=outputs)
