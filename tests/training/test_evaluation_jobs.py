@@ -19,6 +19,7 @@ from recognition.recipes import SMOKE
 from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC
 from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
+from training.admin.evaluations import contamination_said
 from training.evaluation.evaluating import evaluate_classifier
 from training.models import Dataset, Evaluation, EvaluationJob, Job, TrainingRun
 from training.services import jobs
@@ -26,6 +27,7 @@ from training.services.datasets import DatasetInUse, delete_dataset
 from training.services.evaluations import request_evaluation
 from training.services.jobs import JobRejected
 from training.services.runs import request_run
+from training.services.test_contamination import contamination_of
 from training.worker import evaluating, supervisor
 
 pytestmark = pytest.mark.django_db
@@ -323,6 +325,13 @@ def test_the_button_queues_it_and_leads_to_its_page(page: Client, tiny_classifie
     assert page.get(progress)["HX-Redirect"] == where
     assert "may have learned" not in page.get(where).content.decode()
     assert where in page.get(address).content.decode()
+
+
+def test_it_is_said_when_test_images_may_have_been_learned() -> None:
+    elsewhere = {"dataset": {"name": "elsewhere", "fingerprint": "e"}}
+    contamination = contamination_of({"version": "one", "diagnoses": [], "split": {}, **elsewhere}, made_dataset())
+    said = contamination_said(contamination.as_json())
+    assert "What one was trained on is not registered here: it may have learned" in said
 
 
 def test_the_button_says_why_not(page: Client) -> None:
