@@ -97,6 +97,8 @@ print(json.dumps({
 """
 
 
+# Two trainings in processes with two devices each: half a minute for each backend.
+@pytest.mark.drill
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
 def test_two_devices_give_the_weights_of_one(backend: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(backend) is None:

@@ -113,6 +113,7 @@ def test_batch_norm_is_measured_as_keras_measures_it(network: Any) -> None:
         assert np.allclose(found[key] / deviation, expected[key] / deviation, rtol=0.02, atol=0.01), key
 
 
+@pytest.mark.drill
 def test_batch_norm_learns_where_it_is_asked_to(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ def test_without_a_compiler_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatc
         tuner("pytorch")
 
 
+@pytest.mark.drill
 def test_a_killed_run_ends_as_an_undisturbed_one(
     made: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
