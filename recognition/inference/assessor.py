@@ -19,7 +19,7 @@ Without a part its gate passes and its result is left out. Without "decision" th
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -30,7 +30,7 @@ from recognition.inference.calibration import Calibration, softmax
 from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.decision import MONITOR_DAYS, decide, score_of, with_metadata
 from recognition.inference.image_type import contradicts, recognised
-from recognition.inference.metadata import Metadata, MetadataTable
+from recognition.inference.metadata import Metadata, MetadataTable, Strengths
 from recognition.inference.ood import check_ood
 from recognition.inference.outputs import PictureOutputs
 from recognition.inference.prediction_set import check_prediction_set, prediction_set
@@ -124,7 +124,8 @@ class Answer:
     - `case_mix`: that of the probabilities;
     - `probabilities`, `picture_alone`: float64 (8,), with and without the metadata, summing to 1;
     - `malignant_score`: MEL + BCC + SCC at the *sealed* case mix, by which advice and score go. It is with metadata,
-      unless these would lower the advice too far (`decision.with_metadata`): then it is that of the picture alone;
+      unless these would lower the advice too far (`decision.with_metadata`): then it is that with the answers alone, or
+      of the picture alone;
     - `used`: the fields of the metadata that counted; `picture_decision`: the advice by the picture alone.
     """
 
@@ -221,15 +222,15 @@ class Assessor:
         kind, source = self._kind(outputs, image_type)
         known = self._settings(kind)
         stated = self.served_mix(case_mix)
-        contribution = self.table.contribution(metadata, known.calibration.strengths)
-        probabilities, alone = (
-            self._probabilities(known.calibration.scores(outputs.logits, stated, each)) for each in (contribution, 0.0)
+        contributions = self._contributions(metadata, known.calibration.strengths)
+        probabilities, _answers, alone = (
+            self._probabilities(known.calibration.scores(outputs.logits, stated, each)) for each in contributions
         )
         score, decision, picture_decision = self._advice(
-            *(
+            [
                 self._probabilities(known.calibration.scores(outputs.logits, self.case_mix, each))
-                for each in (contribution, 0.0)
-            ),
+                for each in contributions
+            ],
             limits=known.limits,
         )
         codes = (
@@ -277,25 +278,24 @@ class Assessor:
         if len(counted) < 2:
             return None
 
-        def joint(mix: CaseMix, *, told: bool) -> NDArray[np.float64]:
+        def joint(mix: CaseMix) -> list[NDArray[np.float64]]:
+            """With all metadata, with the answers alone, without any."""
             rows = [
-                known.calibration.scores(
-                    outputs.logits,
-                    mix,
-                    self.table.contribution(metadata, known.calibration.strengths) if told else 0.0,
-                )
+                [
+                    known.calibration.scores(outputs.logits, mix, each)
+                    for each in self._contributions(metadata, known.calibration.strengths)
+                ]
                 for outputs, known, _kind in counted
             ]
-            return self._probabilities(np.mean(rows, axis=0))
+            return [self._probabilities(each) for each in np.mean(rows, axis=0)]
 
         kinds = {kind for _outputs, _known, kind in counted}
         limits = min((known.limits for _outputs, known, _kind in counted), key=lambda each: each.soon)
         score, decision, _alone = self._advice(
-            joint(self.case_mix, told=True),
-            joint(self.case_mix, told=False),
+            joint(self.case_mix),
             limits=self.lesion if self.lesion is not None and len(kinds) > 1 else limits,
         )
-        return LesionAnswer(joint(case_mix or self.case_mix, told=True), score, decision, len(counted))
+        return LesionAnswer(joint(case_mix or self.case_mix)[0], score, decision, len(counted))
 
     def served_mix(self, stated: CaseMix | None) -> CaseMix:
         """The case mix of the probabilities where somebody states one, None for nobody: the sealed one unless stated.
@@ -323,21 +323,27 @@ class Assessor:
             scores[..., [CODES.index(code) for code in self.absent]] = -np.inf
         return softmax(scores)
 
+    def _contributions(
+        self, metadata: Metadata | None, strengths: Strengths
+    ) -> tuple[NDArray[np.float64] | float, NDArray[np.float64] | float, float]:
+        """What all metadata add to the scores, what the answers alone add, and nothing."""
+        answers = replace(strengths, demographics=0.0)
+        return self.table.contribution(metadata, strengths), self.table.contribution(metadata, answers), 0.0
+
     def _advice(
-        self,
-        probabilities: NDArray[np.float64],
-        alone: NDArray[np.float64],
-        *,
-        limits: AssessmentSettings,
+        self, rows: Sequence[NDArray[np.float64]], *, limits: AssessmentSettings
     ) -> tuple[float, Decision, Decision]:
-        """The malignant score to go by, the advice, and the advice by the picture alone; of one case mix."""
-        scores, decisions = [], []
-        for row in (probabilities, alone):
-            scores.append(malignant_score(row))
-            top = Diagnosis(CODES[int(row.argmax())])
-            decisions.append(decide(scores[-1], top, soon=limits.soon, urgent=limits.urgent))
-        decision = with_metadata(decisions[0], picture_alone=decisions[1])
-        return (scores[0] if decision is decisions[0] else scores[1]), decision, decisions[1]
+        """The malignant score to go by, the advice, and the advice by the picture alone.
+
+        `rows` are probabilities at the sealed case mix: with all metadata, with the answers alone, without any.
+        """
+        scores = [malignant_score(row) for row in rows]
+        decisions = [
+            decide(score, Diagnosis(CODES[int(row.argmax())]), soon=limits.soon, urgent=limits.urgent)
+            for score, row in zip(scores, rows, strict=True)
+        ]
+        decision = with_metadata(decisions[0], with_answers=decisions[1], picture_alone=decisions[2])
+        return scores[decisions.index(decision)], decision, decisions[2]
 
     def _gates(self, outputs: PictureOutputs, kind: str, codes: tuple[str, ...]) -> tuple[GateResult, ...]:
         limits = self._settings(kind).limits

@@ -27,15 +27,18 @@ def decide(malignant_score: float, diagnosis: Diagnosis, *, soon: float, urgent:
 _ORDER: Final = (Decision.MONITOR, Decision.SOON, Decision.URGENT)
 
 
-def with_metadata(decision: Decision, *, picture_alone: Decision) -> Decision:
-    """The advice after age, sex, site and answers: `decision` is that of picture and metadata together.
+def with_metadata(decision: Decision, *, with_answers: Decision, picture_alone: Decision) -> Decision:
+    """The advice after age, sex, site and answers: one of the three that are given.
 
-    It may be graver than that of the picture by any step, and milder by one step, but "urgent" stays. The metadata
-    come from people who were sent to one clinic, and who was sent is in their answers.
+    `decision` is that of picture and all metadata together, `with_answers` that of picture and answers. All of it may
+    raise the advice of the picture by any step. The answers may lower it by one step, but "urgent" stays: they come
+    from people who were sent to one clinic, and who was sent is in them. Age, sex and site never lower it: they say who
+    mostly has a cancer, not what this spot is, and a young person with a melanoma must not wait for being young.
     """
     if picture_alone is Decision.URGENT:
         return Decision.URGENT
-    return _ORDER[max(_ORDER.index(decision), _ORDER.index(picture_alone) - 1)]
+    least = max(_ORDER.index(with_answers), _ORDER.index(picture_alone) - 1)
+    return _ORDER[max(_ORDER.index(decision), least)]
 
 
 def score_of(malignant_score: float, edges: Sequence[float]) -> int:

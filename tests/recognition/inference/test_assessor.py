@@ -96,16 +96,32 @@ def test_answers_change_the_answer_and_the_picture_alone_stays_to_be_told() -> N
 
 def test_answers_lower_the_advice_by_one_step_and_never_from_urgent() -> None:
     steps = (Decision.MONITOR, Decision.SOON, Decision.URGENT)
-    for alone, together in itertools.product(steps, steps):
-        found = with_metadata(together, picture_alone=alone)
-        assert steps.index(found) >= steps.index(together)
-        assert found == together or alone is Decision.URGENT
+    for alone, answers, together in itertools.product(steps, steps, steps):
+        found = with_metadata(together, with_answers=answers, picture_alone=alone)
+        assert steps.index(found) >= max(steps.index(together), steps.index(answers), steps.index(alone) - 1)
+        assert found in (together, answers, alone)
+        assert found == Decision.URGENT or alone is not Decision.URGENT
     made = Assessor({DERMOSCOPIC: kind()}, table=MELANOMA_IF_IT_GREW)
     by_picture, told = made.assess(outputs(0.65)), made.assess(outputs(0.65), metadata=Metadata(grew=False))
     assert told.probabilities[0] < 0.1, "what the answers say is shown"
     assert (told.assessment.decision, told.assessment.score) == (Decision.URGENT, by_picture.assessment.score)
     lowered = made.assess(outputs(0.4), metadata=Metadata(grew=False))
     assert (lowered.picture_decision, lowered.assessment.decision) == (Decision.SOON, Decision.MONITOR)
+
+
+def test_age_sex_and_site_raise_the_advice_and_never_lower_it() -> None:
+    ratios = {"0-29": (-3.0, 0, 0, 0, 0, 0, 0, 0), "80+": (3.0, 0, 0, 0, 0, 0, 0, 0)}
+    made = Assessor({DERMOSCOPIC: kind()}, table=MetadataTable({"age_approx": ratios, **MELANOMA_IF_IT_GREW.ratios}))
+    alone, young, old = (made.assess(outputs(0.4), metadata=Metadata(age_approx=age)) for age in (None, 20, 85))
+    assert young.probabilities[0] < 0.1, "what the age says is shown"
+    assert (young.assessment.decision, young.malignant_score) == (Decision.SOON, alone.malignant_score)
+    assert old.assessment.decision == Decision.URGENT
+    # The answers may lower it, the age on top of them not.
+    both = made.assess(outputs(0.4), metadata=Metadata(age_approx=85, grew=False))
+    assert both.assessment.decision == Decision.SOON
+    pictures = [(outputs(0.4), DERMOSCOPIC)] * 2
+    joint = [made.assess_lesion(pictures, metadata=Metadata(age_approx=age)) for age in (None, 20)]
+    assert [each and each.decision for each in joint] == [Decision.SOON, Decision.SOON]
 
 
 def test_a_diagnosis_that_was_never_learned_is_never_answered() -> None:
