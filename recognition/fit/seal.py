@@ -8,7 +8,7 @@ graph, the same that will answer patients.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -199,10 +199,17 @@ def seal_measured(
         licence=licence_text(sources),
         ancestry=ancestry,
         absent=absent,
-        learned=learned,
+        learned=None if learned is None else replace(learned, fitted=_fitted(examples, split)),
     )
     report(Progress("seal", 1, 1))
     return bundle
+
+
+def _fitted(examples: Examples, split: Split) -> NDArray[np.int64]:
+    """The hashes of all rows to which calibration, gates and metadata table may be fitted; see `Learned.fitted`."""
+    images = [image for name in (TRAIN, CALIBRATION) for image in split.images(name)]
+    further = examples.further
+    return Learned.of([*picture_ids(examples.table, images), *picture_ids(further, further["image"].tolist())]).weights
 
 
 class _Data:

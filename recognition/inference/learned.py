@@ -7,7 +7,7 @@ from the hashes.
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 WEIGHTS: Final = "weights"
 EPOCHS: Final = "epochs"
+FITTED: Final = "fitted"
 COMPLETE: Final = "complete"
 
 
@@ -47,12 +48,15 @@ class Learned:
 
     - `weights`: int64, sorted, unique: hashes of the pictures that the weights learned;
     - `epochs`: likewise, of the pictures on which an epoch was chosen;
-    - `complete`: whether it holds all of it; False where nobody knows what an ancestor learned.
+    - `complete`: whether it holds all of it; False where nobody knows what an ancestor learned;
+    - `fitted`: likewise, of the rows to which calibration, gates and metadata table of this sealing were fitted. They say
+      nothing of the weights, so they are not passed on to classifiers that go on from these.
     """
 
     weights: NDArray[np.int64]
     epochs: NDArray[np.int64]
     complete: bool = True
+    fitted: NDArray[np.int64] = field(default_factory=lambda: _hashes(()))
 
     @classmethod
     def of(cls, weights: Iterable[PictureIds], epochs: Iterable[PictureIds] = ()) -> Self:
@@ -71,18 +75,19 @@ class Learned:
             self.complete and other.complete,
         )
 
-    def overlap(self, pictures: Iterable[PictureIds], *, chosen: bool = True) -> list[str]:
+    def overlap(self, pictures: Iterable[PictureIds], *, chosen: bool = True, fitted: bool = False) -> list[str]:
         """The images of `pictures` that were learned, or of whose lesion or patient another picture was.
 
-        With `chosen` those that only chose an epoch count as well.
+        With `chosen` those that only chose an epoch count as well, with `fitted` those of `fitted`.
         """
-        parts = (self.weights, self.epochs) if chosen else (self.weights,)
+        parts = [self.weights, *([self.epochs] if chosen else []), *([self.fitted] if fitted else [])]
         known = set(np.concatenate(parts).tolist())
         return [each.image for each in pictures if not known.isdisjoint(each.hashes())]
 
     def as_tensors(self) -> dict[str, NDArray[Any]]:
         """The tensors of `learned.safetensors`."""
-        return {WEIGHTS: self.weights, EPOCHS: self.epochs, COMPLETE: np.array([self.complete], dtype=np.uint8)}
+        complete = np.array([self.complete], dtype=np.uint8)
+        return {WEIGHTS: self.weights, EPOCHS: self.epochs, FITTED: self.fitted, COMPLETE: complete}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
@@ -91,9 +96,12 @@ class Learned:
             weights, epochs, complete = tensors[WEIGHTS], tensors[EPOCHS], tensors[COMPLETE]
         except KeyError as error:
             raise ValueError(f"What was learned lacks its part {error}.") from error
-        if any(each.dtype != np.int64 or each.ndim != 1 for each in (weights, epochs)) or complete.shape != (1,):
-            raise ValueError("What was learned is two lists of whole numbers of 64 bits.")
-        return cls(weights, epochs, bool(complete[0]))
+        fitted = tensors.get(FITTED, _hashes(()))  # the first bundles did not say
+        if any(each.dtype != np.int64 or each.ndim != 1 for each in (weights, epochs, fitted)) or complete.shape != (
+            1,
+        ):
+            raise ValueError("What was learned is lists of whole numbers of 64 bits.")
+        return cls(weights, epochs, bool(complete[0]), fitted)
 
 
 def _hashes(pictures: Iterable[PictureIds]) -> NDArray[np.int64]:

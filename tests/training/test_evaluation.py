@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from recognition.datasets.examples import fingerprint_of_test
 from recognition.datasets.splits import Split
 from recognition.inference.bundle import OperatingPoint
 from recognition.inference.case_mix import HAM10000
+from recognition.inference.learned import Learned
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, MALIGNANT_POSITIONS
 from tests.training.run_factories import made_dataset
 from training.admin.evaluations import contamination_said
@@ -27,6 +29,7 @@ from training.evaluation.measure import KindAnswers, hardest_mistakes, measure, 
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation
+from training.services.ancestry import picture_ids
 from training.services.evaluations import evaluation_on, record_evaluation
 from training.services.openings import open_figures
 from training.services.test_contamination import contamination_of
@@ -430,6 +433,16 @@ def test_contaminated_test_images_are_counted_if_the_training_data_are_registere
     some = contamination_of(manifest, ours)
     assert (some.kept, some.seen, some.by) == (False, 2, "v")
     assert "v learned from 2 of these 32 test images" in contamination_said(some.as_json())
+
+
+@pytest.mark.django_db
+def test_what_a_classifier_was_calibrated_on_is_contamination_for_itself_alone() -> None:
+    ours = made_dataset("b", seed=500)
+    tested = picture_ids(ours, ["test"])
+    learned = replace(Learned.of(()), fitted=Learned.of(tested[:3]).weights)
+    some = contamination_of({"version": "v"}, ours, learned)
+    assert (some.kept, some.seen, some.by) == (False, 3, "v")
+    assert contamination_of({"version": "v"}, ours, Learned.of(()) | learned).kept
 
 
 @pytest.mark.django_db

@@ -47,7 +47,8 @@ def contamination_of(manifest: Mapping[str, Any], dataset: Dataset, learned: Lea
             known = registered_learned(each.manifest)
             if known is None:
                 unknown = unknown or each.version
-        seen = [] if known is None else known.overlap(tested)
+        # What calibration and table were fitted to counts for the classifier itself; whoever goes on from it fits anew.
+        seen = [] if known is None else known.overlap(tested, fitted=each.manifest is manifest)
         if seen:
             return Contamination(False, len(seen), len(tested), each.version)
     return Contamination(False, None, len(tested), unknown) if unknown else Contamination(True, 0, len(tested))

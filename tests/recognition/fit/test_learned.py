@@ -86,7 +86,7 @@ def test_another_picture_of_a_lesion_or_patient_and_a_copy_of_a_file_count_as_le
     again = Learned.from_tensors(both.as_tensors())
     assert np.array_equal(again.weights, both.weights)
     assert (again.complete, again.epochs.size) == (False, 1)
-    with pytest.raises(ValueError, match="two lists"):
+    with pytest.raises(ValueError, match="lists of whole numbers"):
         Learned.from_tensors({**learned.as_tensors(), "weights": learned.weights.astype(np.float32)})
     with pytest.raises(ValueError, match="lacks its part"):
         Learned.from_tensors({})
@@ -108,6 +108,11 @@ def test_a_training_seals_what_it_has_learned_and_what_chose_its_epoch(
     train_and_validation = images_of(split, "train", "validation")
     assert learned.overlap(picture_ids(table, train_and_validation), chosen=False) == train_and_validation
     assert learned.overlap(picture_ids(table, images_of(split, "calibration", "test"))) == []
+    # Calibration, gates and table were fitted to these; a classifier that goes on from it fits them anew.
+    calibration = split.images("calibration")
+    assert learned.overlap(picture_ids(table, calibration), fitted=True) == calibration
+    assert learned.overlap(picture_ids(table, split.images("test")), fitted=True) == []
+    assert (Learned.of(()) | learned).overlap(picture_ids(table, calibration), fitted=True) == []
 
     chooses = train(data, tmp_path).learned()
     assert chooses is not None
