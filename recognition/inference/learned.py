@@ -49,8 +49,8 @@ class Learned:
     - `weights`: int64, sorted, unique: hashes of the pictures that the weights learned;
     - `epochs`: likewise, of the pictures on which an epoch was chosen;
     - `complete`: whether it holds all of it; False where nobody knows what an ancestor learned;
-    - `fitted`: likewise, of the rows to which calibration, gates and metadata table of this sealing were fitted. They say
-      nothing of the weights, so they are not passed on to classifiers that go on from these.
+    - `fitted`: likewise, of the rows to which calibration, gates and metadata table of this sealing were fitted. They
+      say nothing of the weights, so they are not passed on to classifiers that go on from these.
     """
 
     weights: NDArray[np.int64]
