@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts.models import Consent, ConsentText, Notification, Purpose, User
 from diagnoses.classifiers.models import Classifier
 from diagnoses.monitoring.notices.promotion import judged_again
+from diagnoses.photos import recovery
 from diagnoses.photos.models import Photo
 from diagnoses.photos.predictions import claim_photo, fail_photo
 from diagnoses.photos.recovery import sweep
@@ -19,6 +20,12 @@ from recognition.taxonomy import CODES
 from tests.diagnoses.answers import record_answer
 
 Assess = Callable[..., Assessment]
+
+
+@pytest.fixture(autouse=True)
+def rested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep of this process rests for a minute when an earlier test left nothing to judge again."""
+    monkeypatch.setattr(recovery, "_judge_again", Sweep())
 
 
 @pytest.fixture
