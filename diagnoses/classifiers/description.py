@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from recognition.datasets.ancestry import learns_validation
 from recognition.datasets.sources import Source, sources_in
 from recognition.inference.bundle import image_type_blocks
 from recognition.inference.case_mix import BALANCED, CaseMix
@@ -55,7 +56,7 @@ def describe(manifest: Mapping[str, Any]) -> Description:
     architecture = manifest.get("architecture") or {}
     backbone = str(architecture.get("backbone", ""))
     recipe = manifest.get("recipe") or {}
-    learned = bool((recipe.get("fine_tune") or {}).get("learn_validation"))
+    learned = learns_validation(recipe)
     return Description(
         version=str(manifest.get("version", "")),
         network=NETWORK_NAMES.get(backbone, backbone),

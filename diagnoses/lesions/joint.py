@@ -19,11 +19,13 @@ from diagnoses.photos.assessments import assessor_of, known_of
 from diagnoses.photos.case_mix import stated_case_mix
 from diagnoses.photos.models import Photo
 from diagnoses.photos.rejudging import rises
+from diagnoses.results.basis import most_likely
+from recognition.inference.assessor import malignant_score
 from recognition.inference.bundle import BundleError
 from recognition.inference.case_mix import CaseMix
 from recognition.inference.metadata import Metadata
 from recognition.inference.outputs import PictureOutputs
-from recognition.taxonomy import CODES, MALIGNANT_POSITIONS
+from recognition.taxonomy import CODES
 
 PHOTOS_MAX: Final = 8
 """The number of newest photos of each lesion that are looked at."""
@@ -56,12 +58,12 @@ class JointAnswer:
     @property
     def diagnosis(self) -> str:
         """The code of the most probable diagnosis."""
-        return CODES[max(range(len(CODES)), key=self.probabilities.__getitem__)]
+        return most_likely(self.probabilities).value
 
     @property
     def cancers(self) -> float:
         """The probabilities of the cancers together, 0 to 1."""
-        return min(1.0, sum(self.probabilities[position] for position in MALIGNANT_POSITIONS))
+        return malignant_score(self.probabilities)
 
     @property
     def confidence(self) -> float:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from diagnoses.labels import GATE_REASONS, Reason
 from diagnoses.photos.models import Photo, PhotoAssessment
+from diagnoses.photos.rejudging import rises
 from recognition.inference.assessment import REFUSING, Assessment, Decision
 from recognition.taxonomy import Diagnosis
 
@@ -23,8 +24,6 @@ WATCH: Final = "watch"
 
 OTHER_IMAGE_TYPE: Final = "other_image_type"
 """The code of the gate that refuses a kind of picture which the classifier has not learned."""
-
-_URGENCY: Final = (Decision.MONITOR.value, Decision.SOON.value, Decision.URGENT.value)
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,8 @@ def _see_a_doctor(assessment: PhotoAssessment, *, urgent: bool) -> Advice:
 def raised_by_metadata(assessment: PhotoAssessment) -> bool:
     """Whether what was told makes the advice more urgent than by the picture alone."""
     alone, now = assessment.picture_decision, assessment.decision
-    return alone in _URGENCY and now in _URGENCY and _URGENCY.index(now) > _URGENCY.index(alone)
+    # Assessments from before there was an advice by the picture alone have none.
+    return bool(alone) and rises(alone, now)
 
 
 def _monitor(photo: Photo, assessment: PhotoAssessment, assessed: Assessment) -> Advice:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from diagnoses.photos.models import PhotoAssessment
+from recognition.inference.assessor import malignant_score
 from recognition.inference.case_mix import BALANCED, HAM10000, CaseMix
 from recognition.inference.metadata import ANSWERS
 from recognition.taxonomy import CODES, IMAGE_TYPES, Diagnosis
@@ -66,19 +67,14 @@ def told_basis(assessment: PhotoAssessment) -> ToldBasis | None:
         names=tuple(dict.fromkeys(FIELD_NAMES[name] for name in assessment.used if name in FIELD_NAMES)),
         diagnosis_alone=top,
         confidence_alone=alone[top.position],
-        cancers=cancers(assessment.probabilities),
-        cancers_alone=cancers(alone),
+        cancers=malignant_score(assessment.probabilities),
+        cancers_alone=malignant_score(alone),
     )
 
 
 def most_likely(probabilities: Sequence[float]) -> Diagnosis:
     """The diagnosis with the largest of the eight probabilities."""
     return Diagnosis(CODES[max(range(len(CODES)), key=probabilities.__getitem__)])
-
-
-def cancers(probabilities: Sequence[float]) -> float:
-    """The probabilities of the cancers together, 0 to 1."""
-    return min(1.0, sum(probabilities[each.position] for each in Diagnosis if each.malignant))
 
 
 def case_mix_words(case_mix: Mapping[str, Any] | None) -> str:

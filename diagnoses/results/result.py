@@ -12,7 +12,6 @@ from diagnoses.results.advice import Advice, advice_on
 from diagnoses.results.basis import (
     ImageTypeBasis,
     ToldBasis,
-    cancers,
     case_mix_words,
     image_type_basis,
     most_likely,
@@ -21,6 +20,7 @@ from diagnoses.results.basis import (
 from diagnoses.results.clinical_outcome import ClinicalOutcome, advice_of, clinical_outcome_of
 from diagnoses.results.sealed_figures import SealedFigures, sealed_figures_of
 from recognition.inference.assessment import SCORE_MAX, SCORE_MIN, Assessment, Decision, Gate
+from recognition.inference.assessor import malignant_score
 from recognition.taxonomy import Diagnosis
 
 
@@ -129,7 +129,7 @@ def answer_of(assessment: PhotoAssessment) -> ClassifierAnswer:
         diagnosis=Diagnosis(assessment.diagnosis),
         uncertain=assessed is not None and not assessed.gate(Gate.PREDICTION_SET).passed,
         bars=bars(assessment),
-        cancers=cancers(assessment.probabilities),
+        cancers=malignant_score(assessment.probabilities),
         score_steps=score_steps(assessment.score),
         figures=sealed_figures_of(assessment),
         told=told_basis(assessment),

@@ -11,9 +11,9 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 
 from diagnoses.photos.models import PhotoAssessment
-from diagnoses.results.basis import cancers
 from diagnoses.templatetags.words import hundredths, of_hundred
 from recognition.inference.assessment import Decision
+from recognition.inference.assessor import malignant_score
 from recognition.inference.bundle import image_type_blocks
 from recognition.taxonomy import CODES, DERMOSCOPIC
 
@@ -114,7 +114,7 @@ def score_figures(
         return None
     shares = _mapping(case_mix.get("shares"))
     if set(shares) == set(CODES):
-        everywhere = cancers([_share(shares[code]) or 0.0 for code in CODES])
+        everywhere = malignant_score([_share(shares[code]) or 0.0 for code in CODES])
     else:
         everywhere = sum(_count(each.get("malignant")) for each in rows) / sum(
             _count(each.get("pictures")) for each in rows

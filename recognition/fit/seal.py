@@ -27,7 +27,6 @@ from recognition.fit.calibration.assessment import (
     Seen,
     fit_image_type,
     measure_image_type,
-    outputs_of,
 )
 from recognition.fit.calibration.image_type import fit_image_type_head, measure_image_type_head
 from recognition.fit.calibration.lesion import fit_lesion, measure_lesion
@@ -150,7 +149,10 @@ def seal_measured(
         calibration = {kind: data.seen(answers(data.images(CALIBRATION, kind), views)) for kind in kinds}
         test = {kind: data.seen(answers(data.images(TEST, kind), views)) for kind in data.image_types(TEST)}
         made = _fit(known, calibration, table=learn_table(learnable(examples, split), case_mix), case_mix=case_mix)
-        outputs = {kind: outputs_of(each.answers, made.detectors) for kind, each in test.items()}
+        outputs = {
+            kind: made.detectors.measure(each.answers.logits, each.answers.features, each.answers.statistics)
+            for kind, each in test.items()
+        }
         if test_outputs is not None:
             for kind, each in test.items():
                 test_outputs |= zip(each.answers.images, outputs[kind], strict=True)

@@ -110,7 +110,7 @@ class ImageTypeSettings:
         )
 
 
-def malignant_score(probabilities: NDArray[np.floating]) -> float:
+def malignant_score(probabilities: Sequence[float] | NDArray[np.floating]) -> float:
     """MEL + BCC + SCC of one row of probabilities (8,), 0 to 1."""
     return min(1.0, float(np.asarray(probabilities)[list(MALIGNANT_POSITIONS)].sum()))
 
@@ -162,11 +162,6 @@ class LesionAnswer:
     malignant_score: float
     decision: Decision
     pictures: int
-
-    @property
-    def diagnosis(self) -> Diagnosis:
-        """The most probable diagnosis."""
-        return Diagnosis(CODES[int(self.probabilities.argmax())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,16 +218,14 @@ class Assessor:
         known = self._settings(kind)
         stated = self.served_mix(case_mix)
         contributions = self._contributions(metadata, known.calibration.strengths)
-        probabilities, _answers, alone = (
-            self._probabilities(known.calibration.scores(outputs.logits, stated, each)) for each in contributions
-        )
-        score, decision, picture_decision = self._advice(
-            [
-                self._probabilities(known.calibration.scores(outputs.logits, self.case_mix, each))
-                for each in contributions
-            ],
-            limits=known.limits,
-        )
+
+        def rows(mix: CaseMix) -> list[NDArray[np.float64]]:
+            """With all metadata, with the answers alone, without any."""
+            return [self._probabilities(known.calibration.scores(outputs.logits, mix, each)) for each in contributions]
+
+        sealed = rows(self.case_mix)
+        score, decision, picture_decision = self._advice(sealed, limits=known.limits)
+        probabilities, _with_answers, alone = sealed if stated == self.case_mix else rows(stated)
         codes = (
             () if known.limits.set_thresholds is None else prediction_set(probabilities, known.limits.set_thresholds)
         )

@@ -1,6 +1,6 @@
 """What a bundle recognises from pooled features: unfamiliar pictures of each kind, and the kind itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recognition.inference.image_type import ImageTypeHead
 from recognition.inference.ood import OodDetector
+from recognition.inference.outputs import PictureOutputs, PictureStatistics
 from recognition.taxonomy import DERMOSCOPIC
 
 IMAGE_TYPE_HEAD: Final = "image_type_head"
@@ -21,6 +22,34 @@ class Detectors:
 
     ood: Mapping[str, OodDetector]
     image_type: ImageTypeHead | None = None
+
+    def measure(
+        self,
+        logits: NDArray[np.floating],
+        features: NDArray[np.floating],
+        statistics: Sequence[PictureStatistics] | None,
+    ) -> list[PictureOutputs]:
+        """The outputs of each picture from logits (N, 8), pooled features (N, C) and N statistics.
+
+        Without statistics there is neither quality nor OOD score.
+        """
+        count = len(logits)
+        if not count:
+            return []
+        dermoscopic = [None] * count if self.image_type is None else self.image_type.probability(features).tolist()
+        ood: dict[str, NDArray[np.float64]] = {}
+        if statistics is not None:
+            colours = np.stack([each.colours for each in statistics])
+            ood = {kind: detector.score(features, colours) for kind, detector in self.ood.items()}
+        return [
+            PictureOutputs(
+                logits=np.asarray(logits[at], dtype=np.float64),
+                dermoscopic=dermoscopic[at],
+                quality=None if statistics is None else statistics[at].quality,
+                ood={kind: float(scores[at]) for kind, scores in ood.items()},
+            )
+            for at in range(count)
+        ]
 
     def as_tensors(self) -> dict[str, NDArray[Any]]:
         """The tensors of `familiarity.safetensors`."""

@@ -235,7 +235,7 @@ class LoadedClassifier:
         logits, features, maps = run_views(self.backend, pixels, self.bundle.manifest.views)
         if not np.all(np.isfinite(logits)) or not np.all(np.isfinite(features)):
             raise ArithmeticError("The network's answer is not a finite number.")
-        outputs = self._measured(logits, features, [None] * count if statistics is None else statistics)
+        outputs = self._detectors.measure(logits, features, statistics)
         known: Sequence[Metadata | None] = [None] * count if metadata is None else metadata
         told = [""] * count if image_types is None else image_types
         answers = [
@@ -251,32 +251,6 @@ class LoadedClassifier:
             )
             for each, answer, row, map_ in zip(outputs, answers, features, maps, strict=True)
         ]
-
-    def _measured(
-        self,
-        logits: NDArray[np.float32],
-        features: NDArray[np.float32],
-        statistics: Sequence[PictureStatistics | None],
-    ) -> list[PictureOutputs]:
-        head = self._detectors.image_type
-        dermoscopic = [None] * len(logits) if head is None else head.probability(features).tolist()
-        outputs = []
-        for row, feature, seen, probability in zip(logits, features, statistics, dermoscopic, strict=True):
-            distances = {}
-            if seen is not None:
-                distances = {
-                    kind: float(detector.score(feature[None], seen.colours[None])[0])
-                    for kind, detector in self._detectors.ood.items()
-                }
-            outputs.append(
-                PictureOutputs(
-                    logits=np.asarray(row, dtype=np.float64),
-                    dermoscopic=probability,
-                    quality=None if seen is None else seen.quality,
-                    ood=distances,
-                )
-            )
-        return outputs
 
 
 def measure_and_prepare(

@@ -17,6 +17,7 @@ from accounts.models import Role, User
 from diagnoses.classifiers.models import Classifier
 from recognition.datasets.examples import fingerprint_of_test
 from recognition.datasets.splits import Split
+from recognition.evaluation.kind_answers import KindAnswers
 from recognition.inference.bundle import OperatingPoint
 from recognition.inference.case_mix import HAM10000
 from recognition.inference.learned import Learned
@@ -25,7 +26,7 @@ from tests.training.run_factories import made_dataset
 from training.admin.evaluations import contamination_said
 from training.data.reading import example_table
 from training.evaluation.figures import balanced_csv, figures_json, ground_truth_csv, predictions_csv
-from training.evaluation.measure import KindAnswers, hardest_mistakes, measure, reliability
+from training.evaluation.measure import hardest_mistakes, measure, reliability
 from training.management.commands.evaluate import Command as EvaluateCommand
 from training.management.commands.evaluate import table as printed_table
 from training.models import Dataset, Evaluation

@@ -16,17 +16,16 @@ from diagnoses.classifiers.models import Classifier
 from diagnoses.classifiers.services import registered_bundle
 from recognition.datasets.examples import metadata_of
 from recognition.datasets.splits import TEST, lesion_groups
+from recognition.evaluation.kind_answers import KindAnswers, assess_all
 from recognition.inference.assessor import Answer, Assessor
 from recognition.inference.bundle import Bundle, OperatingPoint
-from recognition.inference.calibration import softmax
-from recognition.inference.case_mix import BALANCED
 from recognition.inference.outputs import PictureOutputs
 from recognition.inference.runtime import load_classifier
 from recognition.progress import Progress, Report, silent
 from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
 from training.data.reading import SealedData, example_table, read_sealed
 from training.evaluation.drawing import store_charts
-from training.evaluation.measure import KindAnswers, measure
+from training.evaluation.measure import measure
 from training.models import Dataset, Evaluation
 from training.services.evaluations import record_evaluation
 from training.services.test_contamination import contamination_of
@@ -99,13 +98,7 @@ def _measure_kind(
     images = [str(image) for image in table["image"]]
     seen = [outputs[image] for image in images]
     known = metadata_of(table.reset_index(drop=True), images)
-    answers = [
-        assessor.assess(each, image_type=image_type, metadata=about) for each, about in zip(seen, known, strict=True)
-    ]
-    balanced = [
-        assessor.assess(each, image_type=image_type, metadata=about, case_mix=BALANCED)
-        for each, about in zip(seen, known, strict=True)
-    ]
+    answers, balanced = assess_all(assessor, seen, known, image_type=image_type)
     predictions = {
         image: _prediction(answer, even, image_type)
         for image, answer, even in zip(images, answers, balanced, strict=True)
@@ -113,18 +106,14 @@ def _measure_kind(
     if image_type not in assessor.image_types:
         return {"pictures": len(images), "refused": True}, predictions
     labels = np.array([CODES.index(code) for code in table["diagnosis"]])
-    measured = KindAnswers(
+    measured = KindAnswers.of(
+        answers,
+        balanced,
         images=images,
         labels=labels,
         lesions=lesion_groups(table.reset_index(drop=True)).tolist(),
-        probabilities=np.stack([each.probabilities for each in answers]),
-        balanced=np.stack([each.probabilities for each in balanced]),
-        picture_alone=np.stack([each.picture_alone for each in answers]),
-        uncalibrated=softmax(np.stack([each.logits for each in seen])),
-        weights=assessor.case_mix.weights(labels),
-        decisions=[each.assessment.decision.value for each in answers],
-        picture_decisions=[each.picture_decision.value for each in answers],
-        used=[each.used for each in answers],
+        logits=np.stack([each.logits for each in seen]),
+        case_mix=assessor.case_mix,
     )
     points = [OperatingPoint(**each) for each in bundle.manifest.image_types[image_type]["operating_points"]]
     return measure(measured, table.reset_index(drop=True), operating_points=points), predictions

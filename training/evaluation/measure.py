@@ -5,7 +5,6 @@ calibration, the subgroups, what metadata adds, and the hardest mistakes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from recognition.evaluation import metrics
-from recognition.evaluation.measure import number, split_metrics
+from recognition.evaluation.kind_answers import KindAnswers, kind_figures
+from recognition.evaluation.measure import number
 from recognition.evaluation.metrics import CALIBRATION_BINS, Labels, Table, roc_curve
-from recognition.evaluation.subgroups import subgroups, values_of, with_and_without
 from recognition.inference.bundle import OperatingPoint
 from recognition.taxonomy import CODES
 
@@ -26,74 +25,20 @@ HARDEST: Final = 24
 SUBGROUP_ROUNDS: Final = 400
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class KindAnswers:
-    """What a classifier answered to N pictures of one kind.
-
-    - `images` (N); `labels` (N,) positions in `CODES`; `lesions` (N) the lesion of each;
-    - `probabilities` (N, 8) as they are served, at the sealed case mix, with what the data set knows beside a picture;
-      `balanced` (N, 8) the same at the balanced case mix; `picture_alone` (N, 8) as served without the rest;
-      `uncalibrated` (N, 8) the softmax of the logits;
-    - `weights` (N,) lead to the sealed case mix;
-    - `decisions`, `picture_decisions` (N): the advice, and that of the picture alone;
-    - `used` (N): the fields beside the picture that counted.
-    """
-
-    images: Sequence[str]
-    labels: Labels
-    lesions: Sequence[str]
-    probabilities: Table
-    balanced: Table
-    picture_alone: Table
-    uncalibrated: Table
-    weights: NDArray[np.float64]
-    decisions: Sequence[str]
-    picture_decisions: Sequence[str]
-    used: Sequence[tuple[str, ...]]
-
-
 def measure(answers: KindAnswers, table: pd.DataFrame, *, operating_points: Sequence[OperatingPoint]) -> dict[str, Any]:
     """The figures of one kind of picture; `table` has the metadata of its pictures in their order."""
     labels, probabilities = answers.labels, answers.probabilities
-    found = split_metrics(
-        labels,
-        probabilities,
-        groups=answers.lesions,
-        balanced=answers.balanced,
-        uncalibrated=answers.uncalibrated,
-        weights=answers.weights,
-        operating_points=operating_points,
-        decisions=answers.decisions,
-        decimals=DECIMALS,
+    found = kind_figures(
+        answers, table, operating_points=operating_points, decimals=DECIMALS, subgroup_rounds=SUBGROUP_ROUNDS
     )
+    malignant, scores = metrics.is_malignant(labels), metrics.malignant_score(probabilities)
     return found | {
         "majority_diagnosis": max(CODES, key=lambda code: found["per_diagnosis"][code]["pictures"]),
         "roc": {
             **{code: _curve(labels == position, probabilities[:, position]) for position, code in enumerate(CODES)},
-            "malignant": _curve(metrics.is_malignant(labels), metrics.malignant_score(probabilities)),
+            "malignant": _curve(malignant, scores),
         },
-        "reliability": reliability(
-            metrics.is_malignant(labels), metrics.malignant_score(probabilities), answers.weights
-        ),
-        "metadata": with_and_without(
-            answers.used,
-            labels,
-            served=(probabilities, answers.decisions),
-            picture_alone=(answers.picture_alone, answers.picture_decisions),
-            groups=answers.lesions,
-            weights=answers.weights,
-            decimals=DECIMALS,
-        ),
-        "subgroups": subgroups(
-            values_of(table),
-            labels,
-            probabilities,
-            groups=answers.lesions,
-            decisions=answers.decisions,
-            weights=answers.weights,
-            rounds=SUBGROUP_ROUNDS,
-            decimals=DECIMALS,
-        ),
+        "reliability": reliability(malignant, scores, answers.weights),
         "hardest": hardest_mistakes(answers.images, labels, probabilities),
     }
 

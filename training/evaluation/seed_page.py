@@ -18,6 +18,7 @@ from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import TEST, TRAIN, VALIDATION, Split, lesion_groups, split_fingerprint, split_groups
 from recognition.evaluation.measure import split_metrics
 from recognition.fit.head_runs import HeadRun
+from recognition.fit.learned import learned_validation
 from recognition.inference.assessor import malignant_score
 from recognition.inference.bundle import Bundle
 from recognition.inference.runtime import load_classifier
@@ -209,8 +210,7 @@ def _learned(bundle: Bundle, dealt: Split, image: str) -> str:
     """Whether the classifier learned the picture, as far as its manifest says."""
     if bundle.manifest.split["fingerprint"] != dealt.fingerprint:
         return "perhaps: its split is another"
-    tuning = bundle.manifest.recipe.get("fine_tune") or {}
-    return _place(dealt, image, learns_validation=bool(tuning.get("learn_validation")))
+    return _place(dealt, image, learns_validation=learned_validation(bundle))
 
 
 def _reply(

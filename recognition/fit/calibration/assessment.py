@@ -16,20 +16,18 @@ from numpy.typing import NDArray
 from recognition.datasets.splits import TEST
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import Answers
-from recognition.evaluation.measure import main_figures, split_metrics, with_intervals
+from recognition.evaluation.kind_answers import KindAnswers, assess_all, kind_figures
+from recognition.evaluation.measure import main_figures, with_intervals
 from recognition.evaluation.metrics import Metric, Table
-from recognition.evaluation.subgroups import subgroups, values_of, with_and_without
 from recognition.fit.calibration.points import choose_decision, choose_edges, choose_operating_points
 from recognition.fit.calibration.scaling import fit_calibration
 from recognition.fit.calibration.sets import COVERAGE, set_threshold
 from recognition.inference.assessment import REFUSING, Gate
 from recognition.inference.assessor import Answer, Assessor
 from recognition.inference.bundle import OperatingPoint
-from recognition.inference.calibration import softmax
-from recognition.inference.case_mix import BALANCED, CaseMix
+from recognition.inference.case_mix import CaseMix
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
-from recognition.inference.detectors import Detectors
 from recognition.inference.metadata import Metadata, MetadataTable, Strengths
 from recognition.inference.ood import METHOD, OodDetector
 from recognition.inference.outputs import PictureOutputs
@@ -130,23 +128,6 @@ def fit_image_type(
     return block, ood_detector
 
 
-def outputs_of(answers: Answers, detectors: Detectors) -> list[PictureOutputs]:
-    """The outputs of each picture as they are served, in the order of `answers`."""
-    if not len(answers):
-        return []
-    ood = {kind: each.score(answers.features, answers.colours) for kind, each in detectors.ood.items()}
-    dermoscopic = None if detectors.image_type is None else detectors.image_type.probability(answers.features)
-    return [
-        PictureOutputs(
-            logits=np.asarray(answers.logits[at], dtype=np.float64),
-            dermoscopic=None if dermoscopic is None else float(dermoscopic[at]),
-            quality=answers.statistics[at].quality,
-            ood={kind: float(scores[at]) for kind, scores in ood.items()},
-        )
-        for at in range(len(answers))
-    ]
-
-
 def measure_image_type(
     image_type: str,
     *,
@@ -160,38 +141,27 @@ def measure_image_type(
 
     `outputs` are those of `test`. The figures include the pictures that a gate refuses, except where they say so.
     """
-    labels, groups = test.answers.labels, test.groups
-    weights = assessor.case_mix.weights(labels)
-    told = list(zip(outputs, test.metadata, strict=True))
-    answers = [assessor.assess(each, image_type=image_type, metadata=about) for each, about in told]
-    balanced = [assessor.assess(each, image_type=image_type, metadata=about, case_mix=BALANCED) for each, about in told]
-    probabilities = np.stack([each.probabilities for each in answers])
-    decisions = [each.assessment.decision.value for each in answers]
-    alone = np.stack([each.picture_alone for each in answers])
-    decisions_alone = [each.picture_decision.value for each in answers]
+    labels = test.answers.labels
+    answers, balanced = assess_all(assessor, outputs, test.metadata, image_type=image_type)
+    answered = KindAnswers.of(
+        answers,
+        balanced,
+        images=test.answers.images,
+        labels=labels,
+        lesions=test.groups,
+        logits=test.answers.logits,
+        case_mix=assessor.case_mix,
+    )
+    weights = answered.weights
     figures: dict[str, Any] = {
         "split": TEST,
-        **split_metrics(
+        **kind_figures(answered, test.rows, operating_points=points),
+        "picture_alone": main_figures(
             labels,
-            probabilities,
-            groups=groups,
-            balanced=np.stack([each.probabilities for each in balanced]),
-            uncalibrated=softmax(test.answers.logits),
+            answered.picture_alone,
+            groups=answered.lesions,
+            decisions=answered.picture_decisions,
             weights=weights,
-            operating_points=points,
-            decisions=decisions,
-        ),
-        "picture_alone": main_figures(labels, alone, groups=groups, decisions=decisions_alone, weights=weights),
-        "metadata": with_and_without(
-            [each.used for each in answers],
-            labels,
-            served=(probabilities, decisions),
-            picture_alone=(alone, decisions_alone),
-            groups=groups,
-            weights=weights,
-        ),
-        "subgroups": subgroups(
-            values_of(test.rows), labels, probabilities, groups=groups, decisions=decisions, weights=weights
         ),
         "gates": _gates(answers, test),
     }
