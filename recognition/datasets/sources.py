@@ -55,7 +55,7 @@ IMAGENET: Final = "ImageNet EfficientNet-B4 (Apache-2.0)"
 
 def sources_of(pictures: Iterable[PictureIds]) -> list[str]:
     """The names of the sources of `pictures`, in the order of `SOURCES`. Image and lesion ids tell them apart."""
-    found = {_source(each).name for each in pictures}
+    found = {source_of(each).name for each in pictures}
     return [name for name in SOURCES if name in found]
 
 
@@ -65,7 +65,8 @@ def sources_in(manifest: Mapping[str, Any]) -> list[Source]:
     return [SOURCES[name] for name in names if name in SOURCES]
 
 
-def _source(picture: PictureIds) -> Source:
+def source_of(picture: PictureIds) -> Source:
+    """The public data set of a picture."""
     if picture.image.startswith("PAT_"):
         return PAD_UFES
     # MILK10k is in the ISIC archive too: its lesions are IL_..., its pictures ISIC_... like those of ISIC 2019.

@@ -1,9 +1,10 @@
-"""Augmentation of training pictures: symmetries, crops, RandAugment, colour, cutout.
+"""Augmentation of training pictures: symmetries, crops, RandAugment, colour, detail and JPEG, cutout.
 
 NumPy and PIL only, so that it runs with every Keras backend. A crop is resized directly from the reference picture,
 with the filter that serving uses: augmented pictures are as sharp as served ones.
 """
 
+import io
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from recognition.fit.randaugment import rand_augmented
 from recognition.inference.preprocessing import to_input
 from recognition.recipes import Augmentation
+from recognition.recipes.phases import JPEG_QUALITY_MAX
 
 GREY: tuple[float, float, float] = (0.299, 0.587, 0.114)
 """ITU-R BT.601 luma."""
@@ -38,11 +40,34 @@ def augmented(
             generator=generator,
         )
     pixels = _recoloured(pixels, augmentation, generator)
+    pixels = _degraded(pixels, augmentation, generator)
     if augmentation.cutout_share:
         side = round(input_size * augmentation.cutout_share)
         top, left = generator.integers(0, input_size - side + 1, size=2)
         pixels[top : top + side, left : left + side] = FILL
     return pixels
+
+
+def _degraded(
+    pixels: NDArray[np.float32], augmentation: Augmentation, generator: np.random.Generator
+) -> NDArray[np.float32]:
+    """With less detail, and then with the marks of JPEG, each with a chance of one half."""
+    if augmentation.detail_min < 1.0 and generator.random() < 0.5:
+        share = generator.uniform(augmentation.detail_min, 1.0)
+        height, width = pixels.shape[:2]
+        small = max(1, round(width * share)), max(1, round(height * share))
+        reduced = _image(pixels).resize(small, Image.Resampling.BOX)
+        pixels = np.array(reduced.resize((width, height), Image.Resampling.BILINEAR), dtype=np.float32)
+    if augmentation.jpeg_quality_min and generator.random() < 0.5:
+        file = io.BytesIO()
+        quality = int(generator.integers(augmentation.jpeg_quality_min, JPEG_QUALITY_MAX + 1))
+        _image(pixels).save(file, "JPEG", quality=quality)
+        pixels = np.array(Image.open(file), dtype=np.float32)
+    return pixels
+
+
+def _image(pixels: NDArray[np.float32]) -> Image.Image:
+    return Image.fromarray(np.rint(pixels).astype(np.uint8))
 
 
 def _crop(

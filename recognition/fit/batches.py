@@ -3,7 +3,7 @@
 A batch depends on seed, epoch and index alone, so a resumed run gets the same batches.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.fit.augment import augmented
-from recognition.fit.balance import one_hot
 from recognition.fit.learning_pictures import References
 from recognition.fit.prefetch import Prefetched
 from recognition.inference.preprocessing import to_input
@@ -20,25 +19,23 @@ from recognition.recipes import FineTunePhase, Recipe
 
 def batches(
     references: References,
-    labels: NDArray[np.integer],
+    truth: NDArray[np.float32],
     *,
     weights: NDArray[np.float32],
     order: NDArray[np.int64],
     recipe: Recipe,
     phase: FineTunePhase,
     epoch: int,
-    teach: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> Any:
-    """One epoch as a Keras data set of (pixels float32 (B, S, S, 3), labels (B, 8), weights (B,)).
+    """One epoch as a Keras data set of (pixels float32 (B, S, S, 3), truth (B, 16), weights (B,)).
 
-    `references` are N pictures, `labels` and `weights` are (N,), `order` gives the rows of the epoch. Threads make the
-    batches ahead. An incomplete batch at the end is left out. `teach` computes the labels to learn from the pixels and
-    labels of a batch, both after mixup.
+    `references` are N pictures, `truth` (N, 16) is that of `balance.targets`, `weights` is (N,), `order` gives the rows
+    of the epoch. Threads make the batches ahead. An incomplete batch at the end is left out.
     """
     import keras
 
     def made(index: int) -> list[NDArray[np.float32]]:
-        """Pixels, labels and weights of a batch."""
+        """Pixels, truth and weights of a batch."""
         rows = order[index * phase.batch_size : (index + 1) * phase.batch_size]
         generator = np.random.default_rng([recipe.seed, 202, epoch, index])
         pixels = np.stack(
@@ -52,7 +49,7 @@ def batches(
                 for row in rows
             ]
         )
-        parts = [pixels, one_hot(labels[rows]), weights[rows]]
+        parts = [pixels, truth[rows], weights[rows]]
         return mixed(parts, alpha=phase.mixup_alpha, generator=generator) if phase.mixup_alpha else parts
 
     ready = Prefetched(made, len(order) // phase.batch_size)
@@ -62,11 +59,8 @@ def batches(
             return len(ready)
 
         def __getitem__(self, index: int) -> tuple[Any, Any, Any]:
-            pixels, truth, weight = ready[index]
-            # In the caller's thread: several threads at once would need the memory of several teachers.
-            if teach is not None:
-                truth = teach(pixels, truth)
-            return pixels, truth, weight
+            pixels, answers, weight = ready[index]
+            return pixels, answers, weight
 
         @property
         def failed(self) -> Exception | None:

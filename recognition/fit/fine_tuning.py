@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.fit.averaging import averaging_optimizer
-from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order
+from recognition.fit.balance import balanced_loss, class_weights, epoch_order, logit_offsets, targets
 from recognition.fit.batches import batches, own_errors, validation_batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.device import (
@@ -23,7 +23,6 @@ from recognition.fit.device import (
     spread_over,
     training_devices,
 )
-from recognition.fit.distillation import keras_teaching
 from recognition.fit.learning_pictures import References
 from recognition.fit.norms import FROZEN, measure_norms, measuring_batches
 from recognition.fit.training_state import (
@@ -39,7 +38,6 @@ from recognition.fit.training_state import (
     run_key_of,
     run_state,
 )
-from recognition.inference.bundle import Bundle
 from recognition.inference.calibration import softmax
 from recognition.inference.network import BLOCK7B_GAMMA, build_network, network_tensors, numpy_of, set_network_tensors
 from recognition.progress import Progress, Report, silent
@@ -59,16 +57,15 @@ def fine_tune(
     recipe: Recipe,
     references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
+    sources: NDArray[np.integer],
     run_folder: Path,
-    teachers: Sequence[Bundle] = (),
     devices: Sequence[str] | None = None,
     report: Report = silent,
 ) -> History:
     """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale (see
-    `learning_pictures`), and (N,). `teachers` are needed if the recipe has a `teacher_share` (see
-    `distillation.require_teachers`). `devices` are device names of the backend, by default those of the recipe. At the
+    `learning_pictures`), and (N,). `sources` (N,) numbers the source of each training picture. `devices` are device names of the backend, by default those of the recipe. At the
     end the network has the averaged weights of its best epoch by balanced accuracy on the validation split; of its last
     epoch if the recipe learns the validation split as well.
 
@@ -89,7 +86,7 @@ def fine_tune(
     total = steps * phase.epochs
     with spread_over(devices):
         trained = _TrainingCopy(network, recipe=recipe, phase=phase)
-        optimizer, averaging = trained.compiled(total, labels=labels["train"], devices=devices)
+        optimizer, averaging = trained.compiled(total, devices=devices)
         size = recipe.architecture.input_size
         shares = max(len(devices), 1)
         validation = validation_batches(
@@ -98,10 +95,10 @@ def fine_tune(
             batch_size=shares * -(-EVALUATION_BATCH // shares),
         )
         weights = class_weights(labels["train"], phase.balance)
-        teach = keras_teaching(teachers, labels["train"], phase, input_size=size)
+        truth = targets(labels["train"], logit_offsets(labels["train"], sources, phase.balance))
 
         history, first, best = History(), 0, trained.tensors()
-        run_key = run_key_of(recipe, labels, teachers)
+        run_key = run_key_of(recipe, labels, sources)
         if (checkpoint := load_checkpoint(run_folder)) is not None:
             epoch, tensors, state = checkpoint
             history, best = resumed(state, tensors, run_key, run_folder)
@@ -111,16 +108,17 @@ def fine_tune(
             first = epoch + 1
 
         for epoch in range(first, phase.epochs):
-            order = epoch_order(labels["train"], phase.balance, steps * phase.batch_size, recipe.seed, epoch)
+            order = epoch_order(
+                labels["train"], sources, phase.balance, drawn=steps * phase.batch_size, seed=recipe.seed, epoch=epoch
+            )
             drawn_now = batches(
                 references["train"],
-                labels["train"],
+                truth,
                 weights=weights,
                 order=order,
                 recipe=recipe,
                 phase=phase,
                 epoch=epoch,
-                teach=teach,
             )
             with own_errors(drawn_now):
                 fitted = trained.model.fit(
@@ -176,18 +174,13 @@ class _TrainingCopy:
                     variable.assign(np.full(tuple(variable.shape), phase.block7b_gamma, dtype=np.float32))
         self.model = keras.Model(self._network.inputs[0], self._network.outputs[0])
 
-    def compiled(self, total_steps: int, *, labels: NDArray[np.integer], devices: Sequence[str]) -> tuple[Any, Any]:
+    def compiled(self, total_steps: int, *, devices: Sequence[str]) -> tuple[Any, Any]:
         """Compile the model. Returns the two optimisers of `averaging_optimizer`."""
         phase = self._phase
         optimizer, averaging = averaging_optimizer(phase, total_steps, scales_loss=self._policy == FLOAT16)
         self.model.compile(
             optimizer=optimizer,
-            loss=balanced_loss(
-                drawn_shares(labels, phase.balance),
-                adjustment=phase.balance.logit_adjustment,
-                smoothing=phase.label_smoothing,
-                focal_gamma=phase.balance.focal_gamma,
-            ),
+            loss=balanced_loss(smoothing=phase.label_smoothing, focal_gamma=phase.balance.focal_gamma),
             jit_compile=jit_choice(devices),
         )
         optimizer.build(self.model.trainable_variables)

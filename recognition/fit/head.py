@@ -1,13 +1,13 @@
 """Fitting of the dense head on cached features: the frozen phase of a training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from recognition.fit.balance import balanced_loss, class_weights, epoch_order, logit_offsets, targets
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.device import jit_choice
 from recognition.fit.training_state import (
@@ -25,7 +25,8 @@ from recognition.fit.training_state import (
 from recognition.inference.calibration import softmax
 from recognition.inference.network import build_head, network_tensors, set_network_tensors
 from recognition.progress import Progress, Report, silent
-from recognition.recipes import ClassBalance, FrozenPhase, Recipe
+from recognition.recipes import FrozenPhase, Recipe
+from recognition.taxonomy import CODES
 
 if TYPE_CHECKING:
     import keras
@@ -61,13 +62,15 @@ def fit_head(
     recipe: Recipe,
     features: Mapping[str, NDArray[np.float32]],
     labels: Mapping[str, NDArray[np.integer]],
+    sources: NDArray[np.integer],
     run_folder: Path | None = None,
     continues: bool = False,
     report: Report = silent,
 ) -> History:
     """Train the network's dense head on cached features and put it into the network.
 
-    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `continues` starts from the
+    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `sources` (N,) numbers the source of
+    each training picture. `continues` starts from the
     network's head instead of a new one. With a `run_folder` every epoch writes a checkpoint there, and the phase
     continues after the newest complete one. The best epoch by the recipe's `best_by` is kept. The history also has
     both accuracies: of training, as Keras counts it during the epoch with dropout on, and of validation.
@@ -90,19 +93,15 @@ def fit_head(
     optimizer = _frozen_optimizer(phase)
     head.compile(
         optimizer=optimizer,
-        loss=balanced_loss(
-            drawn_shares(labels["train"], ClassBalance()),
-            adjustment=phase.balance.logit_adjustment,
-            smoothing=phase.label_smoothing,
-            focal_gamma=phase.balance.focal_gamma,
-        ),
-        metrics=["accuracy"],
+        loss=balanced_loss(smoothing=phase.label_smoothing, focal_gamma=phase.balance.focal_gamma),
+        metrics=[_accuracy()],
         jit_compile=jit_choice(),
     )
     optimizer.build(head.trainable_variables)
     weights = class_weights(labels["train"], phase.balance)
+    truth = targets(labels["train"], logit_offsets(labels["train"], sources, phase.balance))
     history, first, best = History(), 0, network_tensors(head)
-    run_key = run_key_of(recipe, labels)
+    run_key = run_key_of(recipe, labels, sources)
     if run_folder is not None and (checkpoint := load_checkpoint(run_folder)) is not None:
         epoch, tensors, state = checkpoint
         history, best = resumed(state, tensors, run_key, run_folder)
@@ -116,10 +115,12 @@ def fit_head(
             break
         if phase.plateau_factor:
             optimizer.learning_rate = learning_rate_after([each["validation_loss"] for each in history.epochs], phase)
-        order = epoch_order(labels["train"], phase.balance, len(weights), recipe.seed, epoch)
+        order = epoch_order(
+            labels["train"], sources, phase.balance, drawn=len(weights), seed=recipe.seed, epoch=epoch
+        )
         fitted = head.fit(
             inputs["train"][order],
-            one_hot(labels["train"][order]),
+            truth[order],
             sample_weight=weights[order],
             batch_size=phase.batch_size,
             shuffle=False,
@@ -151,6 +152,16 @@ def fit_head(
     tensors = network_tensors(network) | _unstandardised(best, recipe, mean, deviation)
     set_network_tensors(network, tensors)
     return history
+
+
+def _accuracy() -> Callable[[Any, Any], Any]:
+    """The metric of `targets` and logits (N, 8), without the logit offsets."""
+    import keras
+
+    def accuracy(truth: Any, logits: Any) -> Any:
+        return keras.metrics.categorical_accuracy(truth[:, : len(CODES)], logits)
+
+    return accuracy
 
 
 def _frozen_optimizer(phase: FrozenPhase) -> Any:

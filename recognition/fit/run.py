@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from recognition.datasets.ancestry import learns_validation
 from recognition.datasets.examples import Examples
+from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
+from recognition.datasets.sources import source_of
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
 from recognition.fit import History, fine_tune, fit_head
 from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
@@ -117,6 +120,7 @@ def train_classifier(
     elif recipe.continues:
         raise ValueError(f"The recipe {recipe.name} continues a classifier; say which.")
     labels = _labels(examples, split)
+    sources = _sources(examples, split)
 
     if not recipe.frozen.epochs and not head_continues:
         raise WeightsError("frozen.epochs is 0: fine-tuning then needs a parent with the same head to go on from.")
@@ -137,6 +141,7 @@ def train_classifier(
             recipe=recipe,
             features=features,
             labels=labels,
+            sources=sources[TRAIN],
             run_folder=run_folder / "head",
             continues=head_continues,
             report=report,
@@ -145,10 +150,10 @@ def train_classifier(
 
     if recipe.fine_tune is not None:
         images = {name: list(split.images(name)) for name in LEARNING_SPLITS}
-        taught = labels
+        taught, origins = labels, sources
         if recipe.fine_tune.learn_validation:
             images[TRAIN] += images[VALIDATION]
-            taught = _with_validation(labels)
+            taught, origins = _with_validation(labels), _with_validation(sources)
         cache = PictureCache()
         references = {
             name: LearningPictures(names, pictures=pictures, preprocessing=recipe.preprocessing, cache=cache)
@@ -159,8 +164,8 @@ def train_classifier(
             recipe=recipe,
             references=references,
             labels=taught,
+            sources=origins[TRAIN],
             run_folder=run_folder,
-            teachers=teachers,
             report=report,
         )
         histories["fine_tune"] = history.epochs
@@ -251,6 +256,18 @@ def _labels(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
     return {
         name: np.array([CODES.index(code) for code in diagnosis.loc[split.images(name)]]) for name in LEARNING_SPLITS
     }
+
+
+def _sources(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
+    """The source of each picture as a number: its public data set and its kind of picture."""
+    data_sets = [source_of(ids) for ids in picture_ids(examples.table, examples.table["image"].tolist())]
+    named = pd.Series(
+        [f"{data_set.name}: {kind}" for data_set, kind in zip(data_sets, examples.table["image_type"], strict=True)],
+        index=examples.table["image"],
+    )
+    learning = named.loc[[image for name in LEARNING_SPLITS for image in split.images(name)]]
+    numbers = {name: number for number, name in enumerate(sorted(set(learning)))}
+    return {name: named.loc[split.images(name)].map(numbers).to_numpy(dtype=np.int64) for name in LEARNING_SPLITS}
 
 
 def _features(

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recognition.evaluation.metrics import balanced_accuracy, log_loss
-from recognition.inference.bundle import Bundle
 from recognition.inference.network import numpy_of
 from recognition.progress import Progress, Report
 from recognition.recipes import Recipe
@@ -88,14 +87,15 @@ def reporting(report: Report, done: int, total: int) -> Any:
     return Reporting()
 
 
-def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], teachers: Sequence[Bundle] = ()) -> str:
-    """sha256 (hex) of what a checkpoint belongs to: recipe (without its texts), labels in order, teachers."""
+def run_key_of(
+    recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], sources: NDArray[np.integer]
+) -> str:
+    """sha256 (hex) of what a checkpoint belongs to: recipe (without its texts), labels and sources in order."""
     described = json.dumps(recipe.identity(), sort_keys=True)
     digest = hashlib.sha256(described.encode())
     for split in sorted(labels):
         digest.update(np.asarray(labels[split], dtype=np.int64).tobytes())
-    for teacher in teachers:
-        digest.update(teacher.sha256.encode())
+    digest.update(np.asarray(sources, dtype=np.int64).tobytes())
     return digest.hexdigest()
 
 

@@ -7,6 +7,9 @@ from typing import Final
 MAGNITUDE_MAX: Final = 10.0
 """Largest magnitude of RandAugment, the scale of the paper: 0 does nothing."""
 
+JPEG_QUALITY_MAX: Final = 95
+"""Highest JPEG quality; Pillow advises against more."""
+
 OPERATIONS_MAX: Final = 8
 """Most operations of RandAugment on one picture; the paper uses 1 to 3."""
 
@@ -28,6 +31,9 @@ class Augmentation:
     - `aspect_jitter`: the sides of a crop vary by up to this factor minus one, >= 0;
     - `brightness`, `contrast`, `saturation`, `hue_shift`: half-widths of the factors drawn around 1 (hue: of the three
       channel gains), [0, 1);
+    - `detail_min`: half of the pictures are reduced to between this share of their size and all of it, and enlarged
+      again, (0, 1]; 1 for never. So sharpness says nothing of the diagnosis;
+    - `jpeg_quality_min`: half of the pictures go through JPEG of a quality between this and 95, 0 for never;
     - `cutout_share`: side of one blanked square as a share of the picture, [0, 1), 0 for none;
     - `randaugment_operations`: number of random operations on each picture (turn by any angle, shear, shift, sharpen or
       soften, stretch or equalise the tones; RandAugment, Cubuk et al. 2020), 0 for none;
@@ -41,6 +47,8 @@ class Augmentation:
     contrast: float = 0.15
     saturation: float = 0.15
     hue_shift: float = 0.05
+    detail_min: float = 1.0
+    jpeg_quality_min: int = 0
     cutout_share: float = 0.0
     randaugment_operations: int = 0
     randaugment_magnitude: float = 5.0
@@ -48,6 +56,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         require(0.0 < self.crop_area_min <= 1.0, "crop_area_min lies in (0, 1].")
         require(0.0 <= self.aspect_jitter < math.inf, "aspect_jitter is not negative.")
+        require(0.0 < self.detail_min <= 1.0, "detail_min lies in (0, 1].")
+        require(0 <= self.jpeg_quality_min <= JPEG_QUALITY_MAX, f"jpeg_quality_min lies in 0 to {JPEG_QUALITY_MAX}.")
         for name in ("brightness", "contrast", "saturation", "hue_shift", "cutout_share"):
             require(0.0 <= getattr(self, name) < 1.0, f"{name} lies in [0, 1).")
         require(
@@ -64,20 +74,24 @@ class ClassBalance:
     """Class balance: settings against rare and hard diagnoses being ignored. They may be combined; 0 switches one off.
 
     - `sampling_power`: with p, a diagnosis with n pictures is drawn in proportion to n^(1-p), [0, 1];
+    - `source_sampling_power`: with q, a source (a public data set and a kind of picture) with n pictures is drawn in
+      proportion to n^(1-q), [0, 1];
     - `weight_power`: with p, the loss of a diagnosis with n pictures is weighted in proportion to n^-p, [0, 1];
-    - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn) is added to its logit in training
-      only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at balanced accuracy;
+    - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn of the picture's source) is added to
+      its logit in training only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at balanced accuracy;
     - `focal_gamma`: with g, the loss of a picture is multiplied by (1 - p)^g, where p is the probability of its
       diagnosis, so that pictures already learned count less (Lin et al. 2017, "Focal loss", with 2), >= 0.
     """
 
     sampling_power: float = 0.0
+    source_sampling_power: float = 0.0
     weight_power: float = 0.0
     logit_adjustment: float = 0.0
     focal_gamma: float = 0.0
 
     def __post_init__(self) -> None:
         require(0.0 <= self.sampling_power <= 1.0, "sampling_power lies in [0, 1].")
+        require(0.0 <= self.source_sampling_power <= 1.0, "source_sampling_power lies in [0, 1].")
         require(0.0 <= self.weight_power <= 1.0, "weight_power lies in [0, 1].")
         require(0.0 <= self.logit_adjustment < math.inf, "logit_adjustment is not negative.")
         require(0.0 <= self.focal_gamma < math.inf, "focal_gamma is not negative.")
