@@ -7,7 +7,7 @@ PORT ?= 8000
 # Any Python from 3.11 on; the locked packages are tested with 3.11.
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 
-.PHONY: help run test drill faults check format messages lock scoring pytorch clean
+.PHONY: help run test drill faults check format messages lock scoring clean
 
 help:  ## List these commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1@\2/' | column -t -s @
@@ -49,9 +49,6 @@ lock: $(VENV)/.development  ## Lock all packages with hashes (UPGRADE=--upgrade 
 
 scoring: $(VENV)/.development  ## Add the official ISIC scoring to the tests (needs a C compiler)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scoring.txt
-
-pytorch: $(VENV)/.development  ## Add PyTorch for train_default_classifier --engine pytorch (needs a C++ compiler)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 ninja
 
 clean:  ## Remove the virtual environment and caches; the data in var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

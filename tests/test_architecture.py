@@ -398,9 +398,7 @@ LIBRARY: Final = """
     sys.meta_path.insert(0, NotInstalled())
     import recognition
     for found in pkgutil.walk_packages(recognition.__path__, "recognition."):
-        # The optional engine wants PyTorch.
-        if ".pytorch" not in found.name:
-            importlib.import_module(found.name)
+        importlib.import_module(found.name)
     print(sorted({{name.split(".")[0] for name in sys.modules}} & {own}))
 """
 

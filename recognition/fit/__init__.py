@@ -2,9 +2,8 @@
 
 - `run`: a whole training, from examples and a recipe to a sealed bundle; start reading there;
 - `features`: features of the frozen backbone; `head`: fits the dense head on them;
-- `fine_tuning`: trains the whole network, with `batches`, `augment`, `randaugment`, `balance`, `averaging`, `norms` and
-  `distillation`; `pytorch`: the same in PyTorch, for CPUs;
-- `training_state`, `checkpoints`: history of a run and its files on disk; `device`: GPUs, precision, engines;
+- `fine_tuning`: trains the whole network, with `batches`, `augment`, `randaugment`, `balance`, `averaging` and `norms`;
+- `training_state`, `checkpoints`: history of a run and its files on disk; `device`: GPUs, precision;
 - `calibration`: temperature, thresholds, prediction sets; `seal`: measures and seals; `reseal`: seals once more.
 
 Data come in as NumPy (no tf.data, no tf.image), so the TensorFlow and JAX backends run the same code. After every epoch

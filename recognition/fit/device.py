@@ -15,12 +15,6 @@ CAPABILITY_FLOAT16: Final = (7, 0)
 """First NVIDIA compute capabilities with tensor cores for the type: Ampere and Volta."""
 
 
-KERAS_ENGINE: Final = "keras"
-PYTORCH_ENGINE: Final = "pytorch"
-ENGINES: Final = (KERAS_ENGINE, PYTORCH_ENGINE)
-"""The engine of fine-tuning: Keras on its backend, or `fit.pytorch` on one CPU."""
-
-
 def use_onednn() -> None:
     """Make TensorFlow use oneDNN also on a CPU without AVX-512. Call it before TensorFlow is imported.
 

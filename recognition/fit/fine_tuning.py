@@ -57,7 +57,7 @@ def fine_tune(
     recipe: Recipe,
     references: Mapping[str, References],
     labels: Mapping[str, NDArray[np.integer]],
-    sources: NDArray[np.integer],
+    sources: NDArray[np.integer] | None = None,
     run_folder: Path,
     devices: Sequence[str] | None = None,
     report: Report = silent,
@@ -65,9 +65,10 @@ def fine_tune(
     """Train the whole network from its current weights, or from the checkpoint in `run_folder` if there is one.
 
     `references` and `labels` have the keys "train" and "validation": RGB pictures at reference scale (see
-    `learning_pictures`), and (N,). `sources` (N,) numbers the source of each training picture. `devices` are device names of the backend, by default those of the recipe. At the
-    end the network has the averaged weights of its best epoch by balanced accuracy on the validation split; of its last
-    epoch if the recipe learns the validation split as well.
+    `learning_pictures`), and (N,). `sources` (N,) numbers the source of each training picture; None: all are of one.
+    `devices` are device names of the backend, by default those of the recipe. At the end the network has the averaged
+    weights of its best epoch by balanced accuracy on the validation split; of its last epoch if the recipe learns the
+    validation split as well.
 
     Raises RecipeError when a batch cannot be shared evenly among the devices; ValueError without a fine-tuning phase;
     TrainingError "diverged" when the loss is not finite, "collapsed" when (nearly) all validation pictures get one
@@ -79,6 +80,7 @@ def fine_tune(
     phase = recipe.fine_tune
     if phase is None:
         raise ValueError(f"The recipe {recipe.name} has no fine-tuning phase.")
+    sources = np.zeros_like(labels["train"]) if sources is None else sources
     devices = training_devices(recipe.devices) if devices is None else tuple(devices)
     require_even_shares(phase.batch_size, devices)
     keras.utils.set_random_seed(recipe.seed)

@@ -62,18 +62,18 @@ def fit_head(
     recipe: Recipe,
     features: Mapping[str, NDArray[np.float32]],
     labels: Mapping[str, NDArray[np.integer]],
-    sources: NDArray[np.integer],
+    sources: NDArray[np.integer] | None = None,
     run_folder: Path | None = None,
     continues: bool = False,
     report: Report = silent,
 ) -> History:
     """Train the network's dense head on cached features and put it into the network.
 
-    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `sources` (N,) numbers the source of
-    each training picture. `continues` starts from the
-    network's head instead of a new one. With a `run_folder` every epoch writes a checkpoint there, and the phase
-    continues after the newest complete one. The best epoch by the recipe's `best_by` is kept. The history also has
-    both accuracies: of training, as Keras counts it during the epoch with dropout on, and of validation.
+    `features` and `labels` have the keys "train" and "validation": (N, C) and (N,). `sources` (N,) numbers the source
+    of each training picture; None: all are of one. `continues` starts from the network's head instead of a new one.
+    With a `run_folder` every epoch writes a checkpoint there, and the phase continues after the newest complete one.
+    The best epoch by the recipe's `best_by` is kept. The history also has both accuracies: of training, as Keras counts
+    it during the epoch with dropout on, and of validation.
 
     Raises TrainingError "diverged" when the loss is not finite, "collapsed" when (nearly) all validation pictures get
     one diagnosis at the end, "other_run" when the folder has another run. What `report` raises passes through; the
@@ -82,6 +82,7 @@ def fit_head(
     import keras
 
     phase: FrozenPhase = recipe.frozen
+    sources = np.zeros_like(labels["train"]) if sources is None else sources
     keras.utils.set_random_seed(recipe.seed)
     mean, deviation = _moments(features["train"]) if phase.standardise else (np.float32(0.0), np.float32(1.0))
     inputs = {split: (table - mean) / deviation for split, table in features.items()}
@@ -115,9 +116,7 @@ def fit_head(
             break
         if phase.plateau_factor:
             optimizer.learning_rate = learning_rate_after([each["validation_loss"] for each in history.epochs], phase)
-        order = epoch_order(
-            labels["train"], sources, phase.balance, drawn=len(weights), seed=recipe.seed, epoch=epoch
-        )
+        order = epoch_order(labels["train"], sources, phase.balance, drawn=len(weights), seed=recipe.seed, epoch=epoch)
         fitted = head.fit(
             inputs["train"][order],
             truth[order],

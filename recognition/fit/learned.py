@@ -1,10 +1,9 @@
-"""What a run, its parent and its teachers have learned, and which of them may not continue because of it."""
+"""What a run and its parent have learned, and which parent may not continue because of it."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from recognition.datasets.ancestry import PARENT, RESEALED_FROM, TEACHER, ancestors, data_of, learns_validation
+from recognition.datasets.ancestry import PARENT, RESEALED_FROM, ancestors, data_of, learns_validation
 from recognition.datasets.examples import Examples
 from recognition.datasets.identity import picture_ids
 from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split
@@ -61,17 +60,14 @@ def absent_diagnoses(examples: Examples, split: Split, *, learn_validation: bool
     return [code for code in CODES if code not in there]
 
 
-def ancestry(
-    *, parent: Bundle | None = None, teachers: Sequence[Bundle] = (), resealed: Bundle | None = None
-) -> list[dict[str, Any]]:
+def ancestry(*, parent: Bundle | None = None, resealed: Bundle | None = None) -> list[dict[str, Any]]:
     """The manifest's list of the classifiers that a new one comes from, and of those that these come from.
 
     `relation` is that to the classifier that names the ancestor. Names and fingerprints are "" where nobody knows them.
     `sources` are names of `datasets.sources`.
     """
     found: dict[str, dict[str, Any]] = {}
-    named = [(PARENT, parent), *((TEACHER, each) for each in teachers), (RESEALED_FROM, resealed)]
-    for relation, bundle in named:
+    for relation, bundle in ((PARENT, parent), (RESEALED_FROM, resealed)):
         if bundle is None:
             continue
         manifest = _json(bundle.manifest)
@@ -82,22 +78,19 @@ def ancestry(
     return list(found.values())
 
 
-def require_unlearned(
-    recipe: Recipe, learned: Iterable[tuple[str, Learned]], *, examples: Examples, split: Split
-) -> None:
+def require_unlearned(recipe: Recipe, version: str, learned: Learned, *, examples: Examples, split: Split) -> None:
     """Raise RecipeError if a classifier (its version and what it learned) has learned what this run holds back."""
-    held_back = {name: picture_ids(examples.table, split.images(name)) for name in (VALIDATION, CALIBRATION, TEST)}
-    for version, each in learned:
-        for name, pictures in held_back.items():
-            may_be_learned = name == VALIDATION and learns_validation(recipe.as_json())
-            # To have chosen an epoch on the pictures that choose one now, as SEED_TRANSFER before SEED_FINE_TUNE, hurts
-            # no figure.
-            count = 0 if may_be_learned else len(each.overlap(pictures, chosen=name != VALIDATION))
-            if count:
-                raise RecipeError(
-                    f"{version}, or a classifier it comes from, has learned {count} of the {len(pictures)} {name} "
-                    f"pictures, or others of their lesions or patients. {WHAT_TO_DO[name]}"
-                )
+    for name in (VALIDATION, CALIBRATION, TEST):
+        if name == VALIDATION and learns_validation(recipe.as_json()):
+            continue
+        pictures = picture_ids(examples.table, split.images(name))
+        # To have chosen an epoch on the pictures that choose one now, as SEED_TRANSFER before SEED_FINE_TUNE, hurts no
+        # figure.
+        if count := len(learned.overlap(pictures, chosen=name != VALIDATION)):
+            raise RecipeError(
+                f"{version}, or a classifier it comes from, has learned {count} of the {len(pictures)} {name} "
+                f"pictures, or others of their lesions or patients. {WHAT_TO_DO[name]}"
+            )
 
 
 def _json(manifest: Manifest) -> dict[str, Any]:

@@ -3,9 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
-from operator import or_
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +17,8 @@ from recognition.datasets.identity import picture_ids
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import source_of
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
-from recognition.fit import History, fine_tune, fit_head
-from recognition.fit.device import ENGINES, KERAS_ENGINE, PYTORCH_ENGINE, precision_for, training_devices, use_onednn
-from recognition.fit.distillation import require_teachers
+from recognition.fit import fine_tune, fit_head
+from recognition.fit.device import precision_for, training_devices, use_onednn
 from recognition.fit.features import cached_features, embedder
 from recognition.fit.imagenet import downloaded_imagenet_weights
 from recognition.fit.learned import (
@@ -46,7 +43,7 @@ from recognition.inference.network import (
 )
 from recognition.inference.outputs import PictureOutputs
 from recognition.progress import Report, silent
-from recognition.recipes import Recipe, RecipeError
+from recognition.recipes import Recipe
 from recognition.taxonomy import CODES
 
 LEARNING_SPLITS: Final = (TRAIN, VALIDATION)
@@ -64,10 +61,8 @@ def train_classifier(
     version: str,
     run_folder: Path | None = None,
     parent: Bundle | None = None,
-    teachers: Sequence[Bundle] = (),
     parent_learned: Learned | None = None,
     test_outputs: dict[str, PictureOutputs] | None = None,
-    engine: str = KERAS_ENGINE,
     report: Report = silent,
 ) -> Bundle:
     """Train by the recipe and seal the result in `directory`.
@@ -78,33 +73,24 @@ def train_classifier(
       network, none is needed;
     - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
       a classifier needs a parent with the same head;
-    - `teachers`: classifiers for knowledge distillation, if the recipe has a `teacher_share`;
     - `parent_learned`: what the parent has learned, where the caller knows more than its bundle says;
-    - `engine`: computes the fine-tuning, one of `ENGINES`;
-    - `test_outputs`: gets the outputs of each test picture, by image: an evaluation need not compute them again;
+    - `test_outputs`: gets the outputs of each test picture, by image: an evaluation need not compute them again.
 
-    Raises ValueError when the parent is needed and missing, RecipeError for teachers that do not fit (see
-    `require_teachers`), for a parent or teacher that has learned what this run holds back (see `require_unlearned`) and
-    for what the engine does not support, WeightsError, ExamplesError, TrainingError, SealingError, ExportError or
+    Raises ValueError when the parent is needed and missing, RecipeError for a parent that has learned what this run
+    holds back (see `require_unlearned`), WeightsError, ExamplesError, TrainingError, SealingError, ExportError or
     OSError, and whatever `report` raises.
     """
-    tune = tuner(engine)
-    learned_before = [learned_by(each, examples, split) for each in teachers]
-    require_teachers(recipe, teachers, learned=learned_before)
+    learns = learns_validation(recipe.as_json())
+    learned = learned_here(examples, split, learn_validation=learns)
     if parent is not None:
-        learned_before.append(parent_learned or learned_by(parent, examples, split))
-    named = [*teachers, *([] if parent is None else [parent])]
-    require_unlearned(
-        recipe,
-        [(bundle.version, each) for bundle, each in zip(named, learned_before, strict=True)],
-        examples=examples,
-        split=split,
-    )
+        before = parent_learned or learned_by(parent, examples, split)
+        require_unlearned(recipe, parent.version, before, examples=examples, split=split)
+        learned = before | learned
     use_onednn()
     import keras
 
     keras.utils.set_random_seed(recipe.seed)
-    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent, teachers)
+    run_folder = run_folder or work / "runs" / _run_name(recipe, examples, split, parent)
     network = build_network(recipe.architecture)
     weights_key = "random"
     if recipe.needs_imagenet_weights and (imagenet_weights is not None or parent is None):
@@ -112,11 +98,11 @@ def train_classifier(
         weights_key = load_imagenet_backbone(network, weights_file)
     head_continues = False
     if parent is not None:
-        before = backbone_key(network)
+        of_imagenet = backbone_key(network)
         head_continues = take_over(network, parent, recipe=recipe)
         # A parent whose backbone was never trained has the ImageNet backbone, bit for bit: cached features serve.
-        after = backbone_key(network)
-        weights_key = weights_key if before == after else f"backbone:{after}"
+        own = backbone_key(network)
+        weights_key = weights_key if own == of_imagenet else f"backbone:{own}"
     elif recipe.continues:
         raise ValueError(f"The recipe {recipe.name} continues a classifier; say which.")
     labels = _labels(examples, split)
@@ -150,27 +136,25 @@ def train_classifier(
 
     if recipe.fine_tune is not None:
         images = {name: list(split.images(name)) for name in LEARNING_SPLITS}
-        taught, origins = labels, sources
         if recipe.fine_tune.learn_validation:
             images[TRAIN] += images[VALIDATION]
-            taught, origins = _with_validation(labels), _with_validation(sources)
+            labels, sources = _with_validation(labels), _with_validation(sources)
         cache = PictureCache()
         references = {
             name: LearningPictures(names, pictures=pictures, preprocessing=recipe.preprocessing, cache=cache)
             for name, names in images.items()
         }
-        history = tune(
+        history = fine_tune(
             network,
             recipe=recipe,
             references=references,
-            labels=taught,
-            sources=origins[TRAIN],
+            labels=labels,
+            sources=sources[TRAIN],
             run_folder=run_folder,
             report=report,
         )
         histories["fine_tune"] = history.epochs
 
-    learns = learns_validation(recipe.as_json())
     return seal_network(
         network,
         recipe=recipe,
@@ -182,40 +166,18 @@ def train_classifier(
         provenance={
             "imagenet_weights_sha256": weights_key if recipe.needs_imagenet_weights and parent is None else None,
             "parent": None if parent is None else _named(parent),
-            "teachers": [_named(teacher) for teacher in teachers],
             "keras": keras.version(),
             "keras_backend": keras.backend.backend(),
-            "engine": engine,
-            "precision": "mixed_bfloat16" if engine == PYTORCH_ENGINE else precision_for(recipe.precision),
-            "devices": 1 if engine == PYTORCH_ENGINE else max(1, len(training_devices(recipe.devices))),
+            "precision": precision_for(recipe.precision),
+            "devices": max(1, len(training_devices(recipe.devices))),
             "history": histories,
         },
-        ancestry=ancestry(parent=parent, teachers=teachers),
+        ancestry=ancestry(parent=parent),
         absent=absent_diagnoses(examples, split, learn_validation=learns),
-        learned=reduce(or_, learned_before, learned_here(examples, split, learn_validation=learns)),
+        learned=learned,
         test_outputs=test_outputs,
         report=report,
     )
-
-
-def tuner(engine: str) -> Callable[..., History]:
-    """The function that fine-tunes with this engine: `fit.fine_tune`, or the one of `fit.pytorch`.
-
-    Raises RecipeError if PyTorch or its compiler is not installed, ValueError for another engine.
-    """
-    if engine not in ENGINES:
-        raise ValueError(f"The engine {engine!r} is unknown; choose one of {', '.join(ENGINES)}.")
-    if engine == KERAS_ENGINE:
-        return fine_tune
-    try:
-        # PyTorch is optional.
-        from recognition.fit import pytorch
-    except ImportError as error:
-        raise RecipeError(
-            f"The engine {engine} needs PyTorch, which is not installed ({error}): make pytorch"
-        ) from error
-    pytorch.require_compiled()
-    return pytorch.fine_tune
 
 
 def take_over(network: Any, parent: Bundle, *, recipe: Recipe) -> bool:
@@ -338,16 +300,13 @@ def _named(bundle: Bundle) -> dict[str, str]:
     return {"version": bundle.version, "sha256": bundle.sha256}
 
 
-def _run_name(
-    recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None, teachers: Sequence[Bundle]
-) -> str:
+def _run_name(recipe: Recipe, examples: Examples, split: Split, parent: Bundle | None) -> str:
     described = json.dumps(
         [
             recipe.identity(),
             examples.fingerprint,
             split.fingerprint,
             *([] if parent is None else [parent.sha256]),
-            *([[teacher.sha256 for teacher in teachers]] if teachers else []),
         ],
         sort_keys=True,
     )

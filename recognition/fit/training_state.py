@@ -87,9 +87,7 @@ def reporting(report: Report, done: int, total: int) -> Any:
     return Reporting()
 
 
-def run_key_of(
-    recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], sources: NDArray[np.integer]
-) -> str:
+def run_key_of(recipe: Recipe, labels: Mapping[str, NDArray[np.integer]], sources: NDArray[np.integer]) -> str:
     """sha256 (hex) of what a checkpoint belongs to: recipe (without its texts), labels and sources in order."""
     described = json.dumps(recipe.identity(), sort_keys=True)
     digest = hashlib.sha256(described.encode())

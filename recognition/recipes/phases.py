@@ -77,8 +77,9 @@ class ClassBalance:
     - `source_sampling_power`: with q, a source (a public data set and a kind of picture) with n pictures is drawn in
       proportion to n^(1-q), [0, 1];
     - `weight_power`: with p, the loss of a diagnosis with n pictures is weighted in proportion to n^-p, [0, 1];
-    - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn of the picture's source) is added to
-      its logit in training only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at balanced accuracy;
+    - `logit_adjustment`: with t, t * log(share of the diagnosis among what is drawn of the picture's source) is added
+      to its logit in training only (Menon et al. 2021, "Long-tail learning via logit adjustment"), >= 0; 1 aims at
+      balanced accuracy;
     - `focal_gamma`: with g, the loss of a picture is multiplied by (1 - p)^g, where p is the probability of its
       diagnosis, so that pictures already learned count less (Lin et al. 2017, "Focal loss", with 2), >= 0.
     """
@@ -185,9 +186,7 @@ class FineTunePhase:
     - `mixup_alpha`: each picture is blended with another of its batch, labels alike, by a share drawn from
       Beta(a, a) (Zhang et al. 2018, "mixup", who use 0.1 to 0.4), >= 0, 0 for none;
     - `learn_validation`: the validation split is learned as well, and the last epoch is kept instead of the best: for a
-      recipe whose settings and length are already chosen. Metrics of the validation split then mean nothing;
-    - `teacher_share`: share of the label that is replaced by the prediction of the teachers of a run for the same
-      picture (knowledge distillation, Hinton et al. 2015), [0, 1], 0 for a run without teachers.
+      recipe whose settings and length are already chosen. Metrics of the validation split then mean nothing.
     """
 
     epochs: int
@@ -205,7 +204,6 @@ class FineTunePhase:
     augmentation: Augmentation = field(default_factory=Augmentation)
     mixup_alpha: float = 0.0
     learn_validation: bool = False
-    teacher_share: float = 0.0
     batch_norm: str = "frozen"
 
     def __post_init__(self) -> None:
@@ -223,7 +221,6 @@ class FineTunePhase:
             self.batch_norm == "frozen" or self.batch_size >= BATCH_NORM_BATCH_MIN,
             f"batch_size is at least {BATCH_NORM_BATCH_MIN} where BatchNorm is trained.",
         )
-        require(0.0 <= self.teacher_share <= 1.0, "teacher_share lies in [0, 1].")
 
 
 def _check_epochs(epochs: int, *, least: int) -> None:

@@ -122,22 +122,26 @@ LATER_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
         FrozenPhase,
         "optimizer", "beta_1", "beta_2", "epsilon", "plateau_factor", "plateau_patience", "learning_rate_min",
     ),
-    "frozen.balance": _defaults(ClassBalance, "focal_gamma"),
+    "frozen.balance": _defaults(ClassBalance, "focal_gamma", "source_sampling_power"),
     "fine_tune": _defaults(
         FineTunePhase,
-        "mixup_alpha", "learn_validation", "teacher_share", "batch_norm",
+        "mixup_alpha", "learn_validation", "batch_norm",
     ),
-    "fine_tune.balance": _defaults(ClassBalance, "focal_gamma"),
-    "fine_tune.augmentation": _defaults(Augmentation, "randaugment_operations", "randaugment_magnitude"),
+    "fine_tune.balance": _defaults(ClassBalance, "focal_gamma", "source_sampling_power"),
+    "fine_tune.augmentation": _defaults(
+        Augmentation,
+        "randaugment_operations", "randaugment_magnitude", "detail_min", "jpeg_quality_min",
+    ),
 }  # fmt: skip
 """Fields added after the first checkpoints, by the group they are in, with the value that means "as before"; see
 `Recipe.identity`."""
 
 GONE_FIELDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "architecture": {"metadata": False},
-    "fine_tune": {"metadata_dropout": 0.5, "metadata_field_dropout": 0.1},
+    "fine_tune": {"metadata_dropout": 0.5, "metadata_field_dropout": 0.1, "teacher_share": 0.0},
 }
-"""Fields of older snapshots, by their group, with the value that had no effect: those of the metadata head."""
+"""Fields of older snapshots, by their group, with the value that had no effect: those of the metadata head, and
+distillation."""
 
 
 def _without_gone(values: Mapping[str, Any]) -> dict[str, Any]:

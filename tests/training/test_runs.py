@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import Role, User
 from accounts.permissions import NotAllowed
 from diagnoses.classifiers.models import Classifier
-from recognition.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe, changed
+from recognition.recipes import FINE_TUNE, RECIPES, SEED_FINE_TUNE, SMOKE, Recipe
 from tests.training.run_factories import made_dataset
 from tests.training.test_evaluation import NO_PICTURE, classifier_named, evaluate_made
 from training.forms.recipes import RecipeForm, help_texts, leaves
@@ -74,13 +74,6 @@ def test_a_split_with_nothing_to_learn_is_empty(lacking: dict[str, Any]) -> None
     dataset.examples.filter(split="calibration").update(**lacking)
     with pytest.raises(JobRejected, match="calibration"):
         request_run(dataset=dataset, recipe=SMOKE)
-
-
-def test_a_queued_run_has_no_teachers() -> None:
-    assert "fine_tune.teacher_share" not in RecipeForm(SMOKE).fields
-    with pytest.raises(JobRejected, match="train_default_classifier") as refused:
-        request_run(dataset=made_dataset(), recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}))
-    assert refused.value.field == "recipe"
 
 
 def test_a_recipe_that_continues_needs_a_classifier_with_its_head() -> None:

@@ -26,8 +26,8 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "frozen.best_by": ("balanced_accuracy", "loss"),
     "frozen.optimizer": ("adamw", "adam"),
 }
-NOT_CHANGED: Final = frozenset({"name", "expected", "continues", "fine_tune.teacher_share"})
-"""Fields without an input: texts, `continues`, and the share of teachers, which a queued run cannot have."""
+NOT_CHANGED: Final = frozenset({"name", "expected", "continues"})
+"""Fields without an input: texts, and `continues`."""
 
 TITLES: Final = {
     "": _("The run"),

@@ -164,11 +164,6 @@ def _check(dataset: Dataset, recipe: Recipe, parent: Classifier | None) -> None:
         raise JobRejected(
             "dataset", _("%(name)s has tables only. Import it with its images to train on it.") % {"name": dataset}
         )
-    if recipe.fine_tune is not None and recipe.fine_tune.teacher_share:
-        raise JobRejected(
-            "recipe",
-            _("Only train_default_classifier can name classifiers to learn from: leave fine_tune.teacher_share at 0."),
-        )
     counts = dict(dataset.measurable().values_list("split").annotate(n=Count("pk")).values_list("split", "n"))
     for split in LEARNING:
         if not counts.get(split):

@@ -11,7 +11,15 @@ from PIL import Image
 from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.fit import TrainingError, fine_tune, fit_head
 from recognition.fit.augment import augmented
-from recognition.fit.balance import balanced_loss, class_weights, drawn_shares, epoch_order, one_hot
+from recognition.fit.balance import (
+    balanced_loss,
+    class_weights,
+    drawn_shares,
+    epoch_order,
+    logit_offsets,
+    one_hot,
+    targets,
+)
 from recognition.fit.batches import batches
 from recognition.fit.checkpoints import load_checkpoint, save_checkpoint
 from recognition.fit.learning_pictures import LearningPictures, PictureCache
@@ -24,6 +32,7 @@ from recognition.taxonomy import CODES
 from tests.factories import made_picture
 
 RARE = np.array([0] * 10 + [1] * 90)
+ONE_SOURCE = np.zeros(100, int)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +126,9 @@ def test_an_unreadable_picture_ends_the_fine_tuning_with_its_name(split: str, tm
     names = {each: [str(number) for number in range(96)] for each in labels}
     steps = 96 // recipe.fine_tune.batch_size
     order = epoch_order(
-        labels["train"], recipe.fine_tune.balance, steps * recipe.fine_tune.batch_size, recipe.seed, epoch=0
-    )
+        labels["train"], np.zeros(96, int), recipe.fine_tune.balance,
+        drawn=steps * recipe.fine_tune.batch_size, seed=recipe.seed, epoch=0,
+    )  # fmt: skip
     # In the last batch: Keras reads the first two before TensorFlow runs.
     assert steps > 2
     names[split][int(order[-1]) if split == "train" else -1] = "spoiled"
@@ -133,34 +143,58 @@ def test_an_unreadable_picture_ends_the_fine_tuning_with_its_name(split: str, tm
 
 
 def test_shares_and_weights_follow_their_powers() -> None:
-    assert drawn_shares(RARE, ClassBalance())[:2].tolist() == [0.1, 0.9]
-    assert drawn_shares(RARE, ClassBalance(sampling_power=1.0))[:2].tolist() == [0.5, 0.5]
-    assert drawn_shares(RARE, ClassBalance(sampling_power=0.5))[:2] == pytest.approx([0.25, 0.75])
+    assert drawn_shares(RARE, ONE_SOURCE, ClassBalance())[0, :2].tolist() == [0.1, 0.9]
+    assert drawn_shares(RARE, ONE_SOURCE, ClassBalance(sampling_power=1.0))[0, :2].tolist() == [0.5, 0.5]
+    assert drawn_shares(RARE, ONE_SOURCE, ClassBalance(sampling_power=0.5))[0, :2] == pytest.approx([0.25, 0.75])
     weights = class_weights(RARE, ClassBalance(weight_power=1.0))
     assert weights.mean() == pytest.approx(1.0)
     assert weights[0] == pytest.approx(9 * weights[-1])
 
 
+TWO_SOURCES = np.repeat([0, 1], [90, 10])
+OF_TWO = np.r_[np.repeat([0, 1], [80, 10]), np.repeat([0, 1], [1, 9])]
+"""Diagnoses of 90 pictures of the first source, mostly 0, and of ten of the second, mostly 1."""
+
+
+def test_a_small_source_is_drawn_often_and_a_diagnosis_by_its_share_in_the_source() -> None:
+    assert drawn_shares(OF_TWO, TWO_SOURCES, ClassBalance()).sum(axis=1).tolist() == pytest.approx([0.9, 0.1])
+    shares = drawn_shares(OF_TWO, TWO_SOURCES, ClassBalance(source_sampling_power=0.5, sampling_power=0.5))
+    assert shares.sum() == pytest.approx(1.0)
+    assert shares.sum(axis=1) == pytest.approx([0.75, 0.25])  # 3 to 1, where there are 9 to 1
+    assert shares[1, 1] / shares[1, 0] == pytest.approx(3.0)
+    assert not shares[:, 2:].any()  # what is not there is not drawn
+    balance = ClassBalance(source_sampling_power=1.0)
+    order = epoch_order(OF_TWO, TWO_SOURCES, balance, drawn=100, seed=1, epoch=0)
+    assert np.bincount(TWO_SOURCES[order]).tolist() == [50, 50]
+    assert len({*order[TWO_SOURCES[order] == 1].tolist()}) == 10
+
+
 def test_an_epoch_draws_every_picture_before_any_comes_twice() -> None:
     balance = ClassBalance(sampling_power=1.0)
-    orders = [epoch_order(RARE, balance, 60, seed=1, epoch=epoch) for epoch in range(3)]
+    orders = [epoch_order(RARE, ONE_SOURCE, balance, drawn=60, seed=1, epoch=epoch) for epoch in range(3)]
     assert all(np.bincount(RARE[order]).tolist() == [30, 30] for order in orders)
     together = np.concatenate(orders)
     assert np.bincount(together, minlength=100)[:10].tolist() == [9] * 10  # 90 draws of ten pictures
     assert np.bincount(together, minlength=100)[10:].tolist() == [1] * 90
     assert not np.array_equal(orders[0], orders[1])
-    assert np.array_equal(orders[1], epoch_order(RARE, balance, 60, seed=1, epoch=1))
+    assert np.array_equal(orders[1], epoch_order(RARE, ONE_SOURCE, balance, drawn=60, seed=1, epoch=1))
 
 
-def test_logit_adjustment_asks_more_of_a_rare_diagnosis() -> None:
-    shares = np.array([0.01, 0.93, *[0.01] * 6])
-    logits = np.zeros((2, 8), np.float32)
+def test_logit_adjustment_asks_more_of_what_is_rare_in_the_pictures_own_source() -> None:
+    logits = np.zeros((100, 8), np.float32)
     plain, adjusted = (
-        np.asarray(balanced_loss(shares, adjustment=power, smoothing=0.0)(one_hot(np.array([0, 1])), logits))
+        np.asarray(
+            balanced_loss(smoothing=0.0)(
+                targets(OF_TWO, logit_offsets(OF_TWO, TWO_SOURCES, ClassBalance(logit_adjustment=power))), logits
+            )
+        )
         for power in (0.0, 1.0)
     )
     assert plain == pytest.approx(np.log(8), abs=1e-5)
-    assert adjusted == pytest.approx(-np.log([0.01, 0.93]), abs=1e-4)
+    # Six diagnoses are in neither source. Each counts as one picture: as rare, not as impossible.
+    first, second = 90 + 6, 10 + 6
+    assert adjusted[[0, 89]] == pytest.approx(-np.log([80 / first, 10 / first]), abs=1e-4)
+    assert adjusted[[90, 99]] == pytest.approx(-np.log([1 / second, 9 / second]), abs=1e-4)
 
 
 def test_a_focal_gamma_of_0_is_the_cross_entropy_and_more_looks_away_from_what_is_learned() -> None:
@@ -169,10 +203,11 @@ def test_a_focal_gamma_of_0_is_the_cross_entropy_and_more_looks_away_from_what_i
     generator = np.random.default_rng(4)
     logits = generator.normal(0, 2, (6, 8)).astype(np.float32)
     soft = generator.dirichlet(np.ones(8), 6).astype(np.float32)  # labels may be mixed
-    shares = np.full(8, 1 / 8)
+    offsets = np.zeros((6, 8), np.float32)
 
     def loss(truth: Any, gamma: float, smoothing: float = 0.0) -> Any:
-        return np.asarray(balanced_loss(shares, adjustment=0.0, smoothing=smoothing, focal_gamma=gamma)(truth, logits))
+        truth = np.concatenate([truth, offsets], axis=1)
+        return np.asarray(balanced_loss(smoothing=smoothing, focal_gamma=gamma)(truth, logits))
 
     # A gamma of next to nothing goes through the other formula, and must agree with Keras's own.
     for truth in (soft, one_hot(np.arange(6))):
@@ -182,7 +217,7 @@ def test_a_focal_gamma_of_0_is_the_cross_entropy_and_more_looks_away_from_what_i
     probability = np.asarray(keras.ops.softmax(logits))[np.arange(6), np.arange(6)]
     assert loss(hard, 2.0) == pytest.approx((1 - probability) ** 2 * -np.log(probability), rel=1e-3)
     certain = np.asarray(
-        balanced_loss(shares, adjustment=0.0, smoothing=0.0, focal_gamma=0.5)(one_hot(np.array([0])), 200.0 * hard[:1])
+        balanced_loss(smoothing=0.0, focal_gamma=0.5)(targets(np.array([0]), offsets[:1]), 200.0 * hard[:1])
     )
     assert np.isfinite(certain).all()
 
@@ -197,8 +232,31 @@ def test_focal_loss_and_mixup_train_in_both_phases(made: dict[str, Any], tmp_pat
     assert losses[-1] < losses[0]
 
 
+def test_half_of_the_pictures_lose_detail_and_half_get_the_marks_of_jpeg() -> None:
+    picture = made_picture("MEL", 3, size=(80, 60))
+    plain = Augmentation()
+
+    def all_of(augmentation: Augmentation) -> Any:
+        return np.stack(
+            [
+                augmented(picture, input_size=64, augmentation=augmentation, generator=np.random.default_rng(seed))
+                for seed in range(200)
+            ]
+        )
+
+    for worse in (replace(plain, detail_min=0.3), replace(plain, jpeg_quality_min=30)):
+        found = all_of(worse)
+        assert found.dtype == np.float32
+        assert found.min() >= 0.0
+        assert found.max() <= 255.0
+        # They come after all else is drawn, so the others are what they are without.
+        changed_ones = np.any(found != all_of(plain), axis=(1, 2, 3)).mean()
+        assert 0.4 < changed_ones < 0.6
+        assert np.array_equal(found, all_of(worse))
+
+
 def test_an_unchanged_augmentation_is_the_preprocessing_of_serving() -> None:
-    nothing = Augmentation(False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    nothing = Augmentation(False, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
     picture = made_picture("MEL", 1)
     varied = augmented(picture, input_size=64, augmentation=nothing, generator=np.random.default_rng(0))
     recipe = changed(SMOKE, {"architecture.input_size": "64"})
@@ -311,9 +369,9 @@ def test_learned_batch_norm_serves_with_the_statistics_of_the_weights_that_are_k
         layer.trainable = not layer.name.startswith(("stem_", "block1"))
     drawn = batches(
         made["references"]["train"],
-        labels,
+        one_hot(labels),
         weights=class_weights(labels, phase.balance),
-        order=epoch_order(labels, phase.balance, len(labels), recipe.seed, 0),
+        order=epoch_order(labels, np.zeros_like(labels), phase.balance, drawn=len(labels), seed=recipe.seed, epoch=0),
         recipe=recipe,
         phase=phase,
         epoch=0,

@@ -101,7 +101,10 @@ def test_cached_features_give_the_weights_of_an_ordinary_fit_through_the_frozen_
     truth = np.eye(len(CODES), dtype=np.float32)[made["labels"]["train"]]
     best, kept, accuracies = np.inf, {}, []
     for epoch in range(phase.epochs):
-        order = epoch_order(made["labels"]["train"], phase.balance, len(truth), SMALL_SEED.seed, epoch)
+        order = epoch_order(
+            made["labels"]["train"], np.zeros(len(truth), int), phase.balance,
+            drawn=len(truth), seed=SMALL_SEED.seed, epoch=epoch,
+        )  # fmt: skip
         fitted = model.fit(
             made["pixels"]["train"][order], truth[order], batch_size=phase.batch_size, shuffle=False, verbose=0,
             validation_data=(made["pixels"]["validation"], np.eye(8)[made["labels"]["validation"]]),

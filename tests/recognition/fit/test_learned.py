@@ -143,10 +143,9 @@ def test_a_child_seals_what_its_parent_learned_and_names_its_ancestors(
     assert learned is not None
     assert learned.complete
     assert learned.overlap(picture_ids(examples.table, split.images("train"))) == split.images("train")
-    taught = changed(LEARNING_ALL, {"fine_tune.teacher_share": "0.5"})
-    grandchild = train(data, tmp_path / "grandchild", recipe=taught, teachers=[child], version="grandchild")
+    grandchild = train(data, tmp_path / "grandchild", recipe=LEARNING_ALL, parent=child, version="grandchild")
     named = [(each["version"], each["relation"], each["dataset"]) for each in grandchild.manifest.ancestry]
-    assert named == [("child", "teacher", "made"), ("parent", "parent", "made")]
+    assert named == [("child", "parent", "made"), ("parent", "parent", "made")]
     assert [each["split_fingerprint"] for each in grandchild.manifest.ancestry] == [
         fewer.fingerprint, split.fingerprint,
     ]  # fmt: skip
@@ -163,10 +162,10 @@ def test_a_parent_that_learned_the_validation_pictures_is_refused_unless_they_ar
     assert not (tmp_path / "work").exists()  # before anything is computed
     # A recipe without fine-tuning can only hold them back.
     with pytest.raises(RecipeError, match="validation pictures"):
-        require_unlearned(LINEAR_PROBE, [("p", learned_here(examples, split, learn_validation=True))],
+        require_unlearned(LINEAR_PROBE, "p", learned_here(examples, split, learn_validation=True),
                           examples=examples, split=split)  # fmt: skip
     # To have chosen an epoch on them is no reason: SEED_FINE_TUNE goes on from SEED_TRANSFER.
-    require_unlearned(QUICK, [("p", learned_here(examples, split, learn_validation=False))],
+    require_unlearned(QUICK, "p", learned_here(examples, split, learn_validation=False),
                       examples=examples, split=split)  # fmt: skip
 
 
@@ -175,9 +174,7 @@ def test_a_parent_that_learned_what_measures_the_child_is_refused_always(name: s
     examples, split, _ = data
     other = swapped(split, name, "train")
     with pytest.raises(RecipeError, match=rf"has learned {len(other.images(name))} of the \d+ {name} pictures"):
-        require_unlearned(
-            LEARNING_ALL, [("parent", learned_by(parent, examples, other))], examples=examples, split=other
-        )
+        require_unlearned(LEARNING_ALL, "parent", learned_by(parent, examples, other), examples=examples, split=other)
 
 
 def swapped(split: Split, one: str, other: str) -> Split:
@@ -212,7 +209,7 @@ def test_what_an_older_classifier_learned_is_known_where_it_was_trained_on_this_
 
 def test_the_ancestors_that_an_older_manifest_names(parent: Bundle) -> None:
     gone, teacher = {"version": "gone", "sha256": "0" * 64}, {"version": "taught", "sha256": "1" * 64}
-    entries = ancestry(parent=older(parent, parent=gone, teachers=[teacher]), teachers=[parent])
+    entries = ancestry(parent=older(parent, parent=gone, teachers=[teacher]))
     by_version = {each["version"]: each for each in entries}
     assert [*by_version] == ["parent", "taught", "gone"]
     assert by_version["taught"]["split_fingerprint"] == parent.manifest.split["fingerprint"]

@@ -74,29 +74,6 @@ def test_the_manifest_says_what_was_done(
     assert sum(each["pictures"] for each in figures["per_diagnosis"].values()) == figures["pictures"]
 
 
-def test_a_classifier_learns_from_another_and_says_so(
-    trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore], tmp_path: Path
-) -> None:
-    (teacher, _), (examples, _, pictures) = trained, dataset
-
-    def taught(*teachers: Bundle) -> Bundle:
-        return trained_in(
-            tmp_path,
-            examples,
-            pictures,
-            recipe=changed(SMOKE, {"fine_tune.teacher_share": "0.5"}),
-            teachers=teachers,
-            version="student",
-        )
-
-    with pytest.raises(RecipeError, match="name at least one"):
-        taught()
-    assert not (tmp_path / "work").exists()
-    manifest = taught(teacher).manifest
-    assert manifest.provenance["teachers"] == [{"version": "smoke", "sha256": teacher.sha256}]
-    assert manifest.recipe["fine_tune"]["teacher_share"] == 0.5
-
-
 def test_the_figures_are_those_of_the_sealed_files(
     trained: tuple[Bundle, object], dataset: tuple[Examples, Split, PictureStore]
 ) -> None:

@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError
 from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
-from recognition.fit.device import ENGINES, KERAS_ENGINE
 from recognition.fit.learned import absent_diagnoses
 from recognition.fit.run import train_classifier
 from recognition.inference.bundle import BundleError, read_bundle
@@ -38,32 +37,17 @@ class Command(BaseCommand):
             "--weights", type=Path, help="ImageNet backbone as .npz; without it Keras's own is downloaded into --work"
         )
         parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
-        parser.add_argument(
-            "--teacher",
-            type=Path,
-            action="append",
-            default=[],
-            dest="teachers",
-            help="folder of a sealed bundle to learn from besides (fine_tune.teacher_share says how much); repeatable",
-        )
         parser.add_argument("--recipe", choices=sorted(RECIPES), default="LINEAR_PROBE")
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
         parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
         parser.add_argument("--work", type=Path, default=Path("var/training"), help="caches and checkpoints")
-        parser.add_argument(
-            "--engine",
-            choices=ENGINES,
-            default=KERAS_ENGINE,
-            help="what computes the fine-tuning; pytorch (make pytorch) is faster on CPUs with bfloat16",
-        )
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split; joined data have their own")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
             parent = None if options["parent"] is None else read_bundle(options["parent"])
-            teachers = [read_bundle(folder) for folder in options["teachers"]]
             with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
                 examples = data.examples
                 split = data.split or split_examples(examples.table, seed=options["seed"])
@@ -80,11 +64,9 @@ class Command(BaseCommand):
                     pictures=pictures,
                     imagenet_weights=options["weights"],
                     parent=parent,
-                    teachers=teachers,
                     work=options["work"],
                     directory=options["output"],
                     version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",
-                    engine=options["engine"],
                     report=bar,
                 )
         except (
