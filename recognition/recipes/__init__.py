@@ -8,7 +8,15 @@ has a frozen phase (the head on cached features) and may have a fine-tuning phas
 from collections.abc import Mapping
 from typing import Final
 
-from recognition.recipes.catalogue import FINE_TUNE, LINEAR_PROBE, SEED_FINE_TUNE, SEED_HEAD, SEED_TRANSFER, SMOKE
+from recognition.recipes.catalogue import (
+    DEFAULT_STAGES,
+    FINE_TUNE,
+    LINEAR_PROBE,
+    SEED_FINE_TUNE,
+    SEED_HEAD,
+    SEED_TRANSFER,
+    SMOKE,
+)
 from recognition.recipes.changing import changed
 from recognition.recipes.phases import (
     BATCH_NORMS,
@@ -23,6 +31,7 @@ from recognition.recipes.recipe import DEVICES, PRECISIONS, Recipe
 
 __all__ = [
     "BATCH_NORMS",
+    "DEFAULT_STAGES",
     "DEVICES",
     "EPOCHS_MAX",
     "FINE_TUNE",
@@ -43,6 +52,6 @@ __all__ = [
 ]
 
 RECIPES: Final[Mapping[str, Recipe]] = {
-    recipe.name: recipe for recipe in (LINEAR_PROBE, FINE_TUNE, SEED_TRANSFER, SEED_FINE_TUNE, SMOKE)
+    recipe.name: recipe for recipe in (LINEAR_PROBE, FINE_TUNE, *DEFAULT_STAGES, SEED_TRANSFER, SEED_FINE_TUNE, SMOKE)
 }
 """All recipes by name, in the order of the form."""

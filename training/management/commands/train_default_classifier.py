@@ -1,4 +1,4 @@
-"""Train a recipe on a folder or a data set and seal the bundle; a folder needs no database and no broker."""
+"""Train a recipe, or the stages of the default classifier, and seal the bundle; a folder needs no database."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -10,20 +10,22 @@ from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
 from recognition.fit.learned import absent_diagnoses
-from recognition.fit.run import train_classifier
+from recognition.fit.stages import train_in_stages
 from recognition.inference.bundle import BundleError, read_bundle
 from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
-from recognition.recipes import RECIPES, RecipeError, changed
+from recognition.recipes import DEFAULT_STAGES, RECIPES, Recipe, RecipeError, changed
 from training.data.reading import DATA_HELP, read_learning_data
 from training.management.console import ProgressBar, sealed_words
 
 
 class Command(BaseCommand):
     help = (
-        "Train a classifier on the official ISIC 2019 files or on a joined data set and seal it as a bundle. "
-        "Stopped and started again with the same arguments, it goes on where it stood."
+        "Train a classifier on the official ISIC 2019 files or on a joined data set and seal it as a bundle: by one "
+        f"recipe, or by the stages of the default classifier ({', '.join(each.name for each in DEFAULT_STAGES)}), each "
+        "of which goes on from the one before. Stopped and started again with the same arguments, it goes on where it "
+        "stood."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -37,28 +39,35 @@ class Command(BaseCommand):
             "--weights", type=Path, help="ImageNet backbone as .npz; without it Keras's own is downloaded into --work"
         )
         parser.add_argument("--parent", type=Path, help="folder of a sealed bundle whose weights are the start")
-        parser.add_argument("--recipe", choices=sorted(RECIPES), default="LINEAR_PROBE")
+        parser.add_argument(
+            "--recipe", choices=sorted(RECIPES), help="one recipe; without it the stages of the default classifier"
+        )
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
-        parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; replaced if it is there")
+        parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; another one is replaced")
         parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
-        parser.add_argument("--work", type=Path, default=Path("var/training"), help="caches and checkpoints")
+        parser.add_argument(
+            "--work", type=Path, default=Path("var/training"), help="caches, checkpoints and the bundles of stages"
+        )
         parser.add_argument("--seed", type=int, default=DEFAULT_SEED, help="of the split; joined data have their own")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            recipe = changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"]))
+            stages = _stages(options)
             parent = None if options["parent"] is None else read_bundle(options["parent"])
             with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
                 examples = data.examples
                 split = data.split or split_examples(examples.table, seed=options["seed"])
-                learns = recipe.fine_tune is not None and recipe.fine_tune.learn_validation
-                if absent := absent_diagnoses(examples, split, learn_validation=learns):
+                tuning = stages[-1].fine_tune
+                if absent := absent_diagnoses(
+                    examples, split, learn_validation=tuning is not None and tuning.learn_validation
+                ):
                     self.stderr.write(
                         f"There is not one training picture of {', '.join(absent)}. The classifier will never answer "
                         "that."
                     )
-                bundle = train_classifier(
-                    recipe=recipe,
+                name = stages[-1].name if options["recipe"] else "default"
+                bundle = train_in_stages(
+                    stages,
                     examples=examples,
                     split=split,
                     pictures=pictures,
@@ -66,7 +75,7 @@ class Command(BaseCommand):
                     parent=parent,
                     work=options["work"],
                     directory=options["output"],
-                    version=options["bundle_version"] or f"{recipe.name.lower()}-{examples.fingerprint[:8]}",
+                    version=options["bundle_version"] or f"{name.lower()}-{examples.fingerprint[:8]}",
                     report=bar,
                 )
         except (
@@ -74,6 +83,14 @@ class Command(BaseCommand):
         ) as error:  # fmt: skip
             raise CommandError(str(error)) from error
         self.stdout.write(sealed_words(bundle))
+
+
+def _stages(options: dict[str, Any]) -> tuple[Recipe, ...]:
+    if options["recipe"] is not None:
+        return (changed(RECIPES[options["recipe"]], dict(_change(text) for text in options["changes"])),)
+    if options["parent"] is not None or options["changes"]:
+        raise CommandError("--parent and --set need --recipe: the stages of the default classifier are fixed.")
+    return DEFAULT_STAGES
 
 
 def _change(text: str) -> tuple[str, str]:
