@@ -26,8 +26,8 @@ class KindAnswers:
 
     - `images` (N); `labels` (N,) positions in `CODES`; `lesions` (N) the lesion of each;
     - `probabilities` (N, 8) as they are served, at the sealed case mix, with what the data set knows beside a picture;
-      `balanced` (N, 8) the same at the balanced case mix; `picture_alone` (N, 8) as served without the rest;
-      `uncalibrated` (N, 8) the softmax of the logits;
+      `balanced` (N, 8) the same at the balanced case mix; `picture_alone`, `balanced_alone` (N, 8) both without what is
+      known beside the picture; `uncalibrated` (N, 8) the softmax of the logits;
     - `weights` (N,) lead to the sealed case mix;
     - `decisions`, `picture_decisions` (N): the advice, and that of the picture alone;
     - `used` (N): the fields beside the picture that counted.
@@ -39,6 +39,7 @@ class KindAnswers:
     probabilities: Table
     balanced: Table
     picture_alone: Table
+    balanced_alone: Table
     uncalibrated: Table
     weights: NDArray[np.float64]
     decisions: Sequence[str]
@@ -65,6 +66,7 @@ class KindAnswers:
             probabilities=np.stack([each.probabilities for each in answers]),
             balanced=np.stack([each.probabilities for each in balanced]),
             picture_alone=np.stack([each.picture_alone for each in answers]),
+            balanced_alone=np.stack([each.picture_alone for each in balanced]),
             uncalibrated=softmax(logits),
             weights=case_mix.weights(labels),
             decisions=[each.assessment.decision.value for each in answers],

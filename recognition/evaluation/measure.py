@@ -189,18 +189,25 @@ def advice_metrics(labels: Labels, decisions: Sequence[str]) -> dict[str, Metric
 
 
 def main_metrics(
-    labels: Labels, probabilities: Table, *, decisions: Sequence[str], weights: Weights = None
+    labels: Labels,
+    probabilities: Table,
+    *,
+    balanced: Table | None = None,
+    decisions: Sequence[str],
+    weights: Weights = None,
 ) -> dict[str, Metric]:
     """The few metrics by which a classifier is judged, as served: by advice, not by its most probable diagnosis.
 
-    "malignant_auc"; "sensitivity" and "melanoma_sensitivity" at "soon" or more, "specificity" (refused pictures counted
-    as missed); "not_assessed"; "malignant_calibration_error", weighted.
+    "balanced_accuracy" of the `balanced` table, if that is given; "malignant_auc"; "sensitivity" and
+    "melanoma_sensitivity" at "soon" or more, "specificity" (refused pictures counted as missed); "not_assessed";
+    "malignant_calibration_error", weighted.
     """
     advice = advice_metrics(labels, decisions)
     error = metrics.malignant_calibration_error(labels, probabilities)
-    found: dict[str, Metric] = {
-        "malignant_auc": metrics.auc(metrics.is_malignant(labels), metrics.malignant_score(probabilities))
-    }
+    found: dict[str, Metric] = {}
+    if balanced is not None:
+        found["balanced_accuracy"] = metrics.mean_sensitivity(labels, balanced)
+    found["malignant_auc"] = metrics.auc(metrics.is_malignant(labels), metrics.malignant_score(probabilities))
     found |= {rate: advice[f"soon.{rate}"] for rate in ("sensitivity", "melanoma_sensitivity", "specificity")}
     found["not_assessed"] = advice["not_assessed"]
     found["malignant_calibration_error"] = metrics.weighted(error, weights)
@@ -212,6 +219,7 @@ def main_figures(
     probabilities: Table,
     *,
     groups: Groups,
+    balanced: Table | None = None,
     decisions: Sequence[str],
     weights: Weights = None,
     rounds: int = ROUNDS,
@@ -219,11 +227,11 @@ def main_figures(
 ) -> dict[str, Any]:
     """The figures of `main_metrics`, with "pictures", "lesions" and "malignant_lesions"; null where too few to say.
 
-    A share needs `FEWEST_LESIONS` lesions of its side, AUC and calibration error as many with a cancer and without.
+    A share needs `FEWEST_LESIONS` lesions of its side, all others as many with a cancer and without.
     """
     cancer = metrics.is_malignant(labels)
     sides = [bootstrap.number_of_lesions(groups, side) for side in (cancer, ~cancer)]
-    wanted = main_metrics(labels, probabilities, decisions=decisions, weights=weights)
+    wanted = main_metrics(labels, probabilities, balanced=balanced, decisions=decisions, weights=weights)
     enough = {
         name: metric
         for name, metric in wanted.items()

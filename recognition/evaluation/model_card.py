@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from recognition.datasets.sources import sources_in
 from recognition.datasets.splits import SPLITS
+from recognition.evaluation.subgroups import NOT_GIVEN
 from recognition.inference.bundle import NORMALISED_FROM, Bundle, Manifest
 from recognition.inference.case_mix import CaseMix
 from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
@@ -39,6 +40,13 @@ MAIN: Final = {
     "malignant_calibration_error": "calibration error",
 }
 """The figures of `measure.main_figures`, as the columns of a table."""
+
+BY_COLLECTION: Final = {"balanced_accuracy": "balanced accuracy", **MAIN}
+WITHOUT_LIMITS: Final = {name: BY_COLLECTION[name] for name in ("balanced_accuracy", "malignant_auc")}
+"""The columns of `collections_table`; the second are those that no threshold, gate or calibration changes much."""
+
+WAYS: Final = {"picture_alone": "picture alone", "with_metadata": "with what is known beside it"}
+NO_COLLECTION: Final = "no known collection"
 
 GROUP_WORDS: Final = {"skin_tone": "skin tone", "age": "age", "sex": "sex", "site": "site", "source": "source"}
 
@@ -81,6 +89,16 @@ def model_card(bundle: Bundle) -> str:
         advice=ADVICE,
         calibration_errors=CALIBRATION_ERRORS,
         main_table=_main_table,
+        collections=collections_table(
+            {name: block["metrics"].get("collections", {}) for name, block in blocks.items()},
+            manifest.lesion.get("metrics", {}),
+        ),
+        in_situ=[
+            (f"{collection} {KIND_WORDS[name]}", figures["melanoma_in_situ"])
+            for name, block in blocks.items()
+            for collection, figures in block["metrics"].get("collections", {}).items()
+            if "melanoma_in_situ" in figures
+        ],
         splits=SPLITS,
         normalised_from=NORMALISED_FROM,
     )
@@ -118,12 +136,39 @@ def _groups(entries: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
     return {f"{GROUP_WORDS[each['kind']]} {each['name']}": each for each in ordered}
 
 
-def _main_table(rows: Mapping[str, Mapping[str, Any]], first: str) -> str:
+def collections_table(
+    kinds: Mapping[str, Mapping[str, Any]], lesion: Mapping[str, Any], *, columns: Mapping[str, str] = BY_COLLECTION
+) -> str:
+    """The figures of `by_collection.collection_figures` of each kind of picture as a Markdown table; "" without any.
+
+    The last row is the joint answer of `lesion`, the figures of `fit.calibration.lesion.measure_lesion`.
+    """
+    rows = {
+        f"{NO_COLLECTION if collection == NOT_GIVEN else collection} {KIND_WORDS[kind]}, {words}": figures[way]
+        for kind, collections in kinds.items()
+        for collection, figures in collections.items()
+        for way, words in WAYS.items()
+        if way in figures
+    }
+    if rows and "joint" in lesion:
+        rows["a picture of each kind of one lesion, joint answer without metadata"] = lesion["joint"]
+    return _main_table(rows, "pictures of", columns, pictures=True) if rows else ""
+
+
+def _main_table(
+    rows: Mapping[str, Mapping[str, Any]],
+    first: str,
+    columns: Mapping[str, str] = MAIN,
+    *,
+    pictures: bool = False,
+) -> str:
     """A table of `main_figures` by name; `first` is the heading of the names."""
-    lines = [f"| {first} | lesions | {' | '.join(MAIN.values())} |", "| --- | --- |" + " --- |" * len(MAIN)]
+    counts = {"pictures": "pictures", "lesions": "lesions"} if pictures else {"lesions": "lesions"}
+    heads = (first, *counts.values(), *columns.values())
+    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     for name, figures in rows.items():
-        cells = " | ".join(_interval(figures[key]) for key in MAIN)
-        lines.append(f"| {KIND_WORDS.get(name, name)} | {figures['lesions']} | {cells} |")
+        cells = [str(figures[key]) for key in counts] + [_interval(figures[key]) for key in columns]
+        lines.append(f"| {KIND_WORDS.get(name, name)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recognition.datasets.examples import Examples
 from recognition.datasets.identity import picture_ids
@@ -25,9 +24,12 @@ from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import CALIBRATION, TEST, VALIDATION, Split, split_examples
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import AnswerCache, Answers
+from recognition.evaluation.by_collection import collection_figures
 from recognition.fit.calibration import fit_calibration
+from recognition.fit.calibration.assessment import Seen, answer_all
+from recognition.fit.calibration.lesion import measure_lesion, pairs_of
 from recognition.fit.learned import ancestry, learned_by, learned_validation
-from recognition.fit.seal import seal_measured
+from recognition.fit.seal import SplitData, seal_measured
 from recognition.inference.bundle import GRAPH_NAME, VIEWS, WEIGHTS_NAME, Bundle
 from recognition.inference.case_mix import BALANCED, HAM10000
 from recognition.inference.export import store_weights, write_graph
@@ -35,7 +37,7 @@ from recognition.inference.learned import Learned
 from recognition.inference.network import Architecture, build_network, set_network_tensors
 from recognition.inference.runtime import OnnxBackend
 from recognition.progress import Report, silent
-from recognition.taxonomy import CODES, IMAGE_TYPES
+from recognition.taxonomy import IMAGE_TYPES
 
 TOLERANCE: Final = 1e-3
 """Figures that differ by less count as reproduced: machines round differently. One picture more or less at a threshold
@@ -47,20 +49,36 @@ class ResealError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ServingOption:
-    """One input size and number of views, with its metrics for one kind of picture on the split of `choosing_split`.
+class KindOption:
+    """The metrics of a `ServingOption` for one kind of picture alone, best calibrated.
 
     `balanced_accuracy` and `mean_log_loss` are at the balanced case mix; `malignant_auc` and `log_loss` are at that of
     HAM10000, the log loss weighted to it.
     """
 
-    input_size: int
-    views: int
-    image_type: str
     balanced_accuracy: float
     malignant_auc: float
     log_loss: float
     mean_log_loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServingOption:
+    """One input size and number of views, with its metrics on the split of `choosing_split`.
+
+    - `kinds`: by kind of picture;
+    - `collections`: `by_collection.collection_figures` of each kind that the bundle knows, with its sealed calibration
+      and limits; `lesion`: the figures of `measure_lesion`, empty without lesions that have a picture of each kind;
+    - `as_sealed`: whether these limits were fitted at this input size and number of views. Where they were not,
+      balanced accuracy and AUC can be read, but not what depends on a limit.
+    """
+
+    input_size: int
+    views: int
+    kinds: Mapping[str, KindOption]
+    collections: Mapping[str, Mapping[str, Any]]
+    lesion: Mapping[str, Any]
+    as_sealed: bool
 
 
 def split_of(bundle: Bundle, examples: Examples, split: Split | None = None) -> Split:
@@ -172,15 +190,13 @@ def compare(
     keep_answers: Path | None = None,
     report: Report = silent,
 ) -> Iterator[ServingOption]:
-    """Metrics of each input size, number of views and kind of picture on `choosing_split`, each best calibrated.
+    """Metrics of each input size and number of views on `choosing_split`.
 
-    The calibration is fitted on the same pictures. It does not change the balanced accuracy much, and the others a
-    little, equally for all options. Raises as `reseal`.
+    The calibration of a kind alone is fitted on the same pictures. It does not change the balanced accuracy much, and
+    the others a little, equally for all options. Raises as `reseal`.
     """
-    split = split_of(bundle, examples, split)
-    labels = dict(zip(examples.table["image"], map(CODES.index, examples.table["diagnosis"]), strict=True))
-    kind_of = dict(zip(examples.table["image"], examples.table["image_type"], strict=True))
-    images = split.images(choosing_split(bundle))
+    data = SplitData(examples, split_of(bundle, examples, split))
+    chosen, manifest = choosing_split(bundle), bundle.manifest
     for size in sizes:
         architecture, network = _network(bundle, size)
         folder = Path(tempfile.mkdtemp(prefix="teri-compare-"))
@@ -192,31 +208,55 @@ def compare(
                 cache = None
                 if keep_answers is not None:
                     cache = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{bundle.sha256}")
-                answers = Answers.of(
-                    backend,
-                    images,
-                    labels=labels,
-                    pictures=pictures,
-                    preprocessing=replace(bundle.manifest.preprocessing, input_size=size),
-                    views=count,
-                    cache=cache,
-                    report=report,
+                seen = {
+                    kind: data.seen(
+                        Answers.of(
+                            backend,
+                            data.images(chosen, kind),
+                            labels=data.labels,
+                            pictures=pictures,
+                            preprocessing=replace(manifest.preprocessing, input_size=size),
+                            views=count,
+                            cache=cache,
+                            report=report,
+                        )
+                    )
+                    for kind in data.image_types(chosen)
+                }
+                collections, lesion = _by_collection(bundle, seen)
+                yield ServingOption(
+                    size,
+                    count,
+                    {kind: _option(each.answers) for kind, each in seen.items()},
+                    collections,
+                    lesion,
+                    as_sealed=(size, count) == (manifest.architecture.input_size, manifest.views),
                 )
-                kinds = np.array([kind_of[image] for image in images])
-                for kind in (each for each in IMAGE_TYPES if (kinds == each).any()):
-                    yield _option(size, count, kind, answers, kinds == kind)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _option(size: int, views: int, kind: str, answers: Answers, chosen: NDArray[np.bool_]) -> ServingOption:
-    logits, truth = answers.logits[chosen], answers.labels[chosen]
+def _by_collection(bundle: Bundle, seen: Mapping[str, Seen]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The figures of each collection, by kind of picture, and those of the lesions with a picture of each kind."""
+    assessor, detectors = bundle.assessor(), bundle.detectors()
+    known = {kind: each for kind, each in seen.items() if kind in assessor.image_types}
+    outputs = {
+        kind: detectors.measure(each.answers.logits, each.answers.features, each.answers.statistics)
+        for kind, each in known.items()
+    }
+    collections = {}
+    for kind, each in known.items():
+        _answers, tables = answer_all(kind, assessor=assessor, seen=each, outputs=outputs[kind])
+        collections[kind] = collection_figures(tables, each.rows, case_mix=assessor.case_mix)
+    paired = set(known) == set(IMAGE_TYPES) and len(pairs_of(known)) > 0
+    return collections, measure_lesion(known, outputs, assessor) if paired else {}
+
+
+def _option(answers: Answers) -> KindOption:
+    logits, truth = answers.logits, answers.labels
     calibration = fit_calibration(logits, truth)
     served, balanced = (calibration.probabilities(logits, mix) for mix in (HAM10000, BALANCED))
-    return ServingOption(
-        size,
-        views,
-        kind,
+    return KindOption(
         metrics.balanced_accuracy(truth, balanced),
         metrics.malignant_auc(truth, served),
         float(np.average(metrics.surprise(truth, served), weights=HAM10000.weights(truth))),
@@ -234,9 +274,13 @@ def _complete(bundle: Bundle, learned: Learned) -> Learned:
 
 
 def differences(sealed: Any, again: Any, path: str = "") -> list[str]:
-    """The differences of two JSON values above `TOLERANCE`, one line each; empty if they agree."""
+    """The differences of two JSON values above `TOLERANCE`, one line each; empty if they agree.
+
+    Metrics that an older bundle does not have, because they were not measured then, are no difference.
+    """
     if isinstance(sealed, Mapping) and isinstance(again, Mapping):
-        lines = [f"{path}{key}: only once there" for key in sorted(sealed.keys() ^ again.keys())]
+        newer = again.keys() - sealed.keys() if ".metrics." in f".{path}" else set()
+        lines = [f"{path}{key}: only once there" for key in sorted((sealed.keys() ^ again.keys()) - newer)]
         for key in sorted(sealed.keys() & again.keys()):
             lines += differences(sealed[key], again[key], f"{path}{key}.")
         return lines

@@ -121,7 +121,7 @@ def seal_measured(
     """
     draft = draft_bundle(network, architecture=architecture, preprocessing=preprocessing, beside=directory)
     try:
-        data = _Data(examples, split)
+        data = SplitData(examples, split)
         cache = None
         if keep_answers is not None:
             weights = file_sha256(draft.folder / WEIGHTS_NAME)
@@ -214,7 +214,7 @@ def _fitted(examples: Examples, split: Split) -> NDArray[np.int64]:
     return Learned.of([*picture_ids(examples.table, images), *picture_ids(further, further["image"].tolist())]).weights
 
 
-class _Data:
+class SplitData:
     """The data of a sealing, by split and kind of picture."""
 
     def __init__(self, examples: Examples, split: Split) -> None:
@@ -251,7 +251,7 @@ class _Data:
         return Seen(answers, rows, groups, metadata_of(rows, images))
 
 
-def known_image_types(data: _Data) -> list[str]:
+def known_image_types(data: SplitData) -> list[str]:
     """The kinds of picture that a bundle of these data knows.
 
     The one with most calibration pictures, and every other with `ENOUGH` of them and a test picture to measure on.

@@ -73,6 +73,7 @@ def made_kind(
         probabilities=probabilities,
         balanced=probabilities,
         picture_alone=alone,
+        balanced_alone=alone,
         uncalibrated=probabilities,
         weights=HAM10000.weights(labels),
         decisions=decisions or decisions_of(probabilities),

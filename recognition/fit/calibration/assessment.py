@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recognition.datasets.splits import TEST
 from recognition.evaluation import metrics
 from recognition.evaluation.answers import Answers
+from recognition.evaluation.by_collection import collection_figures
 from recognition.evaluation.kind_answers import KindAnswers, assess_all, kind_figures
 from recognition.evaluation.measure import main_figures, with_intervals
 from recognition.evaluation.metrics import Metric, Table
@@ -142,16 +143,7 @@ def measure_image_type(
     `outputs` are those of `test`. The figures include the pictures that a gate refuses, except where they say so.
     """
     labels = test.answers.labels
-    answers, balanced = assess_all(assessor, outputs, test.metadata, image_type=image_type)
-    answered = KindAnswers.of(
-        answers,
-        balanced,
-        images=test.answers.images,
-        labels=labels,
-        lesions=test.groups,
-        logits=test.answers.logits,
-        case_mix=assessor.case_mix,
-    )
+    answers, answered = answer_all(image_type, assessor=assessor, seen=test, outputs=outputs)
     weights = answered.weights
     figures: dict[str, Any] = {
         "split": TEST,
@@ -163,6 +155,7 @@ def measure_image_type(
             decisions=answered.picture_decisions,
             weights=weights,
         ),
+        "collections": collection_figures(answered, test.rows, case_mix=assessor.case_mix),
         "gates": _gates(answers, test),
     }
     if "familiarity" in limits:
@@ -177,6 +170,22 @@ def measure_image_type(
     if "score" in limits:
         _measure_scores(limits["score"], answers, test, weights)
     return figures
+
+
+def answer_all(
+    image_type: str, *, assessor: Assessor, seen: Seen, outputs: Sequence[PictureOutputs]
+) -> tuple[list[Answer], KindAnswers]:
+    """The answers to the pictures of one kind, singly and as tables; `outputs` are those of `seen`."""
+    answers, balanced = assess_all(assessor, outputs, seen.metadata, image_type=image_type)
+    return answers, KindAnswers.of(
+        answers,
+        balanced,
+        images=seen.answers.images,
+        labels=seen.answers.labels,
+        lesions=seen.groups,
+        logits=seen.answers.logits,
+        case_mix=assessor.case_mix,
+    )
 
 
 def _gates(answers: Sequence[Answer], test: Seen) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from recognition.fit.calibration.points import choose_decision
 from recognition.inference.assessment import Decision
 from recognition.inference.assessor import Assessor
 from recognition.inference.calibration import Calibration, softmax
-from recognition.inference.case_mix import CaseMix
+from recognition.inference.case_mix import BALANCED, CaseMix
 from recognition.inference.outputs import PictureOutputs
 
 PAIRS_ENOUGH: Final = 100
@@ -46,9 +46,10 @@ def fit_lesion(
 def measure_lesion(
     seen: Mapping[str, Seen], outputs: Mapping[str, Sequence[PictureOutputs]], assessor: Assessor
 ) -> dict[str, Any]:
-    """The main figures on the pairs of the test split: "joint", and of the picture of each kind alone.
+    """The main figures on the pairs that were seen: "joint", and of the picture of each kind alone.
 
-    All are without metadata. Where a gate refuses one picture of a pair, the joint advice is that of the other one.
+    All are without metadata. AUC, balanced accuracy and calibration error are of all pairs; where a gate refuses one
+    picture of a pair, the joint advice is that of the other one.
     """
     pairs = pairs_of(seen)
     calibrations = {kind: assessor.image_types[kind].calibration for kind in seen}
@@ -67,9 +68,21 @@ def measure_lesion(
         joint.append((assessed or alone)[0] if together is None else together.decision.value)
     tables = {kind: np.stack([each.probabilities for each in said]) for kind, said in answers.items()}
     tables["joint"] = _joint(seen, calibrations, assessor.case_mix, pairs)
+    balanced = {
+        kind: _joint({kind: each}, calibrations, BALANCED, pairs[:, [at]])
+        for at, (kind, each) in enumerate(seen.items())
+    }
+    balanced["joint"] = _joint(seen, calibrations, BALANCED, pairs)
     weights = assessor.case_mix.weights(labels)
     return {
-        name: main_figures(labels, table, groups=groups, decisions=decisions.get(name, joint), weights=weights)
+        name: main_figures(
+            labels,
+            table,
+            balanced=balanced[name],
+            groups=groups,
+            decisions=decisions.get(name, joint),
+            weights=weights,
+        )
         for name, table in tables.items()
     }
 

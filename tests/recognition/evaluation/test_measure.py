@@ -164,6 +164,14 @@ class TestMainFigures:
         cancers = metrics.is_malignant(labels)
         assert (found["pictures"], found["malignant_lesions"]) == (labels.size, np.unique(groups[cancers]).size)
 
+    def test_with_the_balanced_table_they_have_its_balanced_accuracy(self) -> None:
+        labels, groups, table = made_lesions(seed=8)
+        balanced = np.roll(table, 1, axis=1)
+        found = main_figures(
+            labels, table, balanced=balanced, groups=groups, decisions=["soon"] * labels.size, rounds=20
+        )
+        assert found["balanced_accuracy"]["value"] == pytest.approx(metrics.balanced_accuracy(labels, balanced))
+
     @pytest.mark.parametrize("cancers", [FEWEST_LESIONS - 1, FEWEST_LESIONS])
     def test_too_few_lesions_say_nothing_however_many_pictures(self, cancers: int) -> None:
         labels = np.r_[np.full(cancers * 4, BCC), np.full(40, NV)]

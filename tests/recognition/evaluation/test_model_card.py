@@ -131,6 +131,32 @@ def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
     assert "may be sold" not in changed(bundle, dataset={**bundle.manifest.dataset, "sources": [PAD_UFES.name]})
 
 
+def test_each_collection_has_its_row_where_it_was_measured() -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    kinds = {kind: {**block, "metrics": dict(block["metrics"])} for kind, block in bundle.manifest.image_types.items()}
+    labels = np.arange(160) % 8
+    table = np.random.default_rng(5).dirichlet(np.ones(8), 160)
+    main = main_figures(labels, table, balanced=table, groups=None, decisions=["soon"] * 160, rounds=20)
+    share = {"value": 0.75, "low": 0.5, "high": 1.0}
+    early = {"pictures": 12, "lesions": 11, "melanoma_sensitivity": share}
+    kinds[DERMOSCOPIC]["metrics"]["collections"] = {
+        "HAM10000": {"picture_alone": main},
+        "MILK10k": {"picture_alone": main, "with_metadata": main, "melanoma_in_situ": early},
+    }
+    kinds[CLOSE_UP]["metrics"]["collections"] = {}
+    part = changed(bundle, image_types=kinds, lesion={"decision": {}, "metrics": {"joint": main}}).split("## By coll")[
+        1
+    ]
+    assert part.count("| 160 | 160 |") == 4
+    auc = main["malignant_auc"]["value"]
+    assert "| MILK10k through a dermatoscope, with what is known beside it | 160 | 160 |" in part
+    assert f"{main['balanced_accuracy']['value']:.3f} (" in part and f"{auc:.3f} (" in part
+    assert "Melanomas in situ of MILK10k through a dermatoscope: 12 pictures of 11 lesions" in part
+    for block in kinds.values():
+        del block["metrics"]["collections"]
+    assert "## By collection" not in changed(bundle, image_types=kinds)
+
+
 def test_the_card_says_where_the_weights_came_from() -> None:
     bundle = read_bundle(ROOT / "bundles" / "default")
 

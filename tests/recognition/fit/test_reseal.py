@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from recognition.datasets.examples import Examples, read_examples
-from recognition.datasets.joined import write_joined
+from recognition.datasets.joined import read_joined, write_joined
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.splits import SPLITS, split_examples
 from recognition.evaluation import metrics
@@ -29,6 +29,7 @@ from recognition.recipes import SMOKE, changed
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
 from tests.factories import jpeg_bytes, made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
+from training.management.commands.reseal_classifier import BEWARE
 
 PREFIX = "ISIC_2019_Training_"
 PER_DIAGNOSIS = 40
@@ -197,8 +198,8 @@ def test_what_was_learned_does_not_choose(
     truth = np.array([diagnoses[image] for image in images])
     # Of the picture alone and in a balanced world another temperature changes no diagnosis.
     logits = np.stack([answer.outputs.logits for answer in answers])
-    assert choice.balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, logits))
-    assert choice.image_type == DERMOSCOPIC
+    assert choice.kinds[DERMOSCOPIC].balanced_accuracy == pytest.approx(metrics.balanced_accuracy(truth, logits))
+    assert set(choice.kinds) == {DERMOSCOPIC}
 
 
 def test_sealed_again_every_figure_is_the_same(
@@ -252,7 +253,9 @@ def test_ways_of_serving_are_compared_on_validation(
     history = trained.manifest.provenance["history"]["fine_tune"]
     assert choosing_split(trained) == "validation"
     # The epoch that was kept had the best balanced accuracy on these very pictures; float16 moves it little.
-    assert found[0].balanced_accuracy == pytest.approx(max(each["balanced_accuracy"] for each in history), abs=0.05)
+    assert found[0].kinds[DERMOSCOPIC].balanced_accuracy == pytest.approx(
+        max(each["balanced_accuracy"] for each in history), abs=0.05
+    )
 
 
 def test_other_data_are_refused(trained: Bundle, tmp_path: Path) -> None:
@@ -284,14 +287,62 @@ def test_the_command_shows_no_figure_of_the_test_split_while_there_is_a_choice(
     where = {"bundle": trained.directory, "data": folder, "work": tmp_path / "kept", "stdout": out}
     call_command("reseal_classifier", compare=[32], views=1, **where)
     call_command("reseal_classifier", output=tmp_path / "new", views=1, **where)
-    heading, columns, figures, sealed, rest = out.getvalue().splitlines()
-    assert heading.startswith("validation split")
+    lines = out.getvalue().splitlines()
+    assert lines[0] == f"validation split, {BEWARE['validation']}"
+    columns, figures = lines[3:5]
     assert len(figures.split()) == len(["size", "views", "accuracy", "AUC", "log loss", "mean", "kind"])
     assert columns.endswith("kind of picture")
     assert figures.endswith(DERMOSCOPIC)
-    assert sealed.startswith("Sealed smoke-resealed")
+    at = next(number for number, line in enumerate(lines) if line.startswith("Sealed smoke-resealed"))
     test = read_bundle(tmp_path / "new").manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"]
-    assert f"{test:.3f}" not in sealed + rest
+    assert f"{test:.3f}" not in "".join(lines[at:])
+
+
+def test_ways_of_serving_are_compared_by_collection(knows_both: Bundle, two_kinds: Path, tmp_path: Path) -> None:
+    size = knows_both.manifest.architecture.input_size
+
+    def shown(*sizes: int) -> str:
+        out = StringIO()
+        call_command(
+            "reseal_classifier", bundle=knows_both.directory, data=two_kinds, compare=sizes, views=1,
+            work=tmp_path / "kept", stdout=out,
+        )  # fmt: skip
+        return out.getvalue()
+
+    pictures = 8 * len(range(1, PAIRS, 4))
+    as_sealed = shown(size)
+    for row in (
+        "no known collection through a dermatoscope, picture alone",
+        "no known collection with a phone or a camera, picture alone",
+        "no known collection with a phone or a camera, with what is known beside it",
+        "a picture of each kind of one lesion, joint answer without metadata",
+    ):
+        assert f"| {row} | {pictures} | {pictures} |" in as_sealed
+    assert "| refused | calibration error |" in as_sealed
+    other = shown(size * 2)
+    assert "| balanced accuracy | AUC, cancer |\n" in other
+    assert "nothing that depends on a sealed limit" in other
+
+
+def test_what_is_compared_on_the_test_split_is_what_is_sealed(
+    knows_both: Bundle, two_kinds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recognition.fit.reseal.choosing_split", lambda _bundle: "test")
+    sealed = knows_both.manifest
+    data = read_joined(two_kinds)
+    with data.pictures:
+        (found,) = compare(
+            knows_both,
+            examples=data.examples,
+            pictures=data.pictures,
+            split=data.split,
+            sizes=[sealed.architecture.input_size],
+            views=[1],
+        )
+    for kind, block in sealed.image_types.items():
+        assert differences(block["metrics"]["collections"], found.collections[kind]) == []
+    assert differences(sealed.lesion["metrics"], found.lesion) == []
+    assert found.lesion["joint"]["balanced_accuracy"]["value"] > 0.125
 
 
 def test_the_command_refuses_what_makes_no_sense(trained: Bundle, folder: Path, tmp_path: Path) -> None:
@@ -428,6 +479,9 @@ def test_an_older_bundle_is_told_what_it_has_learned(
 def test_differences_name_the_place() -> None:
     assert differences({"a": [1.0, {"b": "x"}]}, {"a": [1.0004, {"b": "x"}]}) == []
     assert differences({"a": [1.0, None]}, {"a": [1.5, None]}) == ["a.0: sealed 1.0, now 1.5"]
+    # An older bundle lacks metrics; what it decides by, it has.
+    assert differences({"metrics": {"a": 1}}, {"metrics": {"a": 1, "b": 1}}, "kind.") == []
+    assert differences({"metrics": {"a": 1}}, {"metrics": {}}, "kind.") == ["kind.metrics.a: only once there"]
     assert differences({"a": 1}, {"b": 1}) == ["a: only once there", "b: only once there"]
     assert differences({"a": True}, {"a": 1}) == []
     assert differences([1], [1, 2]) == [": sealed [1], now [1, 2]"]

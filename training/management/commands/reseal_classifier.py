@@ -8,7 +8,8 @@ from typing import Any, Final
 from django.core.management.base import BaseCommand, CommandError
 
 from recognition.datasets.problems import ExamplesError
-from recognition.datasets.splits import SplitError
+from recognition.datasets.splits import CALIBRATION, VALIDATION, SplitError
+from recognition.evaluation.model_card import BY_COLLECTION, WITHOUT_LIMITS, collections_table
 from recognition.fit.reseal import ResealError, choosing_split, compare, differences, learned_of_sealed, reseal
 from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
 from recognition.inference.export import ExportError
@@ -17,6 +18,11 @@ from recognition.inference.sealing import SealingError
 from training.data.reading import DATA_HELP, LearningData, read_learning_data
 from training.management.console import ProgressBar, sealed_words
 
+BEWARE: Final = {
+    VALIDATION: "on which training has chosen its epoch, so that all figures are a little too good",
+    CALIBRATION: "to which calibration and thresholds were fitted, so that all figures are a little too good",
+}
+
 SHOWN: Final = 20
 """Lines of differences that are printed."""
 
@@ -24,8 +30,8 @@ SHOWN: Final = 20
 class Command(BaseCommand):
     help = (
         "Measure a sealed classifier again on the data it was sealed on, or with --new-data on others, and seal it "
-        "with --output; with --compare print how other input sizes and views do without the test split; with neither, "
-        "say whether its figures are reproduced. "
+        "with --output; with --compare print how input sizes and views do without the test split, by collection as "
+        "well; with neither, say whether its figures are reproduced. "
         "A folder of data needs no database and no broker."
     )
 
@@ -82,9 +88,9 @@ class Command(BaseCommand):
     def _compare(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
         views = VIEWS if options["views"] is None else (options["views"],)
         self.stdout.write(
-            f"{choosing_split(bundle)} split; AUC and log loss at the case mix of HAM10000, the mean of the diagnoses "
-            "at the balanced one\n"
-            "  size  views  balanced accuracy  malignant AUC  log loss    mean  kind of picture"
+            f"{choosing_split(bundle)} split, {BEWARE[choosing_split(bundle)]}\n"
+            "AUC and log loss at the case mix of HAM10000, the mean of the diagnoses at the balanced one; by "
+            "collection as in the model card, with 95 % intervals over lesions, or patients where known"
         )
         for choice in compare(
             bundle,
@@ -97,9 +103,17 @@ class Command(BaseCommand):
             report=bar,
         ):
             self.stdout.write(
-                f"{choice.input_size:>6}{choice.views:>7}{choice.balanced_accuracy:>19.3f}{choice.malignant_auc:>15.3f}"
-                f"{choice.log_loss:>10.3f}{choice.mean_log_loss:>8.3f}  {choice.image_type}"
+                "\n  size  views  balanced accuracy  malignant AUC  log loss    mean  kind of picture\n"
+                + "\n".join(
+                    f"{choice.input_size:>6}{choice.views:>7}{each.balanced_accuracy:>19.3f}{each.malignant_auc:>15.3f}"
+                    f"{each.log_loss:>10.3f}{each.mean_log_loss:>8.3f}  {kind}"
+                    for kind, each in choice.kinds.items()
+                )
             )
+            columns = BY_COLLECTION if choice.as_sealed else WITHOUT_LIMITS
+            self.stdout.write("\n" + collections_table(choice.collections, choice.lesion, columns=columns))
+            if not choice.as_sealed:
+                self.stdout.write("Other size or views than sealed, so nothing that depends on a sealed limit.")
 
     def _seal(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
         learned = None
