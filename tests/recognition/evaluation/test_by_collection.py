@@ -81,7 +81,7 @@ def test_melanomas_in_situ_stand_apart_where_there_are_enough(lesions: int) -> N
     labels = answers.labels.copy()
     labels[:] = Diagnosis.NV.position
     labels[120 : 120 + lesions] = Diagnosis.MEL.position
-    table["details"] = [{"lesion_id": name, "diagnosis_full": IN_SITU} for name in table["lesion_id"]]
+    table["details"] = pd.Series([{"lesion_id": name, "diagnosis_full": IN_SITU} for name in table["lesion_id"]])
     said = np.array(answers.decisions, dtype=object)
     said[120 : 120 + lesions] = "monitor"
     said[120:123] = "soon"

@@ -54,19 +54,27 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"{bundle.version}: share refused of pictures that show no lesion, with 95 % intervals over pictures; all "
-            f"others get one of the eight diagnoses. {len(shows) - len(sources)} named pictures are not there."
+            f"others get one of the eight diagnoses, for there is no answer that is none of them. "
+            f"{len(shows) - len(sources)} named pictures are not there."
         )
         for words, image_type in TOLD.items():
+            # A kind that the classifier does not know is refused whatever the picture shows.
             if image_type and image_type not in bundle.manifest.image_types:
                 continue
             # A file that cannot be read is refused before the classifier sees it; that says nothing of its gates.
             answers = [
-                each
-                for each in classify_sources(sources, loaded=loaded, limits=limits, image_type=image_type)
+                (shows[source.image], each.outcome.assessment.decision is Decision.NOT_ASSESSED)
+                for source, each in zip(
+                    sources,
+                    classify_sources(sources, loaded=loaded, limits=limits, image_type=image_type),
+                    strict=True,
+                )
                 if isinstance(each, Classified)
             ]
-            kinds = np.array([shows[Path(each.name.replace("::", "/")).stem] for each in answers], dtype=object)
-            refused = np.array([each.outcome.assessment.decision is Decision.NOT_ASSESSED for each in answers])
+            if not answers:
+                raise CommandError("None of these pictures can be read.")
+            kinds = np.array([kind for kind, _refused in answers], dtype=object)
+            refused = np.array([each for _kind, each in answers], dtype=bool)
             shares = {ALL: metrics.proportion(refused, np.ones(refused.size, dtype=bool))}
             shares |= {kind: metrics.proportion(refused, kinds == kind) for kind in sorted(set(kinds))}
             # Nothing is stratified: there are no diagnoses.
