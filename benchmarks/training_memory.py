@@ -101,6 +101,7 @@ def feeding() -> None:
     """Print how many pictures a second the batches of FINE_TUNE have, without a network."""
     import numpy as np
 
+    from recognition.fit.balance import one_hot
     from recognition.fit.batches import batches
     from recognition.fit.learning_pictures import LearningPictures, PictureCache
     from recognition.recipes import FINE_TUNE, changed
@@ -116,7 +117,7 @@ def feeding() -> None:
     )
     drawn = batches(
         references,
-        np.arange(count) % 8,
+        one_hot(np.arange(count) % 8),
         weights=np.ones(count, np.float32),
         order=np.arange(count),
         recipe=recipe,

@@ -229,7 +229,10 @@ def _sources(examples: Examples, split: Split) -> dict[str, NDArray[np.int64]]:
     )
     learning = named.loc[[image for name in LEARNING_SPLITS for image in split.images(name)]]
     numbers = {name: number for number, name in enumerate(sorted(set(learning)))}
-    return {name: named.loc[split.images(name)].map(numbers).to_numpy(dtype=np.int64) for name in LEARNING_SPLITS}
+    return {
+        name: np.array([numbers[each] for each in named.loc[split.images(name)]], dtype=np.int64)
+        for name in LEARNING_SPLITS
+    }
 
 
 def _features(

@@ -106,7 +106,7 @@ def test_batches_are_those_of_before_without_mixup_and_mixed_with_it() -> None:
         recipe = changed(SMOKE, {f"fine_tune.{name}": value for name, value in changes.items()})
         assert recipe.fine_tune is not None
         found = batches(
-            references, labels, weights=np.ones(16, np.float32), order=np.arange(16), recipe=recipe,
+            references, one_hot(labels), weights=np.ones(16, np.float32), order=np.arange(16), recipe=recipe,
             phase=recipe.fine_tune, epoch=0,
         )  # fmt: skip
         assert len(found) == 1

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from recognition.datasets.pictures import PictureStore
+from recognition.fit.balance import one_hot
 from recognition.fit.batches import batches, validation_batches
 from recognition.fit.learning_pictures import LearningPictures, PictureCache
 from recognition.fit.prefetch import AHEAD, Prefetched
@@ -58,7 +59,7 @@ def one_epoch(references: Any) -> list[Any]:
     assert recipe.fine_tune is not None
     count = len(references)
     drawn = batches(
-        references, np.arange(count) % 8, weights=np.ones(count, np.float32), order=np.arange(count)[::-1],
+        references, one_hot(np.arange(count) % 8), weights=np.ones(count, np.float32), order=np.arange(count)[::-1],
         recipe=recipe, phase=recipe.fine_tune, epoch=1,
     )  # fmt: skip
     return [drawn[place] for place in range(len(drawn))]
