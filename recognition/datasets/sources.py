@@ -69,8 +69,9 @@ def source_of(picture: PictureIds) -> Source:
     """The public data set of a picture."""
     if picture.image.startswith("PAT_"):
         return PAD_UFES
-    # MILK10k is in the ISIC archive too: its lesions are IL_..., its pictures ISIC_... like those of ISIC 2019.
-    if any(lesion.startswith("IL_") for lesion in picture.lesions):
+    # MILK10k is in the ISIC archive too: its lesions are IL_..., its pictures ISIC_... like those of ISIC 2019. The
+    # last id is the picture's own: where data sets are joined, a lesion in two of them gets the id of the first.
+    if picture.lesions and picture.lesions[-1].startswith("IL_"):
         return MILK10K
     return ISIC_2019 if picture.image.startswith("ISIC_") else OTHER
 

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from recognition.datasets.examples import Examples, read_examples
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.splits import Split, split_examples
+from recognition.fit.run import _sources
 from recognition.inference.bundle import Bundle, BundleError, read_bundle
 from recognition.inference.network import WeightsError
 from recognition.inference.runtime import load_classifier
 from recognition.progress import Progress
 from recognition.recipes import FINE_TUNE, LINEAR_PROBE, RECIPES, SMOKE, Recipe, RecipeError, changed
-from recognition.taxonomy import CODES, DERMOSCOPIC
+from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC
 from tests.factories import made_picture, write_dataset
 from tests.recognition.fit.trained import trained_in
 
@@ -136,6 +138,36 @@ def test_without_a_frozen_phase_the_parents_head_is_tuned_further(
     assert {"features", "head"}.isdisjoint(progress.stage for progress in reports)
     # A fresh head would be at chance, 1 in 8; this one goes on from what its parent knew.
     assert bundle.manifest.image_types[DERMOSCOPIC]["metrics"]["balanced_accuracy"]["value"] > 0.5
+
+
+def test_a_source_is_a_data_set_and_a_kind_of_picture_also_where_data_sets_are_joined() -> None:
+    # Image, kind, lesion, and the lesion's id before data sets were joined.
+    rows = [
+        ("ISIC_1", DERMOSCOPIC, "HAM_1", None),
+        ("ISIC_2", DERMOSCOPIC, "IL_2", None),
+        ("ISIC_3", CLOSE_UP, "IL_2", None),
+        ("ISIC_4", CLOSE_UP, "HAM_1", "IL_4"),
+        ("ISIC_5", DERMOSCOPIC, "IL_2", "HAM_5"),
+        ("ISIC_6", DERMOSCOPIC, None, None),
+        ("PAT_7", CLOSE_UP, "PAT_7_7", None),
+        ("other", CLOSE_UP, None, None),
+    ]
+    table = pd.DataFrame(
+        [
+            {"image": image, "image_type": kind, "lesion_id": lesion, "patient_id": None, "sha256": "",
+             "details": {"lesion_id": own} if own else {}}
+            for image, kind, lesion, own in rows
+        ]
+    )  # fmt: skip
+    assignment = dict.fromkeys(table["image"], "train") | {"ISIC_3": "validation", "ISIC_5": "validation"}
+    split = Split(pd.Series(assignment | {"other": "test"}), 0, {}, "")
+    found = _sources(Examples("made", table, ""), split)
+    numbers = {
+        image: int(number) for name in found for image, number in zip(split.images(name), found[name], strict=True)
+    }
+    assert numbers == {
+        "ISIC_1": 0, "ISIC_6": 0, "ISIC_5": 0, "ISIC_3": 1, "ISIC_4": 1, "ISIC_2": 2, "PAT_7": 3,
+    }  # fmt: skip
 
 
 def test_a_larger_scale_and_another_aspect_are_sealed_and_served(
