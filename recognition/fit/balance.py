@@ -31,8 +31,9 @@ def drawn_shares(
     counts = _counts(labels, sources)
     of_source = _powers(counts.sum(axis=1), balance.source_sampling_power)
     in_source = _powers(counts, balance.sampling_power)
-    shares = in_source / np.maximum(in_source.sum(axis=1, keepdims=True), 1e-12) * of_source[:, None]
-    return np.asarray(shares / shares.sum())
+    # Each of the two adds up to 1 before they are multiplied: to the last bit, one source is as without sources.
+    shares = in_source / np.maximum(in_source.sum(axis=1, keepdims=True), 1e-12)
+    return np.asarray(shares * (of_source / of_source.sum())[:, None])
 
 
 def logit_offsets(

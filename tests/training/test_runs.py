@@ -179,6 +179,10 @@ def test_every_field_of_a_recipe_is_in_its_form_and_explained(recipe: Recipe) ->
         ({"fine_tune.learning_rate": "5"}, "fine_tune.learning_rate"),
         ({"fine_tune.frozen_blocks": "9"}, "fine_tune.frozen_blocks"),
         ({"fine_tune.augmentation.crop_area_min": "0"}, "fine_tune.augmentation.crop_area_min"),
+        ({"fine_tune.augmentation.detail_min": "0"}, "fine_tune.augmentation.detail_min"),
+        ({"fine_tune.augmentation.jpeg_quality_min": "96"}, "fine_tune.augmentation.jpeg_quality_min"),
+        ({"frozen.balance.source_sampling_power": "2"}, "frozen.balance.source_sampling_power"),
+        ({"fine_tune.balance.source_sampling_power": "2"}, "fine_tune.balance.source_sampling_power"),
         ({"frozen.best_by": "luck"}, "frozen.best_by"),
         ({"architecture.input_size": "7"}, "architecture.input_size"),
         # Two changes at once: the error names its field.

@@ -169,6 +169,58 @@ def test_a_small_source_is_drawn_often_and_a_diagnosis_by_its_share_in_the_sourc
     assert len({*order[TWO_SOURCES[order] == 1].tolist()}) == 10
 
 
+@pytest.mark.parametrize("power", [0.0, 0.4, 1.0])
+def test_one_source_is_drawn_and_adjusted_as_without_sources(power: float) -> None:
+    counts = np.array([40, 60, 20, 5, 9, 3, 2, 1])
+    labels = np.random.default_rng(5).permutation(np.repeat(np.arange(8), counts))
+    sources = np.zeros_like(labels)
+    balance = ClassBalance(sampling_power=power, source_sampling_power=0.5, logit_adjustment=1.0)
+    shares = counts ** (1.0 - power) / (counts ** (1.0 - power)).sum()
+    for epoch in range(3):
+        drawn = np.diff(np.r_[0, np.floor(np.cumsum(shares) * 70 + 0.5).astype(int)])
+        cycles = [
+            np.concatenate([np.random.default_rng([1, label, cycle]).permutation(np.flatnonzero(labels == label))
+                            for cycle in range(epoch * 70 + 71)])[epoch * drawn[label] : (epoch + 1) * drawn[label]]
+            for label in range(8)
+        ]  # fmt: skip
+        expected = np.random.default_rng([1, 101, epoch]).permutation(np.concatenate(cycles))
+        assert np.array_equal(epoch_order(labels, sources, balance, drawn=70, seed=1, epoch=epoch), expected)
+    assert logit_offsets(labels, sources, balance) == pytest.approx(np.tile(np.log(shares), (140, 1)), abs=1e-6)
+
+
+def test_a_source_without_training_pictures_changes_nothing() -> None:
+    """Sources are numbered over both learning splits, so a number may have no picture in one of them."""
+    balance = ClassBalance(source_sampling_power=0.5, logit_adjustment=1.0)
+    shares = drawn_shares(OF_TWO, 2 * TWO_SOURCES, balance)
+    assert np.array_equal(shares[::2], drawn_shares(OF_TWO, TWO_SOURCES, balance))
+    assert not shares[1].any()
+    ours, theirs = (logit_offsets(OF_TWO, sources, balance) for sources in (2 * TWO_SOURCES, TWO_SOURCES))
+    assert np.array_equal(ours, theirs)
+
+
+def test_a_network_that_sees_the_source_alone_does_not_answer_by_it() -> None:
+    import keras
+
+    counts = np.array([[40, 4, *[2] * 6], [4, 40, *[2] * 6]])
+    labels = np.concatenate([np.repeat(np.arange(8), each) for each in counts])
+    sources = np.repeat([0, 1], counts.sum(axis=1))
+    inputs = np.eye(2, dtype=np.float32)[sources]  # nothing of the diagnosis
+
+    def answers(numbers: Any) -> Any:
+        """The probabilities that it learns for a picture of each source, where the loss is told these sources."""
+        keras.utils.set_random_seed(1)
+        network = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(8, use_bias=False)])
+        network.compile(optimizer=keras.optimizers.Adam(0.1), loss=balanced_loss(smoothing=0.0))
+        truth = targets(labels, logit_offsets(labels, numbers, ClassBalance(logit_adjustment=1.0)))
+        network.fit(inputs, truth, batch_size=len(labels), epochs=300, verbose=0)
+        return np.asarray(keras.ops.softmax(network(np.eye(2, dtype=np.float32))))
+
+    assert answers(sources) == pytest.approx(1 / 8, abs=0.01)
+    pooled = answers(np.zeros_like(sources))
+    assert pooled[0, 0] > 5 * pooled[0, 1]  # so it would answer without
+    assert pooled[1, 1] > 5 * pooled[1, 0]
+
+
 def test_an_epoch_draws_every_picture_before_any_comes_twice() -> None:
     balance = ClassBalance(sampling_power=1.0)
     orders = [epoch_order(RARE, ONE_SOURCE, balance, drawn=60, seed=1, epoch=epoch) for epoch in range(3)]
@@ -274,11 +326,23 @@ def test_augmentation_varies_within_the_range_of_pixels() -> None:
     assert len({each.tobytes() for each in seen}) == 30
 
 
-@pytest.mark.parametrize("batch_norm", BATCH_NORMS)
+OF_SOURCES = {
+    "fine_tune__balance__source_sampling_power": "0.5",
+    "fine_tune__balance__logit_adjustment": "1",
+    "fine_tune__augmentation__detail_min": "0.4",
+    "fine_tune__augmentation__jpeg_quality_min": "40",
+}
+
+
+@pytest.mark.parametrize(
+    "settings", [*({"fine_tune__batch_norm": each} for each in BATCH_NORMS), OF_SOURCES], ids=[*BATCH_NORMS, "sources"]
+)
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(
-    made: dict[str, Any], batch_norm: str, tmp_path: Path
+    made: dict[str, Any], settings: dict[str, str], tmp_path: Path
 ) -> None:
-    recipe = short(fine_tune__batch_norm=batch_norm)
+    recipe = short(**settings)
+    if settings is OF_SOURCES:
+        made = made | {"sources": np.arange(96) % 5 // 4}
     whole, history = tuned(made, recipe, tmp_path / "whole")
 
     def kill(progress: Progress) -> None:
@@ -325,6 +389,13 @@ def test_a_folder_of_another_run_is_refused(made: dict[str, Any], tmp_path: Path
     tuned(made, short(fine_tune__epochs="1"), tmp_path)
     with pytest.raises(TrainingError) as caught:
         tuned(made, short(fine_tune__epochs="2"), tmp_path)
+    assert caught.value.code == "other_run"
+
+
+def test_a_run_of_other_sources_is_another_run(made: dict[str, Any], tmp_path: Path) -> None:
+    tuned(made, short(), tmp_path)
+    with pytest.raises(TrainingError) as caught:
+        tuned(made | {"sources": np.arange(96) % 2}, short(), tmp_path)
     assert caught.value.code == "other_run"
 
 

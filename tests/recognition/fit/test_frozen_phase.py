@@ -293,6 +293,12 @@ def test_bad_settings_are_refused_by_name(changes: dict[str, str], said: str) ->
         ({"fine_tune.mixup_alpha": "-0.1"}, "mixup_alpha"),
         ({"fine_tune.mixup_alpha": "inf"}, "mixup_alpha"),
         ({"fine_tune.balance.focal_gamma": "nan"}, "focal_gamma"),
+        ({"fine_tune.balance.source_sampling_power": "-0.1"}, "source_sampling_power"),
+        ({"frozen.balance.source_sampling_power": "1.1"}, "source_sampling_power"),
+        ({"fine_tune.augmentation.detail_min": "0"}, "detail_min"),
+        ({"fine_tune.augmentation.detail_min": "1.1"}, "detail_min"),
+        ({"fine_tune.augmentation.jpeg_quality_min": "-1"}, "jpeg_quality_min"),
+        ({"fine_tune.augmentation.jpeg_quality_min": "96"}, "jpeg_quality_min"),
         ({"fine_tune.augmentation.randaugment_operations": "9"}, "randaugment_operations"),
         ({"fine_tune.augmentation.randaugment_magnitude": "11"}, "randaugment_magnitude"),
         ({"fine_tune.learn_validation": "perhaps"}, "cannot be"),
@@ -318,6 +324,17 @@ def test_an_older_snapshot_may_hold_the_fields_of_the_metadata_head_where_it_was
             Recipe.from_json(on)
 
 
+def test_an_older_snapshot_may_hold_the_share_of_teachers_where_there_were_none() -> None:
+    def older(share: float) -> dict[str, Any]:
+        values = FINE_TUNE.as_json()
+        values["fine_tune"]["teacher_share"] = share
+        return values
+
+    assert Recipe.from_json(older(0.0)) == FINE_TUNE
+    with pytest.raises(RecipeError, match="no recipe of this version"):
+        Recipe.from_json(older(0.6))
+
+
 def test_identities_are_those_that_checkpoints_were_written_with() -> None:
     found = {recipe.name: hashlib.sha256(json.dumps(recipe.identity(), sort_keys=True).encode()).hexdigest()[:12]
              for recipe in RECIPES.values()}  # fmt: skip
@@ -336,6 +353,10 @@ def test_what_is_new_and_off_changes_no_identity_and_what_is_on_does() -> None:
         ("precision", "float32"),
         ("fine_tune.learn_validation", "true"),
         ("fine_tune.mixup_alpha", "0"),
+        ("frozen.balance.source_sampling_power", "0.5"),
+        ("fine_tune.balance.source_sampling_power", "0.5"),
+        ("fine_tune.augmentation.detail_min", "0.4"),
+        ("fine_tune.augmentation.jpeg_quality_min", "40"),
     ):
         assert changed(FINE_TUNE, {name: value}).identity() != old
 
