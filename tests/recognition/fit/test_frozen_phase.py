@@ -38,7 +38,7 @@ SMALL_SEED = Recipe(
 IDENTITIES = {
     "LINEAR_PROBE": "b7c2a2912e57", "FINE_TUNE": "98fb2671b119", "SEED_TRANSFER": "18780285bd10",
     "SEED_FINE_TUNE": "149b4a4bd63e", "SMOKE": "2077f4c65b2a",
-    "STAGE_192": "8bb59726487d", "STAGE_256": "18c6241f7987", "STAGE_300": "8e52d5b3659b",
+    "STAGE_192": "8bb59726487d", "STAGE_256": "8539c1380272", "STAGE_300": "ed48ada65dd7",
 }  # fmt: skip
 """The first letters of the sha256 of each recipe's identity, as in checkpoints of November 2026."""
 
