@@ -95,9 +95,7 @@ def _later_stage(name: str, *, input_size: int, epochs: int, learning_rate: floa
         expected=f"Goes on from a classifier at {input_size} px. See docs/training-log.md.",
         architecture=replace(STAGE_192.architecture, input_size=input_size),
         frozen=replace(STAGE_192.frozen, epochs=0),
-        fine_tune=replace(
-            STAGE_192.fine_tune, epochs=epochs, pictures_per_epoch=6_400, learning_rate=learning_rate
-        ),
+        fine_tune=replace(STAGE_192.fine_tune, epochs=epochs, pictures_per_epoch=6_400, learning_rate=learning_rate),
         seed=seed,
         continues=True,
     )
