@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.datasets.ancestry import learns_validation
 from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
@@ -57,10 +58,8 @@ class Command(BaseCommand):
             with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
                 examples = data.examples
                 split = data.split or split_examples(examples.table, seed=options["seed"])
-                tuning = stages[-1].fine_tune
-                if absent := absent_diagnoses(
-                    examples, split, learn_validation=tuning is not None and tuning.learn_validation
-                ):
+                learns = learns_validation(stages[-1].as_json())
+                if absent := absent_diagnoses(examples, split, learn_validation=learns):
                     self.stderr.write(
                         f"There is not one training picture of {', '.join(absent)}. The classifier will never answer "
                         "that."
