@@ -56,15 +56,47 @@ def model_card(bundle: Bundle) -> str:
 
     Raises KeyError or jinja2.UndefinedError for a manifest that lacks something.
     """
-    # Markdown for a file: nothing is escaped.
-    environment = Environment(  # noqa: S701
+    manifest = bundle.manifest
+    # A manifest is sorted by name; the card has the order of the vocabulary.
+    blocks = {name: manifest.image_types[name] for name in IMAGE_TYPES if name in manifest.image_types}
+    return (
+        environment()
+        .get_template(TEMPLATE)
+        .render(
+            bundle=bundle,
+            manifest=manifest,
+            kinds={image_type: _Parts.of(block) for image_type, block in blocks.items()},
+            case_mix=CaseMix.from_json(manifest.case_mix).as_json(),
+            sources=sources_in({"dataset": manifest.dataset}),
+            trained_on=_trained_on(manifest),
+            rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in blocks.items()],
+            diagnoses=list(Diagnosis),
+            advice=ADVICE,
+            calibration_errors=CALIBRATION_ERRORS,
+            main_table=main_table,
+            collections=collections_table(collections_of(bundle), manifest.lesion.get("metrics", {})),
+            in_situ=[
+                (f"{collection} {KIND_WORDS[name]}", figures["melanoma_in_situ"])
+                for name, collections in collections_of(bundle).items()
+                for collection, figures in collections.items()
+                if "melanoma_in_situ" in figures
+            ],
+            splits=SPLITS,
+            normalised_from=NORMALISED_FROM,
+        )
+    )
+
+
+def environment() -> Environment:
+    """Templates of Markdown for a file, in this folder: nothing is escaped, and what is not given is an error."""
+    made = Environment(  # noqa: S701
         loader=FileSystemLoader(Path(__file__).parent),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(
+    made.filters.update(
         paragraph=_paragraph,
         balance=_balance,
         number=_number,
@@ -74,34 +106,13 @@ def model_card(bundle: Bundle) -> str:
         kind=KIND_WORDS.__getitem__,
         groups=_groups,
     )
-    manifest = bundle.manifest
-    # A manifest is sorted by name; the card has the order of the vocabulary.
-    blocks = {name: manifest.image_types[name] for name in IMAGE_TYPES if name in manifest.image_types}
-    return environment.get_template(TEMPLATE).render(
-        bundle=bundle,
-        manifest=manifest,
-        kinds={image_type: _Parts.of(block) for image_type, block in blocks.items()},
-        case_mix=CaseMix.from_json(manifest.case_mix).as_json(),
-        sources=sources_in({"dataset": manifest.dataset}),
-        trained_on=_trained_on(manifest),
-        rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in blocks.items()],
-        diagnoses=list(Diagnosis),
-        advice=ADVICE,
-        calibration_errors=CALIBRATION_ERRORS,
-        main_table=_main_table,
-        collections=collections_table(
-            {name: block["metrics"].get("collections", {}) for name, block in blocks.items()},
-            manifest.lesion.get("metrics", {}),
-        ),
-        in_situ=[
-            (f"{collection} {KIND_WORDS[name]}", figures["melanoma_in_situ"])
-            for name, block in blocks.items()
-            for collection, figures in block["metrics"].get("collections", {}).items()
-            if "melanoma_in_situ" in figures
-        ],
-        splits=SPLITS,
-        normalised_from=NORMALISED_FROM,
-    )
+    return made
+
+
+def collections_of(bundle: Bundle) -> dict[str, Mapping[str, Any]]:
+    """`by_collection.collection_figures` of each kind of picture, in the order of the vocabulary."""
+    blocks = bundle.manifest.image_types
+    return {name: blocks[name]["metrics"].get("collections", {}) for name in IMAGE_TYPES if name in blocks}
 
 
 class _Parts(dict[str, Any]):
@@ -152,10 +163,10 @@ def collections_table(
     }
     if rows and "joint" in lesion:
         rows["a picture of each kind of one lesion, joint answer without metadata"] = lesion["joint"]
-    return _main_table(rows, "pictures of", columns, pictures=True) if rows else ""
+    return main_table(rows, "pictures of", columns, pictures=True) if rows else ""
 
 
-def _main_table(
+def main_table(
     rows: Mapping[str, Mapping[str, Any]],
     first: str,
     columns: Mapping[str, str] = MAIN,
