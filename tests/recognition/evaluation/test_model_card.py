@@ -93,6 +93,10 @@ def test_kinds_of_picture_stand_apart_with_all_that_was_sealed() -> None:
     share = {"value": 0.9876, "low": 0.98, "high": 0.99}
     card = changed(
         bundle,
+        recipe={
+            **bundle.manifest.recipe,
+            "fine_tune": {**bundle.manifest.recipe["fine_tune"], "epochs": 9, "pictures_per_epoch": 0},
+        },
         image_types={CLOSE_UP: block(0.9), DERMOSCOPIC: block(0.0)},
         case_mix=HAM10000.as_json(),
         metadata_table={"itch": {"True": [0.0] * 8}},
@@ -181,7 +185,6 @@ def test_the_card_says_what_was_learned_and_what_was_kept() -> None:
         manifest = dataclasses.replace(bundle.manifest, recipe=recipe, provenance=provenance, ancestry=())
         return " ".join(model_card(dataclasses.replace(bundle, manifest=manifest)).split())
 
-    assert " varied pictures of `isic2019-subset`, mixed by two" in " ".join(model_card(bundle).split())
     pictures = bundle.manifest.split["pictures"]
     older = card({})
     assert "the epoch with the best balanced accuracy on the validation split was kept" in older
