@@ -20,6 +20,7 @@ import numpy as np
 
 from recognition.datasets.examples import Examples
 from recognition.datasets.identity import picture_ids
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import CALIBRATION, TEST, VALIDATION, Split, split_examples
 from recognition.evaluation import metrics
@@ -142,14 +143,17 @@ def reseal(
     input_size: int | None = None,
     views: int | None = None,
     keep_answers: Path | None = None,
+    others: OtherPictures | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Seal the bundle's weights again, into `directory`.
 
     `input_size` (pixels) and `views` are by default those of the bundle. `keep_answers` is a folder that caches the
-    network's outputs. `split` is that of the data, where it cannot be made again from seed and shares (`split_of`).
-    With `new_data` they are others than those it was sealed on, see `unseen_split`. Raises ResealError for data that
-    may not be used, ValueError for an impossible size or number of views, and what `seal_measured` raises.
+    network's outputs. `others`: see `seal_measured`; without them the gates are those of training pictures alone, also
+    where the bundle's had learned from some. `split` is that of the data, where it cannot be made again from seed and
+    shares (`split_of`). With `new_data` they are others than those it was sealed on, see `unseen_split`. Raises
+    ResealError for data that may not be used, ValueError for an impossible size or number of views, and what
+    `seal_measured` raises.
     """
     if new_data:
         split = unseen_split(bundle, examples, split, learned=learned)
@@ -175,6 +179,7 @@ def reseal(
         learned=known,
         views=views or manifest.views,
         keep_answers=keep_answers,
+        others=others,
         report=report,
     )
 

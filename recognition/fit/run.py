@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from recognition.datasets.ancestry import learns_validation
 from recognition.datasets.examples import Examples
 from recognition.datasets.identity import picture_ids
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import source_of
 from recognition.datasets.splits import TRAIN, VALIDATION, Split
@@ -62,6 +63,7 @@ def train_classifier(
     run_folder: Path | None = None,
     parent: Bundle | None = None,
     parent_learned: Learned | None = None,
+    others: OtherPictures | None = None,
     test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -74,6 +76,7 @@ def train_classifier(
     - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
       a classifier needs a parent with the same head;
     - `parent_learned`: what the parent has learned, where the caller knows more than its bundle says;
+    - `others`: see `seal_measured`;
     - `test_outputs`: gets the outputs of each test picture, by image: an evaluation need not compute them again.
 
     Raises ValueError when the parent is needed and missing, RecipeError for a parent that has learned what this run
@@ -175,6 +178,7 @@ def train_classifier(
         ancestry=ancestry(parent=parent),
         absent=absent_diagnoses(examples, split, learn_validation=learns),
         learned=learned,
+        others=others,
         test_outputs=test_outputs,
         report=report,
     )

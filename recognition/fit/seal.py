@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from recognition.datasets.examples import Examples, fingerprint_of_test, metadata_of
 from recognition.datasets.identity import picture_ids
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.sources import SOURCES, licence_text, sources_of
 from recognition.datasets.splits import CALIBRATION, TEST, TRAIN, VALIDATION, Split, split_groups
@@ -31,6 +32,7 @@ from recognition.fit.calibration.assessment import (
 from recognition.fit.calibration.image_type import fit_image_type_head, measure_image_type_head
 from recognition.fit.calibration.lesion import fit_lesion, measure_lesion
 from recognition.fit.calibration.metadata_table import learn_table, learnable
+from recognition.fit.calibration.other_pictures import direction_of_others, measure_others
 from recognition.inference.assessor import AssessmentSettings, Assessor, ImageTypeSettings
 from recognition.inference.bundle import WEIGHTS_NAME, Bundle, OperatingPoint, file_sha256
 from recognition.inference.case_mix import HAM10000, CaseMix
@@ -47,6 +49,9 @@ from recognition.taxonomy import CODES, DERMOSCOPIC, IMAGE_TYPES
 
 if TYPE_CHECKING:
     import keras
+
+NO_DIAGNOSIS: Final = -1
+"""Instead of a position in `CODES`, for pictures of none of the eight."""
 
 PROBE_PER_DIAGNOSIS: Final = 4
 """Validation pictures of each diagnosis on which Keras and the graph are compared."""
@@ -65,6 +70,7 @@ def seal_network(
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
     learned: Learned | None = None,
+    others: OtherPictures | None = None,
     test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -83,6 +89,7 @@ def seal_network(
         ancestry=ancestry,
         absent=absent,
         learned=learned,
+        others=others,
         test_outputs=test_outputs,
         report=report,
     )
@@ -106,6 +113,7 @@ def seal_measured(
     case_mix: CaseMix = HAM10000,
     views: int = 1,
     keep_answers: Path | None = None,
+    others: OtherPictures | None = None,
     test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -115,24 +123,26 @@ def seal_measured(
     averaged, in every figure and in serving. `keep_answers` is a folder that caches the network's outputs for the next
     sealing of the same weights. `test_outputs` gets the outputs of each test picture, so that an evaluation need not
     compute them again. `ancestry` and `learned` are those of `fit.learned`, `absent` are the codes of diagnoses that
-    were not learned and are never answered.
+    were not learned and are never answered. From one half of `others` the OOD gates learn what shows none of the eight,
+    and the share refused of the other half is sealed.
 
     Raises SealingError, ExportError or OSError; `directory` is then unchanged.
     """
     draft = draft_bundle(network, architecture=architecture, preprocessing=preprocessing, beside=directory)
     try:
         data = SplitData(examples, split)
-        cache = None
-        if keep_answers is not None:
-            weights = file_sha256(draft.folder / WEIGHTS_NAME)
-            cache = AnswerCache(keep_answers, examples.fingerprint, f"{architecture.backbone}:{weights}")
+        weights = file_sha256(draft.folder / WEIGHTS_NAME)
 
-        def answers(images: Sequence[str], views: int) -> Answers:
+        def answers(images: Sequence[str], views: int, of: OtherPictures | None = None) -> Answers:
+            cache = None
+            if keep_answers is not None:
+                fingerprint = (examples if of is None else of).fingerprint
+                cache = AnswerCache(keep_answers, fingerprint, f"{architecture.backbone}:{weights}")
             return Answers.of(
                 draft.backend,
                 images,
-                labels=data.labels,
-                pictures=pictures,
+                labels=data.labels if of is None else dict.fromkeys(images, NO_DIAGNOSIS),
+                pictures=pictures if of is None else of.pictures,
                 preprocessing=preprocessing,
                 views=views,
                 cache=cache,
@@ -148,7 +158,14 @@ def seal_measured(
         }
         calibration = {kind: data.seen(answers(data.images(CALIBRATION, kind), views)) for kind in kinds}
         test = {kind: data.seen(answers(data.images(TEST, kind), views)) for kind in data.image_types(TEST)}
-        made = _fit(known, calibration, table=learn_table(learnable(examples, split), case_mix), case_mix=case_mix)
+        others_seen = None if others is None else answers(others.images, views, others)
+        made = _fit(
+            known,
+            calibration,
+            table=learn_table(learnable(examples, split), case_mix),
+            case_mix=case_mix,
+            others=None if others is None or others_seen is None else others_seen.features[others.learned],
+        )
         outputs = {
             kind: made.detectors.measure(each.answers.logits, each.answers.features, each.answers.statistics)
             for kind, each in test.items()
@@ -157,6 +174,11 @@ def seal_measured(
             for kind, each in test.items():
                 test_outputs |= zip(each.answers.images, outputs[kind], strict=True)
         made.measure(test, outputs, case_mix=case_mix, absent=absent)
+        other_figures: dict[str, Any] = {}
+        if others is not None and others_seen is not None:
+            measured = made.detectors.measure(others_seen.logits, others_seen.features, others_seen.statistics)
+            held_out = [each for each, learned_it in zip(measured, others.learned, strict=True) if not learned_it]
+            other_figures = measure_others(others, held_out, made.assessor(case_mix, absent))
         probe = _probe(split.images(VALIDATION), data.labels, preprocessing, pictures)
     except BaseException:
         draft.discard()
@@ -178,6 +200,7 @@ def seal_measured(
         lesion=made.lesion,
         metadata_table=made.table,
         image_type_head=made.image_type_head,
+        other_pictures=other_figures,
         dataset={
             "name": examples.name,
             "fingerprint": examples.fingerprint,
@@ -270,6 +293,16 @@ class _Made:
     lesion: dict[str, Any]
     image_type_head: dict[str, Any]
 
+    def assessor(self, case_mix: CaseMix, absent: Sequence[str]) -> Assessor:
+        """The assessor with what was fitted."""
+        return Assessor(
+            image_types={kind: ImageTypeSettings.from_json(block) for kind, block in self.image_types.items()},
+            case_mix=case_mix,
+            table=self.table,
+            absent=tuple(absent),
+            lesion=AssessmentSettings.from_json(self.lesion) if self.lesion else None,
+        )
+
     def measure(
         self,
         test: Mapping[str, Seen],
@@ -279,13 +312,7 @@ class _Made:
         absent: Sequence[str],
     ) -> None:
         """Add the metrics of the test split to all parts."""
-        assessor = Assessor(
-            image_types={kind: ImageTypeSettings.from_json(block) for kind, block in self.image_types.items()},
-            case_mix=case_mix,
-            table=self.table,
-            absent=tuple(absent),
-            lesion=AssessmentSettings.from_json(self.lesion) if self.lesion else None,
-        )
+        assessor = self.assessor(case_mix, absent)
         known = {kind: test[kind] for kind in self.image_types}
         for kind, block in self.image_types.items():
             block["metrics"] = measure_image_type(
@@ -307,12 +334,25 @@ class _Made:
 
 
 def _fit(
-    known: Mapping[str, Answers], calibration: Mapping[str, Seen], *, table: MetadataTable, case_mix: CaseMix
+    known: Mapping[str, Answers],
+    calibration: Mapping[str, Seen],
+    *,
+    table: MetadataTable,
+    case_mix: CaseMix,
+    others: NDArray[np.floating] | None = None,
 ) -> _Made:
-    """Everything that is fitted; `known` are the outputs for training pictures of the kinds that get gates."""
+    """Everything that is fitted; `known` are the outputs for training pictures of the kinds that get gates.
+
+    `others` are features (M, C) of pictures of none of the eight.
+    """
     image_types, ood = {}, {}
+    direction = None
+    if others is not None and known:
+        direction = direction_of_others(np.concatenate([each.features for each in known.values()]), others)
     for kind, seen in calibration.items():
-        block, detector = fit_image_type(learned=known.get(kind), calibration=seen, table=table, case_mix=case_mix)
+        block, detector = fit_image_type(
+            learned=known.get(kind), calibration=seen, table=table, case_mix=case_mix, others=direction
+        )
         image_types[kind] = block
         if detector is not None:
             ood[kind] = detector

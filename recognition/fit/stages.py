@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recognition.datasets.examples import Examples
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import Pictures
 from recognition.datasets.splits import Split
 from recognition.fit.run import train_classifier
@@ -27,6 +28,7 @@ def train_in_stages(
     work: Path,
     directory: Path,
     version: str,
+    others: OtherPictures | None = None,
     report: Report = silent,
 ) -> Bundle:
     """Train the stages one after the other and seal the last one in `directory`, the others in `work`/stages.
@@ -48,6 +50,7 @@ def train_in_stages(
             work=work,
             directory=folder,
             version=version if is_last else f"{version}-{recipe.architecture.input_size}",
+            others=others,
             report=report,
         )
     assert bundle is not None, "there is at least one stage"

@@ -107,6 +107,8 @@ class Manifest:
     - `lesion`: "decision" and "metrics" of the joint answer for pictures of both kinds of one lesion, or empty;
     - `metadata_table`: see `metadata.MetadataTable.as_json`; `absent`: codes that are never answered;
     - `image_type_head`: "metrics" of the head that recognises the kind of a picture, empty without one;
+    - `other_pictures`: from which pictures of none of the eight the OOD gates learned ("learned", perceptual hashes),
+      and the share "refused" of others; empty if there were none;
     - `dataset`, `split`: name and fingerprint, so that two classifiers can be compared on the same test pictures;
     - `ancestry`: the classifiers whose weights or answers went into this one, theirs included: version, sha256,
       relation ("parent", "teacher" or "resealed_from"), and name and fingerprints of data set and split;
@@ -131,6 +133,7 @@ class Manifest:
     metadata_table: Mapping[str, Any] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     image_type_head: Mapping[str, Any] = field(default_factory=dict)
+    other_pictures: Mapping[str, Any] = field(default_factory=dict)
     ancestry: tuple[Mapping[str, Any], ...] = ()
     diagnoses: tuple[str, ...] = CODES
     format: str = FORMAT
@@ -297,6 +300,7 @@ def _since_version_4(values: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     return {
         **{name: dict(values[name]) for name in ("case_mix", "lesion", "metadata_table", "image_type_head")},
+        "other_pictures": dict(values.get("other_pictures", {})),
         "absent": tuple(map(str, values["absent"])),
         "ancestry": tuple(dict(each) for each in values["ancestry"]),
     }

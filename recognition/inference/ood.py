@@ -1,11 +1,13 @@
 """The second gate, out-of-distribution (OOD) detection: is a picture like the training pictures?
 
-The OOD score is the sum of two log distances, each standardised on the calibration pictures:
+The OOD score is a sum of log distances, each standardised on the calibration pictures:
 
 - deep: the norm of the standardised pooled features outside the main directions of the training pictures (the residual
   of Wang et al. 2022, "ViM", without its logit part);
 - colour: the Mahalanobis distance (Lee et al. 2018) of six numbers on hue and on the correlation of fine detail between
-  the colour channels. It finds noise, drawings and print; pooled features alone do not find noise.
+  the colour channels. It finds noise, drawings and print; pooled features alone do not find noise;
+- other, in bundles that had pictures of none of the eight diagnoses to learn from: the log odds that the picture is one
+  of them, by a logistic regression on the pooled features. It counts twice, and finds what is skin but no such lesion.
 
 Methods were compared on the first fine-tuned network, each calibrated to refuse 2.5 % of calibration lesions, together
 with the quality gate, on 39 pictures of other things and 44 crops of them. Found: energy of the logits 23 and 18 %,
@@ -27,6 +29,9 @@ from recognition.inference.assessment import Gate, GateResult
 from recognition.inference.preprocessing import to_reference
 
 METHOD: Final = "feature residual + colour distance"
+METHOD_WITH_OTHERS: Final = f"{METHOD} + 2 x log odds of other pictures"
+TERM_WEIGHTS: Final = np.array([1.0, 1.0, 2.0])
+"""Of deep, colour and other in the score."""
 
 DIRECTIONS_MAX: Final = 128
 """Most main directions outside which the residual is taken. 64 to 256 give nearly the same."""
@@ -36,6 +41,9 @@ PICTURES_PER_DIRECTION: Final = 8
 
 DEVIATION_MIN: Final = 1e-3
 """Least standard deviation of a feature, so that a constant feature does not decide alone."""
+
+OTHERS: Final = "others"
+"""The tensor that only detectors have that learned from other pictures."""
 
 COLOUR_SIZE: Final = 6
 BLACK_LEVEL: Final = 30.0
@@ -85,7 +93,9 @@ class OodDetector:
 
     - `centre`, `deviation`: (C,) of the pooled features; `directions`: (K, C), orthonormal within float16;
     - `colour_centre`: (6,), `colour_precision`: (6, 6);
-    - `scale`: (2, 2), rows deep and colour: mean and standard deviation of the log distance over calibration pictures.
+    - `scale`: (2, 2), rows deep and colour: mean and standard deviation of the log distance over calibration pictures;
+    - `others`: (C,), the direction of the features towards pictures of none of the eight diagnoses, or None; `scale`
+      then has a third row.
     """
 
     centre: NDArray[np.float32]
@@ -94,6 +104,7 @@ class OodDetector:
     colour_centre: NDArray[np.float32]
     colour_precision: NDArray[np.float32]
     scale: NDArray[np.float32]
+    others: NDArray[np.float32] | None = None
 
     @classmethod
     def fit(
@@ -103,11 +114,12 @@ class OodDetector:
         colours: NDArray[np.floating],
         calibration_features: NDArray[np.floating],
         calibration_colours: NDArray[np.floating],
+        others: NDArray[np.floating] | None = None,
     ) -> Self:
         """Fit on features (N, C) and colours (N, 6) of training pictures.
 
-        `calibration_features` (M, C) and `calibration_colours` (M, 6) give the scales of both distances. Raises
-        ValueError if N or M is below 2.
+        `calibration_features` (M, C) and `calibration_colours` (M, 6) give the scales of the distances; `others` is the
+        direction towards other pictures, if known. Raises ValueError if N or M is below 2.
         """
         if min(len(features), len(calibration_features)) < 2:  # a deviation needs two
             raise ValueError("An OOD detector needs at least two pictures to learn from and two to be scaled on.")
@@ -124,7 +136,8 @@ class OodDetector:
             directions=directions.astype(np.float16).astype(np.float32),
             colour_centre=np.asarray(colours.mean(axis=0), dtype=np.float32),
             colour_precision=np.asarray(np.linalg.inv(spread), dtype=np.float32),
-            scale=np.array([[0.0, 1.0], [0.0, 1.0]], dtype=np.float32),
+            scale=np.tile(np.array([0.0, 1.0], dtype=np.float32), (2 if others is None else 3, 1)),
+            others=None if others is None else np.asarray(others, dtype=np.float32),
         )
         distances = unscaled.distances(calibration_features, calibration_colours)
         scale = np.stack([distances.mean(axis=0), np.maximum(distances.std(axis=0), DEVIATION_MIN)], axis=1)
@@ -133,10 +146,10 @@ class OodDetector:
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[Any]]) -> Self:
         """Inverse of `as_tensors`. Raises ValueError when one is missing or of another shape."""
-        names = cls.__dataclass_fields__
-        if set(tensors) != set(names):
-            raise ValueError(f"An OOD detector (familiarity) consists of exactly {', '.join(names)}.")
-        made = cls(**{name: np.asarray(tensors[name], dtype=np.float32) for name in names})
+        names = set(cls.__dataclass_fields__) - {OTHERS}
+        if set(tensors) - {OTHERS} != names:
+            raise ValueError(f"An OOD detector (familiarity) consists of exactly {', '.join(sorted(names))}.")
+        made = cls(**{name: np.asarray(tensor, dtype=np.float32) for name, tensor in tensors.items()})
         (width,) = made.centre.shape or (0,)
         expected = {
             "centre": (width,),
@@ -144,7 +157,8 @@ class OodDetector:
             "directions": (len(made.directions), width),
             "colour_centre": (COLOUR_SIZE,),
             "colour_precision": (COLOUR_SIZE, COLOUR_SIZE),
-            "scale": (2, 2),
+            "scale": (2 if made.others is None else 3, 2),
+            **({} if made.others is None else {OTHERS: (width,)}),
         }
         for name, shape in expected.items():
             value = getattr(made, name)
@@ -158,22 +172,27 @@ class OodDetector:
 
     def as_tensors(self) -> dict[str, NDArray[Any]]:
         """The tensors for the bundle: the directions as float16, everything else float32."""
-        tensors: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        tensors: dict[str, NDArray[Any]] = {name: each for name, each in fields.items() if each is not None}
         return tensors | {"directions": self.directions.astype(np.float16)}
 
     def distances(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Log distances (N, 2), deep and colour, of features (N, C) and colour statistics (N, 6)."""
+        """Log distances (N, 2) or (N, 3), deep, colour and other, of features (N, C) and colour statistics (N, 6)."""
         standardised = (np.asarray(features, dtype=np.float64) - self.centre) / self.deviation
         residual = standardised - (standardised @ self.directions.T) @ self.directions
         deep = np.mean(residual**2, axis=1)
         away = np.asarray(colours, dtype=np.float64) - self.colour_centre
         colour = np.einsum("ni,ij,nj->n", away, self.colour_precision, away)
-        return np.asarray(np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN)), dtype=np.float64)
+        found = np.log(np.maximum(np.stack([deep, colour], axis=1), DISTANCE_MIN))
+        if self.others is not None:  # the odds' constant is in the scale
+            found = np.column_stack([found, np.asarray(features, dtype=np.float64) @ self.others])
+        return np.asarray(found, dtype=np.float64)
 
     def score(self, features: NDArray[np.floating], colours: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The OOD score (N,): the sum of both standardised log distances, 0 on average over calibration pictures."""
+        """The OOD score (N,): the weighted sum of standardised distances, on average 0 over calibration pictures."""
         mean, deviation = self.scale.T
-        return np.asarray(((self.distances(features, colours) - mean) / deviation).sum(axis=1), dtype=np.float64)
+        standardised = (self.distances(features, colours) - mean) / deviation
+        return np.asarray(standardised @ TERM_WEIGHTS[: len(mean)], dtype=np.float64)
 
 
 def check_ood(score: float, limit: float) -> GateResult:

@@ -123,6 +123,7 @@ def seal_bundle(
     lesion: Mapping[str, Any] | None = None,
     metadata_table: MetadataTable | None = None,
     image_type_head: Mapping[str, Any] | None = None,
+    other_pictures: Mapping[str, Any] | None = None,
     views: int = 1,
     ancestry: Sequence[Mapping[str, Any]] = (),
     absent: Sequence[str] = (),
@@ -131,10 +132,10 @@ def seal_bundle(
     """Check the draft on `probe`, write its manifest, and move it to `directory` (replacing a bundle there).
 
     `probe` is preprocessed pixels float32 (N, S, S, 3), the same number of pictures of every diagnosis. `image_types`,
-    `lesion` and `image_type_head` are parts of the manifest; `detectors` are given exactly if a kind has the part
-    "familiarity" or `image_type_head` is there. `ancestry`, `absent`, `licence`: see `Manifest`; `learned` is what the
-    network and its ancestors learned. Raises SealingError when graph and Keras differ, an output is not finite, or the
-    output is degenerate; the draft is then deleted and `directory` unchanged.
+    `lesion`, `image_type_head` and `other_pictures` are parts of the manifest; `detectors` are given exactly if a kind
+    has the part "familiarity" or `image_type_head` is there. `ancestry`, `absent`, `licence`: see `Manifest`; `learned`
+    is what the network and its ancestors learned. Raises SealingError when graph and Keras differ, an output is not
+    finite, or the output is degenerate; the draft is then deleted and `directory` unchanged.
     """
     try:
         names: tuple[str, ...] = SEALED_FILES
@@ -165,6 +166,7 @@ def seal_bundle(
             lesion=lesion or {},
             metadata_table=(metadata_table or MetadataTable()).as_json(),
             image_type_head=image_type_head or {},
+            other_pictures=other_pictures or {},
             views=views,
             ancestry=tuple(ancestry),
             absent=tuple(absent),

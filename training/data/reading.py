@@ -1,6 +1,8 @@
 """Reads data in the form that the pipeline takes: a sealed data set from its rows and archives, or a folder."""
 
-from collections.abc import Sequence
+from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -12,6 +14,7 @@ from django.db.models import QuerySet
 
 from recognition.datasets.examples import COLUMNS, Examples, read_examples
 from recognition.datasets.joined import is_joined, read_joined
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import BROKEN_ARCHIVE, PictureStore
 from recognition.datasets.problems import ExamplesError, FileProblem
 from recognition.datasets.splits import SPLITS, TRAIN, Split, dealt_split
@@ -113,6 +116,31 @@ def read_learning_data(source: str | Path, *, name: str = "", report: Report = s
         pictures.close()
         raise
     return LearningData(examples, None, pictures)
+
+
+def add_other_pictures(parser: ArgumentParser) -> None:
+    """The option --other-pictures, for `opened_other_pictures`."""
+    parser.add_argument(
+        "--other-pictures",
+        nargs=2,
+        type=Path,
+        metavar=("FOLDER_OR_ZIP", "CSV"),
+        help="pictures of none of the eight diagnoses and their table (image, kind): the gate learns from one half, "
+        "and the share refused of the other is sealed; without them it learns from the data alone",
+    )
+
+
+@contextmanager
+def opened_other_pictures(paths: Sequence[Path] | None) -> Iterator[OtherPictures | None]:
+    """A context manager with what --other-pictures names, None without it. Raises ExamplesError."""
+    if not paths:
+        yield None
+        return
+    others = OtherPictures.read(*paths)
+    try:
+        yield others
+    finally:
+        others.close()
 
 
 def example_table(dataset: Dataset) -> pd.DataFrame:

@@ -30,13 +30,16 @@ from recognition.inference.case_mix import CaseMix
 from recognition.inference.decision import MONITOR_DAYS, score_of
 from recognition.inference.degenerate_output import live_reference
 from recognition.inference.metadata import Metadata, MetadataTable, Strengths
-from recognition.inference.ood import METHOD, OodDetector
+from recognition.inference.ood import METHOD, METHOD_WITH_OTHERS, OodDetector
 from recognition.inference.outputs import PictureOutputs
 from recognition.inference.quality import limits_from
 from recognition.taxonomy import CODES
 
 OOD_SHARE: Final = 0.025
 """Share of the calibration pictures that the OOD gate refuses: half of the 5 % that may be refused on other data."""
+
+OOD_SHARE_WITH_OTHERS: Final = 0.04
+"""The same where the gates know pictures of none of the eight: each refused lesion then buys several of those."""
 
 ENOUGH: Final = 100
 """Fewest calibration pictures of a kind for sealing its gates and its decision, and for knowing it beside another kind:
@@ -71,12 +74,18 @@ class Seen:
 
 
 def fit_image_type(
-    *, learned: Answers | None, calibration: Seen, table: MetadataTable, case_mix: CaseMix
+    *,
+    learned: Answers | None,
+    calibration: Seen,
+    table: MetadataTable,
+    case_mix: CaseMix,
+    others: NDArray[np.float32] | None = None,
 ) -> tuple[dict[str, Any], OodDetector | None]:
     """The entry of `image_types` without its metrics, and the OOD detector.
 
     `learned` are the outputs for training pictures of this kind, None with fewer than `ENOUGH` calibration pictures:
-    gates, sets, decision and score are then left out.
+    gates, sets, decision and score are then left out. `others` is the direction of `other_pictures`, where there are
+    any.
     """
     seen, labels = calibration.answers, calibration.answers.labels
     fitted = fit_calibration(
@@ -100,12 +109,14 @@ def fit_image_type(
         colours=learned.colours,
         calibration_features=seen.features,
         calibration_colours=seen.colours,
+        others=others,
     )
     distances = ood_detector.score(seen.features, seen.colours)
+    share = OOD_SHARE if others is None else OOD_SHARE_WITH_OTHERS
     limits["familiarity"] = {
-        "method": METHOD,
-        "limit": float(np.quantile(distances, 1.0 - OOD_SHARE)),
-        "refused_share_calibration": OOD_SHARE,
+        "method": METHOD if others is None else METHOD_WITH_OTHERS,
+        "limit": float(np.quantile(distances, 1.0 - share)),
+        "refused_share_calibration": share,
         "pictures": len(learned),
     }
     limits["conformal"] = {

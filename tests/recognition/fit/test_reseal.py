@@ -16,14 +16,17 @@ from PIL import Image
 
 from recognition.datasets.examples import Examples, read_examples
 from recognition.datasets.joined import read_joined, write_joined
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.pictures import PictureStore
 from recognition.datasets.splits import SPLITS, split_examples
 from recognition.evaluation import metrics
 from recognition.evaluation.model_card import model_card
 from recognition.fit import fine_tune
+from recognition.fit.calibration.assessment import OOD_SHARE_WITH_OTHERS
 from recognition.fit.reseal import ResealError, choosing_split, compare, differences, reseal, split_of
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import LEARNED_NAME, OOD_NAME, Bundle, read_bundle
+from recognition.inference.ood import METHOD_WITH_OTHERS
 from recognition.inference.runtime import load_classifier
 from recognition.recipes import SMOKE, changed
 from recognition.taxonomy import CLOSE_UP, CODES, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
@@ -479,6 +482,80 @@ def test_an_older_bundle_is_told_what_it_has_learned(
     learned, before = read_bundle(tmp_path / "new").learned(), trained.learned()
     assert learned is not None and before is not None
     assert np.array_equal(learned.weights, before.weights)
+
+
+@pytest.fixture(scope="module")
+def other_pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Twelve patched cloths and twelve grey walls, each once more in another size, and their table."""
+    place = tmp_path_factory.mktemp("others")
+    folder, random = place / "pictures", np.random.default_rng(5)
+    folder.mkdir()
+    rows = ["image,kind"]
+    for at in range(12):
+        patches = {
+            "cloth": random.integers(0, 255, (12, 15, 3)),
+            "wall": random.integers(60, 200, (12, 15, 1)).repeat(3, axis=2),
+        }
+        for kind, colours in patches.items():
+            picture = Image.fromarray(colours.astype(np.uint8)).resize((300, 240), Image.Resampling.BICUBIC)
+            picture.save(folder / f"{kind}_{at:02}.png")
+            picture.resize((250, 200)).save(folder / f"{kind}_{at:02}_copy.png")
+            rows += [f"{kind}_{at:02}.png,{kind}", f"{kind}_{at:02}_copy.png,{kind}"]
+    (place / "labels.csv").write_text("\n".join(rows))
+    return folder, place / "labels.csv"
+
+
+def test_gates_learn_from_one_half_of_other_pictures_and_are_measured_on_the_other(
+    trained: Bundle, folder: Path, other_pictures: tuple[Path, Path], tmp_path: Path
+) -> None:
+    others = OtherPictures.read(*other_pictures)
+    halves = dict(zip(others.images, others.learned, strict=True))
+    others.close()
+    assert all(halves[image] == halves[f"{image}_copy"] for image in halves if not image.endswith("_copy"))
+
+    where = {"bundle": trained.directory, "data": folder, "work": tmp_path / "kept"}
+    call_command("reseal_classifier", output=tmp_path / "new", other_pictures=other_pictures, **where)
+    sealed = read_bundle(tmp_path / "new")
+    part, gate = sealed.manifest.other_pictures, sealed.manifest.image_types[DERMOSCOPIC]["assessment"]["familiarity"]
+    learned = int(sum(halves.values()))
+    assert len(part["learned"]) == learned
+    assert part["refused"]["all"]["pictures"] == 48 - learned
+    assert part["refused"]["all"]["value"] >= 0.9
+    assert (gate["method"], gate["refused_share_calibration"]) == (METHOD_WITH_OTHERS, OOD_SHARE_WITH_OTHERS)
+    card = " ".join(model_card(sealed).split())
+    assert f"learned from {learned} pictures of none of the eight" in card
+    assert "| cloth | " in card
+    # Sealed without them the gates know nothing of them, as an administrator's own training.
+    assert trained.manifest.other_pictures == {}
+    assert "learned from no pictures of anything else" in " ".join(model_card(trained).split())
+
+    out = StringIO()
+    call_command(
+        "measure_other_pictures", bundle=sealed.directory, pictures=other_pictures[0], labels=other_pictures[1],
+        stdout=out,
+    )  # fmt: skip
+    assert f"of {learned} that the classifier has learned from none is measured" in out.getvalue()
+    shown = part["refused"]["all"]
+    assert f"all {shown['pictures']:>4} pictures: {shown['value']:.3f}" in out.getvalue()
+
+    check = {"bundle": sealed.directory, "data": folder}
+    with pytest.raises(CommandError, match="name them by --other-pictures"):
+        call_command("reseal_classifier", **check)
+    call_command("reseal_classifier", other_pictures=other_pictures, stdout=out, **check)
+    assert "Every figure of smoke-resealed is reproduced" in out.getvalue()
+    with pytest.raises(CommandError, match="not sealed with these"):
+        call_command("reseal_classifier", bundle=trained.directory, data=folder, other_pictures=other_pictures)
+
+
+def test_a_table_that_names_too_few_other_pictures_is_a_sentence(
+    trained: Bundle, folder: Path, other_pictures: tuple[Path, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "few.csv").write_text("image,kind\ncloth_00.png,cloth\n")
+    with pytest.raises(CommandError, match="names 1 of these pictures, too few"):
+        call_command(
+            "reseal_classifier", bundle=trained.directory, data=folder, output=tmp_path / "new",
+            other_pictures=(other_pictures[0], tmp_path / "few.csv"),
+        )  # fmt: skip
 
 
 def test_differences_name_the_place() -> None:

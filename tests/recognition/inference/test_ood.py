@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from recognition.fit.calibration.other_pictures import direction_of_others
 from recognition.inference.assessment import Decision
 from recognition.inference.bundle import Bundle, read_bundle
 from recognition.inference.ood import OodDetector, check_ood, colour_statistics, statistics_of
@@ -68,6 +69,31 @@ def test_tensors_that_do_not_fit_are_refused(detector: OodDetector, change: dict
         OodDetector.from_tensors(tensors)
     with pytest.raises(ValueError, match="exactly"):
         OodDetector.from_tensors({"centre": np.zeros(3)})
+
+
+def test_with_other_pictures_to_learn_from_what_is_like_them_scores_far_above(detector: OodDetector) -> None:
+    known, others = features(400, seed=1), features(60, seed=8)
+    others[:, 5] += 3  # within the main directions, where the residual sees little
+    arguments = {
+        "features": known,
+        "colours": colours(400, seed=1),
+        "calibration_features": features(100, seed=2),
+        "calibration_colours": colours(100, seed=2),
+    }
+    taught = OodDetector.fit(others=direction_of_others(known, others), **arguments)
+    unseen = features(60, seed=9)
+    unseen[:, 5] += 3
+
+    def refused(each: OodDetector) -> float:
+        limit = np.quantile(each.score(features(100, seed=2), colours(100, seed=2)), 0.95)
+        return float(np.mean(each.score(unseen, colours(60, seed=9)) > limit))
+
+    assert refused(taught) >= 0.9
+    again = OodDetector.from_tensors(taught.as_tensors())
+    assert np.allclose(again.score(unseen, colours(60, seed=9)), taught.score(unseen, colours(60, seed=9)))
+    assert set(taught.as_tensors()) - set(detector.as_tensors()) == {"others"}
+    with pytest.raises(ValueError, match="others of the OOD detector"):
+        OodDetector.from_tensors(taught.as_tensors() | {"others": np.ones(3)})
 
 
 def test_one_picture_is_too_few_to_learn_from() -> None:

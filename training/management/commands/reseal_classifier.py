@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
 
+from recognition.datasets.other_pictures import OtherPictures
 from recognition.datasets.problems import ExamplesError
 from recognition.datasets.splits import CALIBRATION, VALIDATION, SplitError
 from recognition.evaluation.model_card import BY_COLLECTION, WITHOUT_LIMITS, collections_table
@@ -15,7 +16,13 @@ from recognition.inference.bundle import VIEWS, Bundle, BundleError, read_bundle
 from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
-from training.data.reading import DATA_HELP, LearningData, read_learning_data
+from training.data.reading import (
+    DATA_HELP,
+    LearningData,
+    add_other_pictures,
+    opened_other_pictures,
+    read_learning_data,
+)
 from training.management.console import ProgressBar, sealed_words
 
 BEWARE: Final = {
@@ -50,6 +57,7 @@ class Command(BaseCommand):
             metavar="FOLDER_OR_NAME",
             help="with --new-data: the data it was sealed on, for a bundle that does not say what it has learned",
         )
+        add_other_pictures(parser)
         parser.add_argument("--output", type=Path, help="where the new bundle goes; replaced if it is there")
         parser.add_argument("--input-size", type=int, help="side of the network's input, pixels")
         parser.add_argument("--views", type=int, choices=VIEWS, help="views of a picture that are averaged")
@@ -67,16 +75,16 @@ class Command(BaseCommand):
             raise CommandError("Ways of serving are compared on the data that the classifier was sealed on.")
         try:
             bundle = read_bundle(options["bundle"])
-            with ProgressBar() as bar:
+            with ProgressBar() as bar, opened_other_pictures(options["other_pictures"]) as others:
                 name = "" if options["new_data"] else bundle.manifest.dataset["name"]
                 data = read_learning_data(options["data"], name=name, report=bar)
                 with data.pictures:
                     if options["compare"]:
                         self._compare(bundle, data, bar, options)
                     elif options["output"]:
-                        self._seal(bundle, data, bar, options)
+                        self._seal(bundle, data, others, bar, options)
                     else:
-                        self._check(bundle, data, bar, options)
+                        self._check(bundle, data, others, bar)
         except (
             ResealError, ExamplesError, SplitError, WeightsError, SealingError, ExportError, BundleError, OSError,
             ValueError,
@@ -115,7 +123,16 @@ class Command(BaseCommand):
             if not choice.as_sealed:
                 self.stdout.write("Other size or views than sealed, so nothing that depends on a sealed limit.")
 
-    def _seal(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
+    def _seal(
+        self,
+        bundle: Bundle,
+        data: LearningData,
+        others: OtherPictures | None,
+        bar: ProgressBar,
+        options: dict[str, Any],
+    ) -> None:
+        if bundle.manifest.other_pictures and others is None:
+            self.stderr.write(f"The gates of {bundle.version} have learned from other pictures; the new ones do not.")
         learned = None
         if options["learned_from"]:
             earlier = read_learning_data(options["learned_from"], name=bundle.manifest.dataset["name"], report=bar)
@@ -133,11 +150,18 @@ class Command(BaseCommand):
             input_size=options["input_size"],
             views=options["views"],
             keep_answers=options["work"],
+            others=others,
             report=bar,
         )
         self.stdout.write(sealed_words(sealed))
 
-    def _check(self, bundle: Bundle, data: LearningData, bar: ProgressBar, options: dict[str, Any]) -> None:
+    def _check(self, bundle: Bundle, data: LearningData, others: OtherPictures | None, bar: ProgressBar) -> None:
+        if bundle.manifest.other_pictures.get("fingerprint") != (None if others is None else others.fingerprint):
+            raise CommandError(
+                f"The gates of {bundle.version} have learned from other pictures: name them by --other-pictures."
+                if others is None
+                else f"{bundle.version} was not sealed with these --other-pictures."
+            )
         with tempfile.TemporaryDirectory(prefix="teri-reseal-") as folder:
             again = reseal(
                 bundle,
@@ -146,12 +170,13 @@ class Command(BaseCommand):
                 split=data.split,
                 directory=Path(folder) / "bundle",
                 version=bundle.version,
+                others=others,
                 # Without keep_answers: the check must compute everything again.
                 report=bar,
             )
         found = [
             line
-            for part in ("image_types", "lesion", "image_type_head", "metadata_table", "case_mix")
+            for part in ("image_types", "lesion", "image_type_head", "other_pictures", "metadata_table", "case_mix")
             for line in differences(getattr(bundle.manifest, part), getattr(again.manifest, part), f"{part}.")
         ]
         if found:

@@ -17,7 +17,7 @@ from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
 from recognition.recipes import DEFAULT_STAGES, RECIPES, Recipe, RecipeError, changed
-from training.data.reading import DATA_HELP, read_learning_data
+from training.data.reading import DATA_HELP, add_other_pictures, opened_other_pictures, read_learning_data
 from training.management.console import ProgressBar, sealed_words
 
 
@@ -44,6 +44,7 @@ class Command(BaseCommand):
             "--recipe", choices=sorted(RECIPES), help="one recipe; without it the stages of the default classifier"
         )
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
+        add_other_pictures(parser)
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; another one is replaced")
         parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
         parser.add_argument(
@@ -55,7 +56,11 @@ class Command(BaseCommand):
         try:
             stages = _stages(options)
             parent = None if options["parent"] is None else read_bundle(options["parent"])
-            with ProgressBar() as bar, (data := read_learning_data(options["data"], report=bar)).pictures as pictures:
+            with (
+                ProgressBar() as bar,
+                opened_other_pictures(options["other_pictures"]) as others,
+                (data := read_learning_data(options["data"], report=bar)).pictures as pictures,
+            ):
                 examples = data.examples
                 split = data.split or split_examples(examples.table, seed=options["seed"])
                 learns = learns_validation(stages[-1].as_json())
@@ -75,6 +80,7 @@ class Command(BaseCommand):
                     work=options["work"],
                     directory=options["output"],
                     version=options["bundle_version"] or f"{name.lower()}-{examples.fingerprint[:8]}",
+                    others=others,
                     report=bar,
                 )
         except (
