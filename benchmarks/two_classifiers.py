@@ -14,6 +14,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,8 +93,8 @@ def _speeds(folders: dict[str, Path], rounds: int) -> dict[str, dict[str, list[f
         graph, size = OnnxBackend(bundle.graph_path), bundle.manifest.preprocessing.input_size
         view = np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype(np.float32)
         classifier = load_classifier(bundle, "onnx")
-        ways["view"][which] = lambda graph=graph, view=view: graph.run(view)
-        ways["photo"][which] = lambda classifier=classifier: classifier.classify([picture])
+        ways["view"][which] = partial(graph.run, view)
+        ways["photo"][which] = partial(classifier.classify, [picture])
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for name, runs in ways.items():
         for run in runs.values():

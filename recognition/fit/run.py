@@ -64,6 +64,7 @@ def train_classifier(
     parent: Bundle | None = None,
     parent_learned: Learned | None = None,
     others: OtherPictures | None = None,
+    views: int = 1,
     test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -76,7 +77,7 @@ def train_classifier(
     - `parent`: gives its weights instead: the backbone, and the head if it has the same shape. A recipe that continues
       a classifier needs a parent with the same head;
     - `parent_learned`: what the parent has learned, where the caller knows more than its bundle says;
-    - `others`: see `seal_measured`;
+    - `others`, `views`: see `seal_measured`;
     - `test_outputs`: gets the outputs of each test picture, by image: an evaluation need not compute them again.
 
     Raises ValueError when the parent is needed and missing, RecipeError for a parent that has learned what this run
@@ -179,6 +180,7 @@ def train_classifier(
         absent=absent_diagnoses(examples, split, learn_validation=learns),
         learned=learned,
         others=others,
+        views=views,
         test_outputs=test_outputs,
         report=report,
     )

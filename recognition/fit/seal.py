@@ -71,6 +71,7 @@ def seal_network(
     absent: Sequence[str] = (),
     learned: Learned | None = None,
     others: OtherPictures | None = None,
+    views: int = 1,
     test_outputs: dict[str, PictureOutputs] | None = None,
     report: Report = silent,
 ) -> Bundle:
@@ -90,6 +91,7 @@ def seal_network(
         absent=absent,
         learned=learned,
         others=others,
+        views=views,
         test_outputs=test_outputs,
         report=report,
     )

@@ -29,18 +29,24 @@ def train_in_stages(
     directory: Path,
     version: str,
     others: OtherPictures | None = None,
+    views: int = 1,
     report: Report = silent,
 ) -> Bundle:
     """Train the stages one after the other and seal the last one in `directory`, the others in `work`/stages.
 
-    The first recipe starts from ImageNet weights or from `parent`, every other one from the bundle before it. Arguments
-    and errors are those of `train_classifier`; a call with the same arguments goes on where the last one ended.
+    The first recipe starts from ImageNet weights or from `parent`, every other one from the bundle before it. `others`
+    and `views` are for sealing the last one. Arguments and errors are those of `train_classifier`; a call with the same
+    arguments goes on where the last one ended.
     """
     bundle = parent
     for number, recipe in enumerate(stages, start=1):
         is_last = number == len(stages)
+        other_pictures, averaged = (others, views) if is_last else (None, 1)
         folder = directory if is_last else work / "stages" / f"{number}-{recipe.name.lower()}"
-        bundle = _sealed(folder, recipe, examples=examples, split=split, parent=bundle) or train_classifier(
+        there = _sealed(
+            folder, recipe, examples=examples, split=split, parent=bundle, others=other_pictures, views=averaged
+        )
+        bundle = there or train_classifier(
             recipe=recipe,
             examples=examples,
             split=split,
@@ -50,15 +56,25 @@ def train_in_stages(
             work=work,
             directory=folder,
             version=version if is_last else f"{version}-{recipe.architecture.input_size}",
-            others=others,
+            others=other_pictures,
+            views=averaged,
             report=report,
         )
     assert bundle is not None, "there is at least one stage"
     return bundle
 
 
-def _sealed(folder: Path, recipe: Recipe, *, examples: Examples, split: Split, parent: Bundle | None) -> Bundle | None:
-    """The bundle in `folder`, if it was made by this recipe from these data and this parent."""
+def _sealed(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    examples: Examples,
+    split: Split,
+    parent: Bundle | None,
+    others: OtherPictures | None,
+    views: int,
+) -> Bundle | None:
+    """The bundle in `folder`, if it was made by this recipe from these data and this parent, and sealed this way."""
     try:
         bundle = read_bundle(folder)
         made_by = Recipe.from_json(bundle.manifest.recipe)
@@ -71,5 +87,7 @@ def _sealed(folder: Path, recipe: Recipe, *, examples: Examples, split: Split, p
         and manifest.dataset["fingerprint"] == examples.fingerprint
         and manifest.split["fingerprint"] == split.fingerprint
         and came_from == (None if parent is None else parent.sha256)
+        and manifest.views == views
+        and manifest.other_pictures.get("fingerprint") == (None if others is None else others.fingerprint)
     )
     return bundle if same else None

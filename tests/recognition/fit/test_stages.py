@@ -39,7 +39,7 @@ def test_a_stage_goes_on_from_the_sealed_one_and_an_interrupted_one_from_its_epo
     examples, split, pictures = data
     steps: list[int] = []
 
-    def trained(stages: Any = (FIRST, SECOND), stop_after: int = 1000) -> Bundle:
+    def trained(stages: Any = (FIRST, SECOND), stop_after: int = 1000, views: int = 1) -> Bundle:
         steps.clear()
 
         def report(progress: Progress) -> None:
@@ -57,6 +57,7 @@ def test_a_stage_goes_on_from_the_sealed_one_and_an_interrupted_one_from_its_epo
             work=tmp_path / "work",
             directory=tmp_path / "bundle",
             version="two",
+            views=views,
             report=report,
         )
 
@@ -72,6 +73,9 @@ def test_a_stage_goes_on_from_the_sealed_one_and_an_interrupted_one_from_its_epo
     assert bundle.manifest.architecture.input_size == 40
     again = trained()
     assert (again.sha256, steps) == (bundle.sha256, [])
+    # Served another way it is sealed again, and not trained.
+    mirrored = trained(views=2)
+    assert (mirrored.manifest.views, mirrored.manifest.ancestry[0]["sha256"], steps) == (2, first["sha256"], [])
     # Another second stage goes on from the same first one.
     other = trained((FIRST, changed(SECOND, {"fine_tune.learning_rate": "1e-3"})))
     assert len(steps) == of_stage

@@ -12,7 +12,7 @@ from recognition.datasets.splits import DEFAULT_SEED, split_examples
 from recognition.fit import TrainingError
 from recognition.fit.learned import absent_diagnoses
 from recognition.fit.stages import train_in_stages
-from recognition.inference.bundle import BundleError, read_bundle
+from recognition.inference.bundle import VIEWS, BundleError, read_bundle
 from recognition.inference.export import ExportError
 from recognition.inference.network import WeightsError
 from recognition.inference.sealing import SealingError
@@ -45,6 +45,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", dest="changes")
         add_other_pictures(parser)
+        parser.add_argument(
+            "--views", type=int, choices=VIEWS, default=1, help="views of a picture that are averaged in serving"
+        )
         parser.add_argument("--output", type=Path, required=True, help="where the bundle goes; another one is replaced")
         parser.add_argument("--bundle-version", help="name for people; by default made of the recipe and the data")
         parser.add_argument(
@@ -81,6 +84,7 @@ class Command(BaseCommand):
                     directory=options["output"],
                     version=options["bundle_version"] or f"{name.lower()}-{examples.fingerprint[:8]}",
                     others=others,
+                    views=options["views"],
                     report=bar,
                 )
         except (
