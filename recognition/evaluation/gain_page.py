@@ -1,9 +1,20 @@
 """The page that tells what the gain of a classifier came from, out of the manifests of the bundles on the way to it."""
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any, Final
 
-from recognition.evaluation.model_card import BY_COLLECTION, KIND_WORDS, WAYS, collections_of, environment, main_table
+from recognition.datasets.ancestry import RESEALED_FROM
+from recognition.evaluation.model_card import (
+    BY_COLLECTION,
+    KIND_WORDS,
+    NO_COLLECTION,
+    WAYS,
+    collections_of,
+    environment,
+    main_table,
+)
+from recognition.evaluation.subgroups import NOT_GIVEN
 from recognition.inference.bundle import Bundle
 
 TEMPLATE: Final = "gain_page.md.jinja"
@@ -48,7 +59,8 @@ def _tables(bundles: Sequence[Bundle]) -> Iterator[tuple[str, str]]:
                     if way in (figures := collections_of(each).get(kind, {}).get(collection, {}))
                 }
                 if rows:
-                    heading = f"{collection} {KIND_WORDS[kind]}, {words}"
+                    name = NO_COLLECTION if collection == NOT_GIVEN else collection
+                    heading = f"{name} {KIND_WORDS[kind]}, {words}"
                     yield heading, main_table(rows, "classifier", BY_COLLECTION, pictures=True)
 
 
@@ -62,9 +74,11 @@ def _told(bundle: Bundle) -> Iterator[tuple[str, Any]]:
 
 
 def _learned_from(bundle: Bundle) -> str:
-    """The data sets that the network has learned, its ancestors' too."""
-    trained = [each["dataset"] for each in bundle.manifest.ancestry if each["relation"] == "resealed_from"]
-    return ", ".join(dict.fromkeys(trained or [bundle.manifest.dataset["name"]]))
+    """The data sets that the network and those before it have learned; sealing it again with others teaches nothing."""
+    resealed = list(takewhile(lambda each: each["relation"] == RESEALED_FROM, bundle.manifest.ancestry))
+    own = resealed[-1]["dataset"] if resealed else bundle.manifest.dataset["name"]
+    earlier = [each["dataset"] for each in bundle.manifest.ancestry if each["relation"] != RESEALED_FROM]
+    return ", ".join(dict.fromkeys([own, *earlier]))
 
 
 def _joint(bundle: Bundle) -> Any:

@@ -15,6 +15,7 @@ from recognition.datasets.splits import SPLITS
 from recognition.evaluation.subgroups import NOT_GIVEN
 from recognition.inference.bundle import NORMALISED_FROM, Bundle, Manifest
 from recognition.inference.case_mix import CaseMix
+from recognition.inference.preprocessing import CROP, PAD, STRETCH
 from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC, IMAGE_TYPES, Diagnosis
 
 TEMPLATE: Final = "model_card.md.jinja"
@@ -23,6 +24,11 @@ RAREST: Final = 4
 """Diagnoses of each kind of picture that are named for their few pictures."""
 
 KIND_WORDS: Final = {DERMOSCOPIC: "through a dermatoscope", CLOSE_UP: "with a phone or a camera"}
+FIT_WORDS: Final = {
+    STRETCH: "stretched to the input",
+    CROP: "cropped to its middle square and brought to the input",
+    PAD: "filled to a square by its reflection and brought to the input",
+}
 ADVICE: Final = {"soon": "soon or urgent", "urgent": "urgent"}
 CALIBRATION_ERRORS: Final = {
     "malignant_calibration_error": "calibration error of the malignant score",
@@ -104,6 +110,7 @@ def environment() -> Environment:
         percent=_percent,
         share=_share,
         kind=KIND_WORDS.__getitem__,
+        fit=FIT_WORDS.__getitem__,
         groups=_groups,
     )
     return made
@@ -195,6 +202,11 @@ def _balance(balance: Mapping[str, float]) -> str:
         words.append(f"rare diagnoses weighing more (power {balance['weight_power']:g})")
     if balance["logit_adjustment"]:
         words.append(f"logits adjusted by {balance['logit_adjustment']:g} times the log share (Menon et al. 2021)")
+    if balance.get("source_sampling_power"):
+        words.append(
+            "both within each public data set and kind of picture, the small ones of these drawn more often "
+            f"(power {balance['source_sampling_power']:g})"
+        )
     return " and ".join(words) or "diagnoses as frequent as they come"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from recognition.datasets.sources import MILK10K, PAD_UFES
 from recognition.evaluation.measure import main_figures, split_metrics
@@ -159,6 +160,13 @@ def test_each_collection_has_its_row_where_it_was_measured() -> None:
     for block in kinds.values():
         del block["metrics"]["collections"]
     assert "## By collection" not in changed(bundle, image_types=kinds)
+
+
+@pytest.mark.parametrize(("fit", "words"), [("stretch", "stretched"), ("crop", "cropped"), ("pad", "filled")])
+def test_the_card_says_how_a_picture_becomes_square(fit: str, words: str) -> None:
+    bundle = read_bundle(ROOT / "bundles" / "default")
+    card = changed(bundle, preprocessing=dataclasses.replace(bundle.manifest.preprocessing, fit=fit))
+    assert f"px by area averaging, then {words} to" in card
 
 
 def test_the_card_says_where_the_weights_came_from() -> None:

