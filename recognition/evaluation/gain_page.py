@@ -1,7 +1,6 @@
 """The page that tells what the gain of a classifier came from, out of the manifests of the bundles on the way to it."""
 
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
 from typing import Any, Final
 
 from recognition.datasets.ancestry import RESEALED_FROM
@@ -13,6 +12,7 @@ from recognition.evaluation.model_card import (
     collections_of,
     environment,
     main_table,
+    trained_on,
 )
 from recognition.evaluation.subgroups import NOT_GIVEN
 from recognition.inference.bundle import Bundle
@@ -33,18 +33,15 @@ def gain_page(bundles: Sequence[Bundle]) -> str:
             raise ValueError(f"{each.version} and {last.version} were measured on other test pictures.")
         if not any(collections_of(each).values()):
             raise ValueError(f"{each.version} has no figures by collection; seal it again with reseal_classifier.")
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            bundles=bundles,
-            last=last,
-            tables=dict(_tables(bundles)),
-            joint=main_table({each.version: _joint(each) for each in bundles if _joint(each)}, "classifier"),
-            kinds={name: block["metrics"] for name, block in last.manifest.image_types.items()},
-            told=main_table(dict(_told(last)), "pictures", pictures=True),
-            learned_from=_learned_from,
-        )
+    template = environment().get_template(TEMPLATE)
+    return template.render(
+        bundles=bundles,
+        last=last,
+        tables=dict(_tables(bundles)),
+        joint=main_table({each.version: _joint(each) for each in bundles if _joint(each)}, "classifier"),
+        kinds={name: block["metrics"] for name, block in last.manifest.image_types.items()},
+        told=main_table(dict(_told(last)), "pictures", pictures=True),
+        learned_from=_learned_from,
     )
 
 
@@ -68,15 +65,13 @@ def _told(bundle: Bundle) -> Iterator[tuple[str, Any]]:
     """The figures with what is known beside the pictures and without it, of those of which it is known."""
     for kind, block in bundle.manifest.image_types.items():
         for known, figures in block["metrics"].get("metadata", {}).items():
-            for way, words in (("with", "with"), ("without", "without")):
-                if way in figures:
-                    yield f"{KIND_WORDS[kind]}, {words} {KNOWN[known]}", figures[way]
+            for way in figures:
+                yield f"{KIND_WORDS[kind]}, {way} {KNOWN[known]}", figures[way]
 
 
 def _learned_from(bundle: Bundle) -> str:
     """The data sets that the network and those before it have learned; sealing it again with others teaches nothing."""
-    resealed = list(takewhile(lambda each: each["relation"] == RESEALED_FROM, bundle.manifest.ancestry))
-    own = resealed[-1]["dataset"] if resealed else bundle.manifest.dataset["name"]
+    own = trained_on(bundle.manifest) or bundle.manifest.dataset["name"]
     earlier = [each["dataset"] for each in bundle.manifest.ancestry if each["relation"] != RESEALED_FROM]
     return ", ".join(dict.fromkeys([own, *earlier]))
 

@@ -65,31 +65,28 @@ def model_card(bundle: Bundle) -> str:
     manifest = bundle.manifest
     # A manifest is sorted by name; the card has the order of the vocabulary.
     blocks = {name: manifest.image_types[name] for name in IMAGE_TYPES if name in manifest.image_types}
-    return (
-        environment()
-        .get_template(TEMPLATE)
-        .render(
-            bundle=bundle,
-            manifest=manifest,
-            kinds={image_type: _Parts.of(block) for image_type, block in blocks.items()},
-            case_mix=CaseMix.from_json(manifest.case_mix).as_json(),
-            sources=sources_in({"dataset": manifest.dataset}),
-            trained_on=_trained_on(manifest),
-            rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in blocks.items()],
-            diagnoses=list(Diagnosis),
-            advice=ADVICE,
-            calibration_errors=CALIBRATION_ERRORS,
-            main_table=main_table,
-            collections=collections_table(collections_of(bundle), manifest.lesion.get("metrics", {})),
-            in_situ=[
-                (f"{collection} {KIND_WORDS[name]}", figures["melanoma_in_situ"])
-                for name, collections in collections_of(bundle).items()
-                for collection, figures in collections.items()
-                if "melanoma_in_situ" in figures
-            ],
-            splits=SPLITS,
-            normalised_from=NORMALISED_FROM,
-        )
+    template = environment().get_template(TEMPLATE)
+    return template.render(
+        bundle=bundle,
+        manifest=manifest,
+        kinds={image_type: _Parts.of(block) for image_type, block in blocks.items()},
+        case_mix=CaseMix.from_json(manifest.case_mix).as_json(),
+        sources=sources_in({"dataset": manifest.dataset}),
+        trained_on=trained_on(manifest),
+        rarest=[f"{KIND_WORDS[name]} {_rarest(block['metrics'])}" for name, block in blocks.items()],
+        diagnoses=list(Diagnosis),
+        advice=ADVICE,
+        calibration_errors=CALIBRATION_ERRORS,
+        main_table=main_table,
+        collections=collections_table(collections_of(bundle), manifest.lesion.get("metrics", {})),
+        in_situ=[
+            (f"{collection} {KIND_WORDS[name]}", figures["melanoma_in_situ"])
+            for name, collections in collections_of(bundle).items()
+            for collection, figures in collections.items()
+            if "melanoma_in_situ" in figures
+        ],
+        splits=SPLITS,
+        normalised_from=NORMALISED_FROM,
     )
 
 
@@ -134,7 +131,7 @@ class _Parts(dict[str, Any]):
         return cls({name: cls.of(each) if isinstance(each, Mapping) else each for name, each in values.items()})
 
 
-def _trained_on(manifest: Manifest) -> str:
+def trained_on(manifest: Manifest) -> str:
     """The data set that the network learned, if the bundle was sealed again with another one; else ""."""
     for each in manifest.ancestry:
         if each["relation"] == "resealed_from" and each["split_fingerprint"] != manifest.split["fingerprint"]:

@@ -133,7 +133,7 @@ def seal_measured(
     draft = draft_bundle(network, architecture=architecture, preprocessing=preprocessing, beside=directory)
     try:
         data = SplitData(examples, split)
-        weights = file_sha256(draft.folder / WEIGHTS_NAME)
+        weights = "" if keep_answers is None else file_sha256(draft.folder / WEIGHTS_NAME)
 
         def answers(images: Sequence[str], views: int, of: OtherPictures | None = None) -> Answers:
             cache = None

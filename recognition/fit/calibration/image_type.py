@@ -9,14 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from recognition.evaluation import metrics
 from recognition.evaluation.measure import with_intervals
 from recognition.inference.image_type import ImageTypeHead
+from recognition.inference.ood import DEVIATION_MIN
 from recognition.taxonomy import CLOSE_UP, DERMOSCOPIC
 
 REGULARISATION: Final = 0.01
 """Inverse strength of the penalty on the weights of standardised features, of which there are about as many as
 pictures."""
-
-DEVIATION_MIN: Final = 1e-3
-"""Least standard deviation of a feature, so that a constant one does not decide alone."""
 
 
 def fit_image_type_head(features: NDArray[np.floating], dermoscopic: NDArray[np.bool_]) -> ImageTypeHead:
